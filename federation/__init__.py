@@ -1,0 +1,1 @@
+"""How servers speak: bytes, signatures, one HTTP client; no database."""

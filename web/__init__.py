@@ -1,0 +1,1 @@
+"""The doors: pages for people, the fediverse for servers, a command for operators."""
