@@ -1,0 +1,1 @@
+"""The pages people read and write, by door: readers, source, desk."""
