@@ -1,0 +1,227 @@
+"""Activities: what one actor tells others. Reading those of any software, writing ours in the lowest common shape.
+
+Reading is tolerant about shape and strict about identity: one type we know, one actor, one id. Whether the actor may say
+so is decided above. ActivityPub §6-7; AS2 Vocabulary §3.1.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from vocab import properties
+from vocab.errors import NotAnActivity
+from vocab.properties import present, written
+from vocab.terms import ACTIVITY_CONTEXT, CONTEXT
+
+ACTIVITY_TYPES: Final = frozenset(
+    {
+        *(
+            "Accept",
+            "Add",
+            "Announce",
+            "Arrive",
+            "Block",
+            "Create",
+            "Delete",
+            "Dislike",
+            "Flag",
+            "Follow",
+            "Ignore",
+        ),
+        *(
+            "Invite",
+            "Join",
+            "Leave",
+            "Like",
+            "Listen",
+            "Move",
+            "Offer",
+            "Question",
+            "Read",
+            "Reject",
+            "Remove",
+        ),
+        *("TentativeAccept", "TentativeReject", "Travel", "Undo", "Update", "View"),
+        # FEP-044f and GoToSocial; Misskey and Pleroma.
+        *("QuoteRequest", "LikeRequest", "ReplyRequest", "AnnounceRequest", "EmojiReact", "EmojiReaction"),
+    }
+)
+_INTRANSITIVE: Final = frozenset({"Arrive", "Question", "Travel"})
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One activity, as received.
+
+    object_id   the id of its object, linked or embedded; None when the embedded object has none.
+    object      the embedded object as received; None when it is only linked. Not to be trusted before it is proven.
+    object_ids  every id, for the activities that name several (Flag).
+    raw         the document itself, for proofs and for keeping.
+    """
+
+    id: str
+    type: str
+    actor: str
+    object_id: str | None = None
+    object: Json | None = None
+    target: str | None = None
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    published: datetime | None = None
+    object_ids: tuple[str, ...] = ()
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def object_type(self) -> str | None:
+        """The first type of the embedded object."""
+        return next(iter(properties.types(self.object)), None) if self.object is not None else None
+
+
+def read_activity(document: Mapping[str, object]) -> Activity:
+    """Read an activity of any software. Raises NotAnActivity with the reason."""
+    plain = properties.simplified(document)
+    kind = properties.one_type(plain, ACTIVITY_TYPES)
+    if kind is None:
+        raise NotAnActivity(f"type {properties.types(plain)!r} is no activity")
+    own_id = properties.iri(plain, "id")
+    if own_id is None or not properties.is_http(own_id):
+        raise NotAnActivity(f"{kind} without an http(s) id")
+    actor = properties.iri(plain, "actor")
+    if actor is None or not properties.is_http(actor):
+        raise NotAnActivity(f"{kind} without exactly one actor")
+    embedded = properties.embedded(plain, "object")
+    object_ids = properties.iris(plain, "object")
+    if kind not in _INTRANSITIVE and embedded is None and not object_ids:
+        raise NotAnActivity(f"{kind} without an object")
+    return Activity(
+        id=own_id,
+        type=kind,
+        actor=actor,
+        object_id=object_ids[0] if object_ids else None,
+        object=embedded,
+        target=properties.iri(plain, "target"),
+        to=properties.audience(plain, "to"),
+        cc=properties.audience(plain, "cc"),
+        published=properties.instant(plain, "published"),
+        object_ids=object_ids,
+        raw=dict(document),
+    )
+
+
+def follow(id: str, actor: str, object: str) -> Json:  # noqa: A002  # the words of the specification
+    """Write a Follow of the actor `object`."""
+    return _activity("Follow", id, actor, object, to=[object])
+
+
+def accept(id: str, actor: str, follow: Mapping[str, object]) -> Json:  # noqa: A002
+    """Write the Accept of a Follow, which is embedded as it was received.
+
+    Threads answers 500 to an Accept that only names the Follow or alters it; Lemmy and Pleroma expect it embedded.
+    """
+    return _answer("Accept", id, actor, follow)
+
+
+def reject(id: str, actor: str, follow: Mapping[str, object]) -> Json:  # noqa: A002
+    """Write the Reject of a Follow, embedded likewise."""
+    return _answer("Reject", id, actor, follow)
+
+
+def undo(id: str, actor: str, activity: Mapping[str, object], *, to: Sequence[str] = ()) -> Json:  # noqa: A002
+    """Write the Undo of an activity of the same actor, embedded, addressed as it was unless `to` says otherwise."""
+    inner = _without_context(activity)
+    addressed = list(to) or list(properties.iris(activity, "to")) or list(properties.iris(activity, "object"))
+    return _activity("Undo", id, actor, inner, to=addressed, cc=properties.iris(activity, "cc"))
+
+
+def create(
+    id: str,  # noqa: A002
+    actor: str,
+    object: Mapping[str, object],  # noqa: A002
+    *,
+    to: Sequence[str],
+    cc: Sequence[str],
+    published: datetime,
+) -> Json:
+    """Write the Create of an object, embedded whole."""
+    return _activity("Create", id, actor, dict(object), to=to, cc=cc, published=published, context=CONTEXT)
+
+
+def update(
+    id: str,  # noqa: A002
+    actor: str,
+    object: Mapping[str, object],  # noqa: A002
+    *,
+    to: Sequence[str],
+    cc: Sequence[str],
+    published: datetime,
+) -> Json:
+    """Write the Update of an object, embedded whole.
+
+    The object carries `published` and a strictly newer `updated`, or Mastodon takes it for a change of counts and
+    GoToSocial refuses it.
+    """
+    return _activity("Update", id, actor, dict(object), to=to, cc=cc, published=published, context=CONTEXT)
+
+
+def delete(
+    id: str,  # noqa: A002
+    actor: str,
+    object: str | Mapping[str, object],  # noqa: A002
+    *,
+    to: Sequence[str],
+    cc: Sequence[str] = (),
+    published: datetime | None = None,
+) -> Json:
+    """Write the Delete of an object: its Tombstone, or only its id."""
+    inner = object if isinstance(object, str) else dict(object)
+    return _activity("Delete", id, actor, inner, to=to, cc=cc, published=published, context=CONTEXT)
+
+
+def announce(
+    id: str,  # noqa: A002
+    actor: str,
+    object: str,  # noqa: A002
+    *,
+    to: Sequence[str],
+    cc: Sequence[str] = (),
+    published: datetime | None = None,
+) -> Json:
+    """Write the Announce of an object by its id; everyone fetches it from its own home."""
+    return _activity("Announce", id, actor, object, to=to, cc=cc, published=published)
+
+
+def _answer(kind: str, own_id: str, actor: str, asked: Mapping[str, object]) -> Json:
+    asker = properties.iri(asked, "actor")
+    return _activity(kind, own_id, actor, _without_context(asked), to=[asker] if asker else [])
+
+
+def _activity(
+    kind: str,
+    own_id: str,
+    actor: str,
+    inner: object,
+    *,
+    to: Sequence[str],
+    cc: Sequence[str] = (),
+    published: datetime | None = None,
+    context: object = ACTIVITY_CONTEXT,
+) -> Json:
+    return present(
+        {
+            "@context": context,
+            "id": own_id,
+            "type": kind,
+            "actor": actor,
+            "published": written(published) if published else None,
+            "to": list(to),
+            "cc": list(cc),
+            "object": inner,
+        }
+    )
+
+
+def _without_context(activity: Mapping[str, object]) -> Json:
+    return {key: value for key, value in activity.items() if key != "@context"}

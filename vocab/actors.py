@@ -1,0 +1,213 @@
+"""Actors: organisations, services and people with an inbox, and the keys they show.
+
+Reading those of any software, writing ours: `publicKey` one object with the id `<actor>#main-key` (arrays break many
+readers), `assertionMethod` a list of Multikeys. ActivityPub §4; FEP-521a; FEP-5feb; FEP-d556.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from vocab import properties
+from vocab.errors import NotAnActor
+from vocab.properties import Properties, present, written
+from vocab.terms import ACTOR_CONTEXT, ACTOR_TYPES
+
+MAIN_KEY: Final = "main-key"
+ED25519_KEY: Final = "ed25519-key"
+
+# did:key and Multikey: base58btc of the multicodec prefix 0xed01 always begins so.
+_ED25519_PREFIX: Final = "z6Mk"
+_MAX_NAME: Final = 2048
+_MAX_SUMMARY: Final = 20_000
+_MAX_KEYS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key as an actor shows it: `spki_pem` for RSA, `multibase` for Ed25519. Not yet parsed, not yet trusted."""
+
+    id: str
+    owner: str
+    algorithm: Literal["rsa", "ed25519"]
+    spki_pem: str | None = None
+    multibase: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One actor. `summary` is HTML of the actor's own making: sanitise before showing it."""
+
+    id: str
+    type: str
+    preferred_username: str
+    inbox: str
+    name: str | None = None
+    summary: str | None = None
+    shared_inbox: str | None = None
+    outbox: str | None = None
+    followers: str | None = None
+    following: str | None = None
+    featured: str | None = None
+    url: str | None = None
+    icon: str | None = None
+    keys: tuple[PublicKey, ...] = ()
+    published: datetime | None = None
+    discoverable: bool = False
+    indexable: bool = False
+    manually_approves_followers: bool = False
+    also_known_as: tuple[str, ...] = ()
+    moved_to: str | None = None
+    attribution_domains: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def key(self, key_id: str) -> PublicKey | None:
+        """Return the key with this id, if the actor shows it."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+
+def read_actor(document: Mapping[str, object]) -> Actor:
+    """Read an actor of any software. Raises NotAnActor with the reason.
+
+    Absent `discoverable` and `indexable` mean no (FEP-5feb). Keys are those the actor claims for itself; a key with
+    another owner is left out.
+    """
+    plain = properties.simplified(document)
+    kind = properties.one_type(plain, ACTOR_TYPES)
+    if kind is None:
+        raise NotAnActor(f"type {properties.types(plain)!r} is no actor")
+    own_id = properties.iri(plain, "id")
+    if own_id is None or not properties.is_http(own_id):
+        raise NotAnActor(f"{kind} without an http(s) id")
+    inbox = properties.iri(plain, "inbox")
+    if inbox is None or not properties.is_http(inbox):
+        raise NotAnActor(f"{kind} without an inbox")
+    endpoints = properties.embedded(plain, "endpoints") or {}
+    icon = properties.embedded(plain, "icon")
+    return Actor(
+        id=own_id,
+        type=kind,
+        preferred_username=(properties.text(plain, "preferredUsername") or "")[:_MAX_NAME],
+        inbox=inbox,
+        name=_shortened(
+            properties.text(plain, "name") or _first(properties.texts(plain, "nameMap")), _MAX_NAME
+        ),
+        summary=_shortened(properties.text(plain, "summary"), _MAX_SUMMARY),
+        shared_inbox=properties.iri(endpoints, "sharedInbox"),
+        outbox=properties.iri(plain, "outbox"),
+        followers=properties.iri(plain, "followers"),
+        following=properties.iri(plain, "following"),
+        featured=properties.iri(plain, "featured"),
+        url=properties.link_to_page(plain),
+        icon=properties.link_to_page(icon) if icon else properties.iri(plain, "icon"),
+        keys=read_keys(plain),
+        published=properties.instant(plain, "published"),
+        discoverable=properties.flag(plain, "discoverable") or False,
+        indexable=properties.flag(plain, "indexable") or False,
+        manually_approves_followers=properties.flag(plain, "manuallyApprovesFollowers") or False,
+        also_known_as=properties.iris(plain, "alsoKnownAs")[:256],
+        moved_to=properties.iri(plain, "movedTo"),
+        attribution_domains=tuple(
+            item for item in _list(plain.get("attributionDomains"))[:256] if isinstance(item, str)
+        ),
+        fields=_fields(plain),
+    )
+
+
+def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
+    """Return the keys a document shows: of an actor, of GoToSocial's stub of one, or of a key that stands alone.
+
+    Only keys that name the document's own id as owner; for a key that stands alone the owner is what it names, and the
+    caller has to ask that owner whether the key is its own (FEP-fe34).
+    """
+    plain = properties.simplified(document)
+    own_id = properties.iri(plain, "id")
+    if "publicKeyPem" in plain or "publicKeyMultibase" in plain:
+        alone = _key(plain, None)
+        return (alone,) if alone else ()
+    shown = [*properties.objects(plain, "publicKey"), *properties.objects(plain, "assertionMethod")]
+    keys = (_key(item, own_id) for item in shown[:_MAX_KEYS])
+    return tuple(dict.fromkeys(key for key in keys if key is not None and key.owner == own_id))
+
+
+def _key(item: Properties, holder: str | None) -> PublicKey | None:
+    key_id = properties.iri(item, "id")
+    owner = properties.iri(item, "owner") or properties.iri(item, "controller") or holder
+    if key_id is None or owner is None:
+        return None
+    if pem := properties.text(item, "publicKeyPem"):
+        return PublicKey(key_id, owner, "rsa", spki_pem=pem)
+    multibase = properties.text(item, "publicKeyMultibase")
+    if multibase and multibase.startswith(_ED25519_PREFIX):
+        return PublicKey(key_id, owner, "ed25519", multibase=multibase)
+    return None
+
+
+def write_actor(actor: Actor) -> dict[str, object]:
+    """Write an actor of ours.
+
+    The first RSA key becomes `publicKey`, every Ed25519 key a Multikey of `assertionMethod`. `url`, `inbox` and the
+    collections share one host with the id.
+    """
+    rsa = next((key for key in actor.keys if key.algorithm == "rsa"), None)
+    return present(
+        {
+            "@context": ACTOR_CONTEXT,
+            "id": actor.id,
+            "type": actor.type,
+            "preferredUsername": actor.preferred_username,
+            "name": actor.name,
+            "summary": actor.summary,
+            "url": actor.url,
+            "icon": {"type": "Image", "url": actor.icon} if actor.icon else None,
+            "published": written(actor.published) if actor.published else None,
+            "inbox": actor.inbox,
+            "outbox": actor.outbox,
+            "followers": actor.followers,
+            "following": actor.following,
+            "featured": actor.featured,
+            "endpoints": {"sharedInbox": actor.shared_inbox} if actor.shared_inbox else None,
+            "discoverable": actor.discoverable,
+            "indexable": actor.indexable,
+            "manuallyApprovesFollowers": actor.manually_approves_followers,
+            "attributionDomains": list(actor.attribution_domains),
+            "alsoKnownAs": list(actor.also_known_as),
+            "movedTo": actor.moved_to,
+            "attachment": [
+                {"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields
+            ],
+            "publicKey": {"id": rsa.id, "owner": rsa.owner, "publicKeyPem": rsa.spki_pem} if rsa else None,
+            "assertionMethod": [
+                {
+                    "id": key.id,
+                    "type": "Multikey",
+                    "controller": key.owner,
+                    "publicKeyMultibase": key.multibase,
+                }
+                for key in actor.keys
+                if key.algorithm == "ed25519"
+            ],
+        }
+    )
+
+
+def _fields(plain: Properties) -> tuple[tuple[str, str], ...]:
+    rows = (
+        (properties.text(item, "name"), properties.text(item, "value"))
+        for item in properties.objects(plain, "attachment")[:50]
+        if "PropertyValue" in properties.types(item) or "schema:PropertyValue" in properties.types(item)
+    )
+    return tuple((name[:_MAX_NAME], value[:_MAX_NAME]) for name, value in rows if name and value)
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
+
+
+def _first(texts: Mapping[str, str]) -> str | None:
+    return next(iter(texts.values()), None)
+
+
+def _shortened(words: str | None, length: int) -> str | None:
+    return words[:length] if words else None

@@ -1,0 +1,272 @@
+"""JSON in and out of documents: strict reading, writing, and JSON-LD through bundled contexts only.
+
+The one file that meets pyld, whose values are untyped. No context is ever fetched: an unknown one is an error.
+JSON-LD 1.1 Processing Algorithms; RDF Dataset Canonicalization 1.0.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from math import factorial, isinf
+from typing import Any, Final, NoReturn
+
+import msgspec
+import pyld
+from pyld import jsonld
+from pyld.canon import URDNA2015
+
+from vocab import terms
+from vocab.errors import Malformed, NotCanonical, TooLarge, UnknownContext, VocabError
+
+MAX_BYTES: Final = 1_048_576
+MAX_DEPTH: Final = 32
+MAX_MEMBERS: Final = 10_000
+MAX_BLANK_NODES: Final = 256
+# Permutations the canonicalisation may try. The hardest honest graphs of the RDFC-1.0 tests stay below.
+MAX_PERMUTATIONS: Final = 20_000
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+_encoder = msgspec.json.Encoder()
+
+Document = dict[str, object]
+
+
+# ---- bytes ---------------------------------------------------------------------------------------------------------
+
+
+def parse(
+    body: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH, max_members: int = MAX_MEMBERS
+) -> Document:
+    """Read a JSON object, strictly: what two parsers could read differently is refused.
+
+    Refused are bytes that are not UTF-8, a byte order mark, duplicate keys, NaN and infinities, lone surrogates, and
+    anything longer, deeper or with more members (of objects and arrays together) than the limits.
+    Raises Malformed, TooLarge. RFC 8259, RFC 7493 (I-JSON).
+    """
+    if len(body) > max_bytes:
+        raise TooLarge(f"{len(body)} bytes, at most {max_bytes} are read")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed("not UTF-8") from error
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except RecursionError as error:
+        raise TooLarge("nested too deeply to read") from error
+    except ValueError as error:
+        raise Malformed(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Malformed("the top of the document is not an object")
+    _measure(value, max_depth, max_members)
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def write(document: Mapping[str, object]) -> bytes:
+    """Return the bytes of a document for the wire, members in the order they were put in.
+
+    The order matters: Mastodon and GoToSocial read the language of a post from the first key of `contentMap`.
+    """
+    return _encoder.encode(document)
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> Document:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key appears twice in one object")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+def _measure(top: Document, max_depth: int, max_members: int) -> None:
+    members = 0
+    level: list[object] = [top]
+    for _ in range(max_depth):
+        below: list[object] = []
+        for value in level:
+            inner = value.values() if isinstance(value, dict) else value
+            members += len(inner)  # type: ignore[arg-type]  # only dicts and lists enter a level
+            if members > max_members:
+                raise TooLarge(f"more than {max_members} members")
+            below += [item for item in inner if isinstance(item, (dict, list))]  # type: ignore[attr-defined]  # as above
+        if not below:
+            return
+        level = below
+    raise TooLarge(f"nested deeper than {max_depth}")
+
+
+def _refuse_lone_surrogates(value: object) -> None:
+    match value:
+        case str():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise Malformed("a lone surrogate is not text") from error
+        case dict():
+            for key, member in value.items():
+                _refuse_lone_surrogates(key)
+                _refuse_lone_surrogates(member)
+        case list():
+            for item in value:
+                _refuse_lone_surrogates(item)
+
+
+# ---- JSON-LD -------------------------------------------------------------------------------------------------------
+
+
+def expand(document: Mapping[str, object], *, base: str | None = None) -> list[Document]:
+    """Return the expanded form, in which every name is an IRI.
+
+    Raises UnknownContext, Malformed.
+    """
+    expanded: list[Document] = _run(jsonld.expand, dict(document), _options(base))
+    return expanded
+
+
+def compact(document: object, context: object, *, base: str | None = None) -> Document:
+    """Return the document as it reads under `context`; what it does not name stays in full.
+
+    Raises UnknownContext, Malformed.
+    """
+    compacted: Document = _run(jsonld.compact, document, context, _options(base))
+    return compacted
+
+
+def to_nquads(document: object, *, base: str | None = None) -> str:
+    """Return the document as RDF statements, one a line, not canonical.
+
+    Raises UnknownContext, Malformed.
+    """
+    options = {**_options(base), "format": "application/n-quads"}
+    quads: str = _run(jsonld.to_rdf, document, options)
+    return quads
+
+
+def canonize(document: object, *, base: str | None = None, max_blank_nodes: int = MAX_BLANK_NODES) -> str:
+    """Return the canonical statements of a document: sorted N-Quads with issued blank node names (RDFC-1.0).
+
+    Raises UnknownContext, Malformed, and NotCanonical for a graph made to take for ever.
+    """
+    dataset = _run(jsonld.to_rdf, document, _options(base))
+    return _canonize(dataset, max_blank_nodes)
+
+
+def canonize_nquads(quads: str, *, max_blank_nodes: int = MAX_BLANK_NODES) -> str:
+    """Return the canonical form of statements given as N-Quads. Raises Malformed, NotCanonical."""
+    return _canonize(_run(jsonld.JsonLdProcessor.parse_nquads, quads), max_blank_nodes)
+
+
+def _canonize(dataset: dict[str, Any], max_blank_nodes: int) -> str:
+    named = {
+        component["value"]
+        for triples in dataset.values()
+        for triple in triples
+        for component in triple.values()
+        if component["type"] == "blank node"
+    }
+    # Each blank node may have to be told from all others: a canonicalisation bomb is a clique of them.
+    if len(named) > max_blank_nodes:
+        raise NotCanonical(f"{len(named)} blank nodes, at most {max_blank_nodes} are sorted")
+    canonical: str = _run(_Frugal().main, dataset, {"format": "application/n-quads"})
+    return canonical
+
+
+class _Frugal(URDNA2015):  # type: ignore[misc]  # pyld is untyped
+    """RDFC-1.0 with a budget, spent before the permutations are tried (RDFC-1.0 §7.1, dataset poisoning)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = MAX_PERMUTATIONS
+
+    def create_hash_to_related(self, id_: str, issuer: object) -> dict[str, list[str]]:
+        related: dict[str, list[str]] = super().create_hash_to_related(id_, issuer)
+        self.left -= sum(factorial(len(nodes)) for nodes in related.values())
+        if self.left < 0:
+            raise NotCanonical("the graph is too entangled to sort")
+        return related
+
+
+def _run(step: Any, *arguments: Any) -> Any:
+    try:
+        return step(*arguments)
+    except VocabError:
+        raise
+    except RecursionError as error:
+        raise TooLarge("nested too deeply to process") from error
+    except Exception as error:
+        # pyld wraps what its loader raises, and raises bare TypeErrors and KeyErrors on odd shapes.
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, UnknownContext):
+                raise cause from error
+            cause = cause.__cause__
+        raise Malformed(f"not JSON-LD: {error}") from error
+
+
+def _options(base: str | None) -> dict[str, Any]:
+    options: dict[str, Any] = {"documentLoader": _load}
+    if base is not None:
+        options["base"] = base
+    return options
+
+
+# ---- contexts ------------------------------------------------------------------------------------------------------
+
+_FILES: Final = {
+    terms.AS: "activitystreams.jsonld",
+    "https://w3id.org/security/v1": "security-v1.jsonld",
+    "https://w3id.org/identity/v1": "identity-v1.jsonld",
+    "https://w3id.org/security/data-integrity/v1": "data-integrity-v1.jsonld",
+    "https://w3id.org/security/data-integrity/v2": "data-integrity-v2.jsonld",
+    "https://w3id.org/security/multikey/v1": "multikey-v1.jsonld",
+    "https://w3id.org/security/jwk/v1": "jwk-v1.jsonld",
+    "https://www.w3.org/ns/cid/v1": "cid-v1.jsonld",
+    "https://www.w3.org/ns/did/v1": "did-v1.jsonld",
+}
+
+
+def known_contexts() -> frozenset[str]:
+    """Return the addresses of the contexts that can be read here."""
+    return frozenset(_FILES) | frozenset(pyld.BUNDLED_CONTEXTS)
+
+
+@cache
+def context(url: str) -> Mapping[str, object]:
+    """Return a bundled context document, for reading only. Raises UnknownContext."""
+    if name := _FILES.get(url):
+        text = resources.files("vocab").joinpath("contexts", name).read_text("utf-8")
+    elif path := pyld.BUNDLED_CONTEXTS.get(url):
+        text = path.read_text("utf-8")
+    else:
+        raise UnknownContext(url)
+    loaded: Mapping[str, object] = json.loads(text)
+    return loaded
+
+
+def _load(url: str, _options: dict[str, Any]) -> dict[str, Any]:
+    # Older software spells the address with a trailing hash or over http.
+    plain = url.rstrip("#").replace("http://", "https://", 1)
+    # The tag lets pyld keep the processed context between calls; ours never change.
+    return {
+        "contentType": "application/ld+json",
+        "contextUrl": None,
+        "documentUrl": url,
+        "document": context(plain),
+        "tag": "static",
+    }

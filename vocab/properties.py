@@ -1,0 +1,202 @@
+"""Properties of ActivityStreams documents as other software writes them, read into plain values.
+
+One place for the leniency of this floor: a string, a one-element array, an embedded object or a Link where another is
+expected; texts by language; dates in the shapes seen in the field; compact names or, in part, expanded ones. What cannot
+be understood reads as absent; whoever needs the property refuses. AS2 Core §4; captures in the vectors name the software.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from vocab.terms import AS_NAMESPACE, PUBLIC, PUBLIC_ALIASES
+
+Properties = Mapping[str, object]
+
+MAX_ITEMS: Final = 1000
+_MAX_IRI: Final = 2048
+
+# Threads writes "+0000", Pixelfed and Minds "+00:00", most "Z"; Misskey and Mitra add fractions.
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
+
+
+def simplified(document: Properties) -> Properties:
+    """Return the document with ActivityStreams names where it was written expanded or with the `as:` prefix.
+
+    Only the names of this object, not of those within; anything else is left alone. Cheap when nothing is to do.
+    """
+    if "type" in document and not any(key.startswith(("as:", AS_NAMESPACE)) for key in document):
+        return document
+    plain: dict[str, object] = {}
+    for key, value in document.items():
+        name = {"@id": "id", "@type": "type"}.get(key) or _term(key)
+        if name == "type":
+            value = [_term(item) for item in _each(value) if isinstance(item, str)]
+        elif name != key and key.startswith(AS_NAMESPACE):
+            value = _value(value)
+        plain.setdefault(name, value)
+    return plain
+
+
+def _term(name: str) -> str:
+    return name.removeprefix(AS_NAMESPACE).removeprefix("as:") or name
+
+
+def _value(value: object) -> object:
+    values = [
+        item["@value"] if "@value" in item else item["@id"] if item.keys() == {"@id"} else item
+        for item in _each(value)
+        if isinstance(item, Mapping)
+    ]
+    return values[0] if len(values) == 1 else values
+
+
+def _each(value: object) -> Iterator[object]:
+    """Yield the items of an array, or the one value that stands for it, at most MAX_ITEMS."""
+    if value is None:
+        return
+    if isinstance(value, list):
+        yield from value[:MAX_ITEMS]
+    else:
+        yield value
+
+
+def types(document: Properties) -> tuple[str, ...]:
+    """Return the types, most often one, with the ActivityStreams namespace taken off."""
+    return tuple(
+        _term(item) for item in _each(document.get("type", document.get("@type"))) if isinstance(item, str)
+    )
+
+
+def one_type(document: Properties, known: frozenset[str]) -> str | None:
+    """Return the first type that is known, or None."""
+    return next((item for item in types(document) if item in known), None)
+
+
+def iri_of(value: object) -> str | None:
+    """Return the address of what is linked or embedded: a string, an object with `id`, a Link with `href`."""
+    if isinstance(value, str):
+        return value if 0 < len(value) <= _MAX_IRI else None
+    if isinstance(value, Mapping):
+        for key in ("id", "@id", "href"):
+            if isinstance(value.get(key), str):
+                return iri_of(value[key])
+    return None
+
+
+def iri(document: Properties, key: str) -> str | None:
+    """Return the one address under `key`; None when there is none, or more than one."""
+    found = iris(document, key)
+    return found[0] if len(found) == 1 else None
+
+
+def iris(document: Properties, key: str) -> tuple[str, ...]:
+    """Return every address under `key`, in order, each once."""
+    return tuple(
+        dict.fromkeys(found for item in _each(document.get(key)) if (found := iri_of(item)) is not None)
+    )
+
+
+def audience(document: Properties, key: str) -> tuple[str, ...]:
+    """Return the addressees under `to` or `cc`, the public collection always in full."""
+    return tuple(dict.fromkeys(PUBLIC if item in PUBLIC_ALIASES else item for item in iris(document, key)))
+
+
+def embedded(document: Properties, key: str) -> dict[str, object] | None:
+    """Return the one object embedded under `key`; None for a link, several, or nothing."""
+    items = list(_each(document.get(key)))
+    return items[0] if len(items) == 1 and isinstance(items[0], dict) else None
+
+
+def objects(document: Properties, key: str) -> tuple[dict[str, object], ...]:
+    """Return every object embedded under `key`."""
+    return tuple(item for item in _each(document.get(key)) if isinstance(item, dict))
+
+
+def text(document: Properties, key: str) -> str | None:
+    """Return the one string under `key`; a language value gives its `@value`."""
+    for item in _each(document.get(key)):
+        if isinstance(item, str):
+            return item
+        if isinstance(item, Mapping) and isinstance(item.get("@value"), str):
+            return str(item["@value"])
+    return None
+
+
+def texts(document: Properties, key: str) -> dict[str, str]:
+    """Return the texts by language under `key` (`contentMap`, say), in the order they were written."""
+    by_language = document.get(key)
+    if not isinstance(by_language, Mapping):
+        return {}
+    return {
+        language: words
+        for language, words in by_language.items()
+        if isinstance(language, str) and isinstance(words, str)
+    }
+
+
+def flag(document: Properties, key: str) -> bool | None:
+    """Return a truth value; None when absent or anything else."""
+    value = document.get(key)
+    return value if isinstance(value, bool) else None
+
+
+def count(document: Properties, key: str) -> int | None:
+    """Return a number that is not negative; None when absent or anything else."""
+    value = document.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def instant(document: Properties, key: str) -> datetime | None:
+    """Return a moment, aware and in UTC; None when absent, without a zone, or not a date."""
+    written = text(document, key)
+    if written is None or (found := _INSTANT.fullmatch(written.strip())) is None:
+        return None
+    seconds, fraction, zone = found.groups()
+    zone = "+00:00" if zone in "Zz" else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    try:
+        moment = datetime.fromisoformat(f"{seconds}{(fraction or '')[:7]}{zone}")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def link_to_page(document: Properties, key: str = "url") -> str | None:
+    """Return the address for people: a string, or of several Links the first that is `text/html` and http(s)."""
+    value = document.get(key)
+    if isinstance(value, str):
+        return value if is_http(value) else None
+    links = [item for item in _each(value) if (found := iri_of(item)) is not None and is_http(found)]
+    for item in links:
+        if isinstance(item, Mapping) and item.get("mediaType") == "text/html":
+            return iri_of(item)
+    return iri_of(links[0]) if links else None
+
+
+def is_http(address: str) -> bool:
+    """Say whether an address is an absolute http or https one with a host and no credentials."""
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018  # raises on a port that is no number
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def written(moment: datetime) -> str:
+    """Return a moment as we write it: UTC, whole seconds, `Z`. Refuses naive values."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment on the wire has a zone")
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def present(members: Mapping[str, object]) -> dict[str, object]:
+    """Return the members that have something to say: neither None nor an empty sequence or mapping."""
+    return {
+        key: value
+        for key, value in members.items()
+        if value is not None
+        and not (isinstance(value, (Sequence, Mapping)) and not isinstance(value, str) and not value)
+    }
