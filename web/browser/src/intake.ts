@@ -1,0 +1,254 @@
+/**
+ * The source's door: asks the questions, shows the twelve words, then seals and sends.
+ * Keeps nothing: no storage, no history entries, no request before the words were noted but the signed list of keys.
+ */
+
+import type { AlertDraft, Manifest, Progress } from "./types.ts";
+import { all, byId, dayInWords, goTo, make, openWayOut, rootKey, show, text, today, within } from "./page.ts";
+import { FileList } from "./intake-files.ts";
+import { mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
+import { ReceiptCard } from "./intake-receipt.ts";
+import { fetchManifest } from "./manifest.ts";
+import { newReceipt } from "./receipts.ts";
+import { Refused } from "./refusal.ts";
+import { sealAlert, sendAlert } from "./seal.ts";
+
+const form = byId("alert", HTMLFormElement);
+const opening = byId("opening", HTMLElement);
+const steps = all(form, ".step", HTMLElement);
+const narrow = matchMedia("(max-width: 54rem)");
+const files = new FileList((sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence));
+
+let manifest: Manifest | null = null;
+let sealed: Awaited<ReturnType<typeof sealAlert>> | null = null;
+let hasArrived = false;
+
+const card = new ReceiptCard({ send: () => void send(), change: backToAnswers });
+
+function forget(): void {
+  form.reset();
+  files.forget();
+  card.forget();
+  sealed = null;
+  hasArrived = true;
+}
+
+// ---- the parts of the form ------------------------------------------------------------------------------------------
+
+
+function goToStep(index: number): void {
+  const step = steps[index];
+  if (!step) return;
+  for (const other of steps) delete other.dataset["current"];
+  step.dataset["current"] = "";
+  for (const [at, link] of all(byId("steps", HTMLElement), "a", HTMLAnchorElement).entries()) {
+    if (at === index) link.setAttribute("aria-current", "step");
+    else link.removeAttribute("aria-current");
+  }
+  if (step.dataset["step"] === "look") refreshOverview();
+  goTo(within(step, "h2", HTMLElement));
+}
+
+function refreshOverview(): void {
+  const asked = steps.filter((step) => step.dataset["step"] !== "look");
+  byId("overview", HTMLElement).replaceChildren(...overview(asked, files.count, (step) => goToStep(steps.indexOf(step))));
+}
+
+function prepareSteps(): void {
+  const list = within(byId("steps", HTMLElement), "ol", HTMLOListElement);
+  for (const [index, step] of steps.entries()) {
+    within(step, "[data-where]", HTMLElement).textContent = text("where", { n: index + 1, all: steps.length });
+    const link = make("a", { href: `#${step.id}` }, step.dataset["title"] ?? "");
+    link.addEventListener("click", (event) => {
+      // Following the link would leave an entry in the browser's history.
+      event.preventDefault();
+      goToStep(index);
+    });
+    list.append(make("li", {}, link));
+    step.querySelector("[data-back]")?.addEventListener("click", () => {
+      if (index > 0) return goToStep(index - 1);
+      show(opening);
+      show(form, false);
+      goTo(within(opening, "h1", HTMLElement));
+    });
+    step.querySelector("[data-next]")?.addEventListener("click", () => {
+      if (checkPart(step)) goToStep(index + 1);
+    });
+  }
+  const month = new Intl.DateTimeFormat(document.documentElement.lang, { month: "long", timeZone: "UTC" });
+  for (const option of all(form, '[data-part="month"] option', HTMLOptionElement)) {
+    if (option.value) option.textContent = month.format(new Date(Date.UTC(2020, Number(option.value) - 1, 1)));
+  }
+}
+
+/** Whether a part may be left; what cannot be right is said beside its field. */
+function checkPart(step: HTMLElement): boolean {
+  const found = problems(form, new Date()).filter(({ field }) => step.contains(field));
+  for (const field of all(step, "[data-field][data-wrong]", HTMLElement)) mark(field, null);
+  for (const { field, sentence } of found) mark(field, sentence);
+  const first = found[0]?.field.querySelector("input, select, textarea");
+  if (first instanceof HTMLElement) first.focus();
+  return found.length === 0;
+}
+
+function checkAll(): boolean {
+  const found = problems(form, new Date());
+  for (const field of all(form, "[data-field][data-wrong]", HTMLElement)) mark(field, null);
+  for (const { field, sentence } of found) mark(field, sentence);
+  const box = byId("problems", HTMLElement);
+  within(box, "ul", HTMLUListElement).replaceChildren(
+    ...found.map(({ field, sentence }) => {
+      const link = make("a", { href: "#" }, sentence);
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        const step = field.closest(".step");
+        if (step instanceof HTMLElement) goToStep(steps.indexOf(step));
+        const control = field.querySelector("input, select, textarea");
+        if (control instanceof HTMLElement) control.focus();
+      });
+      return make("li", {}, link);
+    }),
+  );
+  show(box, found.length > 0);
+  if (found.length > 0) {
+    if (narrow.matches) goToStep(steps.length - 1);
+    box.focus();
+  }
+  return found.length === 0;
+}
+
+// ---- the words and the sending --------------------------------------------------------------------------------------
+
+function showWords(): void {
+  show(form, false);
+  show(opening, false);
+  // Answers may have been changed since the words were first shown; what was sealed before is then stale, the words are not.
+  sealed = null;
+  card.open(card.words ?? newReceipt());
+}
+
+function backToAnswers(): void {
+  card.close();
+  show(form);
+  goToStep(steps.length - 1);
+}
+
+async function draft(): Promise<AlertDraft> {
+  const { answers, identity } = readAnswers(form);
+  return {
+    form: form.dataset["form"] ?? "",
+    language: String(answers["language"] ?? document.documentElement.lang),
+    answers,
+    identityFields: identity,
+    files: await files.toSend(),
+  };
+}
+
+function onProgress(progress: Progress): void {
+  const share = progress.total > 0 ? progress.sent / progress.total : 1;
+  const said = progress.file === null ? text("sending") : text("sending-file", { n: progress.file + 1, all: files.count });
+  card.progress(said, 10 + 90 * share);
+}
+
+async function send(): Promise<void> {
+  const receipt = card.words;
+  if (receipt === null) return;
+  card.progress(text("sealing"), 4);
+  try {
+    manifest ??= await currentManifest();
+    // Sealed once: a second try sends the same bytes under the same id, so that nothing can arrive twice.
+    sealed ??= await sealAlert(await draft(), { manifest, receipt, day: today() });
+    const answer = await sendAlert(sealed, { onProgress });
+    arrived(answer.received_on);
+  } catch (error) {
+    card.failed(whyFailed(error));
+  }
+}
+
+function whyFailed(error: unknown): string {
+  if (!(error instanceof Refused)) return text("failed-refused");
+  if (error.reason === "manifest-changed" || error.reason === "manifest-expired") {
+    manifest = null;
+    sealed = null;
+    return text("failed-manifest");
+  }
+  if (error.reason === "too-large") return text("failed-large");
+  return error.reason === "unreachable" ? text("failed-network") : text("failed-refused");
+}
+
+function arrived(day: string): void {
+  forget();
+  card.close();
+  const section = byId("arrived", HTMLElement);
+  within(section, "[data-received]", HTMLElement).textContent = text("received", { day: dayInWords(day) });
+  show(section);
+  goTo(byId("title-arrived", HTMLElement));
+}
+
+// ---- opening the page -----------------------------------------------------------------------------------------------
+
+async function currentManifest(): Promise<Manifest> {
+  const root = rootKey();
+  if (root === null) throw new Refused("manifest-wrong-root");
+  return await fetchManifest(location.origin, root, new Date());
+}
+
+function closeDoor(error: unknown): void {
+  const cannot = byId("cannot", HTMLElement);
+  const unreachable = error instanceof Refused && error.reason === "unreachable";
+  within(cannot, "[data-why]", HTMLElement).textContent = text(unreachable ? "why-network" : "why-manifest");
+  show(cannot);
+}
+
+async function openDoor(): Promise<void> {
+  openWayOut(forget);
+  if (!("crypto" in window) || crypto.subtle === undefined) {
+    const cannot = byId("cannot", HTMLElement);
+    within(cannot, "[data-why]", HTMLElement).textContent = text("why-browser");
+    return show(cannot);
+  }
+  prepareSteps();
+  settleConditions(form);
+  settleCounts(form);
+  try {
+    manifest = await currentManifest();
+  } catch (error) {
+    return closeDoor(error);
+  }
+  const handlers = within(opening, "[data-handlers]", HTMLElement);
+  handlers.textContent = text("handlers", { n: manifest.handlers.length, name: manifest.organisation });
+  const begin = byId("begin", HTMLButtonElement);
+  show(begin);
+  begin.addEventListener("click", () => {
+    show(opening, false);
+    show(form);
+    goToStep(0);
+  });
+  form.addEventListener("change", (event) => {
+    if (event.target instanceof HTMLInputElement) settleSame(form, event.target);
+    settleConditions(form);
+    const field = event.target instanceof Element ? event.target.closest("[data-field][data-wrong]") : null;
+    if (field instanceof HTMLElement) mark(field, null);
+    if (!narrow.matches) refreshOverview();
+  });
+  form.addEventListener("input", (event) => {
+    const box = event.target;
+    if (!(box instanceof HTMLInputElement) || !box.dataset["search"]) return;
+    const field = box.closest("[data-field]");
+    if (field instanceof HTMLElement) searchIn(field, box.value, within(field, "[data-search-said]", HTMLElement));
+  });
+  form.addEventListener("keydown", (event) => {
+    // Enter in a line of text would send the form from its middle.
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.type !== "submit") event.preventDefault();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (checkAll()) showWords();
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (hasArrived || form.hidden && card.words === null) return;
+    event.preventDefault();
+  });
+}
+
+void openDoor();
