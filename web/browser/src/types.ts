@@ -42,6 +42,7 @@ export type Reason =
   | "receipt-length"
   | "receipt-word" // a word that is not in the list; `detail` is that word
   | "receipt-checksum"
+  | "file-unreadable" // a file changed or vanished while it was being read; `detail` is its name
   | "not-found"
   | "refused" // the server said no; `detail` is its sentence
   | "too-large"
@@ -361,6 +362,7 @@ export interface Enrolment {
  *               checkSuccession(older: Manifest, newer: Manifest): void
  * seal.ts       sealAlert(draft: AlertDraft, to: { manifest: Manifest; receipt: string; day: Day }): Promise<SealedAlert>
  *               sendAlert(alert: SealedAlert, door?: Door): Promise<Received>    call it again to resume
+ *               readdress(alert: SealedAlert, manifest: Manifest): void          after Refused manifest-changed
  * mailbox.ts    openMailbox(receipt: string, manifest: Manifest, door?: Door): Promise<Mailbox>
  *               sendMessage(mailbox: Mailbox, text: string, to: { manifest: Manifest; day: Day }, door?: Door): Promise<Mailbox>
  * vault.ts      workerKdf(address: string): Kdf;  deriveLogin(passphrase: string, salt: Base64, kdf: Kdf): Promise<Login>
@@ -369,7 +371,7 @@ export interface Enrolment {
  * open.ts       openAlert(record: AlertRecord, me: HandlerKeys, at: { node: string; staff: readonly StaffMember[] }): Promise<OpenedAlert>
  *               openAttachment(alert: OpenedAlert, attachment: Attachment, sealed: Blob): Promise<Blob>
  *               composeMessage(alert: OpenedAlert, me: HandlerKeys, text: string, day: Day): Promise<NewObject>
- *               beginCase(me: HandlerKeys, at: { node: string; staff: readonly StaffMember[] }): Promise<NewCase>
+ *               beginCase(me: HandlerKeys, at: { node: string; holders: readonly StaffMember[] }): Promise<NewCase>
  *               openCase(record: CaseRecord, me: HandlerKeys, at: { node: string; staff: readonly StaffMember[] }): Promise<OpenedCase>
  *               composeRecord(opened: OpenedCase, me: HandlerKeys, type: "check" | "note" | "assessment", body: JsonObject, day: Day): Promise<NewObject>
  */

@@ -1,0 +1,75 @@
+/** A source's way back: the receipt opens the mailbox, reads what the desk answered, and answers in turn. */
+
+import { fromBase64, toBase64 } from "./encoding.ts";
+import { get, postJson } from "./network.ts";
+import { composeObject } from "./objects.ts";
+import { readDialogue } from "./dialogue.ts";
+import { sourceKeys } from "./receipts.ts";
+import { Refused } from "./refusal.ts";
+import { openWrap } from "./wraps.ts";
+import type { Day, Door, Mailbox, MailboxRecord, Manifest, SourceKeys } from "./types.ts";
+
+const TRIES = 3;
+
+/**
+ * Fetches and opens the mailbox a receipt belongs to.
+ *
+ * A reply signed by nobody in the manifest is an entry that is not verified: the server could have written it.
+ */
+export async function openMailbox(receipt: string, manifest: Manifest, door: Door = {}): Promise<Mailbox> {
+  const keys = await sourceKeys(receipt, manifest.node);
+  return read(await fetchRecord(keys, door), keys, manifest);
+}
+
+/** Seals and sends a message, after what has come in meanwhile where something has; returns the mailbox as it is then. */
+export async function sendMessage(
+  mailbox: Mailbox,
+  text: string,
+  to: { readonly manifest: Manifest; readonly day: Day },
+  door: Door = {},
+): Promise<Mailbox> {
+  const { keys, dialogue } = mailbox;
+  let { next } = mailbox;
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const sealed = toBase64(
+      await composeObject("message", { text }, {
+        place: placeOf(mailbox.id, keys), recipient: dialogue.recipient, next, day: to.day, by: keys.signing,
+      }),
+    );
+    try {
+      await postJson(`${keys.node}/api/v1/mailbox/messages`, JSON.stringify({ seq: next.seq, sealed }), door, credentials(keys));
+    } catch (error) {
+      if (!(error instanceof Refused) || error.reason !== "conflict") throw error;
+    }
+    const record = await fetchRecord(keys, door);
+    const updated = await read(record, keys, to.manifest);
+    // Looking for our own bytes also recognises a message that arrived although its answer was lost.
+    if (record.objects.some((object) => object.sealed === sealed)) return updated;
+    next = updated.next;
+  }
+  throw new Refused("conflict");
+}
+
+async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest): Promise<Mailbox> {
+  const wrap = record.wraps.find((one) => one.compartment === "dialogue");
+  if (wrap === undefined) throw new Refused("malformed", "mailbox");
+  // The source granted this wrap to itself when it wrote: its signature also ties the mailbox to the alert's id.
+  const place = placeOf(record.id, keys);
+  const dialogue = await openWrap(fromBase64(wrap.sealed), keys.identity, { place, mayGrant: [keys.signing.id] });
+  const voices = { source: keys.signing.id, desk: manifest.handlers.map((handler) => handler.ed25519) };
+  const { entries, next } = await readDialogue(record.objects, dialogue, place, voices);
+  return { id: record.id, state: record.state, receivedOn: record.received_on, entries, keys, dialogue, next };
+}
+
+async function fetchRecord(keys: SourceKeys, door: Door): Promise<MailboxRecord> {
+  const response = await get(`${keys.node}/api/v1/mailbox`, door, credentials(keys));
+  return (await response.json()) as MailboxRecord;
+}
+
+function placeOf(id: string, keys: SourceKeys): { node: string; case: string; compartment: "dialogue" } {
+  return { node: keys.node, case: id, compartment: "dialogue" };
+}
+
+function credentials(keys: SourceKeys): Record<string, string> {
+  return { authorization: `Mailbox ${keys.mailboxToken}` };
+}

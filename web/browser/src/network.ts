@@ -1,0 +1,57 @@
+/** Requests to the node: no cookies on the source's path, patience with a bad connection, refusals with their reason. */
+
+import { isObject } from "./canonical.ts";
+import { Refused } from "./refusal.ts";
+import type { Door } from "./types.ts";
+
+const TRIES = 6;
+const FIRST_WAIT_MS = 500;
+
+export async function get(address: string, door: Door, headers: Record<string, string> = {}): Promise<Response> {
+  return request(address, { method: "GET", headers }, door);
+}
+
+export async function putBytes(address: string, bytes: Uint8Array, door: Door): Promise<Response> {
+  return request(address, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: bytes as BodyInit }, door);
+}
+
+export async function postJson(address: string, body: string, door: Door, headers: Record<string, string> = {}): Promise<Response> {
+  return request(address, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body }, door);
+}
+
+/** Asks, and asks again after a while where nobody answered; every request made here may safely be repeated. */
+async function request(address: string, init: RequestInit, door: Door): Promise<Response> {
+  const ask = door.fetch ?? fetch;
+  const sleep = door.sleep ?? ((ms: number) => new Promise((done) => setTimeout(done, ms)));
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    if (attempt > 0) await sleep(FIRST_WAIT_MS * 2 ** (attempt - 1));
+    let response: Response;
+    try {
+      // No cookie, no cache, no redirect: what is asked stays between this page and its own node.
+      response = await ask(address, {
+        ...init,
+        credentials: "omit",
+        cache: "no-store",
+        redirect: "error",
+        referrerPolicy: "no-referrer",
+        signal: door.signal ?? null,
+      });
+    } catch (error) {
+      if (door.signal?.aborted === true) throw error;
+      continue;
+    }
+    if (response.ok) return response;
+    if (response.status === 429 || response.status >= 500) continue;
+    throw await refusalOf(response);
+  }
+  throw new Refused("unreachable");
+}
+
+async function refusalOf(response: Response): Promise<Refused> {
+  const answer: unknown = await response.json().catch(() => null);
+  const sentence = isObject(answer) && typeof answer["error"] === "string" ? answer["error"] : undefined;
+  if (response.status === 409) return new Refused(sentence === "manifest" ? "manifest-changed" : "conflict", sentence);
+  if (response.status === 404) return new Refused("not-found", sentence);
+  if (response.status === 413) return new Refused("too-large", sentence);
+  return new Refused("refused", sentence);
+}
