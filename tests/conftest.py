@@ -1,0 +1,213 @@
+"""What every test may ask for: a time, a clock, settings, a database, a node, servers and a browser; and no network.
+
+Sockets are refused unless a marker asks for loopback. What a machine lacks is named at the end of the run.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_socket
+
+from tests.rig.clock import FrozenClock
+from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, know_every_row
+from tests.rig.missing import summary
+from tests.rig.servers import Servers
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+NETWORKED = ("sockets", "scale", "browser", "peer")
+SERVERS = pytest.StashKey[Servers]()
+
+
+# ---- the run -----------------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("marked", SQLITE, POSTGRESQL, "both"),
+        default="marked",
+        help="where tests that use a database run: SQLite, and PostgreSQL too for those marked both_databases "
+        "(marked, the default); all of them on one; or all on both",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getini("asyncio_default_fixture_loop_scope"):
+        # pytest-asyncio warns while this is unset, and warnings are errors.
+        config._inicache["asyncio_default_fixture_loop_scope"] = "function"
+    config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
+    given = getattr(config, "workerinput", None)
+    if given is None:
+        config.stash[SERVERS] = Servers.prepare()
+    else:
+        config.stash[SERVERS] = Servers(Path(given["servers_home"]), given["servers_owner"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    # Any: xdist's worker controller. Every worker uses the servers of the run.
+    servers = node.config.stash[SERVERS]
+    node.workerinput["servers_home"] = str(servers.home)
+    node.workerinput["servers_owner"] = servers.owner
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and SERVERS in config.stash:
+        config.stash[SERVERS].stop()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_kind" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--database")
+    marked = metafunc.definition.get_closest_marker("both_databases") is not None
+    if chosen == "both" or (chosen == "marked" and marked):
+        kinds = [SQLITE, POSTGRESQL]
+    elif chosen == POSTGRESQL:
+        kinds = [POSTGRESQL]
+    else:
+        return
+    params = [pytest.param(kind, marks=pytest.mark.scale if kind == POSTGRESQL else ()) for kind in kinds]
+    metafunc.parametrize("database_kind", params, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if any(item.get_closest_marker(name) for name in NETWORKED):
+        pytest_socket.enable_socket()
+        pytest_socket.socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+    else:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = [
+        str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+    ]
+    for line in summary(reasons):
+        terminalreporter.write_line(line, yellow=True, bold=True)
+
+
+# ---- values ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """A clock that stands still; `clock.forward(hours=3)` moves it."""
+    return FrozenClock()
+
+
+@pytest.fixture
+def now(clock: FrozenClock) -> datetime:
+    """What the clock shows when the test begins."""
+    return clock.now()
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Servers:
+    """The run's throw-away PostgreSQL and Redis, started when first asked for."""
+    return request.config.stash[SERVERS]
+
+
+@pytest.fixture
+def redis_url(servers: Servers, request: pytest.FixtureRequest) -> str:
+    """A numbered database of the run's Redis, one per xdist worker, emptied."""
+    import redis
+
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "gw0")
+    url = servers.redis(int(worker.removeprefix("gw")))
+    with redis.Redis.from_url(url) as connection:
+        connection.flushdb()
+    return url
+
+
+@pytest.fixture
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Which database the test runs on; see --database."""
+    return getattr(request, "param", SQLITE)
+
+
+@pytest.fixture
+async def database_url(database_kind: str, tmp_path: Path, servers: Servers) -> AsyncIterator[str]:
+    """The address of a database without tables."""
+    async with fresh_database(database_kind, tmp_path, servers) as url:
+        yield url
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Callable[..., Any]:
+    """Makes Settings: `settings(role="hub", origin=…)`. Data below the test's directory, the test's database."""
+    from node.settings import Settings
+
+    defaults = {
+        "origin": "https://a.example",
+        "data": str(tmp_path / "data"),
+        "database_url": database_url,
+        "name": "Sample organisation (fictional)",
+    }
+
+    def make(**given: str) -> Settings:
+        return Settings.parse(defaults | given)
+
+    return make
+
+
+# ---- resources ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Any]:
+    """A node.database.Database with every table made."""
+    from node.database import Database
+
+    know_every_row()
+    opened = Database(database_url)
+    await opened.create_all()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def node(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterator[Any]:
+    """One open node, `https://a.example`: tables made, fixed keys, the test's clock, and nobody to talk to."""
+    from node.runtime import open_node
+    from tests.rig.keys import keyring
+    from tests.rig.town import Wires
+
+    know_every_row()
+    async with (
+        httpx.AsyncClient(transport=Wires()) as http,
+        open_node(settings(), clock=clock, http=http, keyring=keyring("a", born=clock.now())) as opened,
+    ):
+        await opened.database.create_all()
+        yield opened
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Any]:
+    """A running Chromium (Playwright, async): `await browser.new_context()` for each visitor."""
+    from tests.rig.chromium import find, launched
+
+    await asyncio.to_thread(find)
+    async with launched() as running:
+        yield running
+
+
+@pytest.fixture
+async def page(browser: Any) -> AsyncIterator[Any]:
+    """A page in a context of its own; an uncaught error of its scripts fails the test."""
+    context = await browser.new_context(locale="en-GB")
+    opened = await context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    await context.close()
+    assert errors == []

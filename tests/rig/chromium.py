@@ -1,0 +1,80 @@
+"""A Chromium for the browser tests: the one in npm's @sparticuz/chromium, which needs no system package, else the system's."""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from playwright.async_api import Browser, async_playwright
+
+from tests.rig.missing import missing
+from tests.rig.nodejs import PEERS, environment, node_executable, peers_installed
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox",  # a container's root may not make the namespaces of the sandbox; the pages are our own
+    "--headless=shell",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",  # no test reaches the internet
+)
+
+
+@dataclass(frozen=True)
+class Chromium:
+    """A program and the environment it runs in."""
+
+    path: str
+    environment: dict[str, str]
+
+
+@cache
+def find() -> Chromium:
+    """The Chromium of this machine; the test is skipped by name where there is none."""
+    if platform.system() == "Linux" and platform.machine() == "x86_64":
+        return _unpacked()
+    for name in NAMES:
+        if path := shutil.which(name):
+            return Chromium(path, dict(os.environ))
+    raise missing("Chromium", "apt-get install chromium")
+
+
+@asynccontextmanager
+async def launched(**options: object) -> AsyncIterator[Browser]:
+    """A running browser, closed at the end. Contexts are cheap: take a new one per visitor."""
+    found = find()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=found.path,
+            args=list(ARGUMENTS),
+            env=dict(found.environment),
+            **options,  # type: ignore[arg-type]  # passed through to Playwright, which checks them
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+def _unpacked() -> Chromium:
+    # Below node_modules, so that a fresh `npm ci` forgets it: it can never be another version than the lock's.
+    home = peers_installed() / ".chromium"
+    with (PEERS / ".chromium.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.is_dir():
+            partial = home.with_name(".chromium.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            subprocess.run(
+                [node_executable(), str(PEERS / "chromium.mjs")],
+                env=environment(TMPDIR=str(partial), AWS_EXECUTION_ENV="AWS_Lambda_nodejs24.x"),
+                capture_output=True,
+                check=True,
+            )
+            partial.rename(home)
+    # Debian's base system has no libnss3, libnspr4 or libexpat; the package carries them.
+    own = {"LD_LIBRARY_PATH": str(home / "al2023" / "lib"), "FONTCONFIG_PATH": str(home / "fonts")}
+    return Chromium(str(home / "chromium"), os.environ | own)

@@ -1,0 +1,156 @@
+"""The rig itself: what it refuses, what it starts and stops, what it says when something is missing."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_socket
+
+from tests.rig.clock import FrozenClock
+from tests.rig.keys import ed25519_seed, rsa_pem
+from tests.rig.missing import missing, summary
+from tests.rig.servers import KEEPER, own_redis, start_redis, stop_redis
+from tests.rig.town import Wires
+
+
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
+def test_a_test_without_a_marker_opens_no_socket() -> None:
+    with pytest.raises(pytest_socket.SocketBlockedError):
+        socket.socket(socket.AF_INET)
+
+
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
+def test_a_test_without_a_marker_resolves_no_name() -> None:
+    with pytest.raises(pytest_socket.SocketBlockedError):
+        socket.getaddrinfo("a.example", 443)
+
+
+@pytest.mark.sockets
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
+def test_the_sockets_marker_reaches_loopback_only() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(server.getsockname()).close()
+    with socket.socket() as outside, pytest.raises(pytest_socket.SocketConnectBlockedError):
+        outside.connect(("192.0.2.1", 80))
+
+
+async def test_an_unknown_host_is_a_connection_error() -> None:
+    async with httpx.AsyncClient(transport=Wires()) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get("https://nowhere.example/")
+
+
+async def test_time_stands_still_until_it_is_moved(clock: FrozenClock, now: datetime) -> None:
+    sleeper = asyncio.create_task(clock.sleep(3600))
+    await asyncio.sleep(0)
+
+    clock.forward(minutes=59)
+    await asyncio.sleep(0)
+    assert not sleeper.done()
+
+    clock.forward(minutes=1)
+    await sleeper
+    assert clock.now() == now + timedelta(hours=1)
+
+
+def test_time_does_not_go_back(clock: FrozenClock) -> None:
+    with pytest.raises(ValueError, match="back"):
+        clock.forward(hours=-1)
+
+
+def test_a_key_of_a_name_is_always_the_same_and_of_two_names_never() -> None:
+    assert rsa_pem("a") == rsa_pem("a") != rsa_pem("b")
+    assert ed25519_seed("a") == ed25519_seed("a") != ed25519_seed("b")
+
+
+def test_what_is_missing_is_named_with_its_cure_once() -> None:
+    skipped = [f"Skipped: {missing('Chromium', 'apt-get install chromium')}"] * 2 + [
+        "Skipped: another reason"
+    ]
+
+    assert summary(skipped) == [
+        "2 tests not run, this machine lacks Chromium; to install it: apt-get install chromium"
+    ]
+
+
+@pytest.mark.both_databases
+async def test_a_database_has_every_table(database: Any, database_kind: str) -> None:
+    assert database.is_sqlite == (database_kind == "sqlite")
+    await database.ping()
+
+
+@pytest.mark.scale
+def test_redis_answers(redis_url: str) -> None:
+    import redis
+
+    with redis.Redis.from_url(redis_url) as connection:
+        assert connection.ping()
+        assert connection.dbsize() == 0
+
+
+@pytest.mark.scale
+def test_a_redis_of_its_own_can_be_stopped_and_started() -> None:
+    import redis
+
+    with own_redis() as home, redis.Redis(unix_socket_path=str(home / "socket")) as connection:
+        connection.set("kept", "yes")
+
+        stop_redis(home)
+        with pytest.raises(redis.ConnectionError):
+            connection.ping()
+
+        start_redis(home, os.getpid(), "--appendonly", "yes")
+        assert connection.get("kept") == b"yes"
+
+
+def test_a_server_ends_with_the_run_that_asked_for_it_and_leaves_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "server"
+    home.mkdir()
+    owner = subprocess.Popen(["sleep", "60"])
+    keeper = subprocess.Popen(
+        [sys.executable, str(KEEPER), str(home), str(owner.pid), "", "--", "sleep", "60"]
+    )
+    while not (home / "pid").exists() or not (home / "pid").read_text():
+        time.sleep(0.01)
+    server = int((home / "pid").read_text())
+
+    owner.kill()
+    owner.wait()
+
+    assert keeper.wait(5) == 0
+    assert not home.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
+@pytest.mark.browser
+async def test_a_page_runs_its_script(page: Any) -> None:
+    await page.set_content("<p>before</p><script>document.querySelector('p').textContent = 'after'</script>")
+
+    assert await page.text_content("p") == "after"
+
+
+@pytest.mark.browser
+async def test_two_visitors_share_nothing(browser: Any) -> None:
+    first, second = await browser.new_context(), await browser.new_context()
+    await first.add_cookies([{"name": "seen", "value": "1", "url": "http://127.0.0.1"}])
+    await first.close()
+
+    assert await second.cookies() == []
+    assert await (await second.new_page()).title() == ""
+
+
+@pytest.mark.browser
+async def test_the_browser_does_not_reach_the_internet(page: Any) -> None:
+    from playwright.async_api import Error
+
+    with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
+        await page.goto("https://example.org/")
