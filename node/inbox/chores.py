@@ -1,0 +1,76 @@
+"""Chores that follow from what came in: read what a newly followed organisation published before; tell the desk of new alerts."""
+
+import logging
+from typing import Any
+
+from sqlalchemy import select
+
+from federation.errors import FetchError
+from federation.fetch import fetch_document
+from node.inbox.handlers import fetch_case
+from node.inbox.process import RefusedActivity
+from node.outbox import Done, Job, Outcome
+from node.peers.actors import RemoteActor, host_of
+from node.peers.directory import fetch_signer
+from node.runtime import Node
+from vocab.errors import VocabError
+
+log = logging.getLogger(__name__)
+
+MAX_PAGES = 50
+
+
+async def backfill(node: Node, job: Job) -> Outcome:
+    """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat."""
+    actor_id = str(job.payload["actor"])
+    async with node.database.read() as session:
+        actor = await session.scalar(select(RemoteActor).where(RemoteActor.id == actor_id))
+    if actor is None or actor.outbox is None or host_of(actor.outbox) != actor.host:
+        return Done()
+    try:
+        page = await _fetch(node, actor.outbox)
+        following = _link(page.get("first")) if "orderedItems" not in page else None
+        for _ in range(MAX_PAGES):
+            if following is not None:
+                if host_of(following) != actor.host:
+                    break
+                page = await _fetch(node, following)
+            for url in _cases(page, actor.host):
+                try:
+                    await fetch_case(node, url)
+                except (FetchError, RefusedActivity, VocabError) as error:
+                    log.info("backfill.skipped", extra={"host": actor.host, "reason": str(error)})
+            following = _link(page.get("next"))
+            if following is None:
+                break
+    except FetchError as error:
+        log.info("backfill.ended", extra={"host": actor.host, "reason": str(error)})
+    return Done()
+
+
+async def notify_desk(node: Node, job: Job) -> Outcome:
+    """Say in the log that alerts came, by day and without a word about them: the desk shows them to those who may see."""
+    log.info("desk.alerts-waiting", extra={"day": job.payload.get("day")})
+    return Done()
+
+
+async def _fetch(node: Node, url: str) -> dict[str, Any]:
+    return await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
+
+
+def _link(value: object) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None
+
+
+def _cases(page: dict[str, Any], host: str) -> list[str]:
+    """Addresses of the objects that the page's Creates name, on the actor's own host."""
+    found: list[str] = []
+    items = page.get("orderedItems")
+    for item in items if isinstance(items, list) else []:
+        if isinstance(item, dict) and item.get("type") == "Create":
+            url = _link(item.get("object"))
+            if url and host_of(url) == host and url not in found:
+                found.append(url)
+    return found

@@ -1,0 +1,236 @@
+"""One function per kind of activity. Each may run twice; none shows anything unasked; what is not understood is refused with a reason.
+
+Who may say what: the actor was checked against the signer before; here it is checked against the object (ActivityPub §7).
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from federation.fetch import fetch_document
+from node import outbox
+from node.entries.entries import Entry
+from node.hub.aggregate import take_back, take_in
+from node.inbox.process import RefusedActivity, prove
+from node.peers.actors import RemoteActor, forget_actor, host_of
+from node.peers.directory import fetch_signer, find_actor
+from node.peers.follows import between, follows, receive_answer, receive_follow, receive_undo
+from node.peers.ours import local_actor_at, local_actors
+from node.publishing.reactions import drop_reaction, keep_reaction
+from node.runtime import Node
+from vocab.activities import Activity
+from vocab.cases import is_case, read_case
+from vocab.objects import read_object
+
+
+async def on_follow(node: Node, activity: Activity) -> None:
+    """Somebody follows one of our actors."""
+    us = local_actor_at(node.settings, activity.object_id or "")
+    if us is None or us.id == node.settings.instance_actor:
+        raise RefusedActivity("Follow of an actor that is not ours")
+    them = await find_actor(node, activity.actor)
+    async with node.database.begin() as session:
+        await receive_follow(
+            session,
+            node.settings,
+            node.keyring,
+            us=us,
+            them=them,
+            activity=activity.raw,
+            now=node.clock.now(),
+        )
+    await node.bell.ring()
+
+
+async def on_accept(node: Node, activity: Activity) -> None:
+    """An organisation accepts our Follow; what it published before is fetched afterwards."""
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        follow = await receive_answer(session, **_answered(activity), accepted=True, now=now)
+        if follow is None:
+            raise RefusedActivity("Accept of a Follow that we did not send")
+        await outbox.enqueue(
+            session,
+            "backfill",
+            {"actor": activity.actor},
+            lane=f"chore:backfill:{host_of(activity.actor)}",
+            key=f"backfill:{activity.actor}"[:300],
+            now=now,
+        )
+    await node.bell.ring()
+
+
+async def on_reject(node: Node, activity: Activity) -> None:
+    """An organisation refuses our Follow, or ends it."""
+    async with node.database.begin() as session:
+        follow = await receive_answer(session, **_answered(activity), accepted=False, now=node.clock.now())
+    if follow is None:
+        raise RefusedActivity("Reject of a Follow that we did not send")
+
+
+async def on_undo(node: Node, activity: Activity) -> None:
+    """Somebody takes back a Follow, a like or a boost of their own."""
+    inner = activity.object or {}
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        followed = inner.get("object")
+        if inner.get("type") == "Follow" and isinstance(followed, str):
+            await receive_undo(session, follower=activity.actor, followed=followed, now=now)
+        elif activity.object_id:
+            await drop_reaction(session, id=activity.object_id, actor=activity.actor)
+            if not inner:
+                for us in local_actors(node.settings):
+                    row = await between(session, activity.actor, us.id)
+                    if row is not None and row.activity_id == activity.object_id:
+                        await receive_undo(session, follower=activity.actor, followed=us.id, now=now)
+
+
+async def on_create(node: Node, activity: Activity) -> None:
+    """A new object: a case of an organisation we follow, or a reply to a case of ours."""
+    if activity.object is not None and not is_case(activity.object):
+        await _on_reply(node, activity)
+        return
+    await _on_case(node, activity)
+
+
+async def on_update(node: Node, activity: Activity) -> None:
+    """A newer version of a case, or a remote actor's new self-description."""
+    if activity.object_id == activity.actor:
+        await find_actor(node, activity.actor, max_age=timedelta(0))
+        return
+    if activity.object is None or is_case(activity.object):
+        await _on_case(node, activity)
+
+
+async def on_delete(node: Node, activity: Activity) -> None:
+    """A case is withdrawn, a reply deleted, or an actor gone. Only its own author can say so."""
+    target = activity.object_id
+    if target is None:
+        raise RefusedActivity("Delete of nothing")
+    if host_of(target) != host_of(activity.actor):
+        raise RefusedActivity("Delete of something on another host")
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        if target == activity.actor:
+            await forget_actor(session, activity.actor, now=now)
+            return
+        await drop_reaction(session, id=target, actor=activity.actor)
+        tombstone: dict[str, Any] = dict(activity.object or {"id": target, "type": "Tombstone"})
+        await take_back(
+            session,
+            node.settings,
+            node.keyring,
+            url=target,
+            by=activity.actor,
+            tombstone=tombstone,
+            reason=_reason(tombstone),
+            now=now,
+        )
+    await node.bell.ring()
+
+
+async def on_announce(node: Node, activity: Activity) -> None:
+    """A boost of a case of ours; or an actor we follow points us to a case, which we fetch from its own home and prove."""
+    url = activity.object_id or ""
+    async with node.database.read() as session:
+        known = await session.get(Entry, url)
+        followed = await _follows(node, activity.actor)
+    if known is not None and known.own:
+        await _react(node, activity, "boost", url)
+        return
+    if known is not None or not followed or host_of(url) == node.settings.authority:
+        return
+    await fetch_case(node, url)
+
+
+async def on_like(node: Node, activity: Activity) -> None:
+    """Somebody likes a case of ours."""
+    await _react(node, activity, "like", activity.object_id or "")
+
+
+async def fetch_case(node: Node, url: str) -> None:
+    """Fetch a case from its own address, prove it with its publisher's key, keep it. Raises RefusedActivity, FetchError."""
+    document = await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
+    if not is_case(document):
+        raise RefusedActivity("announced object is not a case")
+    _, meta = read_case(document)
+    publisher = await find_actor(node, meta.actor)
+    await _keep_case(node, publisher, document)
+
+
+async def _on_case(node: Node, activity: Activity) -> None:
+    if not await _follows(node, activity.actor):
+        raise RefusedActivity("a case of an organisation that we do not follow")
+    publisher = await find_actor(node, activity.actor)
+    if activity.object is None:
+        await fetch_case(node, activity.object_id or "")
+        return
+    await _keep_case(node, publisher, activity.object)
+
+
+async def _keep_case(node: Node, publisher: RemoteActor, document: dict[str, Any]) -> None:
+    proof_key = await prove(node, document, publisher.id)
+    async with node.database.begin() as session:
+        await take_in(
+            session,
+            node.settings,
+            node.keyring,
+            publisher=publisher,
+            document=document,
+            proof_key=proof_key,
+            now=node.clock.now(),
+        )
+    await node.bell.ring()
+
+
+async def _on_reply(node: Node, activity: Activity) -> None:
+    """A reply is noted for the desk and shown to nobody: its text stays where its author put it."""
+    item = read_object(activity.object or {})
+    if host_of(item.id) != host_of(activity.actor) or item.attributed_to != activity.actor:
+        raise RefusedActivity("a reply attributed to somebody else")
+    if item.in_reply_to is None:
+        return
+    async with node.database.begin() as session:
+        case = await session.get(Entry, item.in_reply_to)
+        if case is not None and case.own:
+            await keep_reaction(
+                session,
+                id=item.id,
+                kind="reply",
+                actor=activity.actor,
+                case_url=case.id,
+                now=node.clock.now(),
+            )
+
+
+async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:
+    async with node.database.begin() as session:
+        case = await session.get(Entry, url)
+        if case is not None and case.own:
+            await keep_reaction(
+                session,
+                id=activity.id,
+                kind=kind,
+                actor=activity.actor,
+                case_url=url,
+                now=node.clock.now(),
+            )
+
+
+async def _follows(node: Node, actor: str) -> bool:
+    async with node.database.read() as session:
+        return await follows(session, node.settings.main_actor, actor)
+
+
+def _answered(activity: Activity) -> dict[str, Any]:
+    inner = activity.object or {}
+    follower = inner.get("actor")
+    return {
+        "by": activity.actor,
+        "follow_id": activity.object_id,
+        "follower": follower if isinstance(follower, str) else None,
+    }
+
+
+def _reason(tombstone: dict[str, Any]) -> str | None:
+    reason = tombstone.get("summary")
+    return reason[:2000] if isinstance(reason, str) else None

@@ -1,0 +1,269 @@
+"""Jobs that outlive a crash: rows, enqueued in the transaction of the fact that causes them.
+
+A job stands in a **lane** (one per host we deliver to, one per host we hear from, one per kind of chore). A lane is worked
+by one worker at a time and in order, so a case's Create never overtakes its Update, and a dead host delays nobody but itself.
+Every job runs at least once, so every handler may run twice. Redis, where there is one, carries wake-ups only; the truth is here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.database import Row, UtcDateTime
+
+LEASE = timedelta(seconds=120)
+# SQLite gives out row ids for INTEGER only; PostgreSQL needs BIGINT not to run out.
+SERIAL = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Lane(Row):
+    """Where jobs stand in line. `due_at` is when its first job may run; empty lanes have none."""
+
+    __tablename__ = "lanes"
+
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    claimed_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (Index("ix_lanes_claim", "due_at", "claimed_until"),)
+
+
+class Job(Row):
+    """One thing to do. `payload` names rows by id and bytes by hash, never holds live objects or a secret."""
+
+    __tablename__ = "jobs"
+
+    seq: Mapped[int] = mapped_column(SERIAL, primary_key=True, autoincrement=True)
+    lane: Mapped[str] = mapped_column(ForeignKey("lanes.name", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[dict[str, Any]]
+    key: Mapped[str | None] = mapped_column(String(300), unique=True)
+    not_before: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_reason: Mapped[str | None] = mapped_column(String(200))
+    dead_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_jobs_line", "lane", "dead_at", "seq"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A job to be: what `enqueue_many` takes."""
+
+    kind: str
+    payload: dict[str, Any]
+    lane: str
+    key: str | None = None
+    not_before: datetime | None = None
+
+
+async def enqueue(
+    session: AsyncSession,
+    kind: str,
+    payload: dict[str, Any],
+    *,
+    lane: str,
+    now: datetime,
+    key: str | None = None,
+    not_before: datetime | None = None,
+) -> None:
+    """Add one job in the caller's transaction; a job with a key that is already there is not added again."""
+    await enqueue_many(session, [Order(kind, payload, lane, key, not_before)], now=now)
+
+
+async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: datetime) -> None:
+    """Add many jobs in two statements, in the caller's transaction."""
+    rows: list[dict[str, Any]] = []
+    first: dict[str, datetime] = {}
+    for order in orders:
+        due = order.not_before or now
+        first[order.lane] = min(first.get(order.lane, due), due)
+        rows.append(
+            {
+                "lane": order.lane,
+                "kind": order.kind,
+                "payload": order.payload,
+                "key": order.key,
+                "not_before": due,
+                "attempts": 0,
+            }
+        )
+    if not rows:
+        return
+    # Sorted: two transactions that touch the same lanes lock them in the same order.
+    lanes = [{"name": name, "due_at": due, "failures": 0} for name, due in sorted(first.items())]
+    insert = _insert(session)
+    opened = insert(Lane)
+    await session.execute(
+        opened.on_conflict_do_update(
+            index_elements=[Lane.name],
+            set_={
+                "due_at": _earlier(session)(
+                    func.coalesce(Lane.due_at, opened.excluded.due_at), opened.excluded.due_at
+                )
+            },
+            # A lane that failed waits for its own turn: fresh work does not call a dead host sooner.
+            where=(Lane.failures == 0),
+        ),
+        lanes,
+    )
+    await session.execute(insert(Job).on_conflict_do_nothing(index_elements=[Job.key]), rows)
+
+
+async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: timedelta = LEASE) -> list[str]:
+    """Take up to `limit` lanes that have something due and that nobody works; returns their names.
+
+    One statement for both databases; SQLite's compiler drops the lock clause. An expired lease is free again.
+    """
+    free = (
+        select(Lane.name)
+        .where(Lane.due_at <= now, (Lane.claimed_until.is_(None)) | (Lane.claimed_until < now))
+        .order_by(Lane.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = await session.scalars(
+        update(Lane)
+        .where(Lane.name.in_(free.scalar_subquery()))
+        .values(claimed_until=now + lease)
+        .returning(Lane.name)
+        .execution_options(synchronize_session=False)
+    )
+    return list(claimed)
+
+
+async def line(
+    session: AsyncSession, lanes: Sequence[str], *, now: datetime, limit: int
+) -> dict[str, list[Job]]:
+    """The due jobs at the head of each lane, in order, at most `limit` a lane."""
+    rank = func.row_number().over(partition_by=Job.lane, order_by=Job.seq).label("rank")
+    heads = (
+        select(Job.seq, rank)
+        .where(Job.lane.in_(lanes), Job.dead_at.is_(None), Job.not_before <= now)
+        .subquery()
+    )
+    jobs = await session.scalars(
+        select(Job).join(heads, heads.c.seq == Job.seq).where(heads.c.rank <= limit).order_by(Job.seq)
+    )
+    found: dict[str, list[Job]] = {name: [] for name in lanes}
+    for job in jobs:
+        found[job.lane].append(job)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job's work is in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The job, and those behind it in its lane, wait until then."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The job will not be tried again; it stays, with the reason, for people to see."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The whole lane is pointless now: its host said it is gone."""
+
+    reason: str
+
+
+Outcome = Done | Postponed | Dead | Dropped
+
+
+async def finish(
+    session: AsyncSession, outcomes: dict[str, list[tuple[int, Outcome]]], *, now: datetime
+) -> None:
+    """Record what became of the jobs of some claimed lanes, and give the lanes back.
+
+    outcomes  lane → (job, outcome) in the order they ran.
+    """
+    names = sorted(outcomes)
+    # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
+    await session.scalars(select(Lane).where(Lane.name.in_(names)).order_by(Lane.name).with_for_update())
+    done = [seq for results in outcomes.values() for seq, outcome in results if isinstance(outcome, Done)]
+    if done:
+        await session.execute(
+            delete(Job).where(Job.seq.in_(done)).execution_options(synchronize_session=False)
+        )
+    late: dict[str, datetime] = {}
+    for name, results in outcomes.items():
+        for seq, outcome in results:
+            match outcome:
+                case Postponed(until, reason):
+                    late[name] = until
+                    await session.execute(
+                        update(Job)
+                        .where(Job.seq == seq)
+                        .values(attempts=Job.attempts + 1, not_before=until, last_reason=reason[:200])
+                    )
+                case Dead(reason):
+                    await session.execute(
+                        update(Job)
+                        .where(Job.seq == seq)
+                        .values(attempts=Job.attempts + 1, dead_at=now, last_reason=reason[:200])
+                    )
+                case Dropped(reason):
+                    await session.execute(
+                        update(Job)
+                        .where(Job.lane == name, Job.dead_at.is_(None))
+                        .values(dead_at=now, last_reason=reason[:200])
+                    )
+                case Done():
+                    pass
+    next_due = (
+        select(func.min(Job.not_before)).where(Job.lane == Lane.name, Job.dead_at.is_(None)).scalar_subquery()
+    )
+    quiet = [name for name in names if name not in late]
+    if quiet:
+        await session.execute(
+            update(Lane)
+            .where(Lane.name.in_(quiet))
+            .values(claimed_until=None, failures=0, due_at=next_due)
+            .execution_options(synchronize_session=False)
+        )
+    for name, until in late.items():
+        await session.execute(
+            update(Lane)
+            .where(Lane.name == name)
+            .values(claimed_until=None, failures=Lane.failures + 1, due_at=until)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def next_due(session: AsyncSession, *, now: datetime) -> datetime | None:
+    """When the next lane that nobody works comes due."""
+    free = Lane.claimed_until.is_(None) | (Lane.claimed_until < now)
+    return await session.scalar(select(func.min(Lane.due_at)).where(free))
+
+
+async def pending(session: AsyncSession) -> int:
+    """How many jobs are waiting."""
+    return await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_(None))) or 0
+
+
+def _insert(session: AsyncSession) -> Any:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+
+
+def _earlier(session: AsyncSession) -> Any:
+    # Any: SQLAlchemy's function generators are untyped. SQLite spells LEAST as a two-argument MIN.
+    return func.min if session.get_bind().dialect.name == "sqlite" else func.least

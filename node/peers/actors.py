@@ -1,0 +1,113 @@
+"""Remote actors we know, and their keys. Everything here was fetched from the actor's own address and may be fetched again."""
+
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from sqlalchemy import ForeignKey, String, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.database import Row
+from vocab.actors import Actor
+
+FRESH = timedelta(days=1)
+
+
+class RemoteActor(Row):
+    """An actor of another server, as its own server last described it."""
+
+    __tablename__ = "remote_actors"
+
+    id: Mapped[str] = mapped_column(String(2000), primary_key=True)
+    host: Mapped[str] = mapped_column(String(300), index=True)
+    type: Mapped[str] = mapped_column(String(60))
+    handle: Mapped[str] = mapped_column(String(600), index=True)
+    name: Mapped[str] = mapped_column(String(2048))
+    url: Mapped[str] = mapped_column(String(2000))
+    inbox: Mapped[str] = mapped_column(String(2000))
+    shared_inbox: Mapped[str | None] = mapped_column(String(2000))
+    followers: Mapped[str | None] = mapped_column(String(2000))
+    outbox: Mapped[str | None] = mapped_column(String(2000))
+    fetched_at: Mapped[datetime]
+    gone_at: Mapped[datetime | None]
+
+    @property
+    def delivery_inbox(self) -> str:
+        """Where one POST reaches this actor, and others of its server with it."""
+        return self.shared_inbox or self.inbox
+
+
+class RemoteKey(Row):
+    """A public key that a remote actor's own document lists. `material` is PEM (RSA) or Multibase (Ed25519)."""
+
+    __tablename__ = "remote_keys"
+
+    id: Mapped[str] = mapped_column(String(2000), primary_key=True)
+    owner: Mapped[str] = mapped_column(ForeignKey("remote_actors.id", ondelete="CASCADE"), index=True)
+    algorithm: Mapped[str] = mapped_column(String(20))
+    material: Mapped[str] = mapped_column(String(4000))
+    fetched_at: Mapped[datetime]
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address, lower-case: what policies and lanes go by."""
+    return urlsplit(url).netloc.lower()
+
+
+async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
+    """Keep what an actor's document says; keys it lists no more are forgotten.
+
+    Trusted: that the document was fetched from `actor.id`, and that each key is the actor's own.
+    """
+    row = await session.get(RemoteActor, actor.id)
+    if row is None:
+        row = RemoteActor(id=actor.id)
+        session.add(row)
+    host = host_of(actor.id)
+    row.host = host
+    row.type = actor.type
+    row.handle = f"{actor.preferred_username}@{host}"
+    row.name = actor.name or actor.preferred_username
+    row.url = actor.url or actor.id
+    row.inbox = actor.inbox
+    row.shared_inbox = actor.shared_inbox
+    row.followers = actor.followers
+    row.outbox = actor.outbox
+    row.fetched_at = now
+    row.gone_at = None
+    await session.flush()
+    listed = {key.id: key for key in actor.keys if key.owner == actor.id}
+    await session.execute(
+        delete(RemoteKey).where(RemoteKey.owner == actor.id, RemoteKey.id.not_in(list(listed)))
+    )
+    for key in listed.values():
+        known = await session.get(RemoteKey, key.id)
+        if known is None:
+            known = RemoteKey(id=key.id, owner=actor.id)
+            session.add(known)
+        if known.owner != actor.id:
+            # A key id that another actor holds is never taken over (attack: same key id in two actors).
+            continue
+        known.algorithm = key.algorithm
+        known.material = key.spki_pem or key.multibase or ""
+        known.fetched_at = now
+    await session.flush()
+    return row
+
+
+async def known_key(session: AsyncSession, key_id: str) -> RemoteKey | None:
+    """A key we hold already."""
+    return await session.get(RemoteKey, key_id)
+
+
+async def keys_of(session: AsyncSession, owner: str) -> list[RemoteKey]:
+    """Every key an actor lists."""
+    return list(await session.scalars(select(RemoteKey).where(RemoteKey.owner == owner)))
+
+
+async def forget_actor(session: AsyncSession, actor_id: str, *, now: datetime) -> None:
+    """The actor is gone: keep that it was, drop its keys."""
+    row = await session.get(RemoteActor, actor_id)
+    if row is not None:
+        row.gone_at = now
+    await session.execute(delete(RemoteKey).where(RemoteKey.owner == actor_id))

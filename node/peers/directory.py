@@ -1,0 +1,73 @@
+"""Looking somebody up: what we know, or what their own server says now. The network is asked with no transaction open."""
+
+from datetime import timedelta
+
+from federation.errors import FetchError, Mismatch
+from federation.fetch import fetch_actor
+from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
+from federation.webfinger import resolve
+from node.peers.actors import FRESH, RemoteActor, RemoteKey, keys_of, known_key, remember_actor
+from node.runtime import Node
+
+
+async def find_actor(node: Node, actor_id: str, *, max_age: timedelta = FRESH) -> RemoteActor:
+    """A remote actor, fetched when unknown or older than `max_age`. Raises FetchError when it cannot be had."""
+    now = node.clock.now()
+    async with node.database.read() as session:
+        known = await session.get(RemoteActor, actor_id)
+    if known is not None and known.gone_at is None and now - known.fetched_at < max_age:
+        return known
+    try:
+        actor = await fetch_actor(node.http, actor_id, signer=fetch_signer(node), now=now)
+    except FetchError:
+        if known is not None and known.gone_at is None:
+            return known
+        raise
+    async with node.database.begin() as session:
+        return await remember_actor(session, actor, now=now)
+
+
+async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteKey | None:
+    """The key with that id, from its owner's own document; None when the owner lists none such.
+
+    refresh  ask again even when we hold one: its owner may have rotated it.
+    Raises FetchError when the owner cannot be asked.
+    """
+    if not refresh:
+        async with node.database.read() as session:
+            known = await known_key(session, key_id)
+        if known is not None:
+            return known
+    now = node.clock.now()
+    actor = await fetch_actor(node.http, key_id.partition("#")[0], signer=fetch_signer(node), now=now)
+    async with node.database.begin() as session:
+        await remember_actor(session, actor, now=now)
+        key = await known_key(session, key_id)
+    return key if key is not None and key.owner == actor.id else None
+
+
+async def find_by_handle(node: Node, handle: str) -> RemoteActor:
+    """The actor behind `name@host`, asked of its host by WebFinger. Raises FetchError."""
+    now = node.clock.now()
+    actor_id = await resolve(node.http, handle, now=now)
+    actor = await find_actor(node, actor_id, max_age=timedelta(0))
+    if actor.handle.lower() != handle.lstrip("@").lower():
+        raise Mismatch(f"{handle} leads to {actor.handle}", url=actor_id)
+    return actor
+
+
+async def verifying_keys(node: Node, owner: str) -> dict[str, VerifyingKey]:
+    """Every key an actor lists, parsed, by key id."""
+    async with node.database.read() as session:
+        rows = await keys_of(session, owner)
+    return {row.id: verifying_key(row) for row in rows}
+
+
+def verifying_key(row: RemoteKey) -> VerifyingKey:
+    """The key as an object that verifies; parsing is remembered. Raises InvalidKey."""
+    return read_pem(row.material) if row.algorithm == "rsa" else read_multibase(row.material)
+
+
+def fetch_signer(node: Node) -> Signer:
+    """Who signs what we fetch: the instance actor."""
+    return node.keyring.signer(node.settings.instance_actor, "rsa")

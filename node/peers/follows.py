@@ -1,0 +1,226 @@
+"""Who follows whom. The lifecycle of a Follow (ActivityPub §7.5 to §7.7), in both directions, in one table."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, UniqueConstraint, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.database import Row
+from node.errors import WrongState
+from node.keyring import Keyring
+from node.peers.actors import RemoteActor
+from node.peers.ours import LocalActor
+from node.peers.sending import new_activity_id, send
+from node.settings import Settings
+from vocab import activities
+
+MOVES = {
+    "requested": {"accepted", "rejected", "undone"},
+    "accepted": {"rejected", "undone"},
+    "rejected": {"requested"},
+    "undone": {"requested"},
+}
+
+
+class Follow(Row):
+    """One actor follows another; one of the two is ours. `activity` is the Follow as it was sent, to be embedded in answers."""
+
+    __tablename__ = "follows"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    activity_id: Mapped[str] = mapped_column(String(2000), index=True)
+    follower: Mapped[str] = mapped_column(String(2000), index=True)
+    followed: Mapped[str] = mapped_column(String(2000), index=True)
+    state: Mapped[str] = mapped_column(String(20))
+    activity: Mapped[dict[str, Any]]
+    changed_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("follower", "followed"),)
+
+    def move(self, to: str, now: datetime) -> None:
+        """Change state. Raises WrongState."""
+        if to not in MOVES[self.state]:
+            raise WrongState(f"a Follow that is {self.state} cannot become {to}")
+        self.state = to
+        self.changed_at = now
+
+    def renew(self, activity: dict[str, Any], now: datetime) -> None:
+        """Ask again, under the id of a new Follow; one that is accepted stays accepted."""
+        self.activity_id, self.activity, self.changed_at = str(activity["id"]), activity, now
+        if self.state in {"rejected", "undone"}:
+            self.state = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of somebody's Follow."""
+
+    state: str
+
+
+async def follow(
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    *,
+    us: LocalActor,
+    them: RemoteActor,
+    now: datetime,
+) -> Follow:
+    """Ask to follow a remote actor; asking again sends a new Follow."""
+    activity = activities.follow(new_activity_id(settings), us.id, them.id)
+    row = await between(session, us.id, them.id)
+    if row is None:
+        row = Follow(activity_id=activity["id"], follower=us.id, followed=them.id, state="requested")
+        row.activity, row.changed_at = activity, now
+        session.add(row)
+    else:
+        row.renew(activity, now)
+    await send(session, keyring, activity, inboxes=[them.inbox], now=now)
+    return row
+
+
+async def unfollow(
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    *,
+    us: LocalActor,
+    them: RemoteActor,
+    now: datetime,
+) -> bool:
+    """Take a Follow of ours back; False when there is none."""
+    row = await between(session, us.id, them.id)
+    if row is None or row.state not in {"requested", "accepted"}:
+        return False
+    row.move("undone", now)
+    undo = activities.undo(new_activity_id(settings), us.id, row.activity)
+    await send(session, keyring, undo, inboxes=[them.inbox], now=now)
+    return True
+
+
+async def receive_follow(
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    *,
+    us: LocalActor,
+    them: RemoteActor,
+    activity: dict[str, Any],
+    now: datetime,
+) -> Answered:
+    """Somebody wants to follow an actor of ours: accepted when the node is open, else refused, and answered either way.
+
+    The Accept embeds the Follow whole: some servers do not know it by its id alone.
+    """
+    row = await between(session, them.id, us.id)
+    if row is None:
+        row = Follow(activity_id=str(activity["id"]), follower=them.id, followed=us.id, state="requested")
+        row.activity, row.changed_at = activity, now
+        session.add(row)
+    else:
+        row.renew(activity, now)
+    welcome = settings.federation == "open" or await follows(session, us.id, them.id)
+    build = activities.accept if welcome else activities.reject
+    wanted = "accepted" if welcome else "rejected"
+    if row.state != wanted:
+        row.move(wanted, now)
+    answer = build(new_activity_id(settings), us.id, activity)
+    await send(session, keyring, answer, inboxes=[them.inbox], now=now)
+    return Answered(row.state)
+
+
+async def receive_undo(session: AsyncSession, *, follower: str, followed: str, now: datetime) -> bool:
+    """A follower leaves; False when there was none."""
+    row = await between(session, follower, followed)
+    if row is None or row.state not in {"requested", "accepted"}:
+        return False
+    row.move("undone", now)
+    return True
+
+
+async def receive_answer(
+    session: AsyncSession,
+    *,
+    by: str,
+    follow_id: str | None,
+    follower: str | None,
+    accepted: bool,
+    now: datetime,
+) -> Follow | None:
+    """An Accept or Reject of a Follow that we sent; None when it answers nothing of ours.
+
+    by  the answering actor: must be the one we asked.
+    """
+    row = await session.scalar(select(Follow).where(Follow.activity_id == follow_id)) if follow_id else None
+    if row is None and follower is not None:
+        row = await between(session, follower, by)
+    if row is None or row.followed != by:
+        return None
+    to = "accepted" if accepted else "rejected"
+    if row.state == to:
+        return row
+    if to not in MOVES[row.state]:
+        return None
+    row.move(to, now)
+    return row
+
+
+async def between(session: AsyncSession, follower: str, followed: str) -> Follow | None:
+    """The Follow between these two, whatever its state."""
+    return await session.scalar(
+        select(Follow).where(Follow.follower == follower, Follow.followed == followed)
+    )
+
+
+async def follows(session: AsyncSession, follower: str, followed: str) -> bool:
+    """True when an accepted Follow stands."""
+    row = await between(session, follower, followed)
+    return row is not None and row.state == "accepted"
+
+
+async def follower_inboxes(session: AsyncSession, followed: str) -> list[str]:
+    """Where one POST each reaches every follower, shared inboxes folded."""
+    inbox = func.coalesce(RemoteActor.shared_inbox, RemoteActor.inbox)
+    found = await session.scalars(
+        select(inbox)
+        .distinct()
+        .join(Follow, Follow.follower == RemoteActor.id)
+        .where(Follow.followed == followed, Follow.state == "accepted", RemoteActor.gone_at.is_(None))
+        .order_by(inbox)
+    )
+    return list(found)
+
+
+async def count_followers(session: AsyncSession, followed: str) -> int:
+    """How many follow an actor of ours."""
+    counted = (
+        select(func.count())
+        .select_from(Follow)
+        .where(Follow.followed == followed, Follow.state == "accepted")
+    )
+    return await session.scalar(counted) or 0
+
+
+async def count_following(session: AsyncSession, follower: str) -> int:
+    """How many an actor of ours follows."""
+    counted = (
+        select(func.count())
+        .select_from(Follow)
+        .where(Follow.follower == follower, Follow.state == "accepted")
+    )
+    return await session.scalar(counted) or 0
+
+
+async def followed_by(session: AsyncSession, follower: str) -> list[tuple[Follow, RemoteActor]]:
+    """Whom an actor of ours follows or asked to follow."""
+    rows = await session.execute(
+        select(Follow, RemoteActor)
+        .join(RemoteActor, RemoteActor.id == Follow.followed)
+        .where(Follow.follower == follower)
+        .order_by(RemoteActor.name)
+    )
+    return [(row[0], row[1]) for row in rows]

@@ -1,0 +1,149 @@
+"""The actors of this server. A node speaks as `cases`; a hub as `hub`, and per State, article and theme as an actor that announces.
+
+No member of staff is an actor. The instance actor, named like the host, signs what we fetch.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from node.keyring import Keyring
+from node.settings import Settings
+from vocab import charter, states
+from vocab.actors import Actor, PublicKey, write_actor
+
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalActor:
+    """An actor of ours.
+
+    facet  what it announces, such as ("state", "FR"); None for one that announces everything or publishes itself.
+    """
+
+    name: str
+    id: str
+    type: str
+    title: str
+    summary: str
+    facet: tuple[str, str] | None = None
+
+    @property
+    def inbox(self) -> str:
+        return f"{self.id}/inbox"
+
+    @property
+    def followers(self) -> str:
+        return f"{self.id}/followers"
+
+
+def local_actor(settings: Settings, name: str) -> LocalActor | None:
+    """The actor of that name, or None."""
+    if not NAME.fullmatch(name):
+        return None
+    at = f"{settings.origin}/actors/{name}"
+    if at == settings.instance_actor:
+        return LocalActor(name, at, "Application", settings.organisation, "Signs what this server fetches.")
+    if at == settings.main_actor:
+        if settings.is_hub:
+            return LocalActor(
+                name,
+                at,
+                "Service",
+                settings.organisation,
+                "Announces the cases that member organisations have verified.",
+            )
+        return LocalActor(
+            name, at, "Organization", settings.organisation, "Publishes cases that two people have verified."
+        )
+    return _announcer(settings, name) if settings.is_hub else None
+
+
+def local_actors(settings: Settings) -> Iterator[LocalActor]:
+    """Every actor of this server, the main one first."""
+    names = [settings.main_actor.rsplit("/", 1)[1]]
+    if settings.is_hub:
+        names += [f"state-{state.code.lower()}" for state in states.states()]
+        names += [f"article-{article.number}" for article in charter.articles()]
+        names += [f"theme-{theme.id}" for theme in charter.themes()]
+    names.append(settings.instance_actor.rsplit("/", 1)[1])
+    for name in names:
+        actor = local_actor(settings, name)
+        if actor is not None:
+            yield actor
+
+
+def local_actor_at(settings: Settings, actor_id: str) -> LocalActor | None:
+    """The actor with that id, or None when it is not one of ours."""
+    prefix = f"{settings.origin}/actors/"
+    return local_actor(settings, actor_id.removeprefix(prefix)) if actor_id.startswith(prefix) else None
+
+
+def actor_document(
+    settings: Settings, keyring: Keyring, actor: LocalActor, *, published: datetime
+) -> dict[str, Any]:
+    """The actor as others read it: ActivityPub §4.1, RSA key and Ed25519 Multikey under its own id."""
+    rsa, ed25519 = keyring.public_keys(actor.id)
+    return write_actor(
+        Actor(
+            id=actor.id,
+            type=actor.type,
+            preferred_username=actor.name,
+            name=actor.title,
+            summary=actor.summary,
+            inbox=actor.inbox,
+            shared_inbox=f"{settings.origin}/inbox",
+            outbox=f"{actor.id}/outbox",
+            followers=actor.followers,
+            following=f"{actor.id}/following",
+            featured=f"{actor.id}/featured",
+            url=settings.origin + "/",
+            keys=(
+                PublicKey(id=rsa.key_id, owner=actor.id, algorithm="rsa", spki_pem=rsa.public),
+                PublicKey(id=ed25519.key_id, owner=actor.id, algorithm="ed25519", multibase=ed25519.public),
+            ),
+            published=published,
+            discoverable=actor.id != settings.instance_actor,
+            indexable=actor.id != settings.instance_actor,
+        )
+    )
+
+
+def _announcer(settings: Settings, name: str) -> LocalActor | None:
+    at = f"{settings.origin}/actors/{name}"
+    kind, _, value = name.partition("-")
+    match kind:
+        case "state":
+            state = states.find(value.upper())
+            if state and name == f"state-{state.code.lower()}":
+                title = f"{state.name('en')} · {settings.organisation}"
+                return LocalActor(
+                    name,
+                    at,
+                    "Service",
+                    title,
+                    f"Announces verified cases from {state.name('en')}.",
+                    ("state", state.code),
+                )
+        case "article":
+            article = charter.find_article(value)
+            if article and name == f"article-{article.number}":
+                title = f"Article {article.number} · {settings.organisation}"
+                what = f"Announces verified cases under Article {article.number} of the revised European Social Charter: {article.title('en')}."
+                return LocalActor(name, at, "Service", title, what, ("article", str(article.number)))
+        case "theme":
+            theme = charter.find_theme(value)
+            if theme and name == f"theme-{theme.id}":
+                title = f"{theme.title('en')} · {settings.organisation}"
+                return LocalActor(
+                    name,
+                    at,
+                    "Service",
+                    title,
+                    f"Announces verified cases on: {theme.title('en')}.",
+                    ("theme", theme.id),
+                )
+    return None

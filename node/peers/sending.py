@@ -1,0 +1,102 @@
+"""What we say to others: activities with a proof, kept as the exact bytes that are sent, one delivery per folded inbox."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from federation.proofs import attach
+from node import outbox
+from node.database import Row
+from node.ids import random_id
+from node.keyring import Keyring
+from node.peers.actors import host_of
+from node.settings import Settings
+from vocab.canonical import canonical
+
+
+class Sent(Row):
+    """An activity of ours: the signed bytes, never serialised again."""
+
+    __tablename__ = "sent"
+
+    id: Mapped[str] = mapped_column(String(600), primary_key=True)
+    actor: Mapped[str] = mapped_column(String(600), index=True)
+    type: Mapped[str] = mapped_column(String(40))
+    object_id: Mapped[str] = mapped_column(String(2000), index=True)
+    body: Mapped[bytes]
+    is_public: Mapped[bool]
+    sent_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def new_activity_id(settings: Settings) -> str:
+    """An address under which the activity can be fetched."""
+    return f"{settings.origin}/activities/{random_id()}"
+
+
+async def send(
+    session: AsyncSession,
+    keyring: Keyring,
+    activity: dict[str, Any],
+    *,
+    inboxes: Iterable[str],
+    now: datetime,
+    is_public: bool = False,
+) -> Sent:
+    """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction.
+
+    activity  as built by vocab.activities; `object` is an id or a mapping with one.
+    inboxes   already folded to shared inboxes; doubles are sent once.
+    """
+    actor = str(activity["actor"])
+    signed = attach(activity, keyring.signer(actor, "ed25519"), now=now)
+    object_ = activity.get("object")
+    sent = Sent(
+        id=str(activity["id"]),
+        actor=actor,
+        type=str(activity["type"]),
+        object_id=str(object_.get("id") if isinstance(object_, dict) else object_),
+        body=canonical(signed),
+        is_public=is_public,
+        sent_at=now,
+    )
+    session.add(sent)
+    await session.flush()
+    await outbox.enqueue_many(
+        session,
+        (
+            outbox.Order(
+                kind="deliver",
+                payload={"activity": sent.id, "actor": actor, "inbox": inbox},
+                lane=f"to:{host_of(inbox)}",
+                key=f"deliver:{sent.id}:{inbox}"[:300],
+            )
+            for inbox in sorted(set(inboxes))
+        ),
+        now=now,
+    )
+    return sent
+
+
+async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:
+    """An activity of ours by its address."""
+    return await session.get(Sent, activity_id)
+
+
+async def sent_by(
+    session: AsyncSession, actor: str, *, before: datetime | None = None, limit: int = 20
+) -> list[Sent]:
+    """Public activities of an actor, newest first."""
+    wanted = select(Sent).where(Sent.actor == actor, Sent.is_public.is_(True))
+    if before is not None:
+        wanted = wanted.where(Sent.sent_at < before)
+    return list(await session.scalars(wanted.order_by(Sent.sent_at.desc(), Sent.id).limit(limit)))
+
+
+async def count_sent(session: AsyncSession, actor: str) -> int:
+    """How many public activities an actor has sent."""
+    counted = select(func.count()).select_from(Sent).where(Sent.actor == actor, Sent.is_public.is_(True))
+    return await session.scalar(counted) or 0

@@ -1,0 +1,1 @@
+"""From a checked case to a signed object that others follow: publish, correct, withdraw. Nothing sealed is within reach here."""

@@ -1,0 +1,63 @@
+"""NODE and HUB: which activities are handled, which jobs run, which pages open. The only file that knows both."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from node.deliver import deliver
+from node.inbox import chores, handlers
+from node.inbox.process import Handler, process
+from node.outbox import Job, Outcome
+from node.runtime import Node
+from node.settings import Settings
+
+JobHandler = Callable[[Node, Job], Awaitable[Outcome]]
+
+ACTIVITIES: Mapping[str, Handler] = {
+    "Follow": handlers.on_follow,
+    "Accept": handlers.on_accept,
+    "Reject": handlers.on_reject,
+    "Undo": handlers.on_undo,
+    "Create": handlers.on_create,
+    "Update": handlers.on_update,
+    "Delete": handlers.on_delete,
+    "Announce": handlers.on_announce,
+    "Like": handlers.on_like,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a server of this kind does."""
+
+    name: str
+    activities: Mapping[str, Handler]
+    jobs: Mapping[str, JobHandler]
+    pages: frozenset[str]
+
+
+def _jobs(**more: JobHandler) -> Mapping[str, JobHandler]:
+    return {
+        "deliver": deliver,
+        "process": partial(_process, handlers=ACTIVITIES),
+        "backfill": chores.backfill,
+        **more,
+    }
+
+
+async def _process(node: Node, job: Job, *, handlers: Mapping[str, Handler]) -> Outcome:
+    return await process(node, job, handlers)
+
+
+NODE = Role(
+    "node",
+    ACTIVITIES,
+    _jobs(**{"notify-desk": chores.notify_desk}),
+    frozenset({"intake", "desk", "publications"}),
+)
+HUB = Role("hub", ACTIVITIES, _jobs(), frozenset({"hub", "publications"}))
+
+
+def role_of(settings: Settings) -> Role:
+    """The role these settings name."""
+    return HUB if settings.is_hub else NODE

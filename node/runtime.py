@@ -1,0 +1,92 @@
+"""The node: seven resources, opened and closed in one place. No globals, nothing at import, no half-built bag."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from federation.client import open_client
+from node.blobs import Blobs
+from node.clock import Clock, SystemClock
+from node.database import Database
+from node.keyring import Keyring
+from node.sealing import self_test
+from node.settings import Settings
+
+
+class Bell(Protocol):
+    """Wakes whoever works, after a commit that enqueued. A lost ring costs seconds, never a job."""
+
+    async def ring(self) -> None:
+        """Say that there may be work."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Return when rung, or after that long."""
+        ...
+
+
+class LocalBell:
+    """The bell of a worker in the same process."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    async def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+@dataclass(frozen=True)
+class Node:
+    """What every journey takes: settings, clock, database, keyring, blobs, http, bell."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    keyring: Keyring
+    blobs: Blobs
+    http: httpx.AsyncClient
+    bell: Bell
+
+
+@asynccontextmanager
+async def open_node(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    http: httpx.AsyncClient | None = None,
+    bell: Bell | None = None,
+    keyring: Keyring | None = None,
+) -> AsyncIterator[Node]:
+    """Open the resources of a node, and close them in reverse order.
+
+    http  another client, such as the test town's; without one, the guarded client of `federation.client`.
+    Refuses to start when the cryptography at hand cannot do what sealing needs.
+    """
+    self_test()
+    async with AsyncExitStack() as stack:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        if http is None:
+            http = await stack.enter_async_context(open_client(allow_loopback=settings.allow_loopback))
+        yield Node(
+            settings=settings,
+            clock=clock or SystemClock(),
+            database=database,
+            keyring=keyring or await asyncio.to_thread(Keyring.open, settings),
+            blobs=Blobs(settings.data / "blobs"),
+            http=http,
+            bell=bell or LocalBell(),
+        )

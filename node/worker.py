@@ -1,0 +1,109 @@
+"""The loop that works the outbox: claim lanes, run their jobs in order, give the lanes back with what became of them.
+
+Lanes run side by side; what is finished is recorded in one transaction with whatever else is finished by then. A worker that is
+killed loses nothing: its lanes' leases run out and another takes them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from node import outbox
+from node.outbox import LEASE, Dead, Job, Outcome, Postponed
+from node.roles import JobHandler, role_of
+from node.runtime import Node
+
+log = logging.getLogger(__name__)
+
+LANES = 64
+JOBS_A_LANE = 50
+LOOK_EVERY = 2.0
+TRIES = 10
+
+Results = list[tuple[int, Outcome]]
+
+
+async def run(node: Node) -> None:
+    """Work until cancelled. A ring wakes it; without one it looks every few seconds."""
+    jobs = role_of(node.settings).jobs
+    running: dict[asyncio.Task[Results], str] = {}
+    try:
+        while True:
+            claimed = await _claim(node, LANES - len(running)) if len(running) < LANES else {}
+            for lane, line in claimed.items():
+                running[asyncio.create_task(_work(node, line, jobs))] = lane
+            if running:
+                bell = asyncio.create_task(node.bell.wait(LOOK_EVERY))
+                done, _ = await asyncio.wait([*running, bell], return_when=asyncio.FIRST_COMPLETED)
+                bell.cancel()
+                finished = {running.pop(task): task.result() for task in list(running) if task in done}
+                if finished:
+                    await _finish(node, finished)
+            elif not claimed:
+                await node.bell.wait(await _quiet(node))
+    finally:
+        for task in running:
+            task.cancel()
+
+
+async def run_due(node: Node) -> int:
+    """Run what is due now, once; returns how many jobs ran. For tests and for `tracker worker --once`."""
+    jobs = role_of(node.settings).jobs
+    claimed = await _claim(node, LANES)
+    results = await asyncio.gather(*(_work(node, line, jobs) for line in claimed.values()))
+    if claimed:
+        await _finish(node, dict(zip(claimed, results, strict=True)))
+    return sum(len(found) for found in results)
+
+
+async def _claim(node: Node, limit: int) -> dict[str, list[Job]]:
+    now = node.clock.now()
+    async with node.database.read() as session:
+        # A look takes no write lock: an idle node writes nothing.
+        due = await outbox.next_due(session, now=now)
+    if due is None or due > now:
+        return {}
+    async with node.database.begin() as session:
+        lanes = await outbox.claim(session, now=now, limit=limit)
+        return await outbox.line(session, lanes, now=now, limit=JOBS_A_LANE) if lanes else {}
+
+
+async def _work(node: Node, line: list[Job], jobs: Mapping[str, JobHandler]) -> Results:
+    """The jobs of one lane, in order; the first that has to wait makes those behind it wait."""
+    started = node.clock.now()
+    results: Results = []
+    for job in line:
+        if node.clock.now() - started > LEASE / 2:
+            break
+        outcome = await _run(node, job, jobs)
+        results.append((job.seq, outcome))
+        if isinstance(outcome, Postponed | outbox.Dropped):
+            break
+    return results
+
+
+async def _run(node: Node, job: Job, jobs: Mapping[str, JobHandler]) -> Outcome:
+    handler = jobs.get(job.kind)
+    if handler is None:
+        return Dead(f"nobody here does {job.kind}")
+    try:
+        return await handler(node, job)
+    except Exception as error:  # a worker that catches everything records everything
+        log.exception("job.failed", extra={"kind": job.kind, "job": job.seq, "attempts": job.attempts})
+        if job.attempts >= TRIES:
+            return Dead(f"{type(error).__name__}")
+        return Postponed(node.clock.now() + LEASE / 4 * 2**job.attempts, f"{type(error).__name__}")
+
+
+async def _finish(node: Node, finished: dict[str, Results]) -> None:
+    async with node.database.begin() as session:
+        await outbox.finish(session, finished, now=node.clock.now())
+
+
+async def _quiet(node: Node) -> float:
+    """Seconds to sleep when nothing is due: until the next lane's turn, but not long."""
+    async with node.database.read() as session:
+        due = await outbox.next_due(session, now=node.clock.now())
+    if due is None:
+        return LOOK_EVERY
+    return min(LOOK_EVERY, max(0.01, (due - node.clock.now()).total_seconds()))
