@@ -111,12 +111,12 @@ def read_activity(document: Mapping[str, object]) -> Activity:
     )
 
 
-def follow(id: str, actor: str, object: str) -> Json:  # noqa: A002  # the words of the specification
+def follow(id: str, actor: str, object: str) -> Json:  # the words of the specification
     """Write a Follow of the actor `object`."""
     return _activity("Follow", id, actor, object, to=[object])
 
 
-def accept(id: str, actor: str, follow: Mapping[str, object]) -> Json:  # noqa: A002
+def accept(id: str, actor: str, follow: Mapping[str, object]) -> Json:
     """Write the Accept of a Follow, which is embedded as it was received.
 
     Threads answers 500 to an Accept that only names the Follow or alters it; Lemmy and Pleroma expect it embedded.
@@ -124,12 +124,12 @@ def accept(id: str, actor: str, follow: Mapping[str, object]) -> Json:  # noqa: 
     return _answer("Accept", id, actor, follow)
 
 
-def reject(id: str, actor: str, follow: Mapping[str, object]) -> Json:  # noqa: A002
+def reject(id: str, actor: str, follow: Mapping[str, object]) -> Json:
     """Write the Reject of a Follow, embedded likewise."""
     return _answer("Reject", id, actor, follow)
 
 
-def undo(id: str, actor: str, activity: Mapping[str, object], *, to: Sequence[str] = ()) -> Json:  # noqa: A002
+def undo(id: str, actor: str, activity: Mapping[str, object], *, to: Sequence[str] = ()) -> Json:
     """Write the Undo of an activity of the same actor, embedded, addressed as it was unless `to` says otherwise."""
     inner = _without_context(activity)
     addressed = list(to) or list(properties.iris(activity, "to")) or list(properties.iris(activity, "object"))
@@ -137,9 +137,9 @@ def undo(id: str, actor: str, activity: Mapping[str, object], *, to: Sequence[st
 
 
 def create(
-    id: str,  # noqa: A002
+    id: str,
     actor: str,
-    object: Mapping[str, object],  # noqa: A002
+    object: Mapping[str, object],
     *,
     to: Sequence[str],
     cc: Sequence[str],
@@ -150,9 +150,9 @@ def create(
 
 
 def update(
-    id: str,  # noqa: A002
+    id: str,
     actor: str,
-    object: Mapping[str, object],  # noqa: A002
+    object: Mapping[str, object],
     *,
     to: Sequence[str],
     cc: Sequence[str],
@@ -167,9 +167,9 @@ def update(
 
 
 def delete(
-    id: str,  # noqa: A002
+    id: str,
     actor: str,
-    object: str | Mapping[str, object],  # noqa: A002
+    object: str | Mapping[str, object],
     *,
     to: Sequence[str],
     cc: Sequence[str] = (),
@@ -181,9 +181,9 @@ def delete(
 
 
 def announce(
-    id: str,  # noqa: A002
+    id: str,
     actor: str,
-    object: str,  # noqa: A002
+    object: str,
     *,
     to: Sequence[str],
     cc: Sequence[str] = (),
