@@ -4,7 +4,8 @@ Sockets are refused unless a marker asks for loopback. What a machine lacks is n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ async def node(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterato
     """One open node, `https://a.example`: tables made, fixed keys, the test's clock, and nobody to talk to."""
     from node.runtime import open_node
     from tests.rig.keys import keyring
-    from tests.rig.town import Wires
+    from tests.rig.wires import Wires
 
     know_every_row()
     async with (
@@ -189,6 +190,34 @@ async def node(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterato
     ):
         await opened.database.create_all()
         yield opened
+
+
+@pytest.fixture
+async def town(
+    tmp_path: Path, clock: FrozenClock, database_kind: str, servers: Servers
+) -> AsyncIterator[Any]:
+    """A hub and two nodes, a and b, in this process (tests/rig/town.py)."""
+    from tests.rig.town import small_town
+
+    def fresh(directory: Path) -> AbstractAsyncContextManager[str]:
+        return fresh_database(database_kind, directory, servers)
+
+    async with small_town(tmp_path, clock, fresh) as opened:
+        yield opened
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts `tracker serve` as a process: `serve()`, `serve(role="hub")`; all are stopped at the end."""
+    from tests.rig.processes import served
+
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Any:
+            number = len(list(tmp_path.glob("served-*")))
+            return stack.enter_context(served(tmp_path / f"served-{number}" / "data", **settings))
+
+        yield start
 
 
 @pytest.fixture

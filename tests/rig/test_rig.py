@@ -18,7 +18,7 @@ from tests.rig.clock import FrozenClock
 from tests.rig.keys import ed25519_seed, rsa_pem
 from tests.rig.missing import missing, summary
 from tests.rig.servers import KEEPER, own_redis, start_redis, stop_redis
-from tests.rig.town import Wires
+from tests.rig.wires import Wires
 
 
 @pytest.mark.filterwarnings("ignore:A test tried to use socket")

@@ -1,16 +1,156 @@
-"""Several servers in one process: host names are wired to their apps, anything else cannot be reached."""
+"""Several servers in one process, talking real ActivityPub over wires: one frozen clock, fixed keys, no socket.
+
+await town["a"].node …                the node itself, for use cases and journeys
+await town.settle()                   runs due jobs everywhere until nothing is left to do
+town.clock.forward(hours=3)           then settle() again: retries, expiries
+await town.stop("hub")                connection refused; its data stays
+await town.start("hub")               the same server again, from its data
+town.visitor("a")                     an httpx client at its door: town.visitor("a").get("/cases")
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import httpx
 
+from node.runtime import Node, open_node
+from node.settings import Settings
+from tests.rig.clock import FrozenClock
+from tests.rig.databases import know_every_row
+from tests.rig.keys import keyring
+from tests.rig.wires import Wires
 
-class Wires(httpx.AsyncBaseTransport):
-    """Carries a request to the app of its host; an unknown host is a connection error, as on a real network."""
+ROUNDS = 200
+VISITOR = ("203.0.113.7", 40000)  # an address for documentation (RFC 5737): what the apps see as their peer
 
-    def __init__(self) -> None:
-        self.apps: dict[str, httpx.AsyncBaseTransport] = {}
+FreshDatabase = Callable[[Path], AbstractAsyncContextManager[str]]
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        app = self.apps.get(request.url.netloc.decode("ascii"))
-        if app is None:
-            raise httpx.ConnectError(f"{request.url.host} cannot be reached", request=request)
-        return await app.handle_async_request(request)
+
+@dataclass
+class Site:
+    """One server of the town; `node` is there while it runs."""
+
+    name: str
+    settings: Settings
+    stack: AsyncExitStack = field(repr=False)
+    running: Node | None = None
+
+    @property
+    def origin(self) -> str:
+        return self.settings.origin
+
+    @property
+    def node(self) -> Node:
+        if self.running is None:
+            raise RuntimeError(f"{self.name} is stopped")
+        return self.running
+
+
+class Town:
+    """The servers, the wires between them and their one clock."""
+
+    def __init__(self, directory: Path, clock: FrozenClock, fresh_database: FreshDatabase) -> None:
+        self.clock = clock
+        self.wires = Wires()
+        self._directory = directory
+        self._fresh_database = fresh_database
+        self._sites: dict[str, Site] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._http = await self._stack.enter_async_context(httpx.AsyncClient(transport=self.wires))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in self._sites:
+            await self.stop(name)
+        await self._stack.aclose()
+
+    def __getitem__(self, name: str) -> Site:
+        return self._sites[name]
+
+    @property
+    def hub(self) -> Site:
+        """The one called hub."""
+        return self["hub"]
+
+    async def open(self, name: str, **settings: str) -> Site:
+        """A new server at https://{name}.example, running; tables made."""
+        know_every_row()
+        data = self._directory / name
+        data.mkdir()
+        url = await self._stack.enter_async_context(self._fresh_database(data))
+        defaults = {
+            "origin": f"https://{name}.example",
+            "role": "hub" if name.startswith("hub") else "node",
+            "data": str(data),
+            "database_url": url,
+            "name": f"Organisation {name.upper()} (fictional)",
+            "fictional": "1",
+        }
+        self._sites[name] = Site(name, Settings.parse(defaults | settings), AsyncExitStack())
+        site = await self.start(name)
+        await site.node.database.create_all()
+        return site
+
+    async def start(self, name: str) -> Site:
+        """Plug a stopped server in again, with what it had stored."""
+        from web.app import make_app
+
+        site = self._sites[name]
+        if site.running is None:
+            site.running = await site.stack.enter_async_context(
+                open_node(
+                    site.settings,
+                    clock=self.clock,
+                    http=self._http,
+                    keyring=keyring(name, born=self.clock.now()),
+                )
+            )
+            app = httpx.ASGITransport(make_app(site.running), client=VISITOR)
+            self.wires.apps[site.settings.authority] = app
+        return site
+
+    async def stop(self, name: str) -> None:
+        """Unplug a server: nobody reaches it, its jobs wait, its data stays."""
+        site = self._sites[name]
+        self.wires.apps.pop(site.settings.authority, None)
+        site.running = None
+        await site.stack.aclose()
+
+    async def settle(self) -> int:
+        """Run what is due, everywhere, until nothing is; returns how many jobs ran. Time does not move."""
+        from node.worker import run_due
+
+        total = 0
+        for _ in range(ROUNDS):
+            ran = sum([await run_due(site.running) for site in self._sites.values() if site.running])
+            if ran == 0:
+                return total
+            total += ran
+        raise AssertionError(f"still not quiet after {ROUNDS} rounds: some job asks for itself again")
+
+    def visitor(self, name: str, **options: object) -> httpx.AsyncClient:
+        """A client at that server's door: somebody's browser, or another server."""
+        return httpx.AsyncClient(
+            transport=self.wires,
+            base_url=self._sites[name].origin,
+            **options,  # type: ignore[arg-type]  # passed through to httpx, which checks them
+        )
+
+
+@asynccontextmanager
+async def small_town(
+    directory: Path, clock: FrozenClock, fresh_database: FreshDatabase
+) -> AsyncIterator[Town]:
+    """A hub and two nodes, a and b, that do not know each other yet."""
+    async with Town(directory, clock, fresh_database) as town:
+        for name in ("hub", "a", "b"):
+            await town.open(name)
+        yield town

@@ -1,0 +1,120 @@
+"""`tracker serve` as a real process on a free loopback port: for browsers, for independent servers, and to be killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+READY_SECONDS = 40
+STOP_SECONDS = 15
+LOOK_SECONDS = 0.05
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses right now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Served:
+    """One server process and its data. `kill` is a power cut; `stop` a polite end; `start` begins again."""
+
+    def __init__(self, data: Path, *, role: str = "node", port: int | None = None, **settings: str) -> None:
+        """settings  further TRACKER_ settings by their short names, such as redis_url."""
+        data.parent.mkdir(parents=True, exist_ok=True)
+        self.data = data
+        self.port = port or free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.log = data.parent / f"{data.name}.log"
+        given = {
+            "origin": self.origin,
+            "role": role,
+            "data": str(data),
+            "allow_loopback": "1",
+            "port": str(self.port),
+            "fictional": "1",
+        } | settings
+        # Nothing of the caller's own settings may leak in.
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("TRACKER_")}
+        self.environment |= {f"TRACKER_{name.upper()}": value for name, value in given.items()}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self, *arguments: str) -> str:
+        """Run `tracker` with these settings to its end, and return what it printed."""
+        ran = subprocess.run(
+            [*_tracker(), *arguments], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if ran.returncode:
+            raise RuntimeError(f"tracker {' '.join(arguments)}: {ran.stderr or ran.stdout}")
+        return ran.stdout
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Run `tracker` beside the server, such as a worker. The caller ends it."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen([*_tracker(), *arguments], env=self.environment, stdout=log, stderr=log)
+
+    def init(self) -> str:
+        """Make data directory, keys and first administrator; what `tracker init --json` prints."""
+        return self.run("init", "--json")
+
+    def start(self) -> "Served":
+        """Serve, and return once it says it is ready."""
+        self.process = self.begin("serve")
+        end = time.monotonic() + READY_SECONDS
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.kill()
+                raise RuntimeError(f"the server did not get ready: {self.said()[-3000:]}")
+            time.sleep(LOOK_SECONDS)
+        return self
+
+    def is_ready(self) -> bool:
+        """Whether /readyz says yes."""
+        try:
+            with urllib.request.urlopen(f"{self.origin}/readyz", timeout=2) as answer:  # noqa: S310  # our loopback
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """End it as an operator would."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def said(self) -> str:
+        """Its log so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+@contextmanager
+def served(data: Path, *, role: str = "node", **settings: str) -> Iterator[Served]:
+    """A running server, ended at the end."""
+    server = Served(data, role=role, **settings)
+    try:
+        server.init()
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def _tracker() -> list[str]:
+    beside = Path(sys.executable).with_name("tracker")
+    return [str(beside)] if beside.exists() else [sys.executable, "-m", "web"]

@@ -1,0 +1,18 @@
+"""A network without sockets: host names are wired to apps, anything else cannot be reached."""
+
+import httpx
+
+
+class Wires(httpx.AsyncBaseTransport):
+    """Carries a request to the app of its host; an unknown host is a connection error, as on a real network."""
+
+    def __init__(self) -> None:
+        self.apps: dict[str, httpx.AsyncBaseTransport] = {}
+        self.carried: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        app = self.apps.get(request.url.netloc.decode("ascii"))
+        if app is None:
+            raise httpx.ConnectError(f"{request.url.host} cannot be reached", request=request)
+        self.carried.append(request)
+        return await app.handle_async_request(request)
