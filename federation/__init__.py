@@ -1,1 +1,1 @@
-"""How servers speak: bytes, signatures, one HTTP client; no database."""
+"""How servers speak: bytes, signatures, proofs and one HTTP client. No database, no clock, no settings."""

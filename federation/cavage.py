@@ -1,0 +1,265 @@
+"""Request signatures of draft-cavage-http-signatures-12, the dialect most servers still speak: sign, read, verify.
+
+Stricter inbound than the draft: what is signed must pin the request to this server, this path, this body and this
+hour. The kind of key decides the algorithm, never the header (draft §2.2, Misskey CVE-2023-49079).
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from federation import addresses
+from federation.checks import (
+    CRITICAL_FIELDS,
+    Presented,
+    check_bodies,
+    check_times,
+    find_fields,
+    has_body_to_sign,
+    is_for_us,
+)
+from federation.digests import BodyDigest
+from federation.keys import Algorithm, Signer, VerifyingKey
+from federation.requests import STRANGER_WINDOW, Dialect, Reason, Refused, SignedRequest, Verified
+
+MAX_FIELD_BYTES = 8192
+MAX_COVERED = 32
+
+_PARAMETER = re.compile(r'[ \t]*([A-Za-z]+)=(?:"([^"]*)"|([0-9]{1,15}))[ \t]*(?:,|$)')
+_ALGORITHMS = (None, "rsa-sha256", "hs2019")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_IMF_DATE = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
+)
+
+
+def sign(
+    method: str,
+    url: str,
+    *,
+    signer: Signer,
+    now: datetime,
+    digest: BodyDigest | None = None,
+    content_type: bytes | None = None,
+    with_query: bool = True,
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers that sign a request to `url`: host, date, digest and content type, signature.
+
+    signer       RSA: other keys are not understood in this dialect.
+    digest       of the body, for every request that has one; `content_type` goes with it.
+    with_query   False for the few servers that leave the query out of `(request-target)`.
+    """
+    if signer.algorithm is not Algorithm.RSA:
+        raise ValueError("this dialect is spoken with RSA keys")
+    address = addresses.parse(url)
+    target = address.target if with_query else address.target.partition("?")[0]
+    host, date = address.authority.encode("ascii"), imf_date(now).encode("ascii")
+    headers = [(b"host", host), (b"date", date)]
+    names = "(request-target) host date"
+    lines = [
+        f"(request-target): {method.lower()} {target}".encode("ascii"),
+        b"host: " + host,
+        b"date: " + date,
+    ]
+    if digest is not None:
+        headers.append((b"digest", digest.digest))
+        lines.append(b"digest: " + digest.digest)
+        names += " digest"
+        if content_type is not None:
+            headers.append((b"content-type", content_type))
+            lines.append(b"content-type: " + content_type)
+            names += " content-type"
+    signature = base64.b64encode(signer.sign(b"\n".join(lines))).decode("ascii")
+    field = f'keyId="{signer.key_id}",algorithm="rsa-sha256",headers="{names}",signature="{signature}"'
+    headers.append((b"signature", field.encode("ascii")))
+    return headers
+
+
+def read_signature(request: SignedRequest) -> Presented | Refused:
+    """Read the signature of a request, and refuse what needs no key to be refused: shape, coverage, digests."""
+    fields, repeated = find_fields(request.headers)
+    field = fields.get(b"signature")
+    if field is None:
+        # `Authorization: Signature` is in the draft too; nobody here sends it, and two places are one too many.
+        return Refused(Reason.MISSING)
+    if repeated & CRITICAL_FIELDS:
+        return Refused(Reason.DUPLICATE, "a header that may come once")
+    parameters = _parameters(field)
+    if isinstance(parameters, Refused):
+        return parameters
+
+    key_id, encoded = parameters.get("keyId"), parameters.get("signature")
+    if not key_id or not encoded:
+        return Refused(Reason.MALFORMED, "keyId and signature are needed")
+    algorithm = parameters.get("algorithm")
+    if algorithm not in _ALGORITHMS:
+        return Refused(Reason.ALGORITHM, algorithm or "")
+    covered = tuple(parameters.get("headers", "date").lower().split())
+    thin = _check_coverage(covered, algorithm, request)
+    if thin is not None:
+        return thin
+    try:
+        signature = base64.b64decode(encoded, validate=True)
+        created = int(parameters["created"]) if "created" in parameters else None
+        expires = int(parameters["expires"]) if "expires" in parameters else None
+    except (binascii.Error, ValueError):
+        return Refused(Reason.MALFORMED, "signature, created or expires")
+    lines = _lines(covered, fields, created, expires)
+    if isinstance(lines, Refused):
+        return lines
+    wrong = check_bodies(request, fields, needs=b"digest" if has_body_to_sign(request) else None)
+    if wrong is not None:
+        return Refused(wrong)
+    return Presented(
+        dialect=Dialect.CAVAGE,
+        key_id=key_id,
+        signature=signature,
+        algorithm=algorithm,
+        covered=covered,
+        created=created if "(created)" in covered else None,
+        expires=expires,
+        nonce=None,
+        fields=fields,
+        parameters="",
+        lines=lines,
+    )
+
+
+def verify(
+    presented: Presented,
+    request: SignedRequest,
+    key: VerifyingKey,
+    *,
+    now: datetime,
+    origin: str,
+    window: timedelta = STRANGER_WINDOW,
+) -> Verified | Refused:
+    """Check a signature that `read_signature` gave, with the key its `key_id` names, for this server and this hour."""
+    if presented.algorithm == "rsa-sha256" and key.algorithm is not Algorithm.RSA:
+        return Refused(Reason.ALGORITHM, "rsa-sha256 with another kind of key")
+    if not is_for_us(presented.fields, origin):
+        return Refused(Reason.OTHER_HOST)
+    times = [] if presented.created is None else [presented.created]
+    if "date" in presented.covered:
+        date = parse_imf_date(presented.fields[b"date"].decode("latin-1"))
+        if date is None:
+            return Refused(Reason.MALFORMED, "Date")
+        times.append(date)
+    off = check_times(times, presented.expires, now=now, window=window)
+    if off is not None:
+        return Refused(off)
+
+    method = request.method.lower()
+    target = request.path_with_query
+    if not key.verify(presented.signature, _base(presented.lines, method, target)):
+        # Some servers leave the query out of what they sign; for a GET that widens nothing (Mastodon does the same).
+        path, mark, _ = target.partition(b"?")
+        if request.method != "GET" or not mark:
+            return Refused(Reason.BAD_SIGNATURE)
+        if not key.verify(presented.signature, _base(presented.lines, method, path)):
+            return Refused(Reason.BAD_SIGNATURE)
+    created = datetime.fromtimestamp(min(times), UTC)
+    return Verified(
+        key_id=presented.key_id,
+        dialect=Dialect.CAVAGE,
+        created=created,
+        fingerprint=hashlib.sha256(presented.key_id.encode() + b"\0" + presented.signature).digest(),
+        remember_until=created + window,
+    )
+
+
+def imf_date(moment: datetime) -> str:
+    """Write an aware moment as an IMF-fixdate (RFC 9110 §5.6.7), in English whatever the locale."""
+    return _imf_date(int(moment.timestamp()))
+
+
+@lru_cache(maxsize=64)
+def _imf_date(seconds: int) -> str:
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year} {at:%H:%M:%S} GMT"
+
+
+@lru_cache(maxsize=1024)
+def parse_imf_date(text: str) -> int | None:
+    """Read an IMF-fixdate as seconds since 1970, or None. Other spellings are not sent by anyone who signs."""
+    match = _IMF_DATE.fullmatch(text.strip(" \t"))
+    if match is None or match[2] not in _MONTHS:
+        return None
+    day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
+    try:
+        return int(
+            datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second, tzinfo=UTC).timestamp()
+        )
+    except ValueError:
+        return None
+
+
+def _parameters(field: bytes) -> dict[str, str] | Refused:
+    if len(field) > MAX_FIELD_BYTES:
+        return Refused(Reason.MALFORMED, "a Signature of that length")
+    text = field.decode("latin-1")
+    parameters: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _PARAMETER.match(text, position)
+        if match is None:
+            return Refused(Reason.MALFORMED, "parameters")
+        name = match[1]
+        if name in parameters:
+            return Refused(Reason.DUPLICATE, name)
+        parameters[name] = match[2] if match[2] is not None else match[3]
+        position = match.end()
+    return parameters
+
+
+def _check_coverage(
+    covered: tuple[str, ...], algorithm: str | None, request: SignedRequest
+) -> Refused | None:
+    if len(covered) > MAX_COVERED or len(set(covered)) != len(covered):
+        return Refused(Reason.DUPLICATE, "covered headers")
+    if algorithm != "hs2019" and ("(created)" in covered or "(expires)" in covered):
+        # draft §2.3: the times as parameters came with hs2019 and are an error with anything older.
+        return Refused(Reason.ALGORITHM, "(created) and (expires) need hs2019")
+    needed = ["(request-target)", "host"]
+    if has_body_to_sign(request):
+        needed.append("digest")
+    missing = [name for name in needed if name not in covered]
+    if missing:
+        return Refused(Reason.THIN_COVERAGE, " ".join(missing))
+    if "date" not in covered and "(created)" not in covered:
+        return Refused(Reason.NO_TIME)
+    return None
+
+
+def _lines(
+    covered: Iterable[str], fields: dict[bytes, bytes], created: int | None, expires: int | None
+) -> tuple[bytes, ...] | Refused:
+    """Return the lines to be signed; the one that names the target stays open, as b"" marks."""
+    lines: list[bytes] = []
+    for name in covered:
+        if name == "(request-target)":
+            lines.append(b"")
+        elif name in ("(created)", "(expires)"):
+            value = created if name == "(created)" else expires
+            if value is None:
+                return Refused(Reason.MALFORMED, name)
+            lines.append(f"{name}: {value}".encode("ascii"))
+        else:
+            key = name.encode("latin-1")
+            found = fields.get(key)
+            if found is None:
+                return Refused(Reason.MALFORMED, "a covered header is absent")
+            if b"\n" in found or b"\r" in found:
+                return Refused(Reason.MALFORMED, "a folded header")
+            lines.append(key + b": " + found.strip(b" \t"))
+    return tuple(lines)
+
+
+def _base(lines: tuple[bytes, ...], method: str, target: bytes) -> bytes:
+    first = b"(request-target): " + method.encode("latin-1") + b" " + target
+    return b"\n".join(line or first for line in lines)

@@ -1,0 +1,100 @@
+"""The signed request and the outcomes of checking it: the values both signature dialects share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+STRANGER_WINDOW = timedelta(hours=1)
+"""How far a stranger's clock may be off, either way. Clocks in the field are bad; less loses real peers."""
+
+OWN_WINDOW = timedelta(minutes=5)
+"""How far the clock of a node that we operate, or that a hub has admitted, may be off."""
+
+LONGEST_LIFE = timedelta(hours=24)
+"""The longest validity a signature may claim for itself."""
+
+
+class Dialect(StrEnum):
+    """The ways to sign a request."""
+
+    CAVAGE = "cavage"
+    """draft-cavage-http-signatures-12 with RSA: what most servers speak."""
+    RFC9421 = "rfc9421"
+    """HTTP Message Signatures with RSA."""
+    RFC9421_ED25519 = "rfc9421-ed25519"
+    """HTTP Message Signatures with Ed25519: a tenth of the work for who signs."""
+
+
+class Reason(StrEnum):
+    """Why a signature or a proof is refused: logged and counted, never told in detail."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    DUPLICATE = "duplicate"
+    THIN_COVERAGE = "thin-coverage"
+    UNKNOWN_COMPONENT = "unknown-component"
+    SEVERAL_SIGNATURES = "several-signatures"
+    ALGORITHM = "algorithm"
+    DIGEST_MISSING = "digest-missing"
+    DIGEST_MISMATCH = "digest-mismatch"
+    ENCODED_BODY = "encoded-body"
+    OTHER_HOST = "other-host"
+    NO_TIME = "no-time"
+    STALE = "stale"
+    FUTURE = "future"
+    EXPIRED = "expired"
+    OVERLONG = "overlong"
+    WRONG_KEY = "wrong-key"
+    BAD_SIGNATURE = "bad-signature"
+    UNKNOWN_SUITE = "unknown-suite"
+    WRONG_PURPOSE = "wrong-purpose"
+    CONTEXT = "context"
+    STRUCTURE = "structure"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request as it came in, before anything is decoded.
+
+    path_with_query   as on the request line, percent-encoding untouched: b"/inbox?page=1".
+    headers           in order, names in lower case, as ASGI gives them.
+    """
+
+    method: str
+    path_with_query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It does not hold. `detail` is for the operator's log only and never holds key or body."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The request was signed by the holder of `key_id` for this server, now.
+
+    fingerprint      sha256 of key id and signature: remember it until `remember_until` to refuse replays.
+    """
+
+    key_id: str
+    dialect: Dialect
+    created: datetime
+    fingerprint: bytes
+    remember_until: datetime
+    nonce: str | None = None
+
+
+def host_of(origin: str) -> str:
+    """Return the Host that a request to `origin` carries: lower case, without a default port."""
+    scheme, _, rest = origin.partition("://")
+    host = rest.split("/", 1)[0].lower()
+    for suffix, default in ((":443", "https"), (":80", "http")):
+        if scheme == default and host.endswith(suffix):
+            return host[: -len(suffix)]
+    return host
