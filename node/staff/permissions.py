@@ -1,0 +1,69 @@
+"""Who may do what: one table, no exceptions elsewhere. What needs two people is a rule of the case, not of a role.
+
+The roles follow casework.md of the design; an administrator looks after people and settings and
+opens no case. A small organisation may give one person several roles; it never lets one person publish alone.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from node.errors import NotAllowed
+
+
+class Role(StrEnum):
+    ADMINISTRATOR = "administrator"
+    INTAKE = "intake"
+    VERIFIER = "verifier"
+    EDITOR = "editor"
+    PUBLISHER = "publisher"
+    AUDITOR = "auditor"
+    CUSTODIAN = "custodian"
+
+
+class Action(StrEnum):
+    MANAGE_STAFF = "manage-staff"
+    SEE_STAFF = "see-staff"
+    READ_ALERTS = "read-alerts"
+    ANSWER_SOURCE = "answer-source"
+    CLOSE_ALERT = "close-alert"
+    OPEN_CASE = "open-case"
+    READ_CASES = "read-cases"
+    WRITE_RECORD = "write-record"
+    PROPOSE = "propose"
+    CONFIRM = "confirm"
+    DRAFT = "draft"
+    APPROVE = "approve"
+    READ_AUDIT = "read-audit"
+
+
+ADMINISTRATOR, INTAKE, VERIFIER, EDITOR, PUBLISHER, AUDITOR, CUSTODIAN = Role
+
+MAY: dict[Action, frozenset[Role]] = {
+    Action.MANAGE_STAFF: frozenset({ADMINISTRATOR}),
+    Action.SEE_STAFF: frozenset(Role),
+    Action.READ_ALERTS: frozenset({INTAKE, VERIFIER}),
+    Action.ANSWER_SOURCE: frozenset({INTAKE, VERIFIER}),
+    Action.CLOSE_ALERT: frozenset({INTAKE}),
+    Action.OPEN_CASE: frozenset({INTAKE, VERIFIER}),
+    Action.READ_CASES: frozenset({INTAKE, VERIFIER, EDITOR, PUBLISHER}),
+    Action.WRITE_RECORD: frozenset({INTAKE, VERIFIER}),
+    Action.PROPOSE: frozenset({VERIFIER}),
+    Action.CONFIRM: frozenset({VERIFIER}),
+    Action.DRAFT: frozenset({EDITOR, VERIFIER}),
+    Action.APPROVE: frozenset({PUBLISHER}),
+    Action.READ_AUDIT: frozenset({ADMINISTRATOR, AUDITOR}),
+}
+
+# Their recipients stand in the intake manifest: whoever reads alerts.
+HANDLERS = MAY[Action.READ_ALERTS]
+
+
+def allowed(roles: Iterable[str], action: Action) -> bool:
+    """Whether one of these roles may do this."""
+    return not MAY[action].isdisjoint(roles)
+
+
+def require(roles: Iterable[str], action: Action) -> None:
+    """Raises NotAllowed unless one of these roles may do this."""
+    if not allowed(roles, action):
+        raise NotAllowed(f"none of the roles may {action}")
