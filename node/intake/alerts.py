@@ -1,0 +1,178 @@
+"""Alert and what belongs to it, as rows: sealed objects, wraps, attachments, parts on their way. And an alert's lifecycle.
+
+Ids are random and the tables keep no hidden row number, so that nothing here tells in which order sources wrote.
+"""
+
+from datetime import date
+from enum import StrEnum
+
+from sqlalchemy import Date, ForeignKey, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.database import Row
+from node.errors import WrongState
+
+
+class AlertState(StrEnum):
+    RECEIVED = "received"
+    OPEN = "open"
+    NEEDS_ANSWER = "needs-answer"
+    CLOSED = "closed"
+    PUBLISHED = "published"
+
+
+class Compartment(StrEnum):
+    DIALOGUE = "dialogue"
+    IDENTITY = "identity"
+    INTERNAL = "internal"
+
+
+class ClosedFor(StrEnum):
+    """Why an alert was closed; `not-upheld` and `withdrawn` come from its case, the others from the desk."""
+
+    OUT_OF_SCOPE = "out-of-scope"
+    DUPLICATE = "duplicate"
+    SPAM = "spam"
+    REFERRED = "referred"
+    NOT_UPHELD = "not-upheld"
+    WITHDRAWN = "withdrawn"
+
+
+BY_THE_DESK = frozenset({ClosedFor.OUT_OF_SCOPE, ClosedFor.DUPLICATE, ClosedFor.SPAM, ClosedFor.REFERRED})
+
+MOVES: dict[AlertState, frozenset[AlertState]] = {
+    AlertState.RECEIVED: frozenset({AlertState.OPEN, AlertState.NEEDS_ANSWER, AlertState.CLOSED}),
+    AlertState.OPEN: frozenset({AlertState.NEEDS_ANSWER, AlertState.CLOSED, AlertState.PUBLISHED}),
+    AlertState.NEEDS_ANSWER: frozenset({AlertState.OPEN, AlertState.CLOSED, AlertState.PUBLISHED}),
+    AlertState.PUBLISHED: frozenset({AlertState.CLOSED}),
+    AlertState.CLOSED: frozenset(),
+}
+
+SOURCE, RECOVERY, DESK = "source", "recovery", "desk"
+NO_ROW_NUMBER = {"sqlite_with_rowid": False}
+
+
+class Alert(Row):
+    """One sealed alert, found by the hash of the token its receipt derives to."""
+
+    __tablename__ = "alerts"
+    __table_args__ = NO_ROW_NUMBER
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    mailbox: Mapped[str] = mapped_column(String(64), unique=True)
+    # Of the whole request: the same bytes again are the same alert.
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    source_age: Mapped[str] = mapped_column(String(2100))
+    source_ed25519: Mapped[str] = mapped_column(String(64))
+    dialogue: Mapped[str] = mapped_column(String(2100))
+    identity: Mapped[str] = mapped_column(String(2100))
+    received_on: Mapped[date] = mapped_column(Date, index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    closed_for: Mapped[str | None] = mapped_column(String(16))
+    case_id: Mapped[str | None] = mapped_column(String(32), unique=True)
+
+    def take_up(self) -> None:
+        """The desk has begun to work on it."""
+        if self.state == AlertState.RECEIVED:
+            self._move(AlertState.OPEN)
+
+    def ask(self) -> None:
+        """The desk wrote to the source. After the end the words are kept and the state stays."""
+        if self.state in {AlertState.RECEIVED, AlertState.OPEN}:
+            self._move(AlertState.NEEDS_ANSWER)
+
+    def answer(self) -> None:
+        """The source wrote. A source may write at any time: to add, or to take a consent back."""
+        if self.state == AlertState.NEEDS_ANSWER:
+            self._move(AlertState.OPEN)
+
+    def attach_case(self, case_id: str) -> None:
+        """Its case is open. One alert has one case. Raises WrongState."""
+        if self.case_id is not None or self.state in {AlertState.CLOSED, AlertState.PUBLISHED}:
+            raise WrongState(
+                "the alert has a case or is closed", public="This alert has a case already, or is closed."
+            )
+        self.take_up()
+        self.case_id = case_id
+
+    def dismiss(self, reason: str) -> None:
+        """The desk closes it without a case. Raises WrongState."""
+        if reason not in BY_THE_DESK:
+            raise WrongState(f"{reason} is not a reason to close", public="Choose one of the reasons.")
+        if self.case_id is not None:
+            raise WrongState("the alert has a case", public="This alert has a case. Close the case instead.")
+        self._move(AlertState.CLOSED)
+        self.closed_for = reason
+
+    def publish(self) -> None:
+        """Its case was published; publishing a correction changes nothing here."""
+        if self.state != AlertState.PUBLISHED:
+            self._move(AlertState.PUBLISHED)
+
+    def close(self, reason: ClosedFor) -> None:
+        """Its case came to an end."""
+        if self.state != AlertState.CLOSED:
+            self._move(AlertState.CLOSED)
+            self.closed_for = reason
+
+    def _move(self, to: AlertState) -> None:
+        if to not in MOVES[AlertState(self.state)]:
+            raise WrongState(f"an alert cannot go from {self.state} to {to}")
+        self.state = to
+
+
+class SealedObject(Row):
+    """One age file of an alert: the submission, the identity fields, or a message of the dialogue."""
+
+    __tablename__ = "sealed_objects"
+    __table_args__ = NO_ROW_NUMBER
+
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True)
+    compartment: Mapped[str] = mapped_column(String(16), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    author: Mapped[str] = mapped_column(String(8))
+    posted_on: Mapped[date] = mapped_column(Date)
+    sealed: Mapped[bytes]
+
+
+class Wrap(Row):
+    """A compartment's identity, sealed to one holder: a member of staff, the source, or the recovery key.
+
+    of  id of the alert (dialogue, identity) or of the case (internal).
+    """
+
+    __tablename__ = "wraps"
+    __table_args__ = NO_ROW_NUMBER
+
+    of: Mapped[str] = mapped_column(String(32), primary_key=True)
+    compartment: Mapped[str] = mapped_column(String(16), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(26), primary_key=True, index=True)
+    sealed: Mapped[bytes]
+
+
+class Attachment(Row):
+    """One sealed file of an alert. Its name, type and plain size are inside the submission."""
+
+    __tablename__ = "attachments"
+    __table_args__ = NO_ROW_NUMBER
+
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True)
+    upload: Mapped[str] = mapped_column(String(32), primary_key=True)
+    parts: Mapped[int]
+    size: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+class UploadPart(Row):
+    """One part of a sealed file on its way; claimed when its alert arrives, forgotten a day later when none does."""
+
+    __tablename__ = "upload_parts"
+    __table_args__ = NO_ROW_NUMBER
+
+    upload: Mapped[str] = mapped_column(String(32), primary_key=True)
+    part: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    blob: Mapped[str] = mapped_column(String(64), index=True)
+    size: Mapped[int]
+    received_on: Mapped[date] = mapped_column(Date, index=True)
+    alert_id: Mapped[str | None] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"), index=True)

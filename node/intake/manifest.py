@@ -1,0 +1,193 @@
+"""The intake manifest: the signed list of the people alerts are sealed to, in numbered epochs chained by hash.
+
+Clients check it before they seal, so a swapped key needs the organisation's root key. With fewer than two handlers there
+is no manifest and the door is closed: nobody may be the only reader of what a source sends.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Integer, String, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from federation.keys import Signer
+from node.database import Row
+from node.errors import Conflict, NodeError
+from vocab.canonical import canonical
+
+VALID_FOR = timedelta(days=21)
+RENEW_BEFORE = timedelta(days=7)
+MIN_HANDLERS = 2
+
+
+class DoorClosed(NodeError):
+    """Fewer than two people can read alerts here."""
+
+    public = "No alerts are taken here at present."
+
+
+class UnknownManifest(Conflict):
+    """The alert is sealed to a list that is unknown, too old, or names somebody who left."""
+
+    public = "manifest"
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One person alerts are sealed to, as the manifest names them."""
+
+    id: str
+    age: str
+    ed25519: str
+    custodian: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a manifest says beside its dates and its place in the chain."""
+
+    node: str
+    organisation: str
+    handlers: tuple[Handler, ...]
+    recovery: str | None = None
+    bundle_sha256: str | None = None
+
+
+class IntakeManifest(Row):
+    """One epoch, with the exact bytes that were signed and served."""
+
+    __tablename__ = "intake_manifests"
+
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    not_before: Mapped[datetime]
+    not_after: Mapped[datetime]
+    body: Mapped[bytes]
+
+    def terms(self) -> dict[str, Any]:
+        """The manifest as JSON."""
+        parsed: dict[str, Any] = msgspec.json.decode(self.body)
+        return parsed
+
+    def handlers(self) -> tuple[Handler, ...]:
+        """The people this epoch is sealed to."""
+        return tuple(Handler(**one) for one in self.terms()["handlers"])
+
+    def is_valid(self, *, now: datetime) -> bool:
+        """Whether its window is open."""
+        return self.not_before <= now < self.not_after
+
+    def names_only(self, terms: Terms) -> bool:
+        """Whether everybody it names is still here with the same keys."""
+        return set(self.handlers()) <= set(terms.handlers) and self.terms()["recovery"] == terms.recovery
+
+    def says(self, terms: Terms, *, root: str) -> bool:
+        """Whether it still says what holds now."""
+        body = self.terms()
+        return all(body.get(key) == value for key, value in _body(terms, root=root).items())
+
+
+async def current_manifest(
+    session: AsyncSession, terms: Terms, *, root: Signer | None, now: datetime
+) -> IntakeManifest:
+    """The epoch to serve; makes the next one when people or keys changed, or a week before the present one runs out.
+
+    root  None when the organisation keeps its root key offline: then the last epoch it signed is served while it holds.
+    Raises DoorClosed with fewer than two handlers, or when the root key would be needed and is not here.
+    """
+    if len(terms.handlers) < MIN_HANDLERS:
+        raise DoorClosed("fewer than two handlers")
+    latest = await session.scalar(
+        select(IntakeManifest).order_by(IntakeManifest.epoch.desc()).limit(1).with_for_update()
+    )
+    if root is None:
+        if latest is not None and latest.is_valid(now=now) and latest.names_only(terms):
+            return latest
+        raise DoorClosed("the manifest must be signed anew with the root key, which is not on this server")
+    if (
+        latest is not None
+        and latest.is_valid(now=now)
+        and now < latest.not_after - RENEW_BEFORE
+        and latest.says(terms, root=root.public.multibase)
+    ):
+        return latest
+    row = sign_manifest(terms, previous=latest, root=root, now=now)
+    session.add(row)
+    await session.flush()
+    return row
+
+
+def sign_manifest(
+    terms: Terms, *, previous: IntakeManifest | None, root: Signer, now: datetime
+) -> IntakeManifest:
+    """The epoch after `previous`, signed by the organisation's root key."""
+    # From yesterday's midnight: the clocks of telephones run late, and a list of keys tells no times.
+    not_before = datetime.combine(now.date(), time(), UTC) - timedelta(days=1)
+    not_after = not_before + VALID_FOR
+    body = _body(terms, root=root.public.multibase) | {
+        "v": 1,
+        "epoch": 1 if previous is None else previous.epoch + 1,
+        "not_before": _rfc3339(not_before),
+        "not_after": _rfc3339(not_after),
+        "previous": None if previous is None else previous.sha256,
+    }
+    signature = base64.b64encode(root.sign(canonical(body))).decode()
+    signed = canonical(body | {"signature": signature})
+    return IntakeManifest(
+        epoch=body["epoch"],
+        sha256=hashlib.sha256(signed).hexdigest(),
+        not_before=not_before,
+        not_after=not_after,
+        body=signed,
+    )
+
+
+async def accepted_manifest(
+    session: AsyncSession, sha256: str, terms: Terms, *, now: datetime
+) -> IntakeManifest:
+    """The epoch an alert names, when alerts sealed to it are taken.
+
+    An earlier epoch is taken while its window is open and everybody it names is still here with the same keys: a source
+    who began to write before somebody joined loses nothing, and nothing is taken that is sealed to somebody who left.
+    Raises UnknownManifest, DoorClosed.
+    """
+    if len(terms.handlers) < MIN_HANDLERS:
+        raise DoorClosed("fewer than two handlers")
+    row = await session.scalar(select(IntakeManifest).where(IntakeManifest.sha256 == sha256))
+    if row is None or not row.is_valid(now=now):
+        raise UnknownManifest("unknown or expired manifest")
+    if not row.names_only(terms):
+        raise UnknownManifest("a manifest that names somebody who left")
+    return row
+
+
+def required_holders(manifest: IntakeManifest) -> dict[str, frozenset[str]]:
+    """Compartment → whom its key must be wrapped for: exactly these, nobody missing and nobody more."""
+    handlers = manifest.handlers()
+    everybody = frozenset(handler.id for handler in handlers)
+    custodians = frozenset(handler.id for handler in handlers if handler.custodian) or everybody
+    always = frozenset({"source"} | ({"recovery"} if manifest.terms()["recovery"] else set()))
+    return {"dialogue": everybody | always, "identity": custodians | always}
+
+
+def _body(terms: Terms, *, root: str) -> dict[str, Any]:
+    return {
+        "node": terms.node,
+        "organisation": terms.organisation,
+        "handlers": [
+            {"id": one.id, "age": one.age, "ed25519": one.ed25519, "custodian": one.custodian}
+            for one in sorted(terms.handlers, key=lambda handler: handler.id)
+        ],
+        "recovery": terms.recovery,
+        "bundle_sha256": terms.bundle_sha256,
+        "root": root,
+    }
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
