@@ -1,0 +1,43 @@
+"""The people around a case: who alerts are sealed to now, and what happens to the keys of somebody who leaves."""
+
+from datetime import datetime
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from node.intake.alerts import Wrap
+from node.intake.manifest import Handler, Terms
+from node.settings import Settings
+from node.staff.accounts import Staff, active_staff, close_account
+
+
+async def intake_terms(
+    session: AsyncSession,
+    settings: Settings,
+    *,
+    bundle_sha256: str | None = None,
+    recovery: str | None = None,
+) -> Terms:
+    """What the intake manifest says now: everybody active who reads alerts."""
+    return Terms(
+        node=settings.origin,
+        organisation=settings.organisation,
+        handlers=tuple(
+            Handler(id=one.id, age=one.age, ed25519=one.ed25519, custodian=one.is_custodian)
+            for one in await active_staff(session)
+            if one.is_handler
+        ),
+        recovery=recovery,
+        bundle_sha256=bundle_sha256,
+    )
+
+
+async def deactivate(session: AsyncSession, staff_id: str, *, by: Staff | None, now: datetime) -> Staff:
+    """Close an account and forget every key that was wrapped for it.
+
+    What the person could read before must be taken for known; what comes after is not sealed to them: the next intake
+    manifest leaves them out. Raises NotAllowed, NotFound, WrongState.
+    """
+    staff = await close_account(session, staff_id, by=by, now=now)
+    await session.execute(delete(Wrap).where(Wrap.holder == staff_id))
+    return staff
