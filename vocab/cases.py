@@ -1,6 +1,9 @@
-"""Our case: the one door to it. What it is lives in `publiccase`, how it travels in `casewire`; here, how it is found."""
+"""Our case: the one door to it. What it is lives in `publiccase`, how it travels in `casewire`,
+how it reads in `casewords`; here, how it is found."""
 
 from vocab import charter
+from vocab.casewire import CaseMeta, Withdrawal, read_case, read_withdrawal, write_case, write_tombstone
+from vocab.casewords import facts
 from vocab.errors import InvalidCase, NotACase
 from vocab.publiccase import (
     LICENCES,
@@ -22,15 +25,22 @@ __all__ = [
     "STANDARDS",
     "VERIFICATIONS",
     "AuthorityReply",
+    "CaseMeta",
     "Correction",
     "FollowUp",
     "InvalidCase",
     "NotACase",
     "PublicCase",
     "Related",
+    "Withdrawal",
     "coarse",
     "facets",
+    "facts",
+    "read_case",
+    "read_withdrawal",
     "relations",
+    "write_case",
+    "write_tombstone",
 ]
 
 

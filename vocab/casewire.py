@@ -1,0 +1,348 @@
+"""A case on the wire: an Article that any server can show, and the terms from which ours read the same case again.
+
+`content`, `summary` and `preview` are made from the case and are never read back: what this network believes of a case it
+reads from plain texts under the prefix `srt`, so no HTML of others becomes a case. FEP-b2b8 (Article), FEP-bad1 (history),
+FEP-4f05 (Tombstone).
+"""
+
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from vocab import casewords, charter, claimreview, lists, objects, properties, states
+from vocab.errors import InvalidCase, NotACase
+from vocab.properties import present, written
+from vocab.publiccase import PublicCase
+from vocab.terms import CONTEXT, PUBLIC, SRT
+from vocab.texts import Texts
+
+# Field of the case → term under the prefix. The title travels as `name` and `nameMap`.
+_TERMS: Final = {
+    "kind": "kind",
+    "language": "language",
+    "summary": "summary",
+    "content": "text",
+    "state": "state",
+    "other_states": "otherState",
+    "region": "region",
+    "charter": "charter",
+    "provisions": "provision",
+    "article_e": "articleE",
+    "discrimination_grounds": "discriminationGround",
+    "violation_types": "violationType",
+    "civic_space_types": "civicSpaceType",
+    "good_practice_types": "goodPracticeType",
+    "good_practice_source": "goodPracticeSource",
+    "transferability": "transferability",
+    "results_evidence": "resultsEvidence",
+    "contexts": "context",
+    "integrated_rights": "integratedRight",
+    "groups": "group",
+    "scale": "scale",
+    "actors": "actor",
+    "actor_name": "actorName",
+    "started_on": "startedOn",
+    "ended_on": "endedOn",
+    "ongoing": "ongoing",
+    "evidence_types": "evidenceType",
+    "public_sources": "publicSource",
+    "domestic_steps": "domesticSteps",
+    "standard": "standard",
+    "verification": "verification",
+    "verification_statement": "verificationStatement",
+    "status": "status",
+    "status_date": "statusDate",
+    "licence": "licence",
+    "authority_replies": "authorityReplies",
+    "follow_ups": "followUps",
+    "related": "related",
+    "corrections": "corrections",
+    "fictional": "fictional",
+}
+_RECORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "authority_replies": {"date": "date", "type": "replyType", "text": "text", "source": "source"},
+    "follow_ups": {"date": "date", "action": "action", "text": "text", "link": "link"},
+    "related": {"id": "case", "relation": "relation"},
+    "corrections": {"date": "date", "text": "text"},
+}
+# Lists that may grow: an entry this version does not know is left out, not a reason to refuse the case.
+_GROWING: Final = {
+    "discrimination_grounds": "discrimination_grounds",
+    "violation_types": "violation_types",
+    "civic_space_types": "civic_space_restrictions",
+    "good_practice_types": "good_practice_types",
+    "contexts": "contexts",
+    "integrated_rights": "integrated_rights",
+    "groups": "groups",
+    "actors": "responsible_actors",
+    "evidence_types": "evidence_types",
+}
+
+# Whose safety or consent is at stake must not show in the reason, so these read alike.
+_PUBLIC_REASON: Final = {"consent-withdrawn": "publisher-decision", "safety": "publisher-decision"}
+_REASONS: Final = {
+    "publisher-decision": {
+        "en": "Withdrawn at the publisher's decision.",
+        "fr": "Retiré par décision de l'éditeur.",
+        "es": "Retirado por decisión de quien lo publicó.",
+    },
+}
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseMeta:
+    """What surrounds a case on the wire: whose it is, where, since when, for whom."""
+
+    id: str
+    actor: str
+    url: str
+    published: datetime
+    updated: datetime | None = None
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    context: str | None = None
+    replies: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What is left of a case that was withdrawn, and why, as far as that may be told."""
+
+    id: str
+    deleted: datetime | None
+    reason: str | None
+    text: Texts
+
+
+def write_case(
+    case: PublicCase,
+    *,
+    id: str,
+    actor: str,
+    published: datetime,
+    updated: datetime | None = None,
+    to: Sequence[str] = (PUBLIC,),
+    cc: Sequence[str] = (),
+    url: str | None = None,
+    context: str | None = None,
+    replies: str | None = None,
+) -> Json:
+    """Write a case as an Article.
+
+    id, actor, url   share one host. `url` is the page for people, else the id.
+    updated          strictly later than the last one when a correction goes out.
+    context, replies collections of the conversation, where there are any.
+    """
+    language = case.language
+    titles = case.title.first(language)
+    contents = {spoken: casewords.content(case, spoken) for spoken in titles}
+    values = case.fields()
+    return present(
+        {
+            "@context": CONTEXT,
+            "id": id,
+            "type": "Article",
+            "attributedTo": actor,
+            "url": url or id,
+            "published": written(published),
+            "updated": written(updated) if updated else None,
+            "to": list(to),
+            "cc": list(cc),
+            "context": context,
+            "replies": replies,
+            "name": titles[language],
+            "nameMap": dict(titles),
+            "summary": casewords.summary(case, language),
+            "content": contents[language],
+            # The first key is the language of the post to Mastodon and GoToSocial.
+            "contentMap": contents,
+            "preview": {
+                "type": "Note",
+                "attributedTo": actor,
+                "published": written(published),
+                "content": casewords.preview(case, language),
+            },
+            "tag": _hashtags(case, id),
+            "attachment": [
+                {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}
+                for address in case.public_sources
+            ],
+            "location": {"type": "Place", "name": _place(case)},
+            "startTime": _moment(case.started_on, end=False),
+            "endTime": _moment(case.ended_on, end=True) if case.ended_on else None,
+            "schema:license": claimreview.LICENCE_ADDRESSES[case.licence],
+            "schema:review": claimreview.review_within(case, actor=actor, published=published),
+            **{f"srt:{term}": _outward(name, values[name]) for name, term in _TERMS.items()},
+        }
+    )
+
+
+def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
+    """Read the case an Article of this network carries; terms that are not known are passed over.
+
+    Raises NotACase with the reason: another type, no term of ours, or values that the rules of a public case refuse.
+    Whether the Article is its author's own is for the caller to prove.
+    """
+    plain = properties.simplified(document)
+    if "Article" not in properties.types(plain):
+        raise NotACase(f"type {properties.types(plain)!r} is no Article")
+    if _term(plain, "kind") is None:
+        raise NotACase("an Article without the terms of a case")
+    meta = _meta(plain)
+    values: Json = {name: _inward(name, _term(plain, term)) for name, term in _TERMS.items()}
+    language = values["language"]
+    titles = properties.texts(plain, "nameMap")
+    if not titles and isinstance(language, str):
+        titles = {language: properties.text(plain, "name") or ""}
+    values["title"] = titles
+    try:
+        return PublicCase.parse(values), meta
+    except InvalidCase as error:
+        raise NotACase(f"not a public case: {error}") from error
+
+
+def write_tombstone(
+    *,
+    id: str,
+    actor: str,
+    published: datetime,
+    deleted: datetime,
+    reason: str,
+    to: Sequence[str] = (PUBLIC,),
+    cc: Sequence[str] = (),
+) -> Json:
+    """Write what stays of a case that was withdrawn: a Tombstone with the day and, where it may be told, the reason.
+
+    reason    an entry of the list `withdrawal_reasons`; consent and safety read as the publisher's decision.
+    Raises    KeyError for another reason.
+    """
+    known = lists.item("withdrawal_reasons", reason)
+    shown = _PUBLIC_REASON.get(reason, reason)
+    withdrawal = {
+        "srt:date": written(deleted)[:10],
+        "srt:reason": shown,
+        "srt:summary": _REASONS.get(shown) or dict(known.names),
+    }
+    return objects.tombstone(
+        id,
+        actor=actor,
+        published=published,
+        deleted=deleted,
+        to=to,
+        cc=cc,
+        extra={"srt:withdrawal": withdrawal},
+    )
+
+
+def read_withdrawal(document: Mapping[str, object]) -> Withdrawal:
+    """Read the Tombstone of a case. Raises NotAnObject for anything else; a plain Tombstone has no reason."""
+    stone = objects.read_tombstone(document)
+    told = _term(document, "withdrawal")
+    term = told if isinstance(told, Mapping) else {}
+    reason, words = _term(term, "reason"), _term(term, "summary")
+    known = set(_REASONS) | {item.id for item in lists.items("withdrawal_reasons")}
+    return Withdrawal(
+        id=stone.id,
+        deleted=stone.deleted,
+        reason=reason if isinstance(reason, str) and reason in known else None,
+        text=Texts(properties.texts({"words": words}, "words")),
+    )
+
+
+def _meta(plain: properties.Properties) -> CaseMeta:
+    own_id = properties.iri(plain, "id")
+    if own_id is None or not properties.is_http(own_id):
+        raise NotACase("a case without an http(s) id")
+    actor = properties.iri(plain, "attributedTo")
+    if actor is None or not properties.is_http(actor):
+        raise NotACase("a case without exactly one author")
+    published = properties.instant(plain, "published")
+    if published is None:
+        raise NotACase("a case without the moment of its publication")
+    return CaseMeta(
+        id=own_id,
+        actor=actor,
+        url=properties.link_to_page(plain) or own_id,
+        published=published,
+        updated=properties.instant(plain, "updated"),
+        to=properties.audience(plain, "to"),
+        cc=properties.audience(plain, "cc"),
+        context=properties.iri(plain, "context"),
+        replies=properties.iri(plain, "replies"),
+    )
+
+
+def _outward(name: str, value: object) -> object:
+    if name in _RECORDS and isinstance(value, list):
+        terms = _RECORDS[name]
+        return [present({f"srt:{term}": item[key] for key, term in terms.items()}) for item in value]
+    # What is false by default goes without saying; whether a thing goes on does not.
+    return None if value is False and name != "ongoing" else value
+
+
+def _inward(name: str, value: object) -> object:
+    if name in _RECORDS:
+        terms = _RECORDS[name]
+        return [
+            {key: _term(item, term) for key, term in terms.items()}
+            for item in _items(value)
+            if isinstance(item, Mapping)
+        ]
+    if name in _GROWING:
+        return [item for item in _items(value) if lists.has(_GROWING[name], item)]
+    if name in ("provisions", "other_states", "public_sources"):
+        return _items(value)
+    return value
+
+
+def _items(value: object) -> list[object]:
+    if isinstance(value, Mapping) and "@list" in value:
+        value = value["@list"]
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _term(document: Mapping[str, object], name: str) -> object:
+    value = document.get(f"srt:{name}")
+    return document.get(f"{SRT}{name}") if value is None else value
+
+
+def _hashtags(case: PublicCase, own_id: str) -> list[Json]:
+    """Return tags for the whole, the State, the articles and the themes; each leads to our own list of such cases."""
+    parts = urlsplit(own_id)
+    listing = f"{parts.scheme}://{parts.netloc}/cases"
+    named: dict[str, dict[str, str]] = {"SocialRights": {}, "EuropeanSocialCharter": {}}
+    named[_camel(states.state(case.state).name("en"))] = {"state": case.state}
+    for number in case.articles:
+        named[f"Article{number}"] = {"article": str(number)}
+        for theme in charter.themes_of(number):
+            named[_camel(theme)] = {"theme": theme}
+    return [
+        objects.hashtag(name, f"{listing}?{urlencode(query)}" if query else listing)
+        for name, query in named.items()
+    ]
+
+
+def _camel(words: str) -> str:
+    # Each word with a capital, so that a screen reader can tell them apart.
+    parts = "".join(letter if letter.isalnum() else " " for letter in words).split()
+    return "".join(part[0].upper() + part[1:] for part in parts)
+
+
+def _place(case: PublicCase) -> str:
+    name = states.state(case.state).name(case.language)
+    return f"{case.region}, {name}" if case.region else name
+
+
+def _moment(partial: str, *, end: bool) -> str:
+    year, _, month = partial.partition("-")
+    if not end:
+        return f"{year}-{month or '01'}-01T00:00:00Z"
+    month = month or "12"
+    return f"{year}-{month}-{monthrange(int(year), int(month))[1]}T23:59:59Z"
