@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from node.sealing.errors import MalformedHeader, NotForThisKey, NotHybrid, PayloadAltered
+from node.sealing.errors import MalformedHeader, NotForThisKey, NotHybrid
 from node.sealing.header import Header, check_mac, parse_header, read_header, write_header
 from node.sealing.recipients import FILE_KEY_BYTES, HYBRID_STANZA, Unwrap, check_stanza, unwrapper, wrap
 from node.sealing.stream import NONCE_BYTES, decrypt_chunks, encrypt_chunks, plaintext_size
@@ -77,7 +77,7 @@ def inspect_start(start: bytes, *, total_bytes: int) -> SealedHeader:
     _require_one_hybrid(header)
     payload_bytes = total_bytes - header.size - NONCE_BYTES
     if payload_bytes < 0:
-        raise PayloadAltered("there is no payload")
+        raise MalformedHeader("the nonce is cut short")
     return SealedHeader(header.size, plaintext_size(payload_bytes))
 
 
@@ -96,25 +96,21 @@ def _write(header: bytes, file_key: bytes, plaintext: Iterable[bytes]) -> Iterat
 
 
 def _read(header: Header, rest: Iterator[bytes], unwrap: Unwrap) -> Iterator[bytes]:
-    # The header is judged now, at the call; the payload when it is read.
+    # Header and nonce are judged now, at the call; the payload when it is read.
     file_key = unwrap(header.stanzas)
     if file_key is None:
         raise NotForThisKey("no stanza is for this identity")
     if len(file_key) != FILE_KEY_BYTES:
         raise MalformedHeader("a file key of the wrong length")
     check_mac(header, file_key)
-    return _decrypt(file_key, rest)
-
-
-def _decrypt(file_key: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     start = b""
     while len(start) < NONCE_BYTES:
         chunk = next(rest, None)
         if chunk is None:
-            raise PayloadAltered("the nonce is cut short")
+            raise MalformedHeader("the nonce is cut short")
         start += chunk
     key = _payload_key(file_key, start[:NONCE_BYTES])
-    yield from decrypt_chunks(key, _after(start[NONCE_BYTES:], rest))
+    return decrypt_chunks(key, _after(start[NONCE_BYTES:], rest))
 
 
 def _after(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -124,6 +124,12 @@ def check_stanza(stanza: Stanza) -> bytes:
     encapsulated = decode_base64(stanza.arguments[0])
     if len(encapsulated) != _ENCAPSULATED_BYTES:
         raise MalformedHeader("an encapsulated key of the wrong length")
+    try:
+        # Any scalar does: clamped, it sends the points of low order, and only those, to zero, which exchange() refuses.
+        share = X25519PublicKey.from_public_bytes(encapsulated[-_X25519_BYTES:])
+        X25519PrivateKey.from_private_bytes(bytes(_X25519_BYTES)).exchange(share)
+    except ValueError as error:
+        raise MalformedHeader("a share of low order: everyone has the same secret with it") from error
     return encapsulated
 
 
@@ -131,7 +137,7 @@ def _open(stanza: Stanza, key: MLKEM768X25519PrivateKey) -> bytes | None:
     encapsulated = check_stanza(stanza)
     try:
         return _suite().decrypt(encapsulated + stanza.body, key, info=_INFO)
-    except (InvalidTag, ValueError):
+    except InvalidTag:
         return None
 
 
