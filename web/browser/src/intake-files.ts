@@ -65,7 +65,7 @@ export class FileList {
 
   #add(chosen: Chosen): void {
     this.#chosen.push(chosen);
-    const out = make("button", { type: "button", class: "plain", "aria-label": text("take-out", { name: chosen.original.name }) }, text("take-out-short"));
+    const out = make("button", { type: "button", class: "link", "aria-label": text("take-out", { name: chosen.original.name }) }, text("take-out-short"));
     const line = make("li", {}, make("span", { class: "name" }, chosen.original.name), " ", make("small", {}, sizeInWords(chosen.original.size)), " ", out);
     out.addEventListener("click", () => {
       this.#chosen.splice(this.#chosen.indexOf(chosen), 1);

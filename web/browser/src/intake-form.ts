@@ -146,7 +146,7 @@ export function problems(form: ParentNode, now: Date): Problem[] {
 
 /** Writes a problem beside its field, or takes it away. */
 export function mark(field: HTMLElement, sentence: string | null): void {
-  const place = field.querySelector(".error");
+  const place = field.querySelector(".problem");
   if (!(place instanceof HTMLElement)) return;
   place.textContent = sentence ?? "";
   show(place, sentence !== null);
@@ -210,7 +210,7 @@ export function overview(steps: readonly HTMLElement[], files: number, change: (
     const parts: string[] = [];
     if (answered > 0) parts.push(answered === 1 ? text("answers-one") : text("answers", { n: answered }));
     if (step.dataset["step"] === "files" && files > 0) parts.push(files === 1 ? text("files-one") : text("files", { n: files }));
-    const back = make("button", { type: "button", class: "plain", "aria-label": text("change-part", { part: title }) }, text("change"));
+    const back = make("button", { type: "button", class: "link", "aria-label": text("change-part", { part: title }) }, text("change"));
     back.addEventListener("click", () => change(step));
     const said = parts.length > 0 ? parts.join(", ") : text("left-open");
     return make("div", {}, make("dt", {}, title), make("dd", {}, `${said} `, back));

@@ -29,6 +29,7 @@ export class ReceiptCard {
     byId("noted", HTMLButtonElement).addEventListener("click", () => this.#ask());
     byId("again", HTMLButtonElement).addEventListener("click", () => this.open(this.#words ?? ""));
     byId("change", HTMLButtonElement).addEventListener("click", () => this.#moves.change());
+    byId("answers", HTMLButtonElement).addEventListener("click", () => this.#moves.change());
     byId("retry", HTMLButtonElement).addEventListener("click", () => this.#moves.send());
     this.#retype.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -70,6 +71,7 @@ export class ReceiptCard {
     byId("sending-bar", HTMLProgressElement).value = share;
     show(byId("sending-error", HTMLElement), false);
     show(byId("retry", HTMLButtonElement), false);
+    show(byId("answers", HTMLButtonElement), false);
   }
 
   failed(sentence: string): void {
@@ -77,6 +79,7 @@ export class ReceiptCard {
     place.textContent = sentence;
     show(place);
     show(byId("retry", HTMLButtonElement));
+    show(byId("answers", HTMLButtonElement));
     place.focus();
   }
 

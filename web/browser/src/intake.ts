@@ -4,14 +4,15 @@
  */
 
 import type { AlertDraft, Manifest, Progress } from "./types.ts";
-import { all, byId, dayInWords, goTo, make, openWayOut, rootKey, show, text, today, within } from "./page.ts";
+import { all, byId, dayInWords, goTo, locale, make, openWayOut, rootKey, show, text, today, within } from "./page.ts";
 import { FileList } from "./intake-files.ts";
 import { mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
 import { ReceiptCard } from "./intake-receipt.ts";
 import { fetchManifest } from "./manifest.ts";
 import { newReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
-import { sealAlert, sendAlert } from "./seal.ts";
+import type { SealedAlert } from "./seal.ts";
+import { readdress, sealAlert, sendAlert } from "./seal.ts";
 
 const form = byId("alert", HTMLFormElement);
 const opening = byId("opening", HTMLElement);
@@ -20,7 +21,7 @@ const narrow = matchMedia("(max-width: 54rem)");
 const files = new FileList((sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence));
 
 let manifest: Manifest | null = null;
-let sealed: Awaited<ReturnType<typeof sealAlert>> | null = null;
+let sealed: SealedAlert | null = null;
 let hasArrived = false;
 
 const card = new ReceiptCard({ send: () => void send(), change: backToAnswers });
@@ -36,15 +37,18 @@ function forget(): void {
 // ---- the parts of the form ------------------------------------------------------------------------------------------
 
 
-function goToStep(index: number): void {
-  const step = steps[index];
-  if (!step) return;
-  for (const other of steps) delete other.dataset["current"];
-  step.dataset["current"] = "";
+function markStep(index: number): void {
+  for (const [at, step] of steps.entries()) step.toggleAttribute("data-current", at === index);
   for (const [at, link] of all(byId("steps", HTMLElement), "a", HTMLAnchorElement).entries()) {
     if (at === index) link.setAttribute("aria-current", "step");
     else link.removeAttribute("aria-current");
   }
+}
+
+function goToStep(index: number): void {
+  const step = steps[index];
+  if (!step) return;
+  markStep(index);
   if (step.dataset["step"] === "look") refreshOverview();
   goTo(within(step, "h2", HTMLElement));
 }
@@ -75,7 +79,16 @@ function prepareSteps(): void {
       if (checkPart(step)) goToStep(index + 1);
     });
   }
-  const month = new Intl.DateTimeFormat(document.documentElement.lang, { month: "long", timeZone: "UTC" });
+  // On a desk all parts stand on one page: the list beside them shows the one in the upper half of the window.
+  const inView = new IntersectionObserver(
+    (entries) => {
+      const seen = entries.find((entry) => entry.isIntersecting)?.target;
+      if (!narrow.matches && seen instanceof HTMLElement) markStep(steps.indexOf(seen));
+    },
+    { rootMargin: "-20% 0px -60% 0px" },
+  );
+  for (const step of steps) inView.observe(step);
+  const month = new Intl.DateTimeFormat(locale(), { month: "long", timeZone: "UTC" });
   for (const option of all(form, '[data-part="month"] option', HTMLOptionElement)) {
     if (option.value) option.textContent = month.format(new Date(Date.UTC(2020, Number(option.value) - 1, 1)));
   }
@@ -155,8 +168,11 @@ async function send(): Promise<void> {
   if (receipt === null) return;
   card.progress(text("sealing"), 4);
   try {
-    manifest ??= await currentManifest();
-    // Sealed once: a second try sends the same bytes under the same id, so that nothing can arrive twice.
+    if (manifest === null) {
+      manifest = await currentManifest();
+      if (sealed !== null) readdress(sealed, manifest);
+    }
+    // Sealed once: a second try goes on under the same id, so that nothing can arrive twice.
     sealed ??= await sealAlert(await draft(), { manifest, receipt, day: today() });
     const answer = await sendAlert(sealed, { onProgress });
     arrived(answer.received_on);
@@ -169,10 +185,13 @@ function whyFailed(error: unknown): string {
   if (!(error instanceof Refused)) return text("failed-refused");
   if (error.reason === "manifest-changed" || error.reason === "manifest-expired") {
     manifest = null;
-    sealed = null;
     return text("failed-manifest");
   }
   if (error.reason === "too-large") return text("failed-large");
+  if (error.reason === "file-unreadable") {
+    sealed = null;
+    return text("failed-file", { name: error.detail ?? "" });
+  }
   return error.reason === "unreachable" ? text("failed-network") : text("failed-refused");
 }
 
@@ -227,12 +246,12 @@ async function openDoor(): Promise<void> {
   form.addEventListener("change", (event) => {
     if (event.target instanceof HTMLInputElement) settleSame(form, event.target);
     settleConditions(form);
-    const field = event.target instanceof Element ? event.target.closest("[data-field][data-wrong]") : null;
-    if (field instanceof HTMLElement) mark(field, null);
     if (!narrow.matches) refreshOverview();
   });
   form.addEventListener("input", (event) => {
     const box = event.target;
+    const wrong = box instanceof Element ? box.closest("[data-field][data-wrong]") : null;
+    if (wrong instanceof HTMLElement) mark(wrong, null);
     if (!(box instanceof HTMLInputElement) || !box.dataset["search"]) return;
     const field = box.closest("[data-field]");
     if (field instanceof HTMLElement) searchIn(field, box.value, within(field, "[data-search-said]", HTMLElement));
@@ -246,7 +265,7 @@ async function openDoor(): Promise<void> {
     if (checkAll()) showWords();
   });
   window.addEventListener("beforeunload", (event) => {
-    if (hasArrived || form.hidden && card.words === null) return;
+    if (hasArrived || (form.hidden && card.words === null)) return;
     event.preventDefault();
   });
 }

@@ -59,11 +59,17 @@ export function goTo(heading: HTMLElement): void {
   heading.scrollIntoView({ block: "start" });
 }
 
+/** The page's language as Intl knows it; English days read “12 March 2026”, as on the pages the server writes. */
+export function locale(): string {
+  const language = document.documentElement.lang;
+  return language === "en" ? "en-GB" : language;
+}
+
 /** A day written out in the page's language. */
 export function dayInWords(day: string): string {
   const date = new Date(`${day.slice(0, 10)}T12:00:00Z`);
   if (Number.isNaN(date.getTime())) return day;
-  return new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeZone: "UTC" }).format(date);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "long", timeZone: "UTC" }).format(date);
 }
 
 /** Today in UTC, as every sealed object gives it. */
@@ -82,7 +88,7 @@ export function sizeInWords(bytes: number): string {
   }
   const unit = { style: "unit", unit: steps[step] ?? "byte", unitDisplay: step === 0 ? "long" : "short" } as const;
   const digits = step > 1 ? 1 : 0;
-  return new Intl.NumberFormat(document.documentElement.lang, { ...unit, maximumFractionDigits: digits }).format(amount);
+  return new Intl.NumberFormat(locale(), { ...unit, maximumFractionDigits: digits }).format(amount);
 }
 
 const ESCAPE_TWICE_WITHIN_MS = 1500;
