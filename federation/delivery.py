@@ -1,0 +1,161 @@
+"""One POST to one inbox, and what came of it: Delivered | Later | Gone | Refused. And when to try again.
+
+A peer that answers 400 or 401 may only speak the other signature dialect: a delivery knocks twice, never more, and the
+outcome says which knock was understood, so that the next one comes first.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from federation import cavage, client, signatures
+from federation.connections import Answer
+from federation.digests import BodyDigest
+from federation.errors import FetchError, Forbidden
+from federation.keys import Signer
+from federation.requests import Dialect
+
+CONTENT_TYPE = b"application/activity+json"
+MAX_ANSWER_BYTES = 65_536
+FIRST_RETRY = timedelta(minutes=1)
+LONGEST_RETRY = timedelta(hours=12)
+LONGEST_RETRY_AFTER = timedelta(days=2)
+SHORTEST_RETRY_AFTER = timedelta(seconds=5)
+
+_DEMANDS_OTHER_SIGNATURE = (400, 401)
+# 401 too: a peer that could not fetch our key just now says nothing else (Mastodon waits five minutes and asks anew).
+_PASSING = (401, 408, 421, 425, 429)
+_SECOND_KNOCK = {
+    Dialect.CAVAGE: Dialect.RFC9421,
+    Dialect.RFC9421: Dialect.CAVAGE,
+    Dialect.RFC9421_ED25519: Dialect.CAVAGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The inbox took it; whether it will do anything with it, no answer tells."""
+
+    status: int
+    dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now. `when` is the peer's own wish (Retry-After); without one the caller's `backoff` decides."""
+
+    reason: str
+    when: datetime | None = None
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """410: the inbox will not come back, and nothing more should be sent there."""
+
+    reason: str = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The inbox will never take this, or we will never connect there."""
+
+    reason: str
+    status: int = 0
+
+
+Outcome = Delivered | Later | Gone | Refused
+
+
+async def post(
+    http: httpx.AsyncClient,
+    inbox: str,
+    body: bytes,
+    *,
+    signer: Signer,
+    now: datetime,
+    dialect: Dialect | None = None,
+    ed25519: Signer | None = None,
+    digest: BodyDigest | None = None,
+) -> Outcome:
+    """Post the bytes of one activity to one inbox, signed; knock a second time in another dialect if need be.
+
+    signer    the sending actor's RSA key: what every peer verifies.
+    ed25519   the same actor's Ed25519 key, for peers known to take it: a tenth of the work.
+    dialect   what this peer understood last; draft-cavage first for unknown ones.
+    digest    of the body, made once for all recipients; computed here without it.
+    """
+    digest = digest if digest is not None else BodyDigest.of(body)
+    first = dialect or Dialect.CAVAGE
+    if first is Dialect.RFC9421_ED25519 and ed25519 is None:
+        first = Dialect.RFC9421
+    knock = first
+    try:
+        answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now)
+        if answer.status in _DEMANDS_OTHER_SIGNATURE:
+            knock = _SECOND_KNOCK[first]
+            answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now)
+    except Forbidden as error:
+        return Refused(str(error))
+    except FetchError as error:
+        return Later(str(error))
+    return _outcome(answer, knock, now)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long to wait after that many failed attempts: a minute, doubling, at most twelve hours.
+
+    Sixteen attempts span about five days.
+    """
+    doublings = min(max(attempts - 1, 0), 16)
+    return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)
+
+
+async def _knock(
+    http: httpx.AsyncClient,
+    inbox: str,
+    body: bytes,
+    signer: Signer,
+    digest: BodyDigest,
+    dialect: Dialect,
+    now: datetime,
+) -> Answer:
+    sign = cavage.sign if dialect is Dialect.CAVAGE else signatures.sign
+    headers = sign("POST", inbox, signer=signer, now=now, digest=digest, content_type=CONTENT_TYPE)
+    headers.append((b"accept", CONTENT_TYPE))
+    return await client.exchange(
+        http, "POST", inbox, headers=headers, body=body, max_body_bytes=MAX_ANSWER_BYTES, needs_body=False
+    )
+
+
+def _key(dialect: Dialect, signer: Signer, ed25519: Signer | None) -> Signer:
+    return ed25519 if dialect is Dialect.RFC9421_ED25519 and ed25519 is not None else signer
+
+
+def _outcome(answer: Answer, dialect: Dialect, now: datetime) -> Outcome:
+    status = answer.status
+    if 200 <= status < 300:
+        return Delivered(status, dialect)
+    if status == 410:
+        return Gone()
+    if status in _PASSING or (status >= 500 and status != 501):
+        return Later(f"HTTP {status}", _retry_after(answer, now), status)
+    # Redirects too: an inbox that has moved is found in the actor, not by following.
+    return Refused(f"HTTP {status}", status)
+
+
+def _retry_after(answer: Answer, now: datetime) -> datetime | None:
+    """Read Retry-After (RFC 9110 §10.2.3), seconds or a date, within what is sensible."""
+    text = answer.header("retry-after")
+    if text is None:
+        return None
+    if text.isdecimal() and len(text) < 10:
+        wait = timedelta(seconds=int(text))
+    else:
+        try:
+            wait = parsedate_to_datetime(text) - now
+        except (TypeError, ValueError):
+            return None
+    return now + min(max(wait, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)

@@ -1,0 +1,247 @@
+"""Get an actor or another document from its own server, and take it only if it speaks for the address it was found at.
+
+Every request is signed by the instance actor: part of the network answers nobody else. Each redirect is checked like a
+first address, and signed anew for where it leads. Nothing of an answer is used whose `id` is not the final URL.
+Spec: ActivityPub §3.1 and §3.2; FEP-fe34; Mastodon CVE-2023-42451 and CVE-2024-25623 for what happens otherwise.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from copy import copy
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.message import Message
+from typing import Any, TypeVar, cast
+from urllib.parse import urljoin
+
+import httpx
+
+from federation import addresses, cavage, client, signatures
+from federation.connections import Answer
+from federation.errors import BadAnswer, FetchError, Forbidden, Mismatch, NotThere, Oversized
+from federation.keys import Signer
+from vocab import jsonld, terms
+from vocab.actors import Actor, read_actor, read_keys
+from vocab.errors import VocabError
+
+MAX_BODY_BYTES = 1_048_576
+MAX_REDIRECTS = 3
+ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
+FAILURES_REMEMBERED = 4096
+FAILURE_LASTS = timedelta(minutes=5)
+
+Document = dict[str, object]
+Found = TypeVar("Found")
+
+
+async def fetch_document(
+    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime
+) -> Document:
+    """Return the document at `url`, whose `id` is that address or the one it was redirected to, byte for byte.
+
+    A document that names another id is fetched once more, from there; nothing of the first answer is used.
+    signer   the instance actor's RSA key; None for a peer that must be asked unsigned.
+    Raises FetchError: NotThere for 404 and 410, Mismatch for a foreign id, and the other members of the family.
+    """
+    url = url.partition("#")[0]
+    document, final = await _get(http, url, signer=signer, now=now)
+    own_id = document.get("id")
+    if own_id == final:
+        return document
+    if not isinstance(own_id, str) or not own_id:
+        raise BadAnswer("a document without an id", url=url)
+    document, final = await _get(http, own_id.partition("#")[0], signer=signer, now=now)
+    if document.get("id") != final or final != own_id:
+        raise Mismatch("the document names another id than its address, twice", url=url)
+    return document
+
+
+async def fetch_actor(http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime) -> Actor:
+    """Return the actor at `url`, with the keys that are its own.
+
+    A key counts only if it names the actor as its owner and lies on the actor's origin; a sharedInbox on another
+    origin is left out, and so is everything else that is not the actor's to say.
+    Raises FetchError; BadAnswer when the document is no actor.
+    """
+    document = await fetch_document(http, url, signer=signer, now=now)
+    return _actor_of(document, url)
+
+
+async def fetch_key_owner(
+    http: httpx.AsyncClient, key_id: str, *, signer: Signer | None, now: datetime
+) -> Actor:
+    """Return the actor who lists the key `key_id` as its own.
+
+    Handles the three kinds of key id: a fragment of the actor, the actor itself, and a document of its own (GoToSocial's
+    `/main-key`, which shows a stub of the actor). Of a key document only the name of the owner is used; the owner is
+    then asked (FEP-fe34, reciprocal claim).
+    Raises FetchError; Mismatch when the owner does not list the key.
+    """
+    url = key_id.partition("#")[0]
+    document, final = await _get(http, url, signer=signer, now=now)
+    if document.get("id") == final == url and "inbox" in document:
+        actor = _actor_of(document, url)
+    else:
+        owner = next((key.owner for key in read_keys(document) if key.id == key_id), None)
+        if owner is None or not addresses.same_origin(owner, key_id):
+            raise Mismatch("no owner of that key on its own server", url=key_id)
+        actor = await fetch_actor(http, owner, signer=signer, now=now)
+    if actor.key(key_id) is None:
+        raise Mismatch("its owner does not list that key", url=key_id)
+    return actor
+
+
+class Fetcher:
+    """Fetches each address once at a time, and not again for a while after it failed.
+
+    A thousand signed requests that name one unknown key cost one fetch (Fedify CVE-2026-34148).
+    """
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        """Hold the client; the caller holds this, one per process."""
+        self._http = http
+        self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
+        self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
+
+    async def document(self, url: str, *, signer: Signer | None, now: datetime) -> Document:
+        """`fetch_document`, once at a time."""
+        return await self._once(
+            ("document", url), now, lambda: fetch_document(self._http, url, signer=signer, now=now)
+        )
+
+    async def actor(self, url: str, *, signer: Signer | None, now: datetime) -> Actor:
+        """`fetch_actor`, once at a time."""
+        return await self._once(
+            ("actor", url), now, lambda: fetch_actor(self._http, url, signer=signer, now=now)
+        )
+
+    async def key_owner(self, key_id: str, *, signer: Signer | None, now: datetime) -> Actor:
+        """`fetch_key_owner`, once at a time."""
+        return await self._once(
+            ("key", key_id), now, lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now)
+        )
+
+    async def _once(
+        self, key: tuple[str, str], now: datetime, fetch: Callable[[], Coroutine[Any, Any, Found]]
+    ) -> Found:
+        failure = self._failed.get(key)
+        if failure is not None and now - failure[0] < FAILURE_LASTS:
+            # A copy: an exception that is raised again and again grows a traceback.
+            raise copy(failure[1])
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.create_task(fetch())
+            self._running[key] = running
+            running.add_done_callback(lambda task: self._finish(key, now, task))
+        # Whoever stops waiting does not stop it for the others. The kind in the key says what the task gives.
+        return cast(Found, await asyncio.shield(running))
+
+    def _finish(self, key: tuple[str, str], now: datetime, task: asyncio.Task[Any]) -> None:
+        self._running.pop(key, None)
+        self._failed.pop(key, None)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, FetchError):
+            self._failed[key] = (now, error)
+            if len(self._failed) > FAILURES_REMEMBERED:
+                self._failed.popitem(last=False)
+
+
+async def _get(
+    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime
+) -> tuple[Document, str]:
+    """Return the document and the URL it was found at, redirects followed, its media type and JSON checked."""
+    start = url
+    for _ in range(MAX_REDIRECTS + 1):
+        answer = await _ask(http, url, signer=signer, now=now)
+        if not answer.is_redirect:
+            return _read(answer, url), url
+        url = _next(url, answer)
+    raise Oversized(f"more than {MAX_REDIRECTS} redirects", url=start)
+
+
+async def _ask(http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime) -> Answer:
+    """GET once; where a signature is refused, once more in the spelling that the rest of the network uses."""
+    address = addresses.parse(url)
+    headers = [] if signer is None else cavage.sign("GET", url, signer=signer, now=now)
+    answer = await _send(http, url, headers)
+    if signer is None or answer.status not in (400, 401):
+        return answer
+    if "?" in address.target:
+        headers = cavage.sign("GET", url, signer=signer, now=now, with_query=False)
+    else:
+        headers = signatures.sign("GET", url, signer=signer, now=now)
+    return await _send(http, url, headers)
+
+
+async def _send(http: httpx.AsyncClient, url: str, headers: list[tuple[bytes, bytes]]) -> Answer:
+    headers = [*headers, (b"accept", ACCEPT)]
+    return await client.exchange(http, "GET", url, headers=headers, max_body_bytes=MAX_BODY_BYTES)
+
+
+def _next(url: str, answer: Answer) -> str:
+    location = answer.header("location")
+    if not location:
+        raise BadAnswer("a redirect to nowhere", url=url, status=answer.status)
+    target = urljoin(url, location).partition("#")[0]
+    if url.startswith("https:") and not target.startswith("https:"):
+        raise Forbidden("a redirect away from https", url=url)
+    return target
+
+
+def _read(answer: Answer, url: str) -> Document:
+    if answer.status in (404, 410):
+        raise NotThere(f"HTTP {answer.status}", url=url, status=answer.status)
+    if answer.status != 200:
+        raise BadAnswer(f"HTTP {answer.status}", url=url, status=answer.status)
+    if (answer.header("content-encoding") or "identity").lower() != "identity":
+        raise BadAnswer("an encoded answer, though none was asked for", url=url)
+    if not is_activity_type([value for name, value in answer.headers if name == b"content-type"]):
+        # A file that somebody uploaded there must not become an actor (Mastodon CVE-2024-25623).
+        raise BadAnswer("not of an ActivityPub media type", url=url)
+    try:
+        return jsonld.parse(answer.body, max_bytes=MAX_BODY_BYTES)
+    except VocabError as error:
+        raise BadAnswer(f"not a document: {error}", url=url) from error
+
+
+def is_activity_type(fields: Sequence[bytes]) -> bool:
+    """Tell whether a Content-Type, given once, is one of the two of ActivityPub."""
+    if len(fields) != 1:
+        return False
+    message = Message()
+    message["content-type"] = fields[0].decode("latin-1")
+    kind = message.get_content_type()
+    if kind == terms.ACTIVITY_JSON:
+        return True
+    profile = message.get_param("profile")
+    return kind == "application/ld+json" and isinstance(profile, str) and terms.AS in profile.split()
+
+
+def _actor_of(document: Document, url: str) -> Actor:
+    try:
+        actor = read_actor(document)
+    except VocabError as error:
+        raise BadAnswer(f"not an actor: {error}", url=url) from error
+    return _only_its_own(actor)
+
+
+def _only_its_own(actor: Actor) -> Actor:
+    """Leave out what an actor may not say: keys, inboxes and collections of others."""
+    if not addresses.same_origin(actor.inbox, actor.id):
+        raise Mismatch("an inbox on another server", url=actor.id)
+    times = Counter(key.id for key in actor.keys)
+
+    def own(url: str | None) -> str | None:
+        return url if url is not None and addresses.same_origin(url, actor.id) else None
+
+    return replace(
+        actor,
+        # An id that stands for two keys stands for none.
+        keys=tuple(key for key in actor.keys if times[key.id] == 1 and own(key.id)),
+        shared_inbox=own(actor.shared_inbox),
+        outbox=own(actor.outbox),
+        followers=own(actor.followers),
+        following=own(actor.following),
+        featured=own(actor.featured),
+    )

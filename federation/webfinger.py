@@ -1,0 +1,135 @@
+"""WebFinger: the handle `name@host` of an actor, built for ours and resolved for others'.
+
+Spec: RFC 7033; Mastodon docs spec/webfinger; FEP-d556 (server actor), FEP-2c59 (the way back).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+import httpx
+
+from federation import addresses, discovery
+from federation.errors import BadAnswer, Forbidden, Mismatch
+from federation.fetch import fetch_actor
+from federation.keys import Signer
+from vocab.actors import Actor
+from vocab.terms import ACTIVITY_JSON, AS_NAMESPACE, JRD_JSON, LD_JSON
+
+PROFILE_PAGE = "http://webfinger.net/rel/profile-page"
+SERVER_ACTOR = f"{AS_NAMESPACE}Service"
+
+# Mastodon's: ASCII only, and what every other server reads as well.
+_NAME = re.compile(r"[A-Za-z0-9_]+(?:[.-]+[A-Za-z0-9_]+)*")
+_MAX_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """`name@host`, both parts checked. `str()` gives it without a leading @."""
+
+    name: str
+    host: str
+
+    def __str__(self) -> str:
+        """Write it as people do."""
+        return f"{self.name}@{self.host}"
+
+    def names(self, other: "Handle") -> bool:
+        """Tell whether two handles are the same: case does not matter."""
+        return str(self).lower() == str(other).lower()
+
+
+def parse_handle(text: str) -> Handle:
+    """Read `name@host`, `@name@host` or `acct:name@host`. Raises Forbidden for anything else."""
+    name, at, host = text.strip().removeprefix("acct:").removeprefix("@").rpartition("@")
+    if not at or not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise Forbidden("not a handle; name@host is one", url=text[:200])
+    return Handle(name, addresses.parse(f"https://{host}/").authority)
+
+
+def build(
+    subject: str, *, actor_id: str, page: str | None = None, is_server_actor: bool = False
+) -> dict[str, object]:
+    """Return the JRD of an actor of ours.
+
+    subject           `acct:name@host`, or the address that was asked for.
+    is_server_actor   also links it as the actor of the server itself (FEP-d556).
+    """
+    links: list[dict[str, object]] = [
+        {"rel": "self", "type": ACTIVITY_JSON, "href": actor_id},
+        {"rel": "self", "type": LD_JSON, "href": actor_id},
+    ]
+    if page is not None:
+        links.append({"rel": PROFILE_PAGE, "type": "text/html", "href": page})
+    if is_server_actor:
+        links.append({"rel": SERVER_ACTOR, "type": ACTIVITY_JSON, "href": actor_id})
+    aliases = [actor_id] if page is None or page == actor_id else [actor_id, page]
+    return {"subject": subject, "aliases": aliases, "links": links}
+
+
+async def resolve(
+    http: httpx.AsyncClient, handle: str, *, now: datetime, signer: Signer | None = None
+) -> str:
+    """Return the id of the actor behind a handle.
+
+    signer   with one, the actor is fetched too and must lead back to the same handle: both ways, as it should be
+             before a handle is shown or stored. Without one, the caller does that.
+    Raises FetchError: Mismatch when host and handle do not agree.
+    """
+    asked = parse_handle(handle)
+    actor_id, subject = await _finger(http, asked)
+    if signer is not None:
+        actor = await fetch_actor(http, actor_id, signer=signer, now=now)
+        confirmed = await handle_of(http, actor)
+        if not confirmed.names(subject):
+            raise Mismatch(f"{handle} leads to an actor known as {confirmed}", url=actor_id)
+    return actor_id
+
+
+async def handle_of(http: httpx.AsyncClient, actor: Actor) -> Handle:
+    """Return the handle of an actor, as its own host confirms it. Raises FetchError."""
+    address = addresses.parse(actor.id)
+    claimed = parse_handle(f"{actor.preferred_username}@{address.authority}")
+    actor_id, subject = await _finger(http, claimed)
+    if actor_id != actor.id:
+        raise Mismatch(f"{claimed} is somebody else", url=actor.id)
+    return subject
+
+
+async def _finger(http: httpx.AsyncClient, handle: Handle) -> tuple[str, Handle]:
+    """Return the actor's id and the handle it goes by: another host may answer for it, once, and must agree."""
+    document = await _ask(http, handle)
+    subject = _subject(document, handle)
+    if not subject.names(handle):
+        document = await _ask(http, subject)
+        if not _subject(document, subject).names(subject):
+            raise Mismatch(f"{subject} answers for another handle again", url=str(handle))
+    return _self(document, subject), subject
+
+
+async def _ask(http: httpx.AsyncClient, handle: Handle) -> Mapping[str, object]:
+    origin = discovery.origin_of_host(handle.host)
+    url = f"{origin}/.well-known/webfinger?resource={quote(f'acct:{handle}', safe=':@')}"
+    return await discovery.get_json(http, url, accept=f"{JRD_JSON}, application/json")
+
+
+def _subject(document: Mapping[str, object], handle: Handle) -> Handle:
+    subject = document.get("subject")
+    if not isinstance(subject, str) or not subject.startswith("acct:"):
+        raise BadAnswer("a JRD without an acct: subject", url=str(handle))
+    return parse_handle(subject)
+
+
+def _self(document: Mapping[str, object], handle: Handle) -> str:
+    links = document.get("links")
+    for link in links if isinstance(links, list) else []:
+        if not isinstance(link, Mapping) or link.get("rel") != "self":
+            continue
+        href = link.get("href")
+        if link.get("type") in (ACTIVITY_JSON, LD_JSON) and isinstance(href, str):
+            addresses.parse(href)
+            return href
+    raise BadAnswer("a JRD without a link to an actor", url=str(handle))
