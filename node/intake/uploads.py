@@ -130,6 +130,11 @@ async def part_blobs(session: AsyncSession, alert_id: str, upload: str) -> list[
     return list(names)
 
 
+async def names_blob(session: AsyncSession, blob: str) -> bool:
+    """Whether any part consists of these bytes."""
+    return bool(await session.scalar(select(func.count()).where(UploadPart.blob == blob)))
+
+
 async def forget_unclaimed(session: AsyncSession, *, now: datetime) -> list[str]:
     """Drop parts of an earlier day that no alert claimed.
 

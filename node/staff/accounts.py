@@ -5,7 +5,7 @@ Private keys never come here: a member's browser makes them and hands in two sea
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -144,6 +144,21 @@ async def invite(session: AsyncSession, *, roles: Iterable[str], by: Staff | Non
     return token
 
 
+async def invite_first(session: AsyncSession, *, now: datetime) -> str:
+    """The link for the first administrator, made at the server's own terminal. Raises WrongState when there is one."""
+    if any(Role.ADMINISTRATOR in one.roles for one in await active_staff(session)):
+        raise WrongState(
+            "there is an administrator",
+            public="There is an administrator already; `tracker staff invite` makes another link.",
+        )
+    return await invite_more(session, roles=[Role.ADMINISTRATOR], now=now)
+
+
+async def invite_more(session: AsyncSession, *, roles: Iterable[str], now: datetime) -> str:
+    """A link for one more person, made at the server's own terminal. Raises Invalid."""
+    return await invite(session, roles=roles, by=None, now=now)
+
+
 async def enrol(session: AsyncSession, enrolment: Enrolment, *, token: str, now: datetime) -> Staff:
     """Turn an invitation into an account.
 
@@ -188,6 +203,12 @@ async def active_staff(session: AsyncSession) -> list[Staff]:
     """Everybody who has an account, by name."""
     found = await session.scalars(select(Staff).where(Staff.is_active).order_by(Staff.login))
     return list(found)
+
+
+async def names_of(session: AsyncSession, ids: Collection[str]) -> dict[str, str]:
+    """Id → name, of people who left too: what they did keeps their name."""
+    found = await session.execute(select(Staff.id, Staff.name).where(Staff.id.in_(ids)))
+    return {id_: name for id_, name in found}
 
 
 async def close_account(session: AsyncSession, staff_id: str, *, by: Staff | None, now: datetime) -> Staff:

@@ -1,0 +1,20 @@
+"""Work that follows from what sources send: forget the parts of files that no alert claimed."""
+
+import logging
+
+from node.intake.uploads import forget_unclaimed
+from node.outbox import Done, Job, Outcome
+from node.runtime import Node
+
+log = logging.getLogger(__name__)
+
+
+async def purge_uploads(node: Node, job: Job) -> Outcome:
+    """Drop unclaimed parts of an earlier day and their bytes. Safe to repeat."""
+    async with node.database.begin() as session:
+        blobs = await forget_unclaimed(session, now=node.clock.now())
+    for name in blobs:
+        await node.blobs.delete(name)
+    if blobs:
+        log.info("uploads.purged", extra={"parts": len(blobs)})
+    return Done()

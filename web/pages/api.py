@@ -1,0 +1,234 @@
+"""The API for other programs: published cases to read, and the document that describes this and the sealed-alert API.
+
+The document is made of the very structs the doors read with (`web.pages.intake`), so it cannot say something else.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from node import __version__
+from node.entries.search import Card, Filter, search
+from node.intake.uploads import MAX_PARTS
+from node.runtime import Node
+from node.settings import Settings
+from web.pages.intake import MANIFEST, NewAlert, NewMessage
+
+# Read-only and public: any page of any site may read it, without cookies.
+OPEN = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "public, max-age=60",
+}
+FILTERS = (
+    "state",
+    "article",
+    "provision",
+    "group",
+    "kind",
+    "theme",
+    "node",
+    "language",
+    "verification",
+    "status",
+    "q",
+)
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """The read API and its description."""
+    return [Route("/api/v1/cases", cases), Route("/api/openapi.json", description)]
+
+
+async def cases(request: Request) -> Response:
+    """Published cases that match, newest first, with where each came from."""
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        found = await search(session, Filter.parse(request.query_params))
+    return JSONResponse(
+        {
+            "total": found.total,
+            "page": found.page,
+            "pages": found.pages,
+            "cases": [_case(card) for card in found.items],
+            "counts": {
+                facet: [{"value": value, "count": count} for value, count in values]
+                for facet, values in found.counts.items()
+            },
+        },
+        headers=OPEN,
+    )
+
+
+async def description(request: Request) -> Response:
+    """The OpenAPI document."""
+    settings: Settings = request.app.state.node.settings
+    return JSONResponse(
+        document(intake=not settings.is_hub) | {"servers": [{"url": settings.origin}]}, headers=OPEN
+    )
+
+
+@cache
+def document(*, intake: bool) -> dict[str, Any]:
+    """OpenAPI 3.1, without the address of a server; `intake` adds the sealed-alert API."""
+    # Any: a JSON document.
+    (alert, message), components = msgspec.json.schema_components(
+        (NewAlert, NewMessage), ref_template="#/components/schemas/{name}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Social Rights Tracker",
+            "version": __version__,
+            "license": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
+            "description": (
+                "Published cases to read, and the door for sealed alerts. Everything of a source is an age file for one "
+                "hybrid recipient (age1pq1…), padded to 4096 bytes, with an Ed25519 signature inside. A client reads the "
+                "signed manifest first, checks it against the organisation's root key, and seals to the people it names. "
+                "Nothing here knows a source: no cookie, no account, no address is kept."
+            ),
+        },
+        "paths": {
+            "/api/v1/cases": {
+                "get": {
+                    "operationId": "listCases",
+                    "summary": "Published cases, newest first",
+                    "parameters": [
+                        *(
+                            {"name": name, "in": "query", "schema": {"type": "string", "maxLength": 120}}
+                            for name in FILTERS
+                        ),
+                        {"name": "page", "in": "query", "schema": {"type": "integer", "minimum": 1}},
+                    ],
+                    "responses": {"200": _json("A page of cases", {"type": "object"})},
+                }
+            },
+        }
+        | (_intake(alert, message) if intake else {}),
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "mailbox": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "`Mailbox ` and the 64 hex digits of the mailbox token",
+                }
+            },
+        },
+    }
+
+
+def _intake(alert: Mapping[str, object], message: Mapping[str, object]) -> dict[str, object]:
+    """The sealed-alert API: a hub has none."""
+    error = _error()
+    return {
+        MANIFEST: {
+            "get": {
+                "operationId": "readManifest",
+                "summary": "The signed list of people alerts are sealed to",
+                "responses": {
+                    "200": _json("The manifest, in the bytes that were signed", {"type": "object"}),
+                    "503": _json("The door is closed: fewer than two people could read an alert", error),
+                },
+            }
+        },
+        "/api/v1/uploads/{upload}/{part}": {
+            "put": {
+                "operationId": "putPart",
+                "summary": "One part of a sealed file, at most 4 MiB; repeating it is harmless",
+                "parameters": [
+                    _path("upload", {"type": "string", "pattern": "^[0-9a-f]{32}$"}),
+                    _path("part", {"type": "integer", "minimum": 0, "maximum": MAX_PARTS - 1}),
+                ],
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+                    },
+                },
+                "responses": {
+                    "204": {"description": "Kept"},
+                    "409": _json("Other bytes are here under this name", error),
+                    "413": _json("Too large", error),
+                    "429": _json("Too much is waiting; try again later", error),
+                },
+            }
+        },
+        "/api/v1/alerts": {
+            "post": {
+                "operationId": "sendAlert",
+                "summary": "A sealed alert",
+                "requestBody": {"required": True, "content": {"application/json": {"schema": alert}}},
+                "responses": {
+                    "201": _json("Received", _received()),
+                    "200": _json("Received before: the same bytes", _received()),
+                    "400": _json("Not sealed as it must be", error),
+                    "409": _json("`manifest`: read the list of keys again. Otherwise the id is taken", error),
+                    "413": _json("Too large", error),
+                    "503": _json("The door is closed", error),
+                },
+            }
+        },
+        "/api/v1/mailbox": {
+            "get": {
+                "operationId": "readMailbox",
+                "summary": "What a receipt opens",
+                "security": [{"mailbox": []}],
+                "responses": {
+                    "200": _json("The dialogue, sealed", {"type": "object"}),
+                    "404": _json("No such mailbox, or a wrong token: which of them is not said", error),
+                },
+            }
+        },
+        "/api/v1/mailbox/messages": {
+            "post": {
+                "operationId": "answerQuestion",
+                "summary": "A message of the source",
+                "security": [{"mailbox": []}],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": message}}},
+                "responses": {
+                    "201": {"description": "Kept"},
+                    "404": _json("No such mailbox", error),
+                    "409": _json("The place is taken: read again, then try again", error),
+                },
+            }
+        },
+    }
+
+
+def _case(card: Card) -> Mapping[str, object]:
+    return {
+        "id": card.url,
+        "publisher": {"name": card.publisher_name, "origin": card.publisher_origin, "actor": card.actor},
+        "published": card.published_at.isoformat(),
+        "updated": card.updated_at.isoformat() if card.updated_at else None,
+        "sha256": card.sha256,
+        "proof_key": card.proof_key,
+        "case": card.case.fields() if card.case else None,
+    }
+
+
+def _json(description: str, schema: Mapping[str, object]) -> dict[str, object]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _path(name: str, schema: Mapping[str, object]) -> dict[str, object]:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _error() -> dict[str, object]:
+    return {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+
+
+def _received() -> dict[str, object]:
+    return {
+        "type": "object",
+        "required": ["received_on", "state"],
+        "properties": {"received_on": {"type": "string", "format": "date"}, "state": {"const": "received"}},
+    }

@@ -1,0 +1,319 @@
+"""The source's door: the form and the receipt as pages, the manifest, uploads, alerts and the mailbox as an API.
+
+No cookie, no account, no address. Bodies are ciphertext; this file decides nothing about them.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Annotated
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from node.casework.team import intake_terms
+from node.errors import Misconfigured, NodeError
+from node.intake import mailbox, uploads
+from node.intake.manifest import DoorClosed, IntakeManifest, Terms, current_manifest
+from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_alert
+from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, MAX_PARTS, SealedFile
+from node.runtime import Node
+from node.settings import Settings
+from web.pages import asking
+from web.pages.rendering import render, speech_of
+from web.pages.wire import (
+    NO_STORE,
+    Holder,
+    Id,
+    KeyId,
+    Recipient,
+    Sealed,
+    Seq,
+    Sha256,
+    Wire,
+    answer,
+    b64,
+    parse,
+    path_id,
+    read_bytes,
+    read_json,
+)
+
+MANIFEST = "/.well-known/social-rights-tracker/intake"
+TOKEN = re.compile(r"Mailbox ([0-9a-f]{64})")
+MAX_WRAPS = 400
+
+
+class Source(Wire, frozen=True):
+    """The keys a receipt derives to: they open answers, and prove that a message is the source's."""
+
+    age: Recipient
+    ed25519: KeyId
+
+
+class Compartments(Wire, frozen=True):
+    """The recipients of the two compartments every alert has."""
+
+    dialogue: Recipient
+    identity: Recipient
+
+
+class NewWrap(Wire, frozen=True):
+    """A compartment's identity, sealed to one holder: a handler's id, `source` or `recovery`."""
+
+    compartment: Annotated[str, msgspec.Meta(pattern="^(dialogue|identity)$", max_length=8)]
+    holder: Holder
+    sealed: Sealed
+
+
+class NewPiece(Wire, frozen=True):
+    """The submission (dialogue) or the identity fields (identity), sealed to that compartment."""
+
+    compartment: Annotated[str, msgspec.Meta(pattern="^(dialogue|identity)$", max_length=8)]
+    seq: Seq
+    sealed: Sealed
+
+
+class NewAttachment(Wire, frozen=True):
+    """A sealed file that was uploaded in parts; size and hash are of the ciphertext."""
+
+    upload: Id
+    parts: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)]
+    size: Annotated[int, msgspec.Meta(ge=1, le=MAX_FILE_BYTES)]
+    sha256: Sha256
+
+
+class NewAlert(Wire, frozen=True):
+    """A sealed alert."""
+
+    v: Annotated[int, msgspec.Meta(ge=1, le=1)]
+    id: Id
+    manifest: Sha256
+    mailbox: Sha256
+    source: Source
+    compartments: Compartments
+    wraps: Annotated[tuple[NewWrap, ...], msgspec.Meta(max_length=MAX_WRAPS)]
+    objects: Annotated[tuple[NewPiece, ...], msgspec.Meta(max_length=2)]
+    attachments: Annotated[tuple[NewAttachment, ...], msgspec.Meta(max_length=MAX_FILES)] = ()
+
+
+class NewMessage(Wire, frozen=True):
+    """One more message of a dialogue; `seq` is the place after the last one."""
+
+    seq: Seq
+    sealed: Sealed
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """The source's addresses."""
+    return [
+        Route("/alert", form_page),
+        Route("/alert/receipt", receipt_page),
+        Route(MANIFEST, manifest),
+        Route("/api/v1/uploads/{upload}/{part:int}", put_part, methods=["PUT"]),
+        Route("/api/v1/alerts", post_alert, methods=["POST"]),
+        Route("/api/v1/mailbox", get_mailbox),
+        Route("/api/v1/mailbox/messages", post_message, methods=["POST"]),
+    ]
+
+
+# ---- pages ---------------------------------------------------------------------------------------------------------
+
+
+async def form_page(request: Request) -> Response:
+    """The form a source fills in. Says that the door is closed when fewer than two people could read it."""
+    is_open = await _is_open(request.app.state.node)
+    return render(
+        request,
+        "intake/form.html",
+        headers=NO_STORE,
+        is_open=is_open,
+        root_key=_root_key(request),
+        **asking.context(speech_of(request).language),
+    )
+
+
+async def receipt_page(request: Request) -> Response:
+    """Where a source comes back with twelve words."""
+    return render(
+        request,
+        "intake/receipt.html",
+        headers=NO_STORE,
+        root_key=_root_key(request),
+        **asking.context(speech_of(request).language),
+    )
+
+
+# ---- the list of keys ----------------------------------------------------------------------------------------------
+
+
+async def manifest(request: Request) -> Response:
+    """The signed list of people alerts are sealed to; 503 while the door is closed."""
+    node: Node = request.app.state.node
+    try:
+        async with node.database.begin() as session:
+            current = await _current(session, node, now=node.clock.now())
+    except DoorClosed as error:
+        return _closed(error)
+    return Response(current.body, media_type="application/json", headers=NO_STORE)
+
+
+# ---- sending -------------------------------------------------------------------------------------------------------
+
+
+async def put_part(request: Request) -> Response:
+    """One part of a sealed file. Repeating it is harmless."""
+    node: Node = request.app.state.node
+    upload, part = path_id(request, "upload"), int(request.path_params["part"])
+    if part >= MAX_PARTS:
+        raise HTTPException(413)
+    body = await read_bytes(request, max_bytes=MAX_PART_BYTES)
+    blob = await node.blobs.put(body)
+    try:
+        async with node.database.begin() as session:
+            await uploads.keep_part(
+                session, upload=upload, part=part, blob=blob, size=len(body), now=node.clock.now()
+            )
+    except NodeError:
+        async with node.database.read() as session:
+            is_named = await uploads.names_blob(session, blob)
+        if not is_named:
+            await node.blobs.delete(blob)
+        raise
+    return Response(status_code=204, headers=NO_STORE)
+
+
+async def post_alert(request: Request) -> Response:
+    """A sealed alert: 201, or 200 with the same answer when these bytes are known already."""
+    node: Node = request.app.state.node
+    body = await read_bytes(request, max_bytes=1024 * 1024)
+    sealed = _sealed_alert(parse(body, NewAlert), request_sha256=hashlib.sha256(body).hexdigest())
+    try:
+        async with node.database.read() as session:
+            await uploads.check_files(session, node.blobs, sealed.attachments)
+        async with node.database.begin() as session:
+            terms = await _terms(session, node)
+            alert, is_new = await receive_alert(session, sealed, terms, now=node.clock.now())
+    except DoorClosed as error:
+        return _closed(error)
+    await node.bell.ring()
+    return answer({"received_on": alert.received_on.isoformat(), "state": "received"}, 201 if is_new else 200)
+
+
+# ---- the mailbox ---------------------------------------------------------------------------------------------------
+
+
+async def get_mailbox(request: Request) -> Response:
+    """What a receipt opens: the source's own wraps, and the dialogue so far."""
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        found = await mailbox.open_mailbox(session, _token(request))
+    return answer(
+        {
+            "id": found.alert.id,
+            "state": found.alert.state,
+            "received_on": found.alert.received_on.isoformat(),
+            **sealed_parts(found),
+        }
+    )
+
+
+async def post_message(request: Request) -> Response:
+    """A message of the source; 409 when its place is taken."""
+    node: Node = request.app.state.node
+    message = await read_json(request, NewMessage)
+    async with node.database.begin() as session:
+        await mailbox.answer(
+            session, _token(request), seq=message.seq, sealed=message.sealed, now=node.clock.now()
+        )
+    await node.bell.ring()
+    return Response(status_code=201, headers=NO_STORE)
+
+
+def sealed_parts(found: mailbox.Contents) -> dict[str, Sequence[dict[str, object]]]:
+    """Wraps, objects and attachments as both doors hand them out."""
+    return {
+        "wraps": [{"compartment": wrap.compartment, "sealed": b64(wrap.sealed)} for wrap in found.wraps],
+        "objects": [
+            {
+                "compartment": piece.compartment,
+                "seq": piece.seq,
+                "author": piece.author,
+                "posted_on": piece.posted_on.isoformat(),
+                "sealed": b64(piece.sealed),
+            }
+            for piece in found.objects
+        ],
+        "attachments": [
+            {"upload": file.upload, "parts": file.parts, "size": file.size, "sha256": file.sha256}
+            for file in found.attachments
+        ],
+    }
+
+
+# ---- private -------------------------------------------------------------------------------------------------------
+
+
+def _sealed_alert(alert: NewAlert, *, request_sha256: str) -> SealedAlert:
+    return SealedAlert(
+        id=alert.id,
+        request_sha256=request_sha256,
+        manifest=alert.manifest,
+        mailbox=alert.mailbox,
+        source_age=alert.source.age,
+        source_ed25519=alert.source.ed25519,
+        dialogue=alert.compartments.dialogue,
+        identity=alert.compartments.identity,
+        wraps=[SealedWrap(wrap.compartment, wrap.holder, wrap.sealed) for wrap in alert.wraps],
+        objects=[SealedPiece(piece.compartment, piece.seq, piece.sealed) for piece in alert.objects],
+        attachments=[
+            SealedFile(file.upload, file.parts, file.size, file.sha256) for file in alert.attachments
+        ],
+    )
+
+
+def _token(request: Request) -> bytes:
+    # A header that is not well formed is one more wrong token: the same work, the same answer.
+    match = TOKEN.fullmatch(request.headers.get("authorization", ""))
+    return bytes.fromhex(match[1]) if match else b""
+
+
+async def _current(session: AsyncSession, node: Node, *, now: datetime) -> IntakeManifest:
+    root = None if node.keyring.root_id is None else node.keyring.root()
+    return await current_manifest(session, await _terms(session, node), root=root, now=now)
+
+
+async def _terms(session: AsyncSession, node: Node) -> Terms:
+    return await intake_terms(session, node.settings, bundle_sha256=bundle_sha256())
+
+
+async def _is_open(node: Node) -> bool:
+    try:
+        async with node.database.begin() as session:
+            await _current(session, node, now=node.clock.now())
+    except (DoorClosed, Misconfigured):
+        return False
+    return True
+
+
+def _root_key(request: Request) -> str:
+    node: Node = request.app.state.node
+    return node.keyring.root_id or ""
+
+
+def _closed(error: DoorClosed) -> JSONResponse:
+    return JSONResponse({"error": error.public}, 503, NO_STORE)
+
+
+@cache
+def bundle_sha256() -> str | None:
+    """SHA-256 of the list of the browser bundle's files, which names each one's own hash; None before it is built."""
+    listing = files("web").joinpath("static", "built", "manifest.json")
+    return hashlib.sha256(listing.read_bytes()).hexdigest() if listing.is_file() else None
