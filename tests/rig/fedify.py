@@ -18,9 +18,10 @@ LOOK_SECONDS = 0.1
 class Peer:
     """The control endpoint of tests/peers/fedify/main.mjs. Its answers are JSON, so they come as Any."""
 
-    def __init__(self, origin: str, actor: str) -> None:
+    def __init__(self, origin: str, actor: str, process: int) -> None:
         self.origin = origin
         self.actor = actor
+        self.process = process
 
     def do(self, deed: str, **what: object) -> dict[str, Any]:
         """Follow, unfollow, note, like or announce; returns the activity that was sent."""
@@ -51,6 +52,10 @@ class Peer:
         self.until(lambda: len(self.received(kind)) >= count, f"{count} {kind} at the peer")
         return self.received(kind)
 
+    def fanout(self, inboxes: list[tuple[str, str]], activities: int) -> None:
+        """Send that many Creates to each (actor, inbox); returns when all are sent."""
+        self._ask("fanout", {"inboxes": inboxes, "activities": activities})
+
     @staticmethod
     def until(condition: Callable[[], bool], what: str) -> None:
         """Wait for something that happens on another server; an AssertionError names it when it does not."""
@@ -71,10 +76,23 @@ class Peer:
 @contextmanager
 def fedify_peer(log: Path, *, knock: str = "rfc9421") -> Iterator[Peer]:
     """A running peer. `knock` is the dialect it signs with first: rfc9421 or cavage."""
+    with _running("main.mjs", "--knock", knock, log=log) as peer:
+        yield peer
+
+
+@contextmanager
+def fedify_bench(log: Path) -> Iterator[Peer]:
+    """The same actor with nothing recorded, to be measured: it signs with cavage, and knows the verb fanout only."""
+    with _running("bench.mjs", log=log) as peer:
+        yield peer
+
+
+@contextmanager
+def _running(script: str, *arguments: str, log: Path) -> Iterator[Peer]:
     peers_installed()
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [node_executable(), str(PEERS / "fedify" / "main.mjs"), "--knock", knock],
+            [node_executable(), str(PEERS / "fedify" / script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
@@ -85,7 +103,7 @@ def fedify_peer(log: Path, *, knock: str = "rfc9421") -> Iterator[Peer]:
             said = process.stdout.readline()
             if not said:
                 raise RuntimeError(f"the peer did not start: {log.read_text(errors='replace')[-3000:]}")
-            yield Peer(**json.loads(said))
+            yield Peer(process=process.pid, **json.loads(said))
         finally:
             # It ends when its standard input does; so it also ends when this process is killed.
             process.communicate(timeout=10)

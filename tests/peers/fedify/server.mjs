@@ -11,8 +11,9 @@ export async function listen(port, handle) {
       console.error(error);
       response = new Response(`${error}`, { status: 500 });
     }
-    outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-    outgoing.end(Buffer.from(await response.arrayBuffer()));
+    const body = Buffer.from(await response.arrayBuffer());
+    outgoing.writeHead(response.status, { ...Object.fromEntries(response.headers), "content-length": body.length });
+    outgoing.end(body);
   });
   await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   return `http://127.0.0.1:${server.address().port}`;

@@ -1,0 +1,200 @@
+"""A load generator and a small server for benchmarks, on asyncio protocols and httptools: the machine's time goes to who is measured."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httptools
+
+SERVER_CPU = 0
+"""Where the program under test runs; everything else runs on the other processors."""
+
+
+@dataclass
+class Load:
+    """What became of a batch of requests: seconds in all, seconds each, and how many answers of each status."""
+
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    statuses: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def rate(self) -> float:
+        return sum(self.statuses.values()) / self.seconds
+
+
+class _Client(asyncio.Protocol):
+    """One connection that sends the next request when the last one is answered."""
+
+    def __init__(self, requests: Iterator[bytes], load: Load, done: Callable[[], None]) -> None:
+        self._requests, self._load, self._done = requests, load, done
+        self._transport: asyncio.Transport | None = None
+        self._sent_at = 0.0
+        self._parser = httptools.HttpResponseParser(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._next()
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._load.latencies.append(time.perf_counter() - self._sent_at)
+        self._load.statuses[self._parser.get_status_code()] += 1
+        self._parser = httptools.HttpResponseParser(self)
+        self._next()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._done()
+
+    def _next(self) -> None:
+        assert self._transport is not None
+        request = next(self._requests, None)
+        if request is None:
+            self._transport.close()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)
+
+
+async def replay(port: int, requests: Sequence[bytes], *, connections: int = 32) -> Load:
+    """Send prepared requests to a loopback port as fast as they are answered."""
+    loop = asyncio.get_running_loop()
+    load, queue = Load(), iter(requests)
+    open_, finished = connections, loop.create_future()
+
+    def done() -> None:
+        nonlocal open_
+        open_ -= 1
+        if open_ == 0 and not finished.done():
+            finished.set_result(None)
+
+    started = time.perf_counter()
+    for _ in range(connections):
+        await loop.create_connection(lambda: _Client(queue, load, done), "127.0.0.1", port)
+    await finished
+    load.seconds = time.perf_counter() - started
+    if sum(load.statuses.values()) != len(requests):
+        raise RuntimeError(
+            f"{len(requests)} requests, {sum(load.statuses.values())} answers: {load.statuses}"
+        )
+    return load
+
+
+async def pace(port: int, requests: Sequence[bytes], *, per_second: float, connections: int = 64) -> Load:
+    """Send prepared requests at a steady rate, whatever the answers do; a latency counts from when its turn was."""
+    loop = asyncio.get_running_loop()
+    load = Load()
+    turns: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue()
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while (turn := await turns.get()) is not None:
+            due, request = turn
+            writer.write(request)
+            status = await _read_answer(reader)
+            load.latencies.append(time.perf_counter() - due)
+            load.statuses[status] += 1
+        writer.close()
+
+    workers = [loop.create_task(work()) for _ in range(connections)]
+    started = time.perf_counter()
+    for index, request in enumerate(requests):
+        due = started + index / per_second
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        turns.put_nowait((due, request))
+    for _ in workers:
+        turns.put_nowait(None)
+    await asyncio.gather(*workers)
+    load.seconds = time.perf_counter() - started
+    return load
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = 0
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    if length:
+        await reader.readexactly(length)
+    return int(head.split(b" ", 2)[1])
+
+
+Handler = Callable[[bytes, bytes], bytes]
+"""(url, Host) → a whole response; see `answer`."""
+
+
+class _Server(asyncio.Protocol):
+    def __init__(self, handle: Handler) -> None:
+        self._handle = handle
+        self._parser = httptools.HttpRequestParser(self)
+        self._url = self._host = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_url(self, url: bytes) -> None:
+        self._url = url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"host":
+            self._host = value
+
+    def on_message_complete(self) -> None:
+        self._transport.write(self._handle(self._url, self._host))
+        self._url = self._host = b""
+
+
+def answer(status: int, body: bytes = b"", content_type: bytes = b"application/activity+json") -> bytes:
+    """A whole HTTP response."""
+    return b"HTTP/1.1 %d OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n%s" % (
+        status,
+        content_type,
+        len(body),
+        body,
+    )
+
+
+@asynccontextmanager
+async def listening(handle: Handler) -> AsyncIterator[int]:
+    """A server on every loopback address (127.0.0.1, 127.0.0.2, …), at one port: many hosts on one machine."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Server(handle), "0.0.0.0", 0, backlog=4096)  # noqa: S104
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        server.close_clients()
+
+
+def pin(pid: int, processor: int = SERVER_CPU) -> None:
+    """Keep every thread of a process on one processor."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), {processor})
+
+
+def stay_off(processor: int = SERVER_CPU) -> None:
+    """Keep this process off the processor of the program under test, where there is another."""
+    others = os.sched_getaffinity(0) - {processor}
+    if others:
+        os.sched_setaffinity(0, others)
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,156 @@
+"""A node and an independent server, Fedify, over HTTP on loopback: each follows, reads and answers the other."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from node.publishing.publish import withdraw
+from tests.rig.fedify import Peer, fedify_peer
+from tests.rig.processes import Served
+from tests.rig.publications import a_case, behind, publish_case
+
+pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("fedify")]
+
+
+@pytest.fixture(params=["rfc9421", "cavage"])
+def peer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
+    """Signing with the new dialect first, and with the old."""
+    with fedify_peer(tmp_path / "peer.log", knock=request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def server(serve: Callable[..., Served]) -> Served:
+    return serve()
+
+
+def cases(server: Served) -> str:
+    return f"{server.origin}/actors/cases"
+
+
+async def doing(call: Callable[..., object], *arguments: object, **named: object) -> object:
+    # The peer's control endpoint is asked in a thread, so that nothing here waits for itself.
+    return await asyncio.to_thread(call, *arguments, **named)
+
+
+async def test_a_follower_on_another_server_receives_cases_it_can_verify(server: Served, peer: Peer) -> None:
+    await doing(peer.do, "follow", actor=cases(server))
+    await doing(peer.until, lambda: cases(server) in peer.state["accepted"], "the Follow accepted")
+    accept = peer.received("Accept")[-1]
+    assert accept["signature"]["verified"]
+
+    async with behind(server) as node:
+        publication = await publish_case(node, a_case(0))
+        [create] = await asyncio.to_thread(peer.await_received, "Create")
+
+        assert create["status"] == 202
+        assert create["signature"]["verified"]
+        assert create["signature"]["key"].startswith(f"{cases(server)}#")
+        assert create["activity"]["object"]["id"] == publication.url
+        for proof in (create["proof"], create["objectProof"]):
+            assert [(one["cryptosuite"], one["verified"], one["controller"]) for one in proof] == [
+                ("eddsa-jcs-2022", True, cases(server))
+            ]
+
+        async with node.database.begin() as session:
+            await withdraw(
+                session,
+                node.settings,
+                node.keyring,
+                case_id=publication.case_id,
+                reason="Published in error (fictional).",
+                proposed_by="drafter",
+                approved_by="approver",
+                now=node.clock.now(),
+            )
+        [delete] = await asyncio.to_thread(peer.await_received, "Delete")
+
+    assert delete["signature"]["verified"]
+    assert delete["activity"]["object"]["type"] == "Tombstone"
+    assert [one["verified"] for one in delete["objectProof"]] == [True]
+
+
+async def test_a_case_fetched_by_its_address_verifies_without_having_been_sent(
+    server: Served, peer: Peer
+) -> None:
+    async with behind(server) as node:
+        publication = await publish_case(node, a_case(1))
+
+    found = await asyncio.to_thread(peer.check, publication.url)
+
+    assert found["document"]["type"] == "Article"
+    assert [one["verified"] for one in found["proof"]] == [True]
+
+
+async def test_a_node_follows_an_actor_elsewhere_and_is_accepted(server: Served, peer: Peer) -> None:
+    await asyncio.to_thread(server.run, "peers", "follow", peer.actor)
+    await doing(peer.until, lambda: cases(server) in peer.state["followers"], "the node among the followers")
+
+    def accepted() -> bool:
+        listed = json.loads(server.run("peers", "list", "--json"))
+        return [(one["actor"], one["state"]) for one in listed] == [(peer.actor, "accepted")]
+
+    await doing(peer.until, accepted, "the Accept at the node")
+    assert peer.received("Follow")[-1]["signature"]["verified"]
+
+    await doing(peer.do, "note", followers=True)
+    await _nothing_went_wrong(server)
+
+
+async def test_replies_likes_and_boosts_from_elsewhere_do_no_harm(server: Served, peer: Peer) -> None:
+    async with behind(server) as node:
+        publication = await publish_case(node, a_case(0))
+    before = httpx.get(publication.url, headers={"accept": "text/html"})
+    assert before.status_code == 200
+
+    await doing(
+        peer.do,
+        "note",
+        actor=cases(server),
+        inReplyTo=publication.url,
+        content="<script>alert('A-REPLY')</script><p>A-REPLY</p>",
+    )
+    await doing(peer.do, "like", actor=cases(server), object=publication.url)
+    await doing(peer.do, "announce", actor=cases(server), object=publication.url)
+
+    await _nothing_went_wrong(server)
+    after = httpx.get(publication.url, headers={"accept": "text/html"})
+    assert after.status_code == 200
+    assert "A-REPLY" not in after.text
+    assert "<script>alert" not in after.text
+
+
+async def test_who_unfollows_receives_nothing_more(server: Served, peer: Peer) -> None:
+    follow = peer.do("follow", actor=cases(server))
+    await doing(peer.until, lambda: cases(server) in peer.state["accepted"], "the Follow accepted")
+
+    await doing(peer.do, "unfollow", actor=cases(server), follow=follow["id"])
+    await _settled(server)
+    async with behind(server) as node:
+        await publish_case(node, a_case(2))
+    await _settled(server)
+
+    assert peer.received("Create") == []
+
+
+async def _settled(server: Served) -> None:
+    """Wait until no job is waiting on the server."""
+    from node.outbox import pending
+
+    async with behind(server) as node:
+        for _ in range(200):
+            async with node.database.read() as session:
+                if await pending(session) == 0:
+                    return
+            await asyncio.sleep(0.1)
+    raise AssertionError("jobs are still waiting")
+
+
+async def _nothing_went_wrong(server: Served) -> None:
+    await _settled(server)
+    assert server.is_ready()
+    assert "Traceback" not in server.said()
