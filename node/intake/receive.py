@@ -121,7 +121,8 @@ async def receive_alert(
 async def notify_desk(session: AsyncSession, *, now: datetime) -> None:
     """Ask for one notice a day, without a subject and without a time: the job table must not tell who wrote when."""
     midnight = datetime.combine(now.date(), time(), UTC)
-    await enqueue(session, NOTIFY, {}, lane=NOTIFY, key=f"{NOTIFY}/{now.date()}", now=midnight)
+    day = now.date().isoformat()
+    await enqueue(session, NOTIFY, {"day": day}, lane=NOTIFY, key=f"{NOTIFY}/{day}", now=midnight)
 
 
 async def _same(session: AsyncSession, sealed: SealedAlert) -> Alert | None:

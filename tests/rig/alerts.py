@@ -12,14 +12,17 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.keys import PrivateKey
-from node.intake.manifest import IntakeManifest, required_holders
+from node.casework.team import intake_terms
+from node.database import Database
+from node.intake.manifest import IntakeManifest, Terms, current_manifest, required_holders
 from node.intake.receive import SealedAlert, SealedPiece, SealedWrap
 from node.intake.uploads import SealedFile
 from node.sealing.age import seal
 from node.sealing.recipients import identity_from_seed, recipient_of
+from node.settings import Settings
 from node.staff.accounts import Enrolment, Staff, enrol, invite
 from tests.rig.clock import NOON
-from tests.rig.keys import ed25519_key
+from tests.rig.keys import ed25519_key, keyring
 from vocab.canonical import canonical
 
 PAD = 4096
@@ -46,7 +49,7 @@ def a_person(name: str = "Ana") -> Person:
     return Person(name, identity, recipient_of(identity), ed25519_key(f"person {name}"))
 
 
-def an_enrolment(name: str = "Ana", **changes: Any) -> Enrolment:
+def an_enrolment(name: str = "Ana", /, **changes: Any) -> Enrolment:
     """What that person's browser hands in at the welcome page."""
     person = a_person(name)
     vault = sealed_to(person.recipient, {"v": 1})
@@ -74,6 +77,26 @@ async def a_member(
     return await enrol(session, an_enrolment(name), token=token, now=now)
 
 
+@dataclass(frozen=True)
+class Door:
+    """An open door: its database, the people behind it, and the list of their keys."""
+
+    database: Database
+    ana: Staff
+    boris: Staff
+    terms: Terms
+    manifest: IntakeManifest
+
+
+async def an_open_door(database: Database, *, now: datetime = NOON) -> Door:
+    """Two people who read alerts, and the manifest that names them."""
+    async with database.begin() as session:
+        ana, boris = await a_member(session, "Ana", now=now), await a_member(session, "Boris", now=now)
+        terms = await intake_terms(session, Settings(origin="https://a.example", name="Sample (fictional)"))
+        manifest = await current_manifest(session, terms, root=keyring("a").root(), now=now)
+    return Door(database, ana, boris, terms, manifest)
+
+
 def seeded(label: str) -> bytes:
     """32 bytes that look random and are always the same for a label."""
     return hashlib.sha256(f"a fictional secret: {label}".encode()).digest()
@@ -96,7 +119,7 @@ def sealed_to(recipient: str, value: object) -> bytes:
     return seal(padded(value), recipient)
 
 
-def an_alert(manifest: IntakeManifest, label: str = "one", **changes: Any) -> SealedAlert:
+def an_alert(manifest: IntakeManifest, label: str = "one", /, **changes: Any) -> SealedAlert:
     """A sealed alert to the people of this manifest; `label` makes ids and keys, `changes` replace fields."""
     dialogue, identity = a_recipient(f"dialogue {label}"), a_recipient(f"identity {label}")
     people = {handler.id: handler.age for handler in manifest.handlers()} | {
