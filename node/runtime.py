@@ -1,4 +1,4 @@
-"""The node: seven resources, opened and closed in one place. No globals, nothing at import, no half-built bag."""
+"""The node: eight resources, opened and closed in one place. No globals, nothing at import, no half-built bag."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from typing import Protocol
 import httpx
 
 from federation.client import open_client
+from federation.fetch import Fetcher
 from node.blobs import Blobs
 from node.clock import Clock, SystemClock
 from node.database import Database
@@ -49,7 +50,10 @@ class LocalBell:
 
 @dataclass(frozen=True)
 class Node:
-    """What every journey takes: settings, clock, database, keyring, blobs, http, bell."""
+    """What every journey takes.
+
+    fetcher  asks other servers on behalf of the whole process: each address once at a time, failures remembered.
+    """
 
     settings: Settings
     clock: Clock
@@ -57,6 +61,7 @@ class Node:
     keyring: Keyring
     blobs: Blobs
     http: httpx.AsyncClient
+    fetcher: Fetcher
     bell: Bell
 
 
@@ -85,8 +90,9 @@ async def open_node(
             settings=settings,
             clock=clock or SystemClock(),
             database=database,
-            keyring=keyring or await asyncio.to_thread(Keyring.open, settings),
+            keyring=keyring if keyring is not None else await asyncio.to_thread(Keyring.open, settings),
             blobs=Blobs(settings.data / "blobs"),
             http=http,
+            fetcher=Fetcher(http),
             bell=bell or LocalBell(),
         )

@@ -38,7 +38,6 @@ class Entry(Row):
     published_at: Mapped[datetime] = mapped_column(index=True)
     updated_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
-    reason: Mapped[str | None] = mapped_column(String(2000))
     received_at: Mapped[datetime]
 
     __table_args__ = (Index("ix_entries_newest", "state", "published_at"),)
@@ -112,13 +111,13 @@ async def put_entry(
 
 
 async def withdraw_entry(
-    session: AsyncSession, id: str, *, actor: str, tombstone: bytes, reason: str | None, now: datetime
+    session: AsyncSession, id: str, *, actor: str, tombstone: bytes, now: datetime
 ) -> Entry | None:
     """Put a dated tombstone in the place of a case; None when there is none of that actor, or it is withdrawn already."""
     row = await session.get(Entry, id)
     if row is None or row.actor != actor or row.withdrawn_at is not None:
         return None
-    row.state, row.withdrawn_at, row.reason = WITHDRAWN, now, reason
+    row.state, row.withdrawn_at = WITHDRAWN, now
     # What was withdrawn is not kept to be read: the address, the dates and the reason stay.
     row.fields, row.text, row.document = {}, "", tombstone
     await session.execute(delete(EntryFacet).where(EntryFacet.entry == id, EntryFacet.facet != "node"))

@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import WITHDRAWN, Entry, EntryFacet
 from vocab.cases import PublicCase
+from vocab.casewire import Withdrawal, read_withdrawal
+from vocab.errors import VocabError
+from vocab.jsonld import parse
 
 PER_PAGE = 20
 ACTIVE = timedelta(days=365)
@@ -64,7 +67,7 @@ class Card:
     published_at: datetime
     updated_at: datetime | None
     withdrawn_at: datetime | None
-    reason: str | None
+    withdrawal: Withdrawal | None
     state: str
     proof_key: str
     sha256: str
@@ -158,7 +161,7 @@ def card(row: Entry) -> Card:
         published_at=row.published_at,
         updated_at=row.updated_at,
         withdrawn_at=row.withdrawn_at,
-        reason=row.reason,
+        withdrawal=_withdrawal(row) if row.withdrawn_at is not None else None,
         state=row.state,
         proof_key=row.proof_key,
         sha256=row.sha256,
@@ -167,7 +170,7 @@ def card(row: Entry) -> Card:
     )
 
 
-def _matching(wanted: Filter) -> Select[tuple[str]]:
+def _matching(wanted: Filter) -> Select[str]:
     matching = select(Entry.id).where(Entry.state != WITHDRAWN)
     if wanted.own is not None:
         matching = matching.where(Entry.own.is_(wanted.own))
@@ -177,3 +180,11 @@ def _matching(wanted: Filter) -> Select[tuple[str]]:
     for word in wanted.q.casefold().split()[:8]:
         matching = matching.where(Entry.text.contains(word, autoescape=True))
     return matching
+
+
+def _withdrawal(row: Entry) -> Withdrawal | None:
+    try:
+        return read_withdrawal(parse(row.document))
+    except VocabError:
+        # A Delete of other software may bring no Tombstone that says why.
+        return None

@@ -76,12 +76,11 @@ async def take_back(
     url: str,
     by: str,
     tombstone: dict[str, Any],
-    reason: str | None,
     now: datetime,
 ) -> Entry | None:
     """A publisher withdrew a case: keep the dated tombstone, and take our announcements back."""
     entry = await withdraw_entry(
-        session, url, actor=by, tombstone=canonical(tombstone), reason=reason, now=now
+        session, url, actor=by, tombstone=canonical(tombstone), now=now
     )
     if entry is None or not settings.is_hub:
         return entry

@@ -18,7 +18,7 @@ from node.peers.ours import local_actor_at, local_actors
 from node.publishing.reactions import drop_reaction, keep_reaction
 from node.runtime import Node
 from vocab.activities import Activity
-from vocab.cases import is_case, read_case
+from vocab.cases import read_case
 from vocab.objects import read_object
 
 
@@ -86,10 +86,10 @@ async def on_undo(node: Node, activity: Activity) -> None:
 
 async def on_create(node: Node, activity: Activity) -> None:
     """A new object: a case of an organisation we follow, or a reply to a case of ours."""
-    if activity.object is not None and not is_case(activity.object):
+    if activity.object is None or activity.object_type == "Article":
+        await _on_case(node, activity)
+    else:
         await _on_reply(node, activity)
-        return
-    await _on_case(node, activity)
 
 
 async def on_update(node: Node, activity: Activity) -> None:
@@ -97,7 +97,7 @@ async def on_update(node: Node, activity: Activity) -> None:
     if activity.object_id == activity.actor:
         await find_actor(node, activity.actor, max_age=timedelta(0))
         return
-    if activity.object is None or is_case(activity.object):
+    if activity.object is None or activity.object_type == "Article":
         await _on_case(node, activity)
 
 
@@ -122,7 +122,6 @@ async def on_delete(node: Node, activity: Activity) -> None:
             url=target,
             by=activity.actor,
             tombstone=tombstone,
-            reason=_reason(tombstone),
             now=now,
         )
     await node.bell.ring()
@@ -150,8 +149,6 @@ async def on_like(node: Node, activity: Activity) -> None:
 async def fetch_case(node: Node, url: str) -> None:
     """Fetch a case from its own address, prove it with its publisher's key, keep it. Raises RefusedActivity, FetchError."""
     document = await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
-    if not is_case(document):
-        raise RefusedActivity("announced object is not a case")
     _, meta = read_case(document)
     publisher = await find_actor(node, meta.actor)
     await _keep_case(node, publisher, document)
@@ -168,15 +165,15 @@ async def _on_case(node: Node, activity: Activity) -> None:
 
 
 async def _keep_case(node: Node, publisher: RemoteActor, document: dict[str, Any]) -> None:
-    proof_key = await prove(node, document, publisher.id)
+    proven = await prove(node, document, publisher.id)
     async with node.database.begin() as session:
         await take_in(
             session,
             node.settings,
             node.keyring,
             publisher=publisher,
-            document=document,
-            proof_key=proof_key,
+            document=proven.document,
+            proof_key=proven.key_id,
             now=node.clock.now(),
         )
     await node.bell.ring()
@@ -185,7 +182,7 @@ async def _keep_case(node: Node, publisher: RemoteActor, document: dict[str, Any
 async def _on_reply(node: Node, activity: Activity) -> None:
     """A reply is noted for the desk and shown to nobody: its text stays where its author put it."""
     item = read_object(activity.object or {})
-    if host_of(item.id) != host_of(activity.actor) or item.attributed_to != activity.actor:
+    if item.id is None or host_of(item.id) != host_of(activity.actor) or item.attributed_to != activity.actor:
         raise RefusedActivity("a reply attributed to somebody else")
     if item.in_reply_to is None:
         return
@@ -230,7 +227,3 @@ def _answered(activity: Activity) -> dict[str, Any]:
         "follower": follower if isinstance(follower, str) else None,
     }
 
-
-def _reason(tombstone: dict[str, Any]) -> str | None:
-    reason = tombstone.get("summary")
-    return reason[:2000] if isinstance(reason, str) else None

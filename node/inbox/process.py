@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 TRIES = 8
 
 
-class RefusedActivity(Exception):  # noqa: N818  # it says what happened, like the rest of the family
+class RefusedActivity(Exception):
     """An activity that is not taken; the reason is for the log."""
 
 
@@ -43,8 +43,7 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
         if handler is None:
             log.info("inbox.ignored", extra={"type": activity.type})
         else:
-            await _authorise(node, activity, received.signer)
-            await handler(node, activity)
+            await handler(node, await _authorised(node, activity, received.signer))
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": received.activity_id})
     except Unreachable as error:
@@ -60,21 +59,21 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
     return Done()
 
 
-async def _authorise(node: Node, activity: Activity, signer: str) -> None:
-    """The signer speaks for the actor, or the activity carries the actor's own proof. Raises RefusedActivity."""
+async def _authorised(node: Node, activity: Activity, signer: str) -> Activity:
+    """The activity when its signer is its actor; else what the actor's own proof on it holds for. Raises RefusedActivity."""
     if activity.actor == signer:
-        return
+        return activity
     try:
         await find_actor(node, activity.actor, max_age=timedelta(days=7))
     except NotThere as error:
         raise RefusedActivity("forwarded for an actor that is not there") from error
-    await prove(node, activity.raw, activity.actor)
+    return read_activity((await prove(node, activity.raw, activity.actor)).document)
 
 
-async def prove(node: Node, document: Mapping[str, object], owner: str) -> str:
-    """The id of the owner's key whose proof on the document holds. Raises RefusedActivity."""
+async def prove(node: Node, document: Mapping[str, object], owner: str) -> proofs.Proven:
+    """What the owner's own proof holds for: use that, never the document as it came. Raises RefusedActivity."""
     keys = await verifying_keys(node, owner)
     outcome = proofs.check(document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"proof: {outcome.reason}")
-    return outcome.key_id
+    return outcome

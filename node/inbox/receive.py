@@ -18,11 +18,10 @@ from sqlalchemy import LargeBinary, String
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from federation.checks import PresentedSignature
 from federation.errors import FederationError, NotThere
 from federation.keys import VerifyingKey
 from federation.requests import Refused, SignedRequest, Verified
-from federation.signatures import read_signature, verify
+from federation.verification import Presented, read_signature, verify
 from node import outbox
 from node.database import Row
 from node.peers.actors import host_of
@@ -143,7 +142,7 @@ class Inbox:
 
     # ---- keys ------------------------------------------------------------------------------------------------------
 
-    async def _verify(self, presented: PresentedSignature, request: SignedRequest) -> str | Refused:
+    async def _verify(self, presented: Presented, request: SignedRequest) -> str | Refused:
         """The owner of the key that signed, or why not. A key that fails is asked for anew, once in a while."""
         node = self._node
         known = await self._key(presented.key_id)
@@ -162,11 +161,9 @@ class Inbox:
         outcome = self._check(presented, request, renewed)
         return renewed.owner if isinstance(outcome, Verified) else outcome
 
-    def _check(
-        self, presented: PresentedSignature, request: SignedRequest, known: _Key
-    ) -> Verified | Refused:
+    def _check(self, presented: Presented, request: SignedRequest, known: _Key) -> Verified | Refused:
         settings = self._node.settings
-        return verify(presented, request, known.key, now=self._node.clock.now(), our_origin=settings.origin)
+        return verify(presented, request, known.key, now=self._node.clock.now(), origin=settings.origin)
 
     async def _key(self, key_id: str, *, refresh: bool = False) -> _Key:
         if not refresh and (held := self._keys.get(key_id)) is not None:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from federation.errors import FetchError, Mismatch
-from federation.fetch import fetch_actor
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.webfinger import resolve
 from node.peers.actors import FRESH, RemoteActor, RemoteKey, keys_of, known_key, remember_actor
@@ -18,7 +17,7 @@ async def find_actor(node: Node, actor_id: str, *, max_age: timedelta = FRESH) -
     if known is not None and known.gone_at is None and now - known.fetched_at < max_age:
         return known
     try:
-        actor = await fetch_actor(node.http, actor_id, signer=fetch_signer(node), now=now)
+        actor = await node.fetcher.actor(actor_id, signer=fetch_signer(node), now=now)
     except FetchError:
         if known is not None and known.gone_at is None:
             return known
@@ -39,7 +38,7 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
         if known is not None:
             return known
     now = node.clock.now()
-    actor = await fetch_actor(node.http, key_id.partition("#")[0], signer=fetch_signer(node), now=now)
+    actor = await node.fetcher.key_owner(key_id, signer=fetch_signer(node), now=now)
     async with node.database.begin() as session:
         await remember_actor(session, actor, now=now)
         key = await known_key(session, key_id)

@@ -113,37 +113,34 @@ def actor_document(
 
 
 def _announcer(settings: Settings, name: str) -> LocalActor | None:
-    at = f"{settings.origin}/actors/{name}"
+    """The actor that announces one State, article or theme, or None."""
     kind, _, value = name.partition("-")
-    match kind:
-        case "state":
-            state = states.find(value.upper())
-            if state and name == f"state-{state.code.lower()}":
-                title = f"{state.name('en')} · {settings.organisation}"
-                return LocalActor(
-                    name,
-                    at,
-                    "Service",
-                    title,
-                    f"Announces verified cases from {state.name('en')}.",
-                    ("state", state.code),
+    try:
+        match kind:
+            case "state":
+                state = states.state(value.upper())
+                value, title, of = state.code, state.name("en"), f"from {state.name('en')}"
+            case "article":
+                article = charter.article(value)
+                value = str(article.number)
+                title, of = (
+                    article.label("en"),
+                    f"under {article.label('en')} of the revised European Social Charter",
                 )
-        case "article":
-            article = charter.find_article(value)
-            if article and name == f"article-{article.number}":
-                title = f"Article {article.number} · {settings.organisation}"
-                what = f"Announces verified cases under Article {article.number} of the revised European Social Charter: {article.title('en')}."
-                return LocalActor(name, at, "Service", title, what, ("article", str(article.number)))
-        case "theme":
-            theme = charter.find_theme(value)
-            if theme and name == f"theme-{theme.id}":
-                title = f"{theme.title('en')} · {settings.organisation}"
-                return LocalActor(
-                    name,
-                    at,
-                    "Service",
-                    title,
-                    f"Announces verified cases on: {theme.title('en')}.",
-                    ("theme", theme.id),
-                )
-    return None
+            case "theme":
+                theme = charter.theme(value)
+                title, of = theme.label("en"), f"on: {theme.label('en')}"
+            case _:
+                return None
+    except KeyError:
+        return None
+    if name != f"{kind}-{value.lower()}":
+        return None
+    return LocalActor(
+        name,
+        f"{settings.origin}/actors/{name}",
+        "Service",
+        f"{title} · {settings.organisation}",
+        f"Announces verified cases {of}.",
+        (kind, value),
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -87,13 +87,17 @@ async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:
 
 
 async def sent_by(
-    session: AsyncSession, actor: str, *, before: datetime | None = None, limit: int = 20
+    session: AsyncSession, actor: str, *, after: tuple[datetime, str] | None = None, limit: int = 20
 ) -> list[Sent]:
-    """Public activities of an actor, newest first."""
+    """Public activities of an actor, newest first.
+
+    after  moment and id of the last one that the reader has seen.
+    """
     wanted = select(Sent).where(Sent.actor == actor, Sent.is_public.is_(True))
-    if before is not None:
-        wanted = wanted.where(Sent.sent_at < before)
-    return list(await session.scalars(wanted.order_by(Sent.sent_at.desc(), Sent.id).limit(limit)))
+    if after is not None:
+        moment, last = after
+        wanted = wanted.where(or_(Sent.sent_at < moment, and_(Sent.sent_at == moment, Sent.id < last)))
+    return list(await session.scalars(wanted.order_by(Sent.sent_at.desc(), Sent.id.desc()).limit(limit)))
 
 
 async def count_sent(session: AsyncSession, actor: str) -> int:

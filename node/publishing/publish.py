@@ -12,16 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import attach
 from node.entries.entries import Entry, put_entry, withdraw_entry
-from node.errors import NotAllowed, NotFound, WrongState
+from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.follows import follower_inboxes
 from node.peers.sending import Sent, new_activity_id, send
 from node.publishing.publications import Publication, Version, publication_of, versions_of
 from node.settings import Settings
-from vocab import activities
+from vocab import activities, lists
 from vocab.canonical import canonical
-from vocab.cases import PublicCase, tombstone, write_case
+from vocab.cases import PublicCase, write_case, write_tombstone
 from vocab.terms import PUBLIC
 
 
@@ -90,13 +90,26 @@ async def withdraw(
     approved_by: str,
     now: datetime,
 ) -> Publication:
-    """Put a dated tombstone in the case's place and tell every follower. Raises NotFound, NotAllowed, WrongState."""
+    """Put a dated tombstone in the case's place and tell every follower.
+
+    reason  an entry of the list `withdrawal_reasons`.
+    Raises NotFound, NotAllowed, WrongState, Invalid.
+    """
+    if not lists.has("withdrawal_reasons", reason):
+        raise Invalid("unknown reason", problems={"reason": "Choose one of the listed reasons."})
     _two_people(proposed_by, approved_by)
     publication = await _publication(session, case_id)
     now = _second(now)
     publication.move("withdrawn", now)
     document = attach(
-        tombstone(publication.url, reason=reason, published=publication.published_at, deleted=now),
+        write_tombstone(
+            id=publication.url,
+            actor=settings.main_actor,
+            published=publication.published_at,
+            deleted=now,
+            reason=reason,
+            cc=[f"{settings.main_actor}/followers"],
+        ),
         keyring.signer(settings.main_actor, "ed25519"),
         now=now,
     )
@@ -105,7 +118,6 @@ async def withdraw(
         publication.url,
         actor=settings.main_actor,
         tombstone=canonical(document),
-        reason=reason,
         now=now,
     )
     activity = activities.delete(

@@ -1,0 +1,135 @@
+"""Jobs in lanes: nothing lost, nothing overtaken, nobody delayed by somebody else's dead host."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from node import outbox
+from node.outbox import Dead, Done, Dropped, Order, Postponed
+from tests.rig.clock import FrozenClock
+
+pytestmark = pytest.mark.both_databases
+
+
+async def fill(database: Any, now: datetime, *orders: tuple[str, str]) -> None:
+    async with database.begin() as session:
+        await outbox.enqueue_many(
+            session, [Order("deliver", {"n": key}, lane, key) for lane, key in orders], now=now
+        )
+
+
+async def take(database: Any, now: datetime, limit: int = 10) -> dict[str, list[outbox.Job]]:
+    async with database.begin() as session:
+        lanes = await outbox.claim(session, now=now, limit=limit)
+        return await outbox.line(session, lanes, now=now, limit=10)
+
+
+async def give_back(database: Any, now: datetime, **outcomes: Any) -> None:
+    async with database.begin() as session:
+        await outbox.finish(session, {f"to:{lane}": results for lane, results in outcomes.items()}, now=now)
+
+
+async def test_a_job_rolls_back_with_the_fact_that_caused_it(database: Any, now: datetime) -> None:
+    with pytest.raises(RuntimeError):
+        async with database.begin() as session:
+            await outbox.enqueue(session, "deliver", {}, lane="to:a", now=now)
+            raise RuntimeError
+
+    assert await take(database, now) == {}
+
+
+async def test_a_key_stands_for_one_job(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "1"), ("to:a", "1"))
+    await fill(database, now, ("to:a", "1"))
+
+    taken = await take(database, now)
+
+    assert [job.payload["n"] for job in taken["to:a"]] == ["1"]
+
+
+async def test_a_lane_is_worked_by_one_worker_at_a_time(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "1"), ("to:b", "2"))
+
+    first = await take(database, now, limit=1)
+    second = await take(database, now)
+
+    assert len(first) == 1
+    assert len(second) == 1
+    assert set(first) | set(second) == {"to:a", "to:b"}
+    assert await take(database, now) == {}
+
+
+async def test_jobs_of_a_lane_keep_their_order(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "create"), ("to:a", "update"), ("to:a", "delete"))
+
+    taken = await take(database, now)
+
+    assert [job.payload["n"] for job in taken["to:a"]] == ["create", "update", "delete"]
+
+
+async def test_a_lease_that_ran_out_frees_the_lane(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "1"))
+    await take(database, now)
+
+    later = now + outbox.LEASE + timedelta(seconds=1)
+
+    assert list(await take(database, later)) == ["to:a"]
+
+
+async def test_a_postponed_job_holds_back_those_behind_it_and_nobody_else(
+    database: Any, clock: FrozenClock
+) -> None:
+    now = clock.now()
+    await fill(database, now, ("to:dead", "1"), ("to:dead", "2"), ("to:well", "3"))
+    taken = await take(database, now)
+    await give_back(
+        database,
+        now,
+        dead=[(taken["to:dead"][0].seq, Postponed(now + timedelta(hours=1), "HTTP 503"))],
+        well=[(taken["to:well"][0].seq, Done())],
+    )
+    await fill(database, now, ("to:dead", "4"), ("to:well", "5"))
+
+    soon = await take(database, now + timedelta(minutes=1))
+    late = await take(database, now + timedelta(hours=2))
+
+    assert {lane: [job.payload["n"] for job in jobs] for lane, jobs in soon.items()} == {"to:well": ["5"]}
+    assert [job.payload["n"] for job in late["to:dead"]] == ["1", "2", "4"]
+    assert late["to:dead"][0].attempts == 1
+
+
+async def test_what_is_enqueued_while_its_lane_is_worked_is_not_forgotten(
+    database: Any, now: datetime
+) -> None:
+    await fill(database, now, ("to:a", "1"))
+    taken = await take(database, now)
+    await fill(database, now, ("to:a", "2"))
+    await give_back(database, now, a=[(taken["to:a"][0].seq, Done())])
+
+    again = await take(database, now)
+
+    assert [job.payload["n"] for job in again["to:a"]] == ["2"]
+
+
+async def test_a_dead_job_stays_with_its_reason_and_blocks_nobody(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "1"), ("to:a", "2"))
+    taken = await take(database, now)
+    await give_back(
+        database, now, a=[(taken["to:a"][0].seq, Dead("HTTP 403")), (taken["to:a"][1].seq, Done())]
+    )
+
+    async with database.read() as session:
+        assert await outbox.pending(session) == 0
+        dead = await session.get(outbox.Job, taken["to:a"][0].seq)
+    assert dead.last_reason == "HTTP 403"
+    assert await take(database, now) == {}
+
+
+async def test_a_host_that_is_gone_drops_its_whole_lane(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "1"), ("to:a", "2"))
+    taken = await take(database, now)
+    await give_back(database, now, a=[(taken["to:a"][0].seq, Dropped("gone"))])
+
+    async with database.read() as session:
+        assert await outbox.pending(session) == 0

@@ -1,0 +1,5 @@
+"""`python -m web` is `tracker`."""
+
+from web.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""make_app(node): the routes of the role, the middleware and the error handlers, as lists."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from node.inbox.receive import Inbox
+from node.roles import role_of
+from node.runtime import Node
+from node.settings import Settings
+from web import errors
+from web.fediverse import actors, discovery, objects
+from web.fediverse.inbox import InboxDoor
+from web.pages import about, api, desk, health, hub, intake, publications
+from web.pages.rendering import make_templates, render
+from web.security import MAX_BODY_BYTES, SecurityHeaders
+
+
+def make_app(node: Node) -> ASGIApp:
+    """The application of one node. It holds no state of its own but parsed keys and templates."""
+    settings = node.settings
+    pages = Starlette(
+        routes=routes(settings),
+        middleware=[
+            Middleware(SecurityHeaders, https=settings.origin.startswith("https:"), onion=settings.onion)
+        ],
+        exception_handlers=errors.handlers(error_page),
+        max_body_size=MAX_BODY_BYTES,
+    )
+    pages.state.node = node
+    pages.state.templates = make_templates()
+    inbox = InboxDoor(Inbox(node), settings)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if inbox.serves(scope):
+            await inbox(scope, receive, send)
+        else:
+            await pages(scope, receive, send)
+
+    return app
+
+
+def routes(settings: Settings) -> Sequence[BaseRoute]:
+    """Every address that is served in this role. Pages of the other role are not mounted: a hub has no intake to attack."""
+    opened = role_of(settings).pages
+    found: list[BaseRoute] = [
+        *health.routes(settings),
+        *discovery.routes(),
+        *actors.routes(),
+        *objects.routes(),
+        *api.routes(settings),
+        *about.routes(settings),
+    ]
+    if "intake" in opened:
+        found += intake.routes(settings)
+    if "desk" in opened:
+        found += desk.routes(settings)
+    if "hub" in opened:
+        found += hub.routes(settings)
+    found += publications.routes(settings)
+    found.append(Mount("/static", StaticFiles(directory=str(files("web").joinpath("static"))), name="static"))
+    return found
+
+
+async def error_page(request: Request, status: int, sentence: str) -> Response:
+    """A sentence for people."""
+    return render(request, "error.html", status=status, sentence=sentence)

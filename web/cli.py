@@ -1,0 +1,354 @@
+"""`tracker`: the terminal is one more door. Every verb calls down into the node; nothing below imports this.
+
+The environment is read here and nowhere else.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from federation.errors import FederationError
+from node import __version__, audit
+from node.errors import Invalid, Misconfigured, NodeError, NotFound
+from node.migrations import migrate
+from node.peers import follows, hosts
+from node.peers.actors import RemoteActor
+from node.peers.directory import find_actor, find_by_handle
+from node.peers.ours import LocalActor, local_actor_at
+from node.runtime import Node
+from node.sealing.objects import read_opened
+from node.settings import Settings
+from node.staff.accounts import active_staff, invite
+from node.staff.permissions import Role
+from web import demo
+from web.doctor import examine
+from web.serve import configure_logs, opened, serve, work
+
+Answer = dict[str, Any] | list[Any] | None
+
+DESCRIPTION = """\
+A node of the Social Rights Tracker network: it takes in sealed alerts, lets people check them, and publishes what
+two of them have verified as signed ActivityPub objects.
+
+To see it all at once:        tracker demo
+To run a node of your own:    tracker init, then tracker serve
+Settings are environment variables TRACKER_…; the handbook in deploy/ describes each.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exits non-zero with one sentence on failure."""
+    options = parser().parse_args(arguments)
+    configure_logs(json=os.environ.get("LOG_FORMAT") == "json")
+    try:
+        answer = options.run(options)
+    except (NodeError, FederationError) as error:
+        sys.exit(f"tracker: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        sys.exit(f"tracker: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+    if answer is not None:
+        _print(answer, as_json=options.json)
+    if isinstance(answer, dict) and answer.get("ok") is False:
+        sys.exit(1)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of `tracker`, which is also its help."""
+    shape = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    top = argparse.ArgumentParser(
+        "tracker", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"tracker {__version__}")
+    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def verb(
+        name: str, says: str, run: Callable[[argparse.Namespace], Answer], under: Any = verbs
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = under.add_parser(name, help=says, description=says, **shape)
+        added.add_argument("--json", action="store_true", help="print machine-readable output")
+        added.set_defaults(run=run)
+        return added
+
+    init = verb(
+        "init", "Make the data directory, the keys and a one-time link for the first administrator.", _init
+    )
+    init.add_argument("--if-missing", action="store_true", help="do nothing where there is a node already")
+    verb("serve", "Run the web server, with the worker inside unless a Redis is configured.", _serve)
+    verb("worker", "Run a worker of the scale profile (PostgreSQL and Redis).", _worker)
+    shown = verb("demo", "Run a hub and nodes on this machine, filled through the real flow.", _demo)
+    shown.add_argument(
+        "--nodes", type=int, default=2, metavar="N", help="how many national nodes (default 2)"
+    )
+    shown.add_argument(
+        "--port", type=int, default=8700, metavar="P", help="the hub's port; nodes follow (default 8700)"
+    )
+    shown.add_argument(
+        "--data", type=Path, metavar="DIR", help="keep the data here (default: a temporary directory)"
+    )
+    shown.add_argument(
+        "--once",
+        action="store_true",
+        help="drive the flow, print the summary, stop; fails unless every step was seen",
+    )
+    verb("doctor", "Check configuration, clock, keys, database, queue and reachability.", _doctor)
+    verb("migrate", "Bring the database to the newest shape.", _migrate)
+
+    staff = verbs.add_parser("staff", help="People of the organisation.").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    verb("list", "List the people of the desk, without their keys.", _staff_list, staff)
+    invited = verb("invite", "Make a one-time link with which a person joins the desk.", _staff_invite, staff)
+    invited.add_argument("--role", action="append", required=True, choices=[str(role) for role in Role])
+
+    keys = verbs.add_parser("keys", help="Keys of this server.").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    verb("show", "Show the public keys and their fingerprints.", _keys_show, keys)
+
+    for name, says in (
+        ("peers", "Servers we speak with."),
+        ("members", "Organisations this hub aggregates."),
+    ):
+        group = verbs.add_parser(name, help=says).add_subparsers(metavar="COMMAND", required=True)
+        verb("list", "List whom we follow, and how it stands.", _peers_list, group)
+        adding = verb(
+            "add" if name == "members" else "follow",
+            "Follow an organisation: @cases@host, or its actor's address.",
+            _peers_follow,
+            group,
+        )
+        adding.add_argument("actor")
+        leaving = verb(
+            "remove" if name == "members" else "unfollow",
+            "Stop following an organisation.",
+            _peers_unfollow,
+            group,
+        )
+        leaving.add_argument("actor")
+        for decision, policy, sentence in (
+            ("block", "block", "Take nothing from a host, and send it nothing."),
+            ("unblock", None, "Lift a block."),
+        ):
+            deciding = verb(decision, sentence, _peers_decide, group)
+            deciding.add_argument("host")
+            deciding.add_argument("--reason", default="", help="why; shown to administrators")
+            deciding.set_defaults(policy=policy)
+
+    log = verbs.add_parser("audit", help="The record of who did what.").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    verb("verify", "Check that no entry of the record was changed or taken out.", _audit_verify, log)
+
+    opening = verb("open", "Open a sealed file offline, with an identity file.", _open)
+    opening.add_argument("file", type=Path)
+    opening.add_argument(
+        "--identity", type=Path, required=True, help="file with an AGE-SECRET-KEY-PQ-1… line"
+    )
+    return top
+
+
+# ---- commands ------------------------------------------------------------------------------------------------------
+
+
+def _settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+def _init(options: argparse.Namespace) -> Answer:
+    settings = _settings()
+    if (settings.data / "keys").exists():
+        if options.if_missing:
+            return None
+        raise Misconfigured(f"{settings.data} holds a node already; `tracker serve` starts it")
+
+    async def init(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            token = await invite(session, roles=[Role.ADMINISTRATOR], by=None, now=node.clock.now())
+        return {
+            "data": str(settings.data),
+            "origin": settings.origin,
+            "role": settings.role,
+            "actor": settings.main_actor,
+            "root": node.keyring.root_id,
+            "welcome": f"{settings.origin}/desk/welcome#{token}",
+            "next": "Start `tracker serve`, then open the welcome link once to become the first administrator. "
+            f"Back up {settings.data / 'keys'} now, offline: nobody can make these keys again.",
+        }
+
+    return _with_node(init, settings)
+
+
+def _serve(_options: argparse.Namespace) -> Answer:
+    asyncio.run(serve(_settings()))
+    return None
+
+
+def _worker(_options: argparse.Namespace) -> Answer:
+    asyncio.run(work(_settings()))
+    return None
+
+
+def _demo(options: argparse.Namespace) -> Answer:
+    summary = asyncio.run(
+        demo.run(
+            nodes=options.nodes, port=options.port, data=options.data, once=options.once, quiet=options.json
+        )
+    )
+    if not options.json and not summary["ok"]:
+        raise NodeError("not every step was seen at its far end")
+    return summary if options.json else None
+
+
+def _doctor(_options: argparse.Namespace) -> Answer:
+    return _with_node(examine)
+
+
+def _migrate(_options: argparse.Namespace) -> Answer:
+    migrate(_settings().database_url)
+    return {"ok": True}
+
+
+def _staff_list(_options: argparse.Namespace) -> Answer:
+    async def listed(node: Node) -> Answer:
+        async with node.database.read() as session:
+            return [
+                {"id": person.id, "name": person.name, "roles": list(person.roles)}
+                for person in await active_staff(session)
+            ]
+
+    return _with_node(listed)
+
+
+def _staff_invite(options: argparse.Namespace) -> Answer:
+    async def invited(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            token = await invite(session, roles=options.role, by=None, now=node.clock.now())
+        return {"link": f"{node.settings.origin}/desk/welcome#{token}"}
+
+    return _with_node(invited)
+
+
+def _keys_show(_options: argparse.Namespace) -> Answer:
+    async def shown(node: Node) -> Answer:
+        rsa, ed25519 = node.keyring.public_keys(node.settings.main_actor)
+        return {
+            "root": node.keyring.root_id,
+            "rsa": {"id": rsa.key_id, "pem": rsa.public},
+            "ed25519": {"id": ed25519.key_id, "multibase": ed25519.public},
+        }
+
+    return _with_node(shown)
+
+
+def _peers_list(_options: argparse.Namespace) -> Answer:
+    async def listed(node: Node) -> Answer:
+        async with node.database.read() as session:
+            found = await follows.followed_by(session, node.settings.main_actor)
+        return [{"actor": actor.id, "name": actor.name, "state": follow.state} for follow, actor in found]
+
+    return _with_node(listed)
+
+
+def _peers_follow(options: argparse.Namespace) -> Answer:
+    async def followed(node: Node) -> Answer:
+        them = await _remote(node, options.actor)
+        async with node.database.begin() as session:
+            follow = await follows.follow(
+                session, node.settings, node.keyring, us=_main(node), them=them, now=node.clock.now()
+            )
+        await node.bell.ring()
+        return {"actor": them.id, "name": them.name, "state": follow.state}
+
+    return _with_node(followed)
+
+
+def _peers_unfollow(options: argparse.Namespace) -> Answer:
+    async def left(node: Node) -> Answer:
+        them = await _remote(node, options.actor)
+        async with node.database.begin() as session:
+            gone = await follows.unfollow(
+                session, node.settings, node.keyring, us=_main(node), them=them, now=node.clock.now()
+            )
+        if not gone:
+            raise NotFound(f"{them.id} is not followed")
+        await node.bell.ring()
+        return {"actor": them.id, "state": "undone"}
+
+    return _with_node(left)
+
+
+def _peers_decide(options: argparse.Namespace) -> Answer:
+    async def decided(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            await hosts.decide(
+                session, options.host.lower(), options.policy, reason=options.reason, now=node.clock.now()
+            )
+        return {"host": options.host.lower(), "policy": options.policy}
+
+    return _with_node(decided)
+
+
+def _audit_verify(_options: argparse.Namespace) -> Answer:
+    async def verified(node: Node) -> Answer:
+        async with node.database.read() as session:
+            head = await audit.verify(session)
+        return {"ok": True, "entries": head.seq, "head": head.hash}
+
+    return _with_node(verified)
+
+
+def _open(options: argparse.Namespace) -> Answer:
+    identity = next(
+        (
+            line
+            for line in options.identity.read_text("utf-8").split()
+            if line.startswith("AGE-SECRET-KEY-PQ-1")
+        ),
+        None,
+    )
+    if identity is None:
+        raise Invalid(f"{options.identity} holds no AGE-SECRET-KEY-PQ-1… line")
+    return read_opened(options.file.read_bytes(), identity)
+
+
+# ---- the way in ----------------------------------------------------------------------------------------------------
+
+
+def _with_node(use: Callable[[Node], Awaitable[Answer]], settings: Settings | None = None) -> Answer:
+    async def run() -> Answer:
+        async with opened(settings or _settings()) as node:
+            return await use(node)
+
+    return asyncio.run(run())
+
+
+async def _remote(node: Node, text: str) -> RemoteActor:
+    if text.startswith(("https://", "http://")):
+        return await find_actor(node, text)
+    return await find_by_handle(node, text)
+
+
+def _main(node: Node) -> LocalActor:
+    found = local_actor_at(node.settings, node.settings.main_actor)
+    if found is None:
+        raise Misconfigured("the main actor is missing")
+    return found
+
+
+def _print(answer: dict[str, Any] | list[Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    rows = answer if isinstance(answer, list) else [answer]
+    for row in rows:
+        for key, value in row.items() if isinstance(row, dict) else [("", row)]:
+            print(f"{key:12} {value}" if key else value)
+        if len(rows) > 1:
+            print()

@@ -1,0 +1,438 @@
+"""The story the demonstration tells, step by step, and what it prints."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from federation.errors import FederationError
+from node.errors import NodeError
+from node.sealing.attachments import File
+from node.sealing.objects import ObjectType
+from node.sealing.receipts import new_receipt
+from vocab import samples
+from vocab.errors import VocabError
+from web.demo.far_end import FarEnd
+from web.demo.people import Colleague, Source, Unexpected
+from web.demo.sites import Site
+
+SEEN_WITHIN = 30.0
+SEALED = ("sender_contact_name", "sender_contact_value")
+WORDS_IN_PASSPHRASE = 5
+# What a source tells openly to the desk; how it was checked, and all that follows, is not theirs to write.
+SENT = [
+    "kind",
+    "language",
+    "state",
+    "provisions",
+    "article_e",
+    "discrimination_grounds",
+    "violation_types",
+    "civic_space_types",
+    "good_practice_types",
+    "good_practice_source",
+    "transferability",
+    "results_evidence",
+    "contexts",
+    "integrated_rights",
+    "region",
+    "groups",
+    "scale",
+    "actors",
+    "started_on",
+    "ended_on",
+    "ongoing",
+    "evidence_types",
+    "public_sources",
+    "domestic_steps",
+]
+
+
+@dataclass
+class Step:
+    """One thing that was done, and whether it was seen where it matters."""
+
+    name: str
+    ok: bool
+    seconds: float
+    detail: str
+
+
+@dataclass
+class Told:
+    """One case on its way: which desk has it, under which ids, and where it became public."""
+
+    sample: dict[str, Any]
+    site: Site
+    source: Source
+    alert: str = ""
+    case: str = ""
+    url: str = ""
+
+
+@dataclass
+class Play:
+    """Everything on stage."""
+
+    hub: Site
+    nodes: list[Site]
+    far_end: FarEnd
+    quiet: bool
+    steps: list[Step] = field(default_factory=list)
+    desks: dict[str, dict[str, Colleague]] = field(default_factory=dict)
+    told: list[Told] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.steps) and all(step.ok for step in self.steps)
+
+    def say(self, text: str) -> None:
+        """A line for people; none when a program listens."""
+        if not self.quiet:
+            print(text, flush=True)
+
+    async def step(self, name: str, act: Callable[["Play"], Awaitable[str]]) -> None:
+        """Do one step and note how it went; a failed one does not stop the telling."""
+        started = time.monotonic()
+        try:
+            detail, ok = await act(self), True
+        except (NodeError, FederationError, VocabError, httpx.HTTPError, AssertionError, KeyError) as error:
+            detail, ok = f"{type(error).__name__}: {error}", False
+        self.steps.append(Step(name, ok, round(time.monotonic() - started, 3), detail))
+        self.say(f"  {'✓' if ok else '✗'} {name:<44} {self.steps[-1].seconds:6.1f} s   {detail}")
+
+    def summary(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "hub": self.hub.summary(),
+            "nodes": [site.summary() for site in self.nodes],
+            "steps": [
+                {"name": step.name, "ok": step.ok, "seconds": step.seconds, "detail": step.detail}
+                for step in self.steps
+            ],
+            "ok": self.ok,
+        }
+
+
+async def run(*, nodes: int, port: int, data: Path | None, once: bool, quiet: bool) -> dict[str, Any]:
+    """Set the stage, tell the story, and stay up until interrupted unless `once`; returns the summary."""
+    async with AsyncExitStack() as stack:
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tracker-demo-")))
+        play = await stack.enter_async_context(_stage(nodes, port, data.absolute(), quiet))
+        fresh = any(site.welcome for site in play.nodes)
+        if fresh:
+            for name, act in STORY:
+                await play.step(name, act)
+        else:
+            play.say("  The data of an earlier demonstration is shown as it was left.")
+            _recall(play, data)
+        _keep(play, data)
+        _print_addresses(play)
+        if not once:
+            play.say("\nAll of it is fictional. Ctrl-C stops it.")
+            await _until_interrupted()
+        return play.summary()
+
+
+# ---- the stage -----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _stage(nodes: int, port: int, data: Path, quiet: bool) -> AsyncIterator[Play]:
+    """Start a hub and so many nodes; stop them at the end."""
+    organisations = [node for node in samples.nodes() if node["type"] == "national"][:nodes]
+    hub = Site("hub", "Demonstration hub (fictional)", "hub", port, data / "hub")
+    sites = [
+        Site(one["id"], f"{one['name']} (fictional)", "node", port + 1 + n, data / one["id"], one["state"])
+        for n, one in enumerate(organisations)
+    ]
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
+        play = Play(hub, sites, FarEnd(http), quiet)
+        play.say(f"Starting a hub and {len(sites)} nodes on this machine; their data is in {data}")
+        everybody = [hub, *sites]
+        for site in everybody:
+            stack.push_async_callback(site.stop)
+        started = time.monotonic()
+        await asyncio.gather(*(site.init() for site in everybody))
+        await asyncio.gather(*(site.start() for site in everybody))
+        play.say(f"  The hub answers at {hub.origin}\n")
+        play.steps.append(
+            Step(
+                "the servers answer", True, round(time.monotonic() - started, 3), f"{len(everybody)} of them"
+            )
+        )
+        yield play
+        for desk in play.desks.values():
+            for colleague in desk.values():
+                with contextlib.suppress(httpx.HTTPError):
+                    await colleague.leave()
+
+
+async def _until_interrupted() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _keep(play: Play, data: Path) -> None:
+    # Passphrases of invented people on this machine only, so that the next `tracker demo --data` can print them again.
+    place = data / "demo.json"
+    place.touch(mode=0o600)
+    place.write_text(json.dumps({site.name: site.staff for site in play.nodes}), "utf-8")
+
+
+def _recall(play: Play, data: Path) -> None:
+    place = data / "demo.json"
+    kept = json.loads(place.read_text("utf-8")) if place.exists() else {}
+    for site in play.nodes:
+        site.staff = kept.get(site.name, [])
+
+
+def _print_addresses(play: Play) -> None:
+    play.say(f"\n  The hub       {play.hub.origin}")
+    for site in play.nodes:
+        play.say(f"\n  {site.title}")
+        play.say(f"    cases       {site.origin}")
+        play.say(f"    send        {site.origin}/alert")
+        play.say(f"    desk        {site.origin}/desk")
+        for person in site.staff:
+            play.say(f"      {person['name']:<10} {', '.join(person['roles']):<28} {person['password']}")
+    play.say("")
+
+
+# ---- the story -----------------------------------------------------------------------------------------------------
+
+
+async def staff_join(play: Play) -> str:
+    """The first administrator follows the link of `tracker init`; she invites the others; everybody makes keys of their own."""
+    for site in play.nodes:
+        # The administrator looks after people and opens no case; the two others check each other's work.
+        team = {
+            "Ada": ["administrator"],
+            "Bruno": ["intake", "verifier", "editor"],
+            "Chiara": ["verifier", "publisher"],
+        }
+        desk: dict[str, Colleague] = {}
+        for name, roles in team.items():
+            passphrase = " ".join(new_receipt().split()[:WORDS_IN_PASSPHRASE])
+            colleague = Colleague(site, name, roles, passphrase)
+            link = site.welcome if name == "Ada" else await desk["Ada"].invite(roles)
+            await colleague.join(link)
+            await colleague.sign_in()
+            desk[name] = colleague
+            site.staff.append({"name": name, "roles": roles, "password": passphrase})
+        play.desks[site.name] = desk
+    return f"{sum(len(desk) for desk in play.desks.values())} people, keys made on their own devices"
+
+
+async def servers_follow(play: Play) -> str:
+    """The hub admits every node; the last node follows the first."""
+    for site in play.nodes:
+        await play.hub.tracker("members", "add", f"@cases@127.0.0.1:{site.port}")
+    if len(play.nodes) > 1:
+        await play.nodes[-1].tracker("peers", "follow", play.nodes[0].actor)
+        await play.far_end.following(play.nodes[-1], 1, within=SEEN_WITHIN)
+    await play.far_end.following(play.hub, len(play.nodes), within=SEEN_WITHIN)
+    return "asked by Follow, answered by Accept"
+
+
+async def sources_send(play: Play) -> str:
+    """Every sample case is sealed by its source and sent, with a file."""
+    for number, sample in enumerate(samples.cases()):
+        host = sample["node"].partition(".")[0]
+        site = next((one for one in play.nodes if one.name == host), play.nodes[number % len(play.nodes)])
+        told = Told(sample, site, Source(site, play.far_end.http))
+        public, sealed = samples.fields(sample), sample["sealed"]
+        answers = {key: value for key, value in public.items() if key in SENT}
+        answers["title"] = public["title"][sample["language"]]
+        answers["summary"] = public["summary"][sample["language"]]
+        answers |= {key: value for key, value in sealed.items() if key not in SEALED and key != "note"}
+        answers |= {"consent_publish": True, "consent_persons": "yes-oral", "risk_of_reprisal": "no"}
+        identity = {key: sealed[key] for key in SEALED if key in sealed}
+        note = File("note.txt", "text/plain", f"A fictional file. {sealed['canary']}\n".encode())
+        told.alert = await told.source.send(
+            answers, identity, [note], sample["language"], root=await play.far_end.root(site)
+        )
+        play.told.append(told)
+    return f"{len(play.told)} alerts, sealed before they left"
+
+
+async def desk_asks(play: Play) -> str:
+    """The desk opens an alert, asks; the source comes back with twelve words, reads, answers; the desk reads the answer."""
+    told = play.told[0]
+    bruno = play.desks[told.site.name]["Bruno"]
+    opened = await bruno.open_alert(told.alert)
+    if opened.submission is None or told.sample["sealed"]["canary"] not in json.dumps(
+        opened.submission.answers
+    ):
+        raise Unexpected("the alert did not open as it was written")
+    files = await bruno.open_attachments(told.alert, opened)
+    if told.sample["sealed"]["canary"].encode() not in files[0]:
+        raise Unexpected("the file did not open as it was sent")
+    question, answer = "Is the situation still the same this month?", "Yes. Nothing has changed."
+    await bruno.ask(told.alert, question)
+    voices = [one["ed25519"] for one in await bruno.team()]
+    state, mailbox = await told.source.come_back(voices)
+    if state != "needs-answer" or not _said(mailbox.entries, question):
+        raise Unexpected(f"the source did not find the question (state {state})")
+    await told.source.answer(mailbox, answer)
+    if not _said((await bruno.open_alert(told.alert)).entries, answer):
+        raise Unexpected("the answer did not arrive")
+    return "question and answer, sealed both ways"
+
+
+async def desk_checks(play: Play) -> str:
+    """One person records a check and proposes a standard of proof; a second one confirms."""
+    refused = 0
+    for told in play.told:
+        bruno, chiara = play.desks[told.site.name]["Bruno"], play.desks[told.site.name]["Chiara"]
+        fields = samples.fields(told.sample)
+        told.case = await bruno.take(told.alert)
+        await bruno.record(
+            told.case,
+            ObjectType.CHECK,
+            {
+                "claim": "The facts of the alert, as far as they are to be published.",
+                "method": "Compared with documents and with a second person's account.",
+                "result": "consistent",
+                "evidence": [{"kind": kind, "grade": "B2"} for kind in fields.get("evidence_types", [])],
+                "source_grade": "B",
+                "information_grade": "2",
+                "contradiction_sought": True,
+            },
+        )
+        await bruno.move(told.case, "propose", {"standard": fields.get("standard") or "P3"})
+        if told is play.told[0]:
+            await bruno.move(told.case, "confirm", expected=403)
+            refused += 1
+        await chiara.record(
+            told.case,
+            ObjectType.ASSESSMENT,
+            {"text": "Read the evidence again and tried to refute it; it holds."},
+        )
+        await chiara.move(told.case, "confirm")
+    return f"{len(play.told)} cases; one person alone was refused {refused} time"
+
+
+async def desk_publishes(play: Play) -> str:
+    """The editor writes the public text from the allow-list; a second person approves exactly that text."""
+    for told in play.told:
+        bruno, chiara = play.desks[told.site.name]["Bruno"], play.desks[told.site.name]["Chiara"]
+        sha256 = await bruno.draft(told.case, samples.fields(told.sample) | {"related": []})
+        waiver = "The reply of the authority is part of the sample, or the case names none."
+        await bruno.move(told.case, "submit", {"consent": True, "reply_waiver": waiver, "cleared": {}})
+        if told is play.told[0]:
+            await bruno.move(told.case, "approve", {"sha256": sha256}, expected=403)
+        published = await chiara.move(told.case, "approve", {"sha256": sha256})
+        told.url = published["publication"]["url"]
+    return f"{len(play.told)} cases, each written by one and approved by another"
+
+
+async def world_reads(play: Play) -> str:
+    """The page, the signed object and its proof are at one address."""
+    told = play.told[0]
+    await play.far_end.page(told.url, told.sample["title"][told.sample["language"]])
+    key = await play.far_end.proof(told.url)
+    return f"proof by {key.rsplit('/', 1)[1]}"
+
+
+async def hub_aggregates(play: Play) -> str:
+    """Every case is on the hub, once, found by State and by article, and announced by the actor of its State."""
+    for told in play.told:
+        await play.far_end.entry(play.hub, told.url, within=SEEN_WITHIN)
+    told = play.told[0]
+    state, article = told.sample["state"], str(told.sample["provisions"][0]).partition(".")[0]
+    await play.far_end.entry(
+        play.hub, told.url, within=SEEN_WITHIN, state=state, article=article, kind=told.sample["kind"]
+    )
+    await play.far_end.absent(play.hub, told.url, state="IS")
+    await play.far_end.announced(play.hub, f"state-{state.lower()}", told.url, within=SEEN_WITHIN)
+    return f"{len(play.told)} cases verified and kept with their provenance"
+
+
+async def node_follows_node(play: Play) -> str:
+    """One node reads the other's cases the same way."""
+    if len(play.nodes) < 2:
+        return "only one node on stage"
+    first = [told for told in play.told if told.site is play.nodes[0]]
+    for told in first:
+        await play.far_end.entry(play.nodes[-1], told.url, within=SEEN_WITHIN)
+    return f"{len(first)} cases of {play.nodes[0].name} at {play.nodes[-1].name}"
+
+
+async def desk_corrects(play: Play) -> str:
+    """A correction, approved by two, reaches the hub as an Update."""
+    told = play.told[1]
+    bruno, chiara = play.desks[told.site.name]["Bruno"], play.desks[told.site.name]["Chiara"]
+    await asyncio.sleep(1.1)  # versions are told apart by whole seconds
+    language = told.sample["language"]
+    fields = samples.fields(told.sample) | {"related": []}
+    title = f"{fields['title'][language]} ·"
+    fields["title"] = fields["title"] | {language: title}
+    moved = await bruno.move(
+        told.case,
+        "correct",
+        {
+            "fields": fields,
+            "note": "The title was made more exact.",
+            "consent": True,
+            "reply_waiver": "As before.",
+        },
+    )
+    await chiara.move(told.case, "approve", {"sha256": moved["draft"]["sha256"]})
+    await play.far_end.corrected(play.hub, told.url, title, within=SEEN_WITHIN)
+    return "Update seen at the hub"
+
+
+async def desk_withdraws(play: Play) -> str:
+    """A withdrawal, approved by two, leaves a dated tombstone everywhere."""
+    told = play.told[-1]
+    bruno, chiara = play.desks[told.site.name]["Bruno"], play.desks[told.site.name]["Chiara"]
+    await bruno.move(told.case, "withdraw", {"reason": "factual-error"})
+    await chiara.move(told.case, "approve", {})
+    await play.far_end.tombstone(told.url)
+    await play.far_end.absent(play.hub, told.url, within=SEEN_WITHIN)
+    return "Delete seen at the hub; a tombstone stays"
+
+
+async def queues_are_empty(play: Play) -> str:
+    """Every delivery arrived: nothing waits, nothing was given up."""
+    for site in [play.hub, *play.nodes]:
+        found = await site.tracker("doctor") if site.role == "node" else None
+        if found and not next(check["ok"] for check in found["checks"] if check["name"] == "queue"):
+            raise Unexpected(f"{site.name} still has deliveries waiting")
+    return "nothing waits, nothing was given up"
+
+
+STORY: list[tuple[str, Callable[[Play], Awaitable[str]]]] = [
+    ("people join their desks", staff_join),
+    ("the hub and a node follow the nodes", servers_follow),
+    ("sources seal and send", sources_send),
+    ("the desk asks, the source answers", desk_asks),
+    ("one checks, a second confirms", desk_checks),
+    ("one writes, a second approves, it is public", desk_publishes),
+    ("page, object and proof at one address", world_reads),
+    ("the hub verifies, keeps, filters, announces", hub_aggregates),
+    ("a node follows a node", node_follows_node),
+    ("a correction arrives", desk_corrects),
+    ("a withdrawal leaves a tombstone", desk_withdraws),
+    ("every delivery arrived", queues_are_empty),
+]
+
+
+def _said(entries: Any, text: str) -> bool:
+    # Any: entries of either kind; a refused one has no content.
+    return any(getattr(getattr(entry, "content", None), "text", None) == text for entry in entries)

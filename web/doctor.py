@@ -1,0 +1,129 @@
+"""`tracker doctor`: each thing that must hold for a node to be trusted, as a line that is green or says how to mend it."""
+
+import socket
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+
+from federation.fetch import fetch_document
+from node import audit
+from node.errors import NodeError
+from node.outbox import Job, Lane
+from node.peers.directory import fetch_signer
+from node.runtime import Node
+from node.staff.accounts import active_staff
+
+CLOCK_TOLERANCE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+async def examine(node: Node) -> dict[str, Any]:
+    """Look at everything; `ok` is true when all of it holds."""
+    findings = [finding async for finding in _findings(node)]
+    return {
+        "ok": all(finding.ok for finding in findings),
+        "checks": [{"name": f.name, "ok": f.ok, "says": f.says} for f in findings],
+    }
+
+
+async def _findings(node: Node) -> AsyncIterator[Finding]:
+    settings = node.settings
+    https = settings.origin.startswith("https:")
+    yield Finding(
+        "origin",
+        https or settings.allow_loopback,
+        settings.origin if https else f"{settings.origin} (loopback only)",
+    )
+    yield _private("data directory", settings.data)
+    yield _private("keys", settings.data / "keys")
+    yield Finding(
+        "organisation root",
+        True,
+        f"{node.keyring.root_id}"
+        if node.keyring.root_id
+        else "kept offline: sign the intake list before it runs out",
+    )
+    try:
+        await node.database.ping()
+        yield Finding("database", True, "answers")
+    except Exception as error:  # whatever it is, the operator is told its name
+        yield Finding(
+            "database", False, f"does not answer ({type(error).__name__}): check TRACKER_DATABASE_URL"
+        )
+        return
+    async with node.database.read() as session:
+        waiting = await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_(None)))
+        dead = await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_not(None)))
+        late = await session.scalar(
+            select(func.count())
+            .select_from(Lane)
+            .where(Lane.due_at < node.clock.now() - timedelta(minutes=10))
+        )
+        handlers = [person for person in await active_staff(session) if person.is_handler]
+        try:
+            head = await audit.verify(session)
+            yield Finding("audit record", True, f"{head.seq} entries, unbroken")
+        except NodeError as error:
+            yield Finding("audit record", False, str(error))
+    yield Finding(
+        "queue",
+        not late,
+        f"{waiting} waiting, {dead} given up" + ("; a worker is not running" if late else ""),
+    )
+    if not settings.is_hub:
+        enough = len(handlers) >= 2
+        yield Finding(
+            "handlers",
+            enough,
+            f"{len(handlers)} can open alerts"
+            + ("" if enough else ": the intake stays closed below two; `tracker staff invite`"),
+        )
+    yield await _name(settings.origin)
+    yield await _reachable(node)
+
+
+def _private(name: str, path: Path) -> Finding:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return Finding(name, False, f"{path} is not there: `tracker init` makes it")
+    if mode & 0o077:
+        return Finding(name, False, f"others can read {path}: chmod -R go= {path}")
+    return Finding(name, True, str(path))
+
+
+async def _name(origin: str) -> Finding:
+    host = urlsplit(origin).hostname or ""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return Finding("name", False, f"{host} does not resolve: check its DNS record")
+    return Finding("name", True, f"{host} → {found[0][4][0]}")
+
+
+async def _reachable(node: Node) -> Finding:
+    try:
+        await fetch_document(
+            node.http, node.settings.main_actor, signer=fetch_signer(node), now=node.clock.now()
+        )
+    except Exception as error:  # whatever it is, the operator is told its name
+        return Finding(
+            "reachable",
+            False,
+            f"the actor could not be fetched at {node.settings.main_actor} ({type(error).__name__})",
+        )
+    return Finding("reachable", True, node.settings.main_actor)

@@ -1,0 +1,1 @@
+"""What other servers read and write here: actors, inboxes, collections, objects, discovery."""

@@ -1,0 +1,124 @@
+"""Actors and their collections. Followers and following show counts only: who follows an organisation can be at risk."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from node.errors import NotFound
+from node.peers.follows import count_followers, count_following
+from node.peers.ours import LocalActor, actor_document, local_actor
+from node.peers.sending import count_sent, sent_activity, sent_by
+from node.runtime import Node
+from vocab.terms import AS
+from web.fediverse.answers import activity_answer, wants_activity
+
+PAGE = 20
+
+
+def routes() -> list[Route]:
+    """Where other servers find our actors."""
+    return [
+        Route("/actors/{name}", actor),
+        Route("/actors/{name}/outbox", outbox),
+        Route("/actors/{name}/followers", followers),
+        Route("/actors/{name}/following", following),
+        Route("/actors/{name}/featured", featured),
+        Route("/activities/{id}", activity),
+    ]
+
+
+async def actor(request: Request) -> Response:
+    """The actor's document; people are sent to what it publishes. Never needs a signature: keys must be readable."""
+    node, ours = _ours(request)
+    if not wants_activity(request):
+        if ours.facet:
+            return RedirectResponse(
+                f"/cases?{ours.facet[0]}={ours.facet[1]}", 303, headers={"Vary": "Accept"}
+            )
+        return RedirectResponse("/", 303, headers={"Vary": "Accept"})
+    document = actor_document(node.settings, node.keyring, ours, published=node.keyring.born)
+    return activity_answer(document)
+
+
+async def outbox(request: Request) -> Response:
+    """What the actor sent to everyone, newest first, in pages."""
+    node, ours = _ours(request)
+    at = f"{ours.id}/outbox"
+    async with node.database.read() as session:
+        if "page" not in request.query_params:
+            total = await count_sent(session, ours.id)
+            return activity_answer(_collection(at, total, first=f"{at}?page=1"), max_age=30)
+        after = _seen(node, request.query_params.get("after", ""))
+        sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
+    page: dict[str, Any] = {
+        "@context": AS,
+        "id": f"{at}?{request.url.query}",
+        "type": "OrderedCollectionPage",
+        "partOf": at,
+        "orderedItems": [_reference(item.id, item.type, item.actor, item.object_id) for item in sent[:PAGE]],
+    }
+    if len(sent) > PAGE:
+        last = sent[PAGE - 1]
+        page["next"] = f"{at}?page=1&after={last.sent_at.timestamp():.6f}_{last.id.rsplit('/', 1)[1]}"
+    return activity_answer(page, max_age=30)
+
+
+async def followers(request: Request) -> Response:
+    """How many follow; who they are is nobody's business."""
+    node, ours = _ours(request)
+    async with node.database.read() as session:
+        total = await count_followers(session, ours.id)
+    return activity_answer(_collection(ours.followers, total))
+
+
+async def following(request: Request) -> Response:
+    """How many we follow."""
+    node, ours = _ours(request)
+    async with node.database.read() as session:
+        total = await count_following(session, ours.id)
+    return activity_answer(_collection(f"{ours.id}/following", total))
+
+
+async def featured(request: Request) -> Response:
+    """Featured cases: none are chosen yet."""
+    _, ours = _ours(request)
+    return activity_answer({**_collection(f"{ours.id}/featured", 0), "orderedItems": []})
+
+
+async def activity(request: Request) -> Response:
+    """One public activity of ours, byte for byte as it was sent."""
+    node: Node = request.app.state.node
+    at = f"{node.settings.origin}/activities/{request.path_params['id']}"
+    async with node.database.read() as session:
+        sent = await sent_activity(session, at)
+    if sent is None or not sent.is_public:
+        raise NotFound("no such public activity")
+    return activity_answer(sent.body)
+
+
+def _ours(request: Request) -> tuple[Node, LocalActor]:
+    node: Node = request.app.state.node
+    found = local_actor(node.settings, request.path_params["name"])
+    if found is None:
+        raise NotFound("no such actor")
+    return node, found
+
+
+def _collection(id: str, total: int, **more: object) -> dict[str, Any]:
+    return {"@context": AS, "id": id, "type": "OrderedCollection", "totalItems": total, **more}
+
+
+def _reference(id: str, kind: str, actor: str, object_id: str) -> dict[str, str]:
+    return {"id": id, "type": kind, "actor": actor, "object": object_id}
+
+
+def _seen(node: Node, text: str) -> tuple[datetime, str] | None:
+    """Where the reader is: moment and id of the last activity on the page before."""
+    moment, _, name = text.partition("_")
+    try:
+        return datetime.fromtimestamp(float(moment), UTC), f"{node.settings.origin}/activities/{name}"
+    except (ValueError, OverflowError, OSError):
+        return None

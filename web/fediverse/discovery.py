@@ -1,0 +1,120 @@
+"""Being found: WebFinger, NodeInfo, host-meta, security.txt."""
+
+from datetime import timedelta
+from xml.sax.saxutils import quoteattr
+
+from sqlalchemy import func, select
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from federation import nodeinfo, webfinger
+from node import __version__
+from node.entries.entries import WITHDRAWN, Entry
+from node.errors import Invalid, NotFound
+from node.peers.ours import LocalActor, local_actor, local_actor_at
+from node.runtime import Node
+from node.settings import Settings
+from vocab.terms import JRD_JSON
+
+OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+VALID = timedelta(days=180)
+
+
+def routes() -> list[Route]:
+    """The well-known addresses."""
+    return [
+        Route("/.well-known/webfinger", finger),
+        Route("/.well-known/host-meta", host_meta),
+        Route("/.well-known/nodeinfo", nodeinfo_index),
+        Route("/nodeinfo/{version}", nodeinfo_document),
+        Route("/.well-known/security.txt", security),
+    ]
+
+
+async def finger(request: Request) -> Response:
+    """RFC 7033: who is behind a handle, an actor's address, or this server."""
+    node: Node = request.app.state.node
+    resource = request.query_params.get("resource", "")
+    if not resource:
+        raise Invalid("WebFinger without a resource", public="Ask with ?resource=acct:name@host.")
+    actor = _asked(node.settings, resource)
+    if actor is None:
+        raise NotFound("nobody of that name")
+    return JSONResponse(
+        webfinger.build(
+            f"acct:{actor.name}@{node.settings.authority}",
+            actor_id=actor.id,
+            page=f"{node.settings.origin}/" if actor.id == node.settings.main_actor else None,
+            is_server_actor=actor.id == node.settings.instance_actor,
+        ),
+        media_type=JRD_JSON,
+        headers={**OPEN, "Cache-Control": "public, max-age=3600"},
+    )
+
+
+async def host_meta(request: Request) -> Response:
+    """RFC 6415: where WebFinger is, for software that asks here first."""
+    node: Node = request.app.state.node
+    template = quoteattr(f"{node.settings.origin}/.well-known/webfinger?resource={{uri}}")
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">'
+        f'<Link rel="lrdd" template={template}/></XRD>\n'
+    )
+    return Response(body, media_type="application/xrd+xml", headers=OPEN)
+
+
+async def nodeinfo_index(request: Request) -> Response:
+    """Where NodeInfo is."""
+    settings: Settings = request.app.state.node.settings
+    return JSONResponse(
+        nodeinfo.well_known(settings.origin, server_actor=settings.instance_actor), headers=OPEN
+    )
+
+
+async def nodeinfo_document(request: Request) -> Response:
+    """What software this is, and how many cases are public. No member of staff is counted: none is an actor."""
+    node: Node = request.app.state.node
+    version = request.path_params["version"]
+    if version not in nodeinfo.VERSIONS:
+        raise NotFound("no such version of NodeInfo")
+    async with node.database.read() as session:
+        posts = await session.scalar(
+            select(func.count()).select_from(Entry).where(Entry.own.is_(True), Entry.state != WITHDRAWN)
+        )
+    document = nodeinfo.build(
+        version,
+        software_version=__version__,
+        posts=posts or 0,
+        metadata={
+            "nodeName": node.settings.organisation,
+            "role": node.settings.role,
+            "languages": list(node.settings.languages),
+            "federation": node.settings.federation,
+            "fictional": node.settings.fictional,
+        },
+    )
+    kind = f'application/json; profile="{nodeinfo.SCHEMA}{version}#"'
+    return JSONResponse(document, media_type=kind, headers=OPEN)
+
+
+async def security(request: Request) -> Response:
+    """RFC 9116: how to report a weakness."""
+    node: Node = request.app.state.node
+    origin = node.settings.origin
+    expires = (node.clock.now() + VALID).strftime("%Y-%m-%dT00:00:00Z")
+    contact = f"{origin}/about" if node.settings.is_hub else f"{origin}/alert"
+    return PlainTextResponse(
+        f"Contact: {contact}\nExpires: {expires}\nCanonical: {origin}/.well-known/security.txt\n"
+    )
+
+
+def _asked(settings: Settings, resource: str) -> LocalActor | None:
+    if resource.rstrip("/") == settings.origin:
+        return local_actor_at(settings, settings.instance_actor)
+    if resource.startswith(("https://", "http://")):
+        return local_actor_at(settings, resource)
+    name, at, host = resource.removeprefix("acct:").removeprefix("@").rpartition("@")
+    if not at or host.lower() != settings.authority:
+        return None
+    return local_actor(settings, name.lower())

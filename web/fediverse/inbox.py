@@ -1,0 +1,105 @@
+"""POST to an inbox: a raw ASGI endpoint, because it is the one hot door. Everything else is ordinary Starlette."""
+
+import logging
+import re
+
+from starlette.types import Receive, Scope, Send
+
+from federation.requests import SignedRequest
+from node.inbox.receive import MAX_BODY_BYTES, Answer, Inbox
+from node.peers.ours import local_actor
+from node.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PATH = re.compile(r"/inbox|/actors/([a-z0-9.-]{1,100})/inbox")
+TYPES = ("application/activity+json", "application/ld+json")
+STATUS = {
+    Answer.ACCEPTED: (202, b""),
+    Answer.MALFORMED: (400, b'{"error":"This is not an activity."}'),
+    Answer.UNAUTHORISED: (401, b'{"error":"The signature was not accepted."}'),
+    Answer.FORBIDDEN: (403, b'{"error":"This server does not take this."}'),
+    Answer.BUSY: (429, b'{"error":"Too much at once. Try again later."}'),
+}
+
+
+class TooLarge(Exception):
+    """More bytes than an activity may have."""
+
+
+class InboxDoor:
+    """Answers POST at `/inbox` and at the inboxes of our actors."""
+
+    def __init__(self, inbox: Inbox, settings: Settings) -> None:
+        self._inbox = inbox
+        self._settings = settings
+
+    def serves(self, scope: Scope) -> bool:
+        """True when this request is for an inbox of ours."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return False
+        found = PATH.fullmatch(scope["path"])
+        return found is not None and (found[1] is None or local_actor(self._settings, found[1]) is not None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read under a cap, hand over, answer with one of five answers."""
+        headers: list[tuple[bytes, bytes]] = list(scope["headers"])
+        kind = next((value for name, value in headers if name == b"content-type"), b"").decode("latin-1")
+        if kind.split(";")[0].strip().lower() not in TYPES:
+            await _answer(send, 415, b'{"error":"Activities come as application/activity+json."}')
+            return
+        if any(name == b"content-encoding" for name, _ in headers):
+            await _answer(send, 415, b'{"error":"Activities come without an encoding."}')
+            return
+        try:
+            body = await _read(headers, receive)
+        except TooLarge:
+            await _answer(send, 413, b'{"error":"This is larger than an activity may be."}')
+            return
+        if body is None:
+            return
+        query: bytes = scope["query_string"]
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = path.partition(b"?")[0]
+        request = SignedRequest(
+            method="POST",
+            path_with_query=path + b"?" + query if query else path,
+            headers=headers,
+            body=body,
+        )
+        try:
+            status, said = STATUS[await self._inbox.receive(request)]
+        except Exception:
+            log.exception("inbox.failed")
+            status, said = 503, b'{"error":"Not now. Try again later."}'
+        await _answer(send, status, said)
+
+
+async def _read(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
+    """The whole body, or None when the client left. Raises TooLarge as soon as that is known."""
+    declared = next((value for name, value in headers if name == b"content-length"), b"0")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise TooLarge
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise TooLarge
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+    if body:
+        headers.append((b"content-type", b"application/json"))
+    if status in {429, 503}:
+        headers.append((b"retry-after", b"30"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,81 @@
+"""What every answer carries, and what every request is held to: a strict content policy, no caching of what is private, body caps.
+
+No address of a visitor is read anywhere in this program, so none can be logged.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY_BYTES = 5 * 1024 * 1024
+
+CONTENT_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "worker-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "manifest-src 'self'",
+    )
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": (
+        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), display-capture=(), fullscreen=(), geolocation=(), "
+        "gyroscope=(), interest-cohort=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noarchive",
+}
+PRIVATE = ("/alert", "/desk", "/api/v1/desk", "/api/v1/mailbox", "/api/v1/alerts", "/api/v1/uploads")
+
+
+class SecurityHeaders:
+    """Adds the headers above, and `Strict-Transport-Security` where the origin is https. Pure ASGI, so streams stay streams."""
+
+    def __init__(self, app: ASGIApp, *, https: bool, onion: str = "") -> None:
+        self._app = app
+        self._https = https
+        self._onion = onion
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._dress(MutableHeaders(raw=_raw(message)), path)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _dress(self, headers: MutableHeaders, path: str) -> None:
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if self._https:
+            headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+        if self._onion:
+            headers.setdefault("Onion-Location", f"{self._onion.rstrip('/')}{path}")
+        if path.startswith(PRIVATE):
+            headers["Cache-Control"] = "no-store"
+
+
+def _raw(message: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    # Any: ASGI messages are untyped mappings; the specification gives headers this type.
+    message["headers"] = list(message.get("headers", []))
+    raw: list[tuple[bytes, bytes]] = message["headers"]
+    return raw

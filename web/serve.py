@@ -1,0 +1,99 @@
+"""open_node, the application and the worker in one task group: started together, stopped in order."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+
+from node import queue, worker
+from node.migrations import migrate
+from node.runtime import Node, open_node
+from node.settings import Settings
+from web.app import make_app
+
+log = logging.getLogger(__name__)
+
+STOP_AFTER_SECONDS = 10
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Node]:
+    """A node with its bell, its database brought to the present shape."""
+    await asyncio.to_thread(migrate, settings.database_url)
+    async with queue.open_bell(settings.redis_url) as bell, open_node(settings, bell=bell) as node:
+        yield node
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop; the worker runs inside unless a Redis is configured."""
+    async with opened(settings) as node:
+        server = make_server(node)
+        async with asyncio.TaskGroup() as group:
+            working = None if settings.redis_url else group.create_task(worker.run(node))
+            try:
+                await server.serve()
+            finally:
+                if working is not None:
+                    working.cancel()
+
+
+async def work(settings: Settings) -> None:
+    """Work the outbox until cancelled: the worker of the scale profile."""
+    async with opened(settings) as node:
+        await queue.work(node)
+
+
+def make_server(node: Node) -> uvicorn.Server:
+    """uvicorn, saying nothing about who asked for what."""
+    settings = node.settings
+    return uvicorn.Server(
+        uvicorn.Config(
+            make_app(node),
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,  # no addresses, no paths of sources
+            log_config=None,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=STOP_AFTER_SECONDS,
+            backlog=2048,
+        )
+    )
+
+
+def configure_logs(*, json: bool = False, level: int = logging.INFO) -> None:
+    """Events with fields on standard error: for people, or as one JSON object a line."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    final: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # These name addresses of peers at INFO; what matters of it is in our own events.
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
