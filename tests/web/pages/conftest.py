@@ -1,0 +1,17 @@
+"""A visitor's client on the application of one open node."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from web.app import make_app
+
+
+@pytest.fixture
+async def visitor(node: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without cookies of its own making, on `https://a.example`."""
+    transport = httpx.ASGITransport(app=make_app(node))
+    async with httpx.AsyncClient(transport=transport, base_url=node.settings.origin) as client:
+        yield client
