@@ -2,7 +2,7 @@
 
 Every request is signed by the instance actor: part of the network answers nobody else. Each redirect is checked like a
 first address, and signed anew for where it leads. Nothing of an answer is used whose `id` is not the final URL.
-Spec: ActivityPub §3.1 and §3.2; FEP-fe34; Mastodon CVE-2023-42451 and CVE-2024-25623 for what happens otherwise.
+Spec: ActivityPub §3.1 and §3.2; FEP-fe34; Mastodon CVE-2024-23832 and CVE-2024-25623 for what happens otherwise.
 """
 
 import asyncio

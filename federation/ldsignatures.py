@@ -37,7 +37,8 @@ def attach(
 ) -> dict[str, object]:
     """Return the document with an RsaSignature2017 by an RSA key, in the place of any it had.
 
-    For public activities only: whoever holds it can show it to anybody. Raises vocab's errors for unknown contexts.
+    For public activities only: whoever holds it can show it to anybody. Raises vocab's errors for unknown contexts, and
+    ValueError for an id that could pass for statements of its own.
     """
     if signer.algorithm is not Algorithm.RSA:
         raise ValueError("this signature is made with an RSA key")
@@ -45,7 +46,9 @@ def attach(
     options: dict[str, object] = {"creator": signer.key_id, "created": _written(now)}
     if expires is not None:
         options["expires"] = _written(expires)
-    value = base64.b64encode(signer.sign(_data(bare, options))).decode("ascii")
+    canonical = jsonld.canonize(bare)
+    graphs.check_statements(canonical)
+    value = base64.b64encode(signer.sign(_data(canonical, options))).decode("ascii")
     return {**bare, "signature": {"type": TYPE, **options, "signatureValue": value}}
 
 
@@ -90,27 +93,26 @@ def check(document: Mapping[str, object], key: VerifyingKey, *, now: datetime) -
     options = {name: value for name, value in signature.items() if name not in _NOT_SIGNED}
     try:
         value = base64.b64decode(str(signature.get("signatureValue")), validate=True)
-        # Structure first: a tree that is refused anyway need not be sorted.
-        settled = graphs.settle(bare)
-        if isinstance(settled, Refused):
-            return settled
-        data = _data(bare, options)
+        canonical = jsonld.canonize(bare)
+        data = _data(canonical, options)
     except (binascii.Error, ValueError):
         return Refused(Reason.MALFORMED, "signatureValue")
     except VocabError as error:
         return Refused(Reason.MALFORMED, type(error).__name__)
-    return Signed(key_id, settled, created) if key.verify(value, data) else Refused(Reason.BAD_SIGNATURE)
+    if not key.verify(value, data):
+        return Refused(Reason.BAD_SIGNATURE)
+    settled = graphs.settle(bare, canonical)
+    return settled if isinstance(settled, Refused) else Signed(key_id, settled, created)
 
 
 _NOT_SIGNED = frozenset(("type", "id", "signatureValue", "@context"))
 
 
-def _data(bare: Mapping[str, object], options: Mapping[str, object]) -> bytes:
+def _data(canonical: str, options: Mapping[str, object]) -> bytes:
     """Return the hex digests of options and document, one after the other: what is signed is text."""
-    parts = ({**options, "@context": OPTIONS_CONTEXT}, dict(bare))
-    return b"".join(
-        hashlib.sha256(jsonld.canonize(part).encode()).hexdigest().encode("ascii") for part in parts
-    )
+    statements = jsonld.canonize({**options, "@context": OPTIONS_CONTEXT})
+    digests = (hashlib.sha256(part.encode()).hexdigest() for part in (statements, canonical))
+    return "".join(digests).encode("ascii")
 
 
 def _moment(value: object) -> datetime | None:

@@ -115,7 +115,7 @@ def check(
         is_graph = is_graph or proof["cryptosuite"] == RDFC
         key_ids.append(method)
     if is_graph:
-        tree = graphs.settle(_without(proven, "proof"))
+        tree = graphs.settle(bare, jsonld.canonize(bare))
         if isinstance(tree, Refused):
             return tree
         proven = {**tree, "proof": document["proof"]}
@@ -191,7 +191,7 @@ def _rdfc_data(bare: Mapping[str, object], options: Mapping[str, object]) -> byt
     settings = {**options, "@context": bare.get("@context")}
     return (
         hashlib.sha256(jsonld.canonize(settings).encode()).digest()
-        + hashlib.sha256(jsonld.canonize(dict(bare)).encode()).digest()
+        + hashlib.sha256(jsonld.canonize(bare).encode()).digest()
     )
 
 
