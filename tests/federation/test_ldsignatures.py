@@ -1,0 +1,160 @@
+"""RsaSignature2017: real documents verify, tampered and turned ones do not, and only what was signed is handed on."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from federation import ldsignatures, proofs
+from federation.keys import read_pem
+from federation.ldsignatures import Signed
+from federation.requests import Reason, Refused
+from tests.federation import vectors
+from tests.rig.keys import ed25519_key, rsa_key
+from vocab import terms
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+BOB = "https://remote.example/users/bob"
+KEY_ID = f"{BOB}#main-key"
+SIGNER = rsa_key("a").signer(KEY_ID)
+
+
+def an_announce(**more: object) -> dict[str, Any]:
+    return {
+        "@context": [terms.AS, terms.SECURITY_V1],
+        "id": f"{BOB}/announces/1",
+        "type": "Announce",
+        "actor": BOB,
+        "object": "https://b.example/notes/1",
+        "to": [terms.PUBLIC],
+        **more,
+    }
+
+
+def judge(document: dict[str, Any], *, now: datetime = NOW) -> Signed | Reason:
+    outcome = ldsignatures.check(document, SIGNER.public, now=now)
+    return outcome.reason if isinstance(outcome, Refused) else outcome
+
+
+def test_real_documents_are_judged_as_published() -> None:
+    for case in vectors.load("rsa-signature-2017/cases.json")["cases"]:
+        outcome = ldsignatures.check(case["document"], read_pem(case["publicKeyPem"]), now=NOW)
+        assert isinstance(outcome, Signed) == case["valid"], case["source"]
+
+
+def test_turned_documents_are_refused_or_read_as_what_was_signed() -> None:
+    published = vectors.load("mastodon-signatures/ld-signature-restructuring.json")
+    key = read_pem(published["publicKeyPem"])
+    for case in published["cases"]:
+        outcome = ldsignatures.check(case["document"], key, now=NOW)
+        if isinstance(outcome, Signed):
+            assert "@included" not in outcome.document
+            assert (outcome.document["type"], outcome.document["id"]) == (
+                "Undo",
+                "https://remote.domain/users/bob#undo/1",
+            ), case["name"]
+        else:
+            assert case["expected"] != "accept as Undo", (case["name"], outcome)
+
+
+def test_redefined_terms_do_not_show_in_what_is_handed_on() -> None:
+    published = vectors.load("mastodon-signatures/ld-signature-null-context-forgery.json")
+
+    outcome = ldsignatures.check(published["document"], read_pem(published["signer_public_key_pem"]), now=NOW)
+
+    assert isinstance(outcome, Signed)
+    assert "puck was here" not in str(outcome.document)
+    assert isinstance(outcome.document["object"], dict)
+    assert outcome.document["object"]["content"] == "<p>hello world</p>"
+
+
+@pytest.mark.parametrize(
+    ("signature", "expected"),
+    [
+        (None, Reason.MISSING),
+        ("words", Reason.UNKNOWN_SUITE),
+        ({"type": "Ed25519Signature2018"}, Reason.UNKNOWN_SUITE),
+        ({"type": "RsaSignature2017"}, Reason.MALFORMED),
+        ({"type": "RsaSignature2017", "creator": KEY_ID}, Reason.NO_TIME),
+        ({"type": "RsaSignature2017", "creator": KEY_ID, "created": "2099-01-01T00:00:00Z"}, Reason.FUTURE),
+        ({"type": "RsaSignature2017", "creator": KEY_ID, "created": "2026-11-21T12:00:00"}, Reason.NO_TIME),
+        (
+            {
+                "type": "RsaSignature2017",
+                "creator": KEY_ID,
+                "created": "2026-11-21T12:00:00Z",
+                "signatureValue": "?",
+            },
+            Reason.MALFORMED,
+        ),
+        (
+            {
+                "type": "RsaSignature2017",
+                "creator": {"id": KEY_ID},
+                "created": "2026-11-21T12:00:00Z",
+                "signatureValue": "AAAA",
+            },
+            Reason.BAD_SIGNATURE,
+        ),
+    ],
+)
+def test_a_signature_that_is_none_is_refused(signature: object, expected: Reason) -> None:
+    assert judge(an_announce(signature=signature)) is expected
+
+
+def test_an_expired_signature_is_refused() -> None:
+    signed = ldsignatures.attach(an_announce(), SIGNER, now=NOW, expires=NOW + timedelta(days=2))
+
+    assert isinstance(judge(signed), Signed)
+    assert judge(signed, now=NOW + timedelta(days=2)) is Reason.EXPIRED
+    later = {**signed, "signature": {**signed["signature"], "expires": "2027-01-01T00:00:00Z"}}  # type: ignore[dict-item]
+    assert judge(later) is Reason.BAD_SIGNATURE
+    never = {**signed, "signature": {**signed["signature"], "expires": "never"}}  # type: ignore[dict-item]
+    assert judge(never) is Reason.MALFORMED
+
+
+def test_an_unknown_context_is_refused_and_not_fetched() -> None:
+    signed = ldsignatures.attach(an_announce(), SIGNER, now=NOW)
+    signed["@context"] = [terms.AS, "https://evil.example/context"]
+
+    assert judge(signed) is Reason.MALFORMED
+
+
+def test_a_key_of_another_kind_is_refused() -> None:
+    signed = ldsignatures.attach(an_announce(), SIGNER, now=NOW)
+    outcome = ldsignatures.check(signed, ed25519_key("a").public, now=NOW)
+
+    assert outcome == Refused(Reason.ALGORITHM)
+    with pytest.raises(ValueError, match="RSA"):
+        ldsignatures.attach(an_announce(), ed25519_key("a").signer(KEY_ID), now=NOW)
+
+
+def test_a_signature_over_a_proof_keeps_both() -> None:
+    actor_key = ed25519_key("bob").signer(f"{BOB}#ed25519-key")
+    context = [terms.AS, terms.SECURITY_V1, terms.DATA_INTEGRITY_V1]
+    proven = proofs.attach(an_announce() | {"@context": context}, actor_key, now=NOW)
+
+    signed = ldsignatures.attach(proven, SIGNER, now=NOW)
+
+    outcome = judge(signed)
+    assert isinstance(outcome, Signed)
+    assert outcome.key_id == KEY_ID
+    assert isinstance(proofs.check(signed, {actor_key.key_id: actor_key.public}, now=NOW), proofs.Proven)
+
+
+def test_what_no_term_names_is_not_handed_on() -> None:
+    signed = ldsignatures.attach(an_announce(), SIGNER, now=NOW)
+
+    outcome = judge({**signed, "unknown": "added on the way"})
+
+    assert isinstance(outcome, Signed)
+    assert "unknown" not in outcome.document
+
+
+def test_an_id_that_could_pass_for_statements_does_not_survive() -> None:
+    odd = 'https://b.example/1> <https://www.w3.org/ns/activitystreams#content> "forged" .\n<https://b.example/2'
+
+    outcome = judge(ldsignatures.attach(an_announce(target=odd), SIGNER, now=NOW))
+
+    assert isinstance(outcome, Signed)
+    assert "forged" not in str(outcome.document)

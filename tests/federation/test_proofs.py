@@ -1,0 +1,370 @@
+"""Proofs on documents: each way to refuse, the published vectors, and what may be used afterwards."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation import keys, proofs
+from federation.proofs import Proven
+from federation.requests import Reason, Refused
+from tests.federation import vectors
+from tests.rig.keys import ed25519_key, rsa_key
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+ALICE = "https://victim.example/users/alice"
+KEY_ID = f"{ALICE}#ed25519-key"
+KEY = ed25519_key("alice")
+KEYS = {KEY_ID: KEY.public}
+SIGNER = KEY.signer(KEY_ID)
+AS = "https://www.w3.org/ns/activitystreams"
+DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
+
+
+def a_note() -> dict[str, Any]:
+    return {
+        "@context": [AS, DATA_INTEGRITY],
+        "id": "https://victim.example/notes/1",
+        "type": "Note",
+        "attributedTo": ALICE,
+        "content": "Hello (fictional)",
+        "published": "2026-11-21T12:00:00Z",
+    }
+
+
+def proven_note() -> dict[str, Any]:
+    return proofs.attach(a_note(), SIGNER, now=NOW)
+
+
+def with_options(**options: object) -> dict[str, Any]:
+    """A note whose proof was honestly made over these options: only the policy can refuse it."""
+    proof: dict[str, object] = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-jcs-2022",
+        "created": "2026-11-21T12:00:00Z",
+        "verificationMethod": KEY_ID,
+        "proofPurpose": "assertionMethod",
+        **options,
+    }
+    proof = {name: value for name, value in proof.items() if value is not None}
+    signature = SIGNER.sign(proofs._jcs_data(a_note(), proof))
+    return {**a_note(), "proof": {**proof, "proofValue": "z" + keys.base58_encode(signature)}}
+
+
+def judge(document: dict[str, Any], *, now: datetime = NOW) -> Proven | Reason:
+    outcome = proofs.check(document, KEYS, now=now)
+    return outcome.reason if isinstance(outcome, Refused) else outcome
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"proofPurpose": "authentication"}, Reason.WRONG_PURPOSE),
+        ({"proofPurpose": ["assertionMethod"]}, Reason.WRONG_PURPOSE),
+        ({"proofPurpose": None}, Reason.WRONG_PURPOSE),
+        ({"cryptosuite": "mldsa44-jcs-2024"}, Reason.UNKNOWN_SUITE),
+        ({"cryptosuite": "ecdsa-jcs-2019"}, Reason.UNKNOWN_SUITE),
+        ({"type": "Ed25519Signature2020"}, Reason.UNKNOWN_SUITE),
+        ({"type": ["DataIntegrityProof"]}, Reason.UNKNOWN_SUITE),
+        ({"expires": "2026-11-21T11:59:59Z"}, Reason.EXPIRED),
+        ({"expires": "2026-11-21T12:00:00Z"}, Reason.EXPIRED),
+        ({"expires": "tomorrow"}, Reason.MALFORMED),
+        ({"created": "2099-01-01T00:00:00Z"}, Reason.FUTURE),
+        ({"created": "2026-11-21T12:00:00"}, Reason.MALFORMED),
+        ({"created": "2026-11-21"}, Reason.MALFORMED),
+        ({"created": 1}, Reason.MALFORMED),
+        ({"previousProof": "urn:uuid:1"}, Reason.STRUCTURE),
+        ({"verificationMethod": "https://evil.example/users/mallory#key"}, Reason.WRONG_KEY),
+        ({"verificationMethod": {"id": KEY_ID}}, Reason.WRONG_KEY),
+        ({"@context": [DATA_INTEGRITY]}, Reason.CONTEXT),
+        ({"@context": [AS, DATA_INTEGRITY, AS]}, Reason.CONTEXT),
+        ({"@context": []}, Reason.CONTEXT),
+    ],
+)
+def test_a_proof_that_was_honestly_made_over_the_wrong_options_is_refused(
+    options: dict[str, object], expected: Reason
+) -> None:
+    assert judge(with_options(**options)) is expected
+
+
+def test_a_proof_may_expire_later_and_need_not_say_when_it_was_made() -> None:
+    assert isinstance(judge(with_options(expires="2026-11-21T13:00:00+01:30", created=None)), Reason)
+    outcome = judge(with_options(expires="2026-11-22T00:00:00Z", created=None))
+    assert isinstance(outcome, Proven)
+    assert outcome.created is None
+
+
+@pytest.mark.parametrize("proof", [None, "words", [], ["words"], {}, [{}] * 9])
+def test_what_is_no_proof_is_refused(proof: object) -> None:
+    document = {**a_note(), "proof": proof}
+
+    assert isinstance(judge(document), Reason)
+    assert isinstance(proofs.verification_methods(document), Refused)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "", "z", "u" + "A" * 86, "z0", "z" + "1" * 200, "z" + keys.base58_encode(b"1" * 63)]
+)
+def test_a_proof_value_that_is_none_is_refused(value: object) -> None:
+    document = proven_note()
+    document["proof"]["proofValue"] = value
+
+    assert judge(document) in (Reason.MALFORMED, Reason.BAD_SIGNATURE)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("content", "Something else"),
+        ("attributedTo", "https://evil.example/users/mallory"),
+        ("to", ["https://www.w3.org/ns/activitystreams#Public"]),
+        ("published", None),
+    ],
+)
+def test_a_changed_document_is_refused(member: str, value: object) -> None:
+    document = {**proven_note(), member: value}
+
+    assert judge(document) is Reason.BAD_SIGNATURE
+
+
+def test_a_document_that_has_no_canonical_form_is_refused() -> None:
+    assert judge({**proven_note(), "big": 2**60}) is Reason.MALFORMED
+
+
+def test_a_proof_by_another_key_under_the_right_name_is_refused() -> None:
+    forged = proofs.attach(a_note(), ed25519_key("mallory").signer(KEY_ID), now=NOW)
+
+    assert judge(forged) is Reason.BAD_SIGNATURE
+
+
+def test_a_key_of_another_kind_is_refused() -> None:
+    outcome = proofs.check(proven_note(), {KEY_ID: rsa_key("a").public}, now=NOW)
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Reason.ALGORITHM
+    with pytest.raises(ValueError, match="Ed25519"):
+        proofs.attach(a_note(), rsa_key("a").signer(KEY_ID), now=NOW)
+
+
+def test_an_appended_context_does_not_break_the_proof_and_is_not_used() -> None:
+    document = proven_note()
+    document["@context"] = [*document["@context"], {"content": "https://evil.example/ns#other"}]
+
+    outcome = judge(document)
+
+    assert isinstance(outcome, Proven)
+    assert outcome.document["@context"] == [AS, DATA_INTEGRITY]
+
+
+def test_without_a_context_of_its_own_a_proof_holds_for_the_whole_context_only() -> None:
+    document = with_options()
+
+    assert isinstance(judge(document), Proven)
+    assert judge({**document, "@context": [*document["@context"], {}]}) is Reason.BAD_SIGNATURE
+
+
+def test_a_proof_with_a_context_on_a_document_without_one_is_refused() -> None:
+    document = proven_note()
+    del document["@context"]
+
+    assert judge(document) is Reason.CONTEXT
+
+
+def test_the_linked_data_signature_is_not_part_of_what_is_proven() -> None:
+    outcome = judge({**proven_note(), "signature": {"type": "RsaSignature2017"}})
+
+    assert isinstance(outcome, Proven)
+    assert "signature" not in outcome.document
+    assert "signature" not in proofs.attach({**a_note(), "signature": {}}, SIGNER, now=NOW)
+
+
+def test_all_proofs_of_a_set_must_hold() -> None:
+    second_id = f"{ALICE}#second"
+    second = ed25519_key("second").signer(second_id)
+    document = proven_note()
+    other = proofs.attach(a_note(), second, now=NOW - timedelta(days=1))
+    document["proof"] = [document["proof"], other["proof"]]
+
+    assert judge(document) is Reason.WRONG_KEY
+    outcome = proofs.check(document, {**KEYS, second_id: second.public}, now=NOW)
+    assert isinstance(outcome, Proven)
+    assert outcome.key_ids == (KEY_ID, second_id)
+    assert outcome.created == NOW - timedelta(days=1)
+    assert proofs.verification_methods(document) == (KEY_ID, second_id)
+    outcome = proofs.check(document, {**KEYS, second_id: KEY.public}, now=NOW)
+    assert outcome == Refused(Reason.BAD_SIGNATURE)
+
+
+def test_an_attached_proof_takes_the_place_of_an_older_one() -> None:
+    document = proofs.attach(proven_note() | {"content": "Corrected (fictional)"}, SIGNER, now=NOW)
+
+    outcome = judge(document)
+
+    assert isinstance(outcome, Proven)
+    assert outcome.key_id == KEY_ID
+    assert outcome.document == document
+
+
+def test_attaching_leaves_the_document_as_it_was() -> None:
+    document = a_note()
+    before = copy.deepcopy(document)
+
+    proofs.attach(document, SIGNER, now=NOW)
+
+    assert document == before
+
+
+def test_the_published_fediverse_vectors_are_judged_as_published() -> None:
+    published = vectors.load("fep/fep-8b32.json")
+    method = published["actor"]["assertionMethod"][0]
+    held = {method["id"]: keys.read_multibase(method["publicKeyMultibase"])}
+    now = datetime.fromisoformat(published["created"])
+    seed = keys.multibase_decode(published["secretKeyMultibase"])[2:]
+    signer = keys.private_key_from_seed(seed).signer(method["id"])
+
+    assert proofs.attach(published["unsigned"], signer, now=now) == published["signed"]
+    for variant in published["variants"]:
+        outcome = proofs.check(variant["document"], held, now=now)
+        assert isinstance(outcome, Proven) == variant["valid"], variant["name"]
+        if isinstance(outcome, Proven):
+            assert outcome.document["@context"] == published["signed"]["@context"]
+
+
+VC = "vc-di-eddsa"
+EXAMPLES = "https://www.w3.org/ns/credentials/examples/v2"
+
+
+def published_credential(name: str) -> dict[str, Any]:
+    """A published credential; the one context that is bundled nowhere is written out, which changes no statement."""
+    document: dict[str, Any] = vectors.load(f"{VC}/{name}")
+    if "jcs" not in name.lower():
+        document["@context"] = [
+            {"@vocab": "https://www.w3.org/ns/credentials/examples#"} if entry == EXAMPLES else entry
+            for entry in document["@context"]
+        ]
+    return document
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "eddsa-jcs-2022/signedJCS.json",
+        "eddsa-rdfc-2022/signedDataInt.json",
+        "proof-set-chain/signedProofSet1.json",
+        "proof-set-chain/signedProofSet2.json",
+    ],
+)
+def test_the_published_credentials_verify_and_stop_when_changed(name: str) -> None:
+    document = published_credential(name)
+    methods = proofs.verification_methods(document)
+    assert not isinstance(methods, Refused)
+    held = {method: keys.read_multibase(method.partition("#")[2]) for method in methods}
+
+    assert isinstance(proofs.check(document, held, now=NOW), Proven)
+    changed = {**document, "validFrom": "2024-01-01T00:00:00Z"}
+    assert proofs.check(changed, held, now=NOW) == Refused(Reason.BAD_SIGNATURE)
+
+
+def test_a_chain_of_proofs_is_refused() -> None:
+    document = published_credential("proof-set-chain/signedProofChain2.json")
+    methods = proofs.verification_methods(document)
+    assert not isinstance(methods, Refused)
+    held = {method: keys.read_multibase(method.partition("#")[2]) for method in methods}
+
+    outcome = proofs.check(document, held, now=NOW)
+
+    assert isinstance(outcome, Refused)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), json_values, max_size=6))
+def test_whatever_is_proven_checks(members: dict[str, Any]) -> None:
+    document = proofs.attach({**members, "@context": AS}, SIGNER, now=NOW)
+
+    outcome = judge(document)
+
+    assert isinstance(outcome, Proven)
+    assert outcome.document == document
+
+
+def rdfc_proven(document: dict[str, Any]) -> dict[str, Any]:
+    proof = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-rdfc-2022",
+        "verificationMethod": KEY_ID,
+        "proofPurpose": "assertionMethod",
+    }
+    signature = SIGNER.sign(proofs._rdfc_data(document, proof))
+    return {**document, "proof": {**proof, "proofValue": "z" + keys.base58_encode(signature)}}
+
+
+def test_a_proof_over_a_graph_gives_the_recompacted_document_only() -> None:
+    note = {**a_note(), "unknown": "what the context does not name is not signed"}
+
+    outcome = judge(rdfc_proven(note))
+
+    assert isinstance(outcome, Proven)
+    assert outcome.document["content"] == "Hello (fictional)"
+    assert "unknown" not in outcome.document
+
+
+def test_a_proof_over_a_graph_does_not_hold_for_the_same_graph_turned_inside_out() -> None:
+    activity = {
+        "@context": [AS, DATA_INTEGRITY],
+        "id": f"{ALICE}#undo/1",
+        "type": "Undo",
+        "actor": ALICE,
+        "object": {
+            "id": f"{ALICE}/announces/1",
+            "type": "Announce",
+            "actor": ALICE,
+            "object": "https://b.example/1",
+        },
+    }
+    proven = rdfc_proven(activity)
+    inside_out = {
+        "@context": activity["@context"],
+        **activity["object"],
+        "@included": [
+            {"id": activity["id"], "type": "Undo", "actor": ALICE, "object": activity["object"]["id"]}
+        ],
+        "proof": proven["proof"],
+    }
+
+    assert isinstance(judge(proven), Proven)
+    assert judge(inside_out) is Reason.STRUCTURE
+
+
+def test_a_proof_over_a_graph_with_another_context_is_refused() -> None:
+    document = rdfc_proven(a_note())
+    document["proof"]["@context"] = [AS]
+
+    assert judge(document) is Reason.CONTEXT
+    assert judge({**rdfc_proven(a_note()), "@context": "https://evil.example/context"}) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("name", ["test044", "test074"])
+def test_a_graph_made_to_take_for_ever_is_refused_in_time(name: str) -> None:
+    quads = vectors.text(f"rdf-canon/rdfc10/{name}-in.nq")
+    nodes: dict[str, dict[str, Any]] = {}
+    for line in quads.splitlines():
+        parts = line.rstrip(" .").split(" ")
+        if len(parts) < 3 or not parts[0].startswith("_:"):
+            continue
+        nodes.setdefault(parts[0], {"@id": parts[0]}).setdefault("https://e.example/p", []).append(
+            {"@id": parts[2]}
+        )
+    assert nodes
+    document = {**with_options(), "https://e.example/all": list(nodes.values())}
+    document["proof"]["cryptosuite"] = "eddsa-rdfc-2022"
+
+    assert isinstance(judge(document), Reason)
