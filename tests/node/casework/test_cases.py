@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from node.casework.cases import FROM, STANDARDS, Case, CaseState, Move, Outcome, fields_sha256
 from node.errors import Conflict, Invalid, NodeError, NotAllowed, WrongState
@@ -219,7 +219,7 @@ class Hands:
 
 
 class CaseMachine(RuleBasedStateMachine):
-    """Three people make any moves in any order; one of them may act alone for as long as they like."""
+    """Three people make moves in any order the states allow; what the states forbid is tried above, one by one."""
 
     people = st.sampled_from(["ana", "boris", "eva"])
     texts = st.sampled_from([{"title": {"en": f"Text {number}"}} for number in range(3)])
@@ -229,6 +229,18 @@ class CaseMachine(RuleBasedStateMachine):
         self.case = a_case()
         self.hands = Hands()
         self.actors: set[str] = set()
+
+    @initialize(
+        state=st.sampled_from(
+            [CaseState.VERIFYING, CaseState.CONFIRMED, CaseState.DRAFTING, CaseState.PUBLISHED]
+        )
+    )
+    def begin(self, state: CaseState) -> None:
+        """Start somewhere along the way: a long way is seldom walked by chance."""
+        self.case = a_case(state)
+        if state != CaseState.VERIFYING:
+            self.hands = Hands(proposed="ana", confirmed="boris", wrote="eva")
+            self.actors = {"ana", "boris"}
 
     def attempt(self, move: Move, by: str, make_it: Any) -> bool:
         """Make the move; it must be refused exactly when `why_not` says so, and then change nothing."""
@@ -243,44 +255,53 @@ class CaseMachine(RuleBasedStateMachine):
         self.actors.add(by)
         return True
 
+    @precondition(lambda self: self.case.state in FROM[Move.PROPOSE])
     @rule(by=people, standard=st.sampled_from(sorted(STANDARDS)))
     def propose(self, by: str, standard: str) -> None:
         if self.attempt(Move.PROPOSE, by, lambda: self.case.propose(standard, by=by, now=NOW, checked=True)):
             self.hands.proposed, self.hands.confirmed = by, ""
 
+    @precondition(lambda self: self.case.state in FROM[Move.CONFIRM])
     @rule(by=people)
     def confirm(self, by: str) -> None:
         if self.attempt(Move.CONFIRM, by, lambda: self.case.confirm(by=by, now=NOW)):
             self.hands.confirmed = by
 
+    @precondition(lambda self: self.case.state in FROM[Move.RETURN])
     @rule(by=people)
     def send_back(self, by: str) -> None:
         if self.attempt(Move.RETURN, by, lambda: self.case.send_back(by=by, now=NOW)):
             self.hands.proposed = self.hands.confirmed = ""
 
+    @precondition(lambda self: self.case.state in FROM[Move.DRAFT])
     @rule(by=people, text=texts)
     def write(self, by: str, text: dict[str, Any]) -> None:
         if self.attempt(Move.DRAFT, by, lambda: self.case.write(text, by=by, now=NOW)):
             self.hands.wrote = by
 
+    @precondition(lambda self: self.case.state in FROM[Move.SUBMIT])
     @rule(by=people)
     def submit(self, by: str) -> None:
         self.attempt(Move.SUBMIT, by, lambda: self.case.submit(by=by, now=NOW))
 
+    @precondition(lambda self: self.case.state in FROM[Move.CORRECT])
     @rule(by=people, text=texts)
     def correct(self, by: str, text: dict[str, Any]) -> None:
         if self.attempt(Move.CORRECT, by, lambda: self.case.correct(text, by=by, now=NOW)):
             self.hands.wrote = by
 
+    @precondition(lambda self: self.case.state in FROM[Move.WITHDRAW])
     @rule(by=people)
     def withdraw(self, by: str) -> None:
         if self.attempt(Move.WITHDRAW, by, lambda: self.case.withdraw("safety", by=by, now=NOW)):
             self.hands.withdrew = by
 
+    @precondition(lambda self: self.case.state in FROM[Move.REJECT])
     @rule(by=people)
     def reject(self, by: str) -> None:
         self.attempt(Move.REJECT, by, lambda: self.case.reject(by=by, now=NOW))
 
+    @precondition(lambda self: self.case.state in FROM[Move.APPROVE])
     @rule(by=people, text=texts, knows=st.booleans())
     def approve(self, by: str, text: dict[str, Any], knows: bool) -> None:
         sha256 = self.case.draft_sha256 if knows else fields_sha256(text)
