@@ -1,7 +1,8 @@
 """The publication gates: what must hold before a text can go to a second person, and again when that person says yes. Pure.
 
 What a text can be held against alone (complete, coarse enough for small groups) is PublicCase's; here stand the gates that
-need the case around it. Consent and risk are sealed with the alert: no server can read them, so two people answer for them.
+need the case around it. Consent and risk are sealed with the alert and no server can read them: whoever submits says that they
+were read and cover this text, and the second person, who holds the same keys, can look.
 Spec: case-form.json `publication_gates`.
 """
 
@@ -71,6 +72,10 @@ def closed_gates(
     problems |= dict(_verified(case, standard))
     if len(set(checkers)) < MIN_CHECKERS:
         problems["verification"] = "Two people have to check a case before its text can be published."
+    if not clearances.consent:
+        problems["consent"] = (
+            "Read what the source answered about consent and danger, and say that it covers this text."
+        )
     problems |= dict(_reply(case, clearances))
     problems |= dict(_personal(case, clearances))
     return problems

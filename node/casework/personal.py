@@ -18,11 +18,11 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"\b[1-478]\s?\d{2}\s?(?:0[1-9]|1[0-2]|[2-9]\d)\s?[\dAB]{2}\s?\d{3}\s?\d{3}(?:\s?\d{2})?\b"
         ),
-        ("a telephone number", re.compile(r"(?<![\w/.-])(?:\+|00)\d(?:[\s()./-]*\d){7,14}(?!\w)")),
-        ("a telephone number", re.compile(r"(?<![\w/.,-])\(?0\d(?:[\s()./-]?\d){7,10}(?![\w,])")),
-        # National numbers of identity and social security, written in one or in their usual groups.
-        ("a number that identifies somebody", re.compile(r"\b[A-Z]{0,3}[-\s]?\d{8,}[-\s]?[A-Z]?\b")),
     ),
+    ("a telephone number", re.compile(r"(?<![\w/.-])(?:\+|00)\d(?:[\s()./-]*\d){7,14}(?!\w)")),
+    ("a telephone number", re.compile(r"(?<![\w/.,-])\(?0\d(?:[\s()./-]?\d){7,10}(?![\w,])")),
+    # National numbers of identity and social security, written in one or in their usual groups.
+    ("a number that identifies somebody", re.compile(r"\b[A-Z]{0,3}[-\s]?\d{8,}[-\s]?[A-Z]?\b")),
     ("a number that identifies somebody", re.compile(r"\b\d{6}[-+]\d{3,4}[A-Z]?\b|\b\d{3}-\d{2}-\d{4}\b")),
     ("a number that identifies somebody", re.compile(r"\b[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]\b")),
     (

@@ -320,6 +320,12 @@ class CaseMachine(RuleBasedStateMachine):
             else:
                 assert by != self.hands.withdrew
 
+    @precondition(lambda self: self.case.state in {CaseState.CLOSED, CaseState.WITHDRAWN})
+    @rule(by=people, move=st.sampled_from(MOVES))
+    def try_after_the_end(self, by: str, move: Move) -> None:
+        """What ended stays ended."""
+        assert not self.attempt(move, by, lambda: make(self.case, move, by=by))
+
     @invariant()
     def what_is_public_was_never_one_persons_work(self) -> None:
         if self.case.is_public:

@@ -8,7 +8,7 @@ from node.casework.gates import Clearances, closed_gates
 from tests.rig.alerts import case_fields
 from vocab.publiccase import PublicCase
 
-NOTHING = Clearances()
+NOTHING = Clearances(consent=True)
 REASON = "The office published this number itself."
 
 
@@ -110,16 +110,23 @@ def test_a_person_may_clear_a_hit_with_a_reason() -> None:
     fields = {"domestic_steps": {"en": "A letter went to the office at +353 1 234 5678."}}
 
     assert "domestic_steps" in gates(**fields)
-    assert "domestic_steps" in gates(**fields, clearances=Clearances(cleared={"domestic_steps": "ok"}))
-    assert gates(**fields, clearances=Clearances(cleared={"domestic_steps": REASON})) == {}
+    assert "domestic_steps" in gates(
+        **fields, clearances=Clearances(consent=True, cleared={"domestic_steps": "ok"})
+    )
+    assert gates(**fields, clearances=Clearances(consent=True, cleared={"domestic_steps": REASON})) == {}
 
 
 def test_a_named_company_is_asked_first() -> None:
     company = {"actors": ["private-employer"], "actor_name": "Fictional Logistics Ltd"}
 
     assert "actor_name" in gates(**company)
-    assert "reply_waiver" in gates(**company, clearances=Clearances(reply_waiver="no"))
-    assert gates(**company, clearances=Clearances(reply_waiver="Asking would tell them who spoke.")) == {}
+    assert "reply_waiver" in gates(**company, clearances=Clearances(consent=True, reply_waiver="no"))
+    assert (
+        gates(
+            **company, clearances=Clearances(consent=True, reply_waiver="Asking would tell them who spoke.")
+        )
+        == {}
+    )
     assert gates(**company, authority_replies=[{"date": "2026-03-01", "type": "none", "text": None}]) == {}
 
 
@@ -134,4 +141,8 @@ def test_what_was_cleared_is_said_in_one_line() -> None:
     assert clearances.as_reason() == (
         f"summary: {REASON}; right of reply waived: Asking would warn them.; consent was read and covers this text"
     )
-    assert NOTHING.as_reason() is None
+    assert Clearances().as_reason() is None
+
+
+def test_a_text_whose_consent_nobody_read_is_not_published() -> None:
+    assert set(gates(clearances=Clearances())) == {"consent"}
