@@ -69,7 +69,8 @@ function partialDate(field: HTMLElement): string {
   return day ? `${year}-${month}-${day.padStart(2, "0")}` : `${year}-${month}`;
 }
 
-function valueOf(form: ParentNode, field: HTMLElement): Json | undefined {
+/** What one field holds, or undefined where it was left open. */
+export function readValue(form: ParentNode, field: HTMLElement): Json | undefined {
   const key = field.dataset["field"] ?? "";
   const values = chosen(form, key);
   switch (field.dataset["type"]) {
@@ -99,7 +100,7 @@ export function readAnswers(form: ParentNode): Answers {
   for (const field of fields(form)) {
     if (field.closest("[hidden][data-show-key]")) continue;
     const key = field.dataset["field"] ?? "";
-    const value = valueOf(form, field);
+    const value = readValue(form, field);
     if (value !== undefined) (IDENTITY_FIELDS.has(key) ? identity : answers)[key] = value;
   }
   // A way of contact that was merely left as it stood says nothing, and an empty identity part stays empty.
@@ -124,7 +125,7 @@ export function problems(form: ParentNode, now: Date): Problem[] {
   for (const field of fields(form)) {
     if (field.closest("[hidden][data-show-key]")) continue;
     const key = field.dataset["field"] ?? "";
-    const value = valueOf(form, field);
+    const value = readValue(form, field);
     let sentence: string | null = null;
     if (value === undefined) {
       if ("needed" in field.dataset) sentence = text(`needed-${key}`);

@@ -1,0 +1,174 @@
+/** One alert at the desk: opened with this person's key, asked about, taken into a case, or closed. */
+
+import type { AlertAnswer } from "./desk-api.ts";
+import { ApiError, api } from "./desk-api.ts";
+import type { Seat } from "./desk-session.ts";
+import { Complaint, complain, onSubmit, picked, say, slot, view } from "./desk-view.ts";
+import { alertState, answersInWords, callName, sentenceOf, why } from "./desk-words.ts";
+import { beginCase, composeMessage, openAlert, openAttachment } from "./open.ts";
+import { all, dayInWords, make, show, sizeInWords, text, today, within } from "./page.ts";
+import { Refused } from "./refusal.ts";
+import type { Attachment, Entry, Hex, OpenedAlert } from "./types.ts";
+
+/** Roles whose people work on cases; their keys can be given a case's records. */
+const CASE_ROLES: ReadonlySet<string> = new Set(["intake", "verifier", "editor", "publisher"]);
+const MAX_TRIES = 3;
+const MAY_CLOSE = "intake";
+const MAY_TAKE: readonly string[] = ["intake", "verifier"];
+
+export async function alertView(seat: Seat, id: Hex, goTo: (address: string) => void): Promise<HTMLElement> {
+  const root = view("view-alert");
+  const reload = (): void => goTo(`#/alerts/${id}`);
+  const record = await api.alert(id);
+  slot(root, "name").textContent = callName(id);
+  slot(root, "state").textContent = `${text("alert-line", { day: dayInWords(record.received_on), size: sizeOf(record) })}. ${alertState(record)}`;
+  let opened: OpenedAlert;
+  try {
+    opened = await openAlert(record, seat.keys, seat.desk);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    const sentence = error.reason === "cannot-open" ? text("cannot-open") : text("broken-alert", { why: why(error.reason) });
+    complain(slot(root, "problem"), sentence);
+    return root;
+  }
+  show(slot(root, "opened"));
+  slot(root, "answers").replaceChildren(...answersOf(opened));
+  showFiles(root, opened, record);
+  showIdentity(root, opened);
+  slot(root, "exchange").replaceChildren(...opened.entries.map((entry) => entryLine(seat, entry)));
+  prepareQuestion(root, seat, opened, reload);
+  prepareMoves(root, seat, record, goTo);
+  return root;
+}
+
+export function answersOf(opened: OpenedAlert): HTMLElement[] {
+  if (opened.submission !== null) return answersInWords(opened.submission.answers);
+  const first = opened.entries[0];
+  const reason = first?.verified === false ? why(first.reason) : why("malformed");
+  return [make("p", { class: "problem" }, text("no-answers"), " ", reason)];
+}
+
+function sizeOf(record: AlertAnswer): string {
+  const sealed = record.objects.reduce((sum, object) => sum + Math.floor((object.sealed.length * 3) / 4), 0);
+  return sizeInWords(record.attachments.reduce((sum, file) => sum + file.size, sealed));
+}
+
+function showFiles(root: HTMLElement, opened: OpenedAlert, record: AlertAnswer): void {
+  const files = opened.submission?.attachments ?? [];
+  show(slot(root, "files-part"), files.length > 0);
+  slot(root, "files").replaceChildren(
+    ...files.map((file) => {
+      const button = make("button", { type: "button", "aria-label": text("open-file", { name: file.name }) }, text("open-file-short"));
+      button.addEventListener("click", () => void saveFile(opened, record.id, file, button));
+      return make("li", {}, make("span", { class: "name" }, file.name), " ", make("small", {}, `${file.media_type}, ${sizeInWords(file.size)}`), " ", button);
+    }),
+  );
+}
+
+async function saveFile(opened: OpenedAlert, alert: Hex, file: Attachment, button: HTMLButtonElement): Promise<void> {
+  button.disabled = true;
+  say(text("opening-file"));
+  try {
+    const plain = await openAttachment(opened, file, await api.attachment(alert, file.upload));
+    // Saved, never shown: a page of ours must not run or draw what a stranger sent.
+    const address = URL.createObjectURL(new Blob([plain], { type: "application/octet-stream" }));
+    make("a", { href: address, download: file.name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    say(text("done"));
+  } catch (error) {
+    say(error instanceof Refused ? text("file-broken") : sentenceOf(error));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function showIdentity(root: HTMLElement, opened: OpenedAlert): void {
+  const place = slot(root, "identity");
+  if (opened.identity === null) place.textContent = text("identity-custodians");
+  else if ("refused" in opened.identity) place.textContent = text("refused-entry", { why: why(opened.identity.refused) });
+  else if (Object.keys(opened.identity.fields).length === 0) place.textContent = text("identity-none");
+  else place.replaceChildren(...answersInWords(opened.identity.fields));
+}
+
+function entryLine(seat: Seat, entry: Entry): HTMLElement {
+  if (!entry.verified) return make("li", { class: "broken" }, make("p", { class: "said" }, text("refused-entry", { why: why(entry.reason) })));
+  const day = dayInWords(entry.day);
+  const name = seat.desk.staff.find((member) => member.ed25519 === entry.sender)?.name ?? text("somebody");
+  const from = entry.author === "source" ? text("from-source", { day }) : text("from-colleague", { name, day });
+  const said = entry.content.type === "message" ? entry.content.text : text("first-alert");
+  const mine = entry.author === "desk" ? { class: "mine" } : {};
+  return make("li", mine, make("p", { class: "from" }, from), make("p", { class: "said" }, said));
+}
+
+function prepareQuestion(root: HTMLElement, seat: Seat, opened: OpenedAlert, reload: () => void): void {
+  const form = within(root, "form[data-ask]", HTMLFormElement);
+  const box = within(form, "textarea", HTMLTextAreaElement);
+  const problem = within(form, ".problem", HTMLElement);
+  problem.dataset["error"] = "";
+  onSubmit(form, async () => {
+    const words = box.value.trim();
+    if (words === "") throw new Complaint(text("needed"));
+    let current = opened;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await api.askSource(opened.id, await composeMessage(current, seat.keys, words, today()));
+        break;
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 409 || tries >= MAX_TRIES) throw error;
+        // Somebody wrote meanwhile: the question goes after it.
+        current = await openAlert(await api.alert(opened.id), seat.keys, seat.desk);
+      }
+    }
+    say(text("sent"));
+    reload();
+  });
+}
+
+function prepareMoves(root: HTMLElement, seat: Seat, record: AlertAnswer, goTo: (address: string) => void): void {
+  const [take, close] = [slot(root, "take"), slot(root, "close")];
+  const [takeForm, closeForm] = [within(root, "[data-take-form]", HTMLFormElement), within(root, "[data-close-form]", HTMLFormElement)];
+  const link = within(root, "[data-to-case]", HTMLAnchorElement);
+  const isOpen = record.case === null && record.state !== "closed";
+  show(link, record.case !== null);
+  if (record.case !== null) link.href = `#/cases/${record.case}`;
+  show(take, isOpen && seat.me.roles.some((role) => MAY_TAKE.includes(role)));
+  show(close, isOpen && seat.me.roles.includes(MAY_CLOSE));
+  for (const [button, form] of [[take, takeForm], [close, closeForm]] as const) {
+    button.addEventListener("click", () => {
+      show(takeForm, form === takeForm);
+      show(closeForm, form === closeForm);
+      form.querySelector<HTMLInputElement>("input:not([disabled])")?.focus();
+    });
+    slot(form, "cancel").addEventListener("click", () => {
+      show(form, false);
+      button.focus();
+    });
+  }
+  listPeople(takeForm, seat);
+  onSubmit(takeForm, async () => {
+    const chosen = new Set(all(takeForm, "input:checked", HTMLInputElement).map((box) => box.value));
+    const holders = seat.desk.staff.filter((member) => member.id === seat.me.id || chosen.has(member.id));
+    const wanted = await beginCase(seat.keys, { node: seat.desk.node, holders });
+    await api.openCase(record.id, wanted);
+    goTo(`#/cases/${wanted.id}`);
+  });
+  onSubmit(closeForm, async () => {
+    const reason = picked(closeForm, "reason");
+    if (reason === "") throw new Complaint(text("needed"));
+    await api.closeAlert(record.id, reason);
+    goTo(`#/alerts/${record.id}`);
+  });
+}
+
+function listPeople(form: HTMLFormElement, seat: Seat): void {
+  const others = seat.desk.staff.filter((member) => member.id !== seat.me.id && member.roles.some((role) => CASE_ROLES.has(role)));
+  slot(form, "people").replaceChildren(
+    ...others.map((member) => {
+      const box = make("input", { type: "checkbox", value: member.id });
+      box.checked = true;
+      const roles = member.roles.map((role) => text(`role-${role}`)).join(", ");
+      return make("label", { class: "choice" }, box, make("span", {}, member.name, make("small", {}, roles)));
+    }),
+    ...(others.length === 0 ? [make("p", { class: "quiet" }, text("nobody-else"))] : []),
+  );
+}

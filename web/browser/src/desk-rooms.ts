@@ -1,0 +1,142 @@
+/** The rooms of the desk: the list of alerts, the list of cases, the people. What is open stands in the address after "#". */
+
+import { alertView } from "./desk-alert.ts";
+import type { AlertLine, CaseLine } from "./desk-api.ts";
+import { ApiError, api } from "./desk-api.ts";
+import { caseView } from "./desk-case.ts";
+import type { Seat } from "./desk-session.ts";
+import { Complaint, onSubmit, say, slot, view } from "./desk-view.ts";
+import { alertState, callName, caseState, sentenceOf, standardName } from "./desk-words.ts";
+import { all, byId, dayInWords, goTo, make, show, sizeInWords, text, within } from "./page.ts";
+import { Refused } from "./refusal.ts";
+
+type Room = "alerts" | "cases" | "people";
+
+/** What each role waits for; the list says whose turn it is. */
+function isMyTurn(seat: Seat, line: CaseLine): boolean {
+  const role = line.waiting_for === "second-verifier" ? "verifier" : line.waiting_for;
+  return role !== null && seat.me.roles.includes(role);
+}
+
+export class Rooms {
+  readonly #seat: Seat;
+  readonly #place = byId("view", HTMLElement);
+  #shown = 0;
+
+  constructor(seat: Seat) {
+    this.#seat = seat;
+  }
+
+  /** Shows what the address asks for. A slower answer to an earlier address never overwrites a later one. */
+  async show(address: string): Promise<void> {
+    const turn = (this.#shown += 1);
+    const [, wanted = "", id = ""] = /^#\/(alerts|cases|people)(?:\/([0-9a-f]{32}))?$/.exec(address) ?? [];
+    const room: Room = wanted === "cases" || wanted === "people" ? wanted : "alerts";
+    for (const link of all(document, "[data-room]", HTMLAnchorElement)) {
+      if (link.dataset["room"] === room) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    try {
+      const shown = room === "people" ? await this.#people() : await this.#list(room, id);
+      if (turn !== this.#shown) return;
+      this.#place.replaceChildren(shown);
+      const heading = shown.querySelector<HTMLElement>(id ? ".open h2" : "h1");
+      if (heading) goTo(heading);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) document.dispatchEvent(new CustomEvent("desk-lock"));
+      else say(error instanceof Refused ? text("not-said") : sentenceOf(error));
+    }
+  }
+
+  search(): void {
+    this.#place.querySelector<HTMLInputElement>("[data-filter]")?.focus();
+  }
+
+  step(by: 1 | -1): void {
+    const links = all(this.#place, "[data-lines] li:not([hidden]) a", HTMLAnchorElement);
+    const at = links.findIndex((link) => link === document.activeElement);
+    links[at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+  }
+
+  async #list(room: "alerts" | "cases", id: string): Promise<HTMLElement> {
+    const root = view("view-room");
+    root.classList.toggle("has-open", id !== "");
+    within(root, "h1", HTMLElement).textContent = text(`list-${room}`);
+    const empty = slot(root, "empty");
+    let lines: HTMLElement[] = [];
+    try {
+      lines = room === "alerts" ? (await api.alerts()).map((line) => alertLine(line, id)) : (await api.cases()).map((line) => this.#caseLine(line, id));
+      empty.textContent = text(room === "alerts" ? "no-alerts" : "no-cases");
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 403) throw error;
+      empty.textContent = text("not-for-you");
+    }
+    show(empty, lines.length === 0);
+    slot(root, "lines").replaceChildren(...lines);
+    filterAsTyped(root, lines, empty);
+    const open = slot(root, "open");
+    if (id === "") open.replaceChildren(view("view-nothing"));
+    else if (room === "alerts") open.replaceChildren(await alertView(this.#seat, id, (address) => this.#goTo(address)));
+    else open.replaceChildren(await caseView(this.#seat, id));
+    return root;
+  }
+
+  #goTo(address: string): void {
+    if (location.hash === address) void this.show(address);
+    else location.hash = address;
+  }
+
+  #caseLine(line: CaseLine, open: string): HTMLElement {
+    const turn = isMyTurn(this.#seat, line) ? [make("strong", { class: "turn" }, text("your-turn"))] : [];
+    const finding = line.standard === null ? "" : standardName(line.standard);
+    const parts = [make("strong", {}, callName(line.alert)), make("span", {}, caseState(line, "…")), make("small", {}, finding), ...turn];
+    return listLine(`#/cases/${line.id}`, line.id === open, ...parts);
+  }
+
+  async #people(): Promise<HTMLElement> {
+    const root = view("view-people");
+    const staff = await api.staff();
+    slot(root, "people").replaceChildren(
+      ...staff.map((member) => {
+        const roles = member.roles.map((role) => text(`role-${role}`)).join(", ");
+        const name = member.id === this.#seat.me.id ? text("you", { name: member.name }) : member.name;
+        return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, roles), make("td", {}, make("code", {}, member.ed25519)));
+      }),
+    );
+    const form = within(root, "[data-invite]", HTMLFormElement);
+    show(form, this.#seat.me.roles.includes("administrator"));
+    onSubmit(form, async () => {
+      const roles = all(form, "input:checked", HTMLInputElement).map((box) => box.value);
+      if (roles.length === 0) throw new Complaint(text("needed"));
+      const { link } = await api.invite(roles);
+      slot(form, "made-said").textContent = text("link-made");
+      slot(form, "link").textContent = link;
+      show(slot(form, "made"));
+    });
+    return root;
+  }
+}
+
+function alertLine(line: AlertLine, open: string): HTMLElement {
+  const facts = [text("alert-line", { day: dayInWords(line.received_on), size: sizeInWords(line.size) })];
+  if (line.attachments > 0) facts.push(text("alert-files", { n: line.attachments }));
+  const parts = [make("strong", {}, callName(line.id)), make("span", {}, alertState(line)), make("small", {}, facts.join(", "))];
+  return listLine(`#/alerts/${line.id}`, line.id === open, ...parts);
+}
+
+function listLine(address: string, isOpen: boolean, ...parts: HTMLElement[]): HTMLElement {
+  const link = make("a", { href: address }, ...parts);
+  if (isOpen) link.setAttribute("aria-current", "true");
+  return make("li", {}, link);
+}
+
+function filterAsTyped(root: HTMLElement, lines: readonly HTMLElement[], empty: HTMLElement): void {
+  const box = within(root, "[data-filter]", HTMLInputElement);
+  box.addEventListener("input", () => {
+    const words = box.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
+    for (const line of lines) show(line, words.every((word) => (line.textContent ?? "").toLowerCase().includes(word)));
+    if (lines.length === 0) return;
+    empty.textContent = text("nothing-found");
+    show(empty, lines.every((line) => line.hidden));
+  });
+}
