@@ -7,11 +7,11 @@ were hashed, hung up at its root, and refused when it could have another root or
 (Mastodon CVE-2022-24307 and GHSA-53m7-2wrh-q839, Fedify CVE-2026-42462.)
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 
 from federation.requests import Reason, Refused
 from vocab import jsonld, terms
@@ -37,6 +37,8 @@ MAX_DEPTH = 32
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XSD = "http://www.w3.org/2001/XMLSchema#"
 _SECURITY = "https://w3id.org/security#"
+_NATIVE = frozenset(f"{_XSD}{name}" for name in ("boolean", "integer", "double"))
+"""What JSON-LD writes without a type."""
 
 # Strict about IRIs: the serialiser does not escape them, so one with a bracket and a line break could pass for others.
 _IRI = r"<([^<>\"{}|^`\\\x00-\x20]*)>"
@@ -229,19 +231,27 @@ def _add(node: Node, name: str, value: object) -> None:
 def _literal(literal: _Literal) -> Node:
     if literal.language is not None:
         return {"@value": literal.text, "@language": literal.language}
-    native: object = None
-    if literal.datatype == f"{_XSD}boolean" and literal.text in ("true", "false"):
-        native = literal.text == "true"
-    elif literal.datatype in (f"{_XSD}integer", f"{_XSD}double"):
-        try:
-            native = json.loads(literal.text, parse_constant=str)
-        except ValueError:
-            native = None
-    if native is not None and not isinstance(native, str):
-        return {"@value": native}
     if literal.datatype is None:
         return {"@value": literal.text}
-    return {"@value": literal.text, "@type": literal.datatype}
+    native = _native(literal.text, literal.datatype)
+    if native is not None and literal.datatype in _NATIVE:
+        return {"@value": native}
+    return {"@value": literal.text if native is None else native, "@type": literal.datatype}
+
+
+def _native(text: str, datatype: str) -> bool | int | float | None:
+    """Return the JSON value of a number or truth value, or None for what is written as text."""
+    try:
+        if datatype == f"{_XSD}boolean":
+            return {"true": True, "false": False}.get(text)
+        if datatype in (f"{_XSD}integer", f"{_XSD}nonNegativeInteger"):
+            return int(text)
+        if datatype in (f"{_XSD}double", f"{_XSD}float"):
+            number = float(text)
+            return number if isfinite(number) else None
+    except ValueError:
+        pass
+    return None
 
 
 def _unescaped(text: str) -> str:

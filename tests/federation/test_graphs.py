@@ -100,7 +100,6 @@ def test_what_is_not_a_statement_does_not_survive() -> None:
             "id": NOTE,
             "type": "Note",
             "unknown": {"id": "https://b.example/x"},
-            "inReplyTo": "relative",
         },
     )
 
