@@ -78,11 +78,9 @@ class Invitation(Row):
     expires_at: Mapped[datetime]
     used: Mapped[bool] = mapped_column(default=False)
 
-    def use(self, *, now: datetime) -> None:
-        """Raises NotFound when it was used or is too old: a guesser learns nothing of which."""
-        if self.used or now >= self.expires_at:
-            raise _dead_link()
-        self.used = True
+    def is_live(self, *, now: datetime) -> bool:
+        """Whether it was not used yet and is not too old."""
+        return not self.used and now < self.expires_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +163,9 @@ async def enrol(session: AsyncSession, enrolment: Enrolment, *, token: str, now:
     Raises NotFound (no such link, used or expired), Invalid, Conflict (the name or a key is taken).
     """
     invitation = await session.get(Invitation, token_hash(token), with_for_update=True)
-    if invitation is None:
-        raise _dead_link()
+    if invitation is None or not invitation.is_live(now=now):
+        # Before anything else is looked at: a dead link must not serve to try out which names are taken.
+        raise NotFound("no live invitation", public="This link was used, or is too old. Ask for a new one.")
     if problems := enrolment.problems():
         raise Invalid("the enrolment does not hold", problems=problems)
     name = enrolment.name.strip()
@@ -178,7 +177,7 @@ async def enrol(session: AsyncSession, enrolment: Enrolment, *, token: str, now:
     )
     if taken:
         raise Conflict("name or key in use", public="This name or key is in use. Choose another.")
-    invitation.use(now=now)
+    invitation.used = True
     staff = Staff(
         id=random_id(),
         name=name,
@@ -247,10 +246,6 @@ def token_hash(token: str) -> str:
 def auth_hash(auth: bytes) -> str:
     """What is kept of the proof of a passphrase, which is itself 256 bits out of Argon2id and HKDF."""
     return hashlib.sha256(auth).hexdigest()
-
-
-def _dead_link() -> NotFound:
-    return NotFound("no live invitation", public="This link was used, or is too old. Ask for a new one.")
 
 
 def _is_ed25519(key: str) -> bool:

