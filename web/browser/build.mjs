@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 
 const ENTRIES = ["desk", "intake", "kdf", "receipt"];
 const here = fileURLToPath(new URL(".", import.meta.url));
-const built = join(here, "..", "static", "built");
+const built = process.argv[2] ?? join(here, "..", "static", "built");
 
 const exists = (path) => access(path).then(() => true, () => false);
 const digest = (algorithm, encoding, bytes) => createHash(algorithm).update(bytes).digest(encoding);

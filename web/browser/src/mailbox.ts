@@ -37,7 +37,7 @@ export async function sendMessage(
       }),
     );
     try {
-      await postJson(`${keys.node}/api/v1/mailbox/messages`, JSON.stringify({ seq: next.seq, sealed }), door, credentials(keys));
+      await postJson(keys.node, "/api/v1/mailbox/messages", JSON.stringify({ seq: next.seq, sealed }), door, credentials(keys));
     } catch (error) {
       if (!(error instanceof Refused) || error.reason !== "conflict") throw error;
     }
@@ -62,7 +62,7 @@ async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest)
 }
 
 async function fetchRecord(keys: SourceKeys, door: Door): Promise<MailboxRecord> {
-  const response = await get(`${keys.node}/api/v1/mailbox`, door, credentials(keys));
+  const response = await get(keys.node, "/api/v1/mailbox", door, credentials(keys));
   return (await response.json()) as MailboxRecord;
 }
 

@@ -28,7 +28,7 @@ export interface Expected {
 }
 
 export async function fetchManifest(node: string, root: KeyId, now: Date, door: Door = {}): Promise<Manifest> {
-  const response = await get(`${node}${MANIFEST_PATH}`, door);
+  const response = await get(node, MANIFEST_PATH, door);
   return verifyManifest(new Uint8Array(await response.arrayBuffer()), { node, root, now });
 }
 

@@ -7,20 +7,27 @@ import type { Door } from "./types.ts";
 const TRIES = 6;
 const FIRST_WAIT_MS = 500;
 
-export async function get(address: string, door: Door, headers: Record<string, string> = {}): Promise<Response> {
-  return request(address, { method: "GET", headers }, door);
+export async function get(node: string, path: string, door: Door, headers: Record<string, string> = {}): Promise<Response> {
+  return request(node, path, { method: "GET", headers }, door);
 }
 
-export async function putBytes(address: string, bytes: Uint8Array, door: Door): Promise<Response> {
-  return request(address, { method: "PUT", headers: { "content-type": "application/octet-stream" }, body: bytes as BodyInit }, door);
+export async function putBytes(node: string, path: string, bytes: Uint8Array, door: Door): Promise<Response> {
+  const headers = { "content-type": "application/octet-stream" };
+  return request(node, path, { method: "PUT", headers, body: bytes as BodyInit }, door);
 }
 
-export async function postJson(address: string, body: string, door: Door, headers: Record<string, string> = {}): Promise<Response> {
-  return request(address, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body }, door);
+export async function postJson(
+  node: string,
+  path: string,
+  body: string,
+  door: Door,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return request(node, path, { method: "POST", headers: { ...headers, "content-type": "application/json" }, body }, door);
 }
 
 /** Asks, and asks again after a while where nobody answered; every request made here may safely be repeated. */
-async function request(address: string, init: RequestInit, door: Door): Promise<Response> {
+async function request(node: string, path: string, init: RequestInit, door: Door): Promise<Response> {
   const ask = door.fetch ?? fetch;
   const sleep = door.sleep ?? ((ms: number) => new Promise((done) => setTimeout(done, ms)));
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
@@ -28,7 +35,7 @@ async function request(address: string, init: RequestInit, door: Door): Promise<
     let response: Response;
     try {
       // No cookie, no cache, no redirect: what is asked stays between this page and its own node.
-      response = await ask(address, {
+      response = await ask(`${door.base ?? node}${path}`, {
         ...init,
         credentials: "omit",
         cache: "no-store",

@@ -69,7 +69,7 @@ export async function sendAlert(alert: SealedAlert, door: Door = {}): Promise<Re
   }
   tell(null);
   alert.body ??= JSON.stringify(await compose(alert));
-  const response = await postJson(`${alert.manifest.node}/api/v1/alerts`, alert.body, door);
+  const response = await postJson(alert.manifest.node, "/api/v1/alerts", alert.body, door);
   return (await response.json()) as Received;
 }
 
@@ -135,7 +135,7 @@ class Upload {
   async sendPart(node: string, door: Door): Promise<boolean> {
     this.#pending ??= await this.#nextPart();
     if (this.#pending === null) return false;
-    await putBytes(`${node}/api/v1/uploads/${this.id}/${this.#parts}`, this.#pending, door);
+    await putBytes(node, `/api/v1/uploads/${this.id}/${this.#parts}`, this.#pending, door);
     this.sent += this.#pending.length;
     this.#parts += 1;
     this.#pending = null;

@@ -198,6 +198,8 @@ export interface Received {
 
 /** How a module reaches the server. Tests hand in their own. */
 export interface Door {
+  /** Where the server answers, when that is not the node's own name: its onion address. Keys and signatures keep the name. */
+  readonly base?: string;
   readonly fetch?: typeof fetch;
   /** Waits between tries; tests hand in one that does not. */
   readonly sleep?: (milliseconds: number) => Promise<void>;

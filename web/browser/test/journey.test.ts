@@ -147,6 +147,23 @@ test("the recovery key gets every wrap where there is one", async () => {
   ]);
 });
 
+test("at its onion address a node is asked there, and its keys keep its name", async () => {
+  const node = new MemoryNode();
+  const hosts = new Set<string>();
+  const ask = (async (address: string, init: RequestInit) => {
+    hosts.add(new URL(address).host);
+    return node.fetch(address, init);
+  }) as typeof fetch;
+  const door = { ...node.door, fetch: ask, base: "http://fictional.onion" };
+  const receipt = newReceipt();
+  await sendAlert(await sealAlert(aDraft({ files: [aFile("a.txt", utf8("a"))] }), { manifest, receipt, day: DAY }), door);
+  const mailbox = await openMailbox(receipt, manifest, door);
+  await sendMessage(mailbox, "Still here.", { manifest, day: DAY }, door);
+
+  assert.deepEqual([...hosts], ["fictional.onion"]);
+  assert.equal(mailbox.keys.node, NODE);
+});
+
 test("a wrong receipt finds nothing", async () => {
   const { node } = await sent();
   await refusedFor("not-found", () => openMailbox(newReceipt(), manifest, node.door));
