@@ -110,17 +110,7 @@ def document(*, intake: bool) -> dict[str, Any]:
             },
         }
         | (_intake(alert, message) if intake else {}),
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "mailbox": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Authorization",
-                    "description": "`Mailbox ` and the 64 hex digits of the mailbox token",
-                }
-            },
-        },
+        **({"components": _components(components)} if intake else {}),
     }
 
 
@@ -197,6 +187,20 @@ def _intake(alert: Mapping[str, object], message: Mapping[str, object]) -> dict[
                     "404": _json("No such mailbox", error),
                     "409": _json("The place is taken: read again, then try again", error),
                 },
+            }
+        },
+    }
+
+
+def _components(schemas: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "schemas": schemas,
+        "securitySchemes": {
+            "mailbox": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Authorization",
+                "description": "`Mailbox ` and the 64 hex digits of the mailbox token",
             }
         },
     }
