@@ -45,7 +45,7 @@ class Handle:
 def parse_handle(text: str) -> Handle:
     """Read `name@host`, `@name@host` or `acct:name@host`. Raises Forbidden for anything else."""
     name, at, host = text.strip().removeprefix("acct:").removeprefix("@").rpartition("@")
-    if not at or not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+    if not at or not _NAME.fullmatch(name) or len(name) > _MAX_NAME or set(host) & set("/?#"):
         raise Forbidden("not a handle; name@host is one", url=text[:200])
     return Handle(name, addresses.parse(f"https://{host}/").authority)
 

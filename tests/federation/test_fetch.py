@@ -1,0 +1,489 @@
+"""Fetching: nothing of an answer is used that does not speak for the address it was found at."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from federation import fetch
+from federation.errors import BadAnswer, FetchError, Forbidden, Mismatch, NotThere, Oversized, Unreachable
+from federation.fetch import Fetcher, fetch_actor, fetch_document, fetch_key_owner
+from federation.requests import SignedRequest, Verified
+from tests.federation.requests_to_us import judge
+from tests.federation.town import Town, a_document, moved
+from tests.rig.keys import ed25519_key, rsa_key
+from vocab.actors import Actor
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SIGNER = rsa_key("a").signer("https://node.example/actor#main-key")
+ALICE = "https://victim.example/users/alice"
+MALLORY = "https://evil.example/users/mallory"
+AS = "https://www.w3.org/ns/activitystreams"
+
+
+def an_actor(actor_id: str = ALICE, **more: object) -> dict[str, Any]:
+    return {
+        "@context": AS,
+        "id": actor_id,
+        "type": "Person",
+        "preferredUsername": actor_id.rsplit("/", 1)[1],
+        "inbox": f"{actor_id}/inbox",
+        "publicKey": {
+            "id": f"{actor_id}#main-key",
+            "owner": actor_id,
+            "publicKeyPem": rsa_key("b").public.pem,
+        },
+        **more,
+    }
+
+
+def a_note(note_id: str = "https://victim.example/notes/1") -> dict[str, Any]:
+    return {"@context": AS, "id": note_id, "type": "Note", "attributedTo": ALICE, "content": "Fictional"}
+
+
+NOTE = a_note()["id"]
+
+
+async def got(town: Town, url: str = NOTE) -> dict[str, object]:
+    async with town.client() as http:
+        return await fetch_document(http, url, signer=SIGNER, now=NOW)
+
+
+# ---- documents -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "application/json",
+        "text/plain",
+        "application/octet-stream",
+        "application/ld+json",
+        'application/ld+json; profile="https://www.w3.org/ns/other"',
+        "text/html; application/activity+json",
+        "application/activity+jsonx",
+        "",
+    ],
+)
+async def test_a_file_that_is_not_served_as_a_document_is_none(content_type: str | None) -> None:
+    town = Town({NOTE: a_document(a_note(), content_type=content_type)})
+
+    with pytest.raises(BadAnswer, match="media type"):
+        await got(town)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/activity+json",
+        "Application/Activity+JSON; charset=utf-8",
+        'application/ld+json; profile="https://www.w3.org/ns/activitystreams"',
+        'application/ld+json; charset=utf-8; profile="https://www.w3.org/ns/activitystreams https://b.example/"',
+    ],
+)
+async def test_the_two_media_types_are_read_however_they_are_spelt(content_type: str) -> None:
+    assert await got(Town({NOTE: a_document(a_note(), content_type=content_type)})) == a_note()
+
+
+def test_two_media_types_are_none() -> None:
+    assert not fetch.is_activity_type([b"application/activity+json", b"application/activity+json"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (httpx.Response(404), NotThere),
+        (httpx.Response(410), NotThere),
+        (httpx.Response(403), BadAnswer),
+        (httpx.Response(500), BadAnswer),
+        (httpx.Response(204), BadAnswer),
+        (a_document(["a list"]), BadAnswer),
+        (a_document({"type": "Note"}), BadAnswer),
+        (a_document({"id": 1, "type": "Note"}), BadAnswer),
+        (a_document({"id": "", "type": "Note"}), BadAnswer),
+        (
+            httpx.Response(200, content=b"<html>", headers={"content-type": "application/activity+json"}),
+            BadAnswer,
+        ),
+        (
+            httpx.Response(
+                200, content=b'{"id":"a","id":"b"}', headers={"content-type": "application/activity+json"}
+            ),
+            BadAnswer,
+        ),
+        (
+            httpx.Response(
+                200, content=b" " * 1_048_577, headers={"content-type": "application/activity+json"}
+            ),
+            Oversized,
+        ),
+        (httpx.Response(302), BadAnswer),
+    ],
+)
+async def test_an_answer_that_cannot_be_used_is_refused(
+    answer: httpx.Response, error: type[FetchError]
+) -> None:
+    with pytest.raises(error) as caught:
+        await got(Town({NOTE: answer}))
+    assert caught.value.url
+
+
+async def test_gone_is_told_from_not_there() -> None:
+    for status, gone in ((404, False), (410, True)):
+        with pytest.raises(NotThere) as caught:
+            await got(Town({NOTE: httpx.Response(status)}))
+        assert caught.value.gone is gone
+
+
+async def test_nobody_there_is_unreachable() -> None:
+    with pytest.raises(Unreachable):
+        await got(Town())
+
+
+async def test_a_document_that_names_another_id_is_fetched_from_there_and_only_from_there() -> None:
+    forged = an_actor(ALICE, inbox="https://evil.example/in", name="Forged")
+    town = Town({"https://evil.example/x": a_document(forged), ALICE: a_document(an_actor())})
+
+    document = await got(town, "https://evil.example/x")
+
+    assert document == an_actor()
+    assert town.asked == ["https://evil.example/x", ALICE]
+
+
+async def test_a_document_that_names_another_id_twice_is_refused() -> None:
+    town = Town(
+        {
+            "https://evil.example/x": a_document(a_note("https://victim.example/redirect")),
+            "https://victim.example/redirect": a_document(a_note("https://victim.example/other")),
+        }
+    )
+
+    with pytest.raises(Mismatch):
+        await got(town, "https://evil.example/x")
+    assert len(town.asked) == 2
+
+
+async def test_an_id_that_is_redirected_away_is_refused() -> None:
+    fake = "https://evil.example/fake"
+    town = Town(
+        {
+            "https://victim.example/redirect": moved(fake),
+            fake: a_document(a_note()),
+            NOTE: moved(fake),
+        }
+    )
+
+    with pytest.raises(Mismatch):
+        await got(town, "https://victim.example/redirect")
+
+
+async def test_an_id_with_a_fragment_is_not_the_document() -> None:
+    town = Town(
+        {
+            "https://evil.example/x": a_document(a_note(f"{NOTE}#part")),
+            NOTE: a_document(a_note(f"{NOTE}#part")),
+        }
+    )
+
+    with pytest.raises(Mismatch):
+        await got(town, "https://evil.example/x")
+
+
+async def test_a_redirect_is_followed_to_where_the_id_is() -> None:
+    town = Town({"https://victim.example/@alice/1": moved("/notes/1"), NOTE: a_document(a_note())})
+
+    assert await got(town, "https://victim.example/@alice/1") == a_note()
+
+
+async def test_four_redirects_are_one_too_many() -> None:
+    hops = {f"https://evil.example/{n}": moved(f"https://evil.example/{n + 1}", 307) for n in range(20)}
+    town = Town(dict(hops))
+
+    with pytest.raises(Oversized, match="redirects"):
+        await got(town, "https://evil.example/0")
+    assert len(town.asked) == 4
+
+
+async def test_a_redirect_to_itself_ends() -> None:
+    town = Town({NOTE: moved(NOTE)})
+
+    with pytest.raises(Oversized):
+        await got(town)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://victim.example/notes/1",
+        "ftp://evil.example/",
+        "https://u@evil.example/",
+        "data:application/json,{}",
+        "\\\\evil",
+    ],
+)
+async def test_a_redirect_away_from_https_or_to_no_address_is_refused(location: str) -> None:
+    town = Town({NOTE: moved(location)})
+
+    with pytest.raises(Forbidden):
+        await got(town)
+    assert town.asked == [NOTE]
+
+
+async def test_an_encoded_answer_is_refused() -> None:
+    answer = httpx.Response(200, content=b"", headers={"content-type": "application/activity+json"})
+    answer.headers["content-encoding"] = "gzip"
+
+    with pytest.raises(FetchError):
+        await got(Town({NOTE: answer}))
+
+
+# ---- signatures ------------------------------------------------------------------------------------------------------
+
+
+def as_signed(request: httpx.Request) -> SignedRequest:
+    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    return SignedRequest(request.method, request.url.raw_path, headers)
+
+
+async def test_every_request_is_signed_for_where_it_goes() -> None:
+    other = "https://other.example/notes/1?a=b"
+    town = Town({NOTE: moved(other), other: a_document(a_note(other))})
+
+    await got(town)
+
+    for request, origin in zip(
+        town.requests, ("https://victim.example", "https://other.example"), strict=True
+    ):
+        outcome = judge(as_signed(request), signer=SIGNER, origin=origin)
+        assert isinstance(outcome, Verified)
+        assert outcome.key_id == SIGNER.key_id
+        assert "application/activity+json" in request.headers["accept"]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+@pytest.mark.parametrize("url", [NOTE, f"{NOTE}?page=1"])
+async def test_a_refused_signature_is_tried_once_in_another_spelling(url: str, status: int) -> None:
+    def second_time_only(request: httpx.Request) -> httpx.Response:
+        return a_document(a_note(url)) if len(town.requests) == 2 else httpx.Response(status)
+
+    town = Town({url: second_time_only})
+
+    assert await got(town, url) == a_note(url)
+    first, second = town.requests
+    assert "signature-input" not in first.headers
+    assert ("signature-input" in second.headers) == ("?" not in url)
+    for request in town.requests:
+        assert isinstance(judge(as_signed(request), signer=SIGNER, origin="https://victim.example"), Verified)
+
+
+async def test_a_refusal_of_both_spellings_is_final() -> None:
+    town = Town({NOTE: httpx.Response(401)})
+
+    with pytest.raises(BadAnswer) as caught:
+        await got(town)
+    assert caught.value.status == 401
+    assert len(town.requests) == 2
+
+
+async def test_without_a_signer_nothing_is_signed() -> None:
+    town = Town({NOTE: a_document(a_note())})
+    async with town.client() as http:
+        await fetch_document(http, NOTE, signer=None, now=NOW)
+
+    assert "signature" not in town.requests[0].headers
+
+
+# ---- actors and keys -------------------------------------------------------------------------------------------------
+
+
+async def actor_of(document: dict[str, Any]) -> Actor:
+    async with Town({str(document["id"]): a_document(document)}).client() as http:
+        return await fetch_actor(http, str(document["id"]), signer=SIGNER, now=NOW)
+
+
+async def test_an_actor_is_read_with_its_keys() -> None:
+    multikey = {
+        "id": f"{ALICE}#ed25519-key",
+        "type": "Multikey",
+        "controller": ALICE,
+        "publicKeyMultibase": ed25519_key("alice").public.multibase,
+    }
+
+    actor = await actor_of(
+        an_actor(assertionMethod=[multikey], endpoints={"sharedInbox": "https://victim.example/inbox"})
+    )
+
+    assert [key.id for key in actor.keys] == [f"{ALICE}#main-key", f"{ALICE}#ed25519-key"]
+    assert actor.shared_inbox == "https://victim.example/inbox"
+
+
+async def test_what_is_no_actor_is_refused() -> None:
+    with pytest.raises(BadAnswer, match="not an actor"):
+        await actor_of(a_note())
+
+
+async def test_an_inbox_on_another_server_is_refused() -> None:
+    with pytest.raises(Mismatch, match="inbox"):
+        await actor_of(an_actor(MALLORY, inbox="https://victim.example/inbox"))
+
+
+async def test_collections_and_shared_inboxes_of_others_are_left_out() -> None:
+    actor = await actor_of(
+        an_actor(
+            MALLORY,
+            endpoints={"sharedInbox": "https://node.example/inbox"},
+            outbox="https://victim.example/outbox",
+            followers=f"{ALICE}/followers",
+            following="https://node.example/following",
+            featured="https://victim.example/featured",
+        )
+    )
+
+    assert (actor.shared_inbox, actor.outbox, actor.followers, actor.following, actor.featured) == (None,) * 5
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"id": f"{ALICE}#main-key", "owner": MALLORY, "publicKeyPem": "x"},
+        {"id": f"{MALLORY}#main-key", "owner": ALICE, "publicKeyPem": "x"},
+        [
+            {"id": f"{MALLORY}#main-key", "owner": MALLORY, "publicKeyPem": "good"},
+            {"id": f"{MALLORY}#main-key", "owner": MALLORY, "publicKeyPem": "other"},
+        ],
+    ],
+    ids=["of another server", "of another owner", "one id for two keys"],
+)
+async def test_a_key_that_is_not_plainly_its_own_does_not_count(key: object) -> None:
+    assert (await actor_of(an_actor(MALLORY, publicKey=key))).keys == ()
+
+
+async def key_owner(town: Town, key_id: str) -> Actor:
+    async with town.client() as http:
+        return await fetch_key_owner(http, key_id, signer=SIGNER, now=NOW)
+
+
+async def test_the_owner_of_a_key_in_its_own_document_is_one_fetch_away() -> None:
+    town = Town({ALICE: a_document(an_actor())})
+
+    assert (await key_owner(town, f"{ALICE}#main-key")).id == ALICE
+    assert town.asked == [ALICE]
+
+
+async def test_a_key_whose_id_is_the_actors_is_found() -> None:
+    key = {"id": ALICE, "owner": ALICE, "publicKeyPem": rsa_key("b").public.pem}
+
+    assert (await key_owner(Town({ALICE: a_document(an_actor(publicKey=key))}), ALICE)).id == ALICE
+
+
+async def test_a_key_with_a_document_of_its_own_is_confirmed_by_its_owner() -> None:
+    key_id = f"{ALICE}/main-key"
+    key = {"id": key_id, "owner": ALICE, "publicKeyPem": rsa_key("b").public.pem}
+    stub = {"@context": AS, "id": ALICE, "type": "Person", "preferredUsername": "alice", "publicKey": key}
+    town = Town({key_id: a_document(stub), ALICE: a_document(an_actor(publicKey=key))})
+
+    actor = await key_owner(town, key_id)
+
+    assert actor.key(key_id) is not None
+    assert town.asked == [key_id, ALICE]
+
+
+async def test_a_key_that_claims_an_owner_elsewhere_is_refused_without_asking_there() -> None:
+    key = {
+        "@context": AS,
+        "id": "https://evil.example/k1",
+        "type": "Key",
+        "owner": ALICE,
+        "publicKeyPem": "x",
+    }
+    town = Town({"https://evil.example/k1": a_document(key), ALICE: a_document(an_actor())})
+
+    with pytest.raises(Mismatch):
+        await key_owner(town, "https://evil.example/k1")
+    assert town.asked == ["https://evil.example/k1"]
+
+
+async def test_a_key_document_with_another_id_is_refused() -> None:
+    key = {"@context": AS, "id": f"{ALICE}#main-key", "owner": ALICE, "publicKeyPem": "x"}
+    town = Town({"https://evil.example/k1": a_document(key)})
+
+    with pytest.raises(Mismatch):
+        await key_owner(town, "https://evil.example/k1")
+
+
+async def test_a_key_its_owner_does_not_list_is_refused() -> None:
+    stray = "https://victim.example/keys/1"
+    key = {"@context": AS, "id": stray, "owner": ALICE, "publicKeyPem": "x"}
+    town = Town({stray: a_document(key), ALICE: a_document(an_actor())})
+
+    with pytest.raises(Mismatch, match="does not list"):
+        await key_owner(town, stray)
+    with pytest.raises(Mismatch, match="does not list"):
+        await key_owner(Town({ALICE: a_document(an_actor())}), f"{ALICE}#another-key")
+
+
+# ---- once at a time --------------------------------------------------------------------------------------------------
+
+
+async def test_a_thousand_requests_for_one_key_cost_one_fetch() -> None:
+    town = Town({ALICE: a_document(an_actor())})
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        key_id = f"{ALICE}#main-key"
+        owners = await asyncio.gather(
+            *(fetcher.key_owner(key_id, signer=SIGNER, now=NOW) for _ in range(1000))
+        )
+
+    assert {owner.id for owner in owners} == {ALICE}
+    assert len(town.asked) == 1
+
+
+async def test_a_failure_is_remembered_for_a_while() -> None:
+    town = Town()
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for seconds in (0, 1, 299):
+            with pytest.raises(Unreachable) as caught:
+                await fetcher.document(NOTE, signer=SIGNER, now=NOW + timedelta(seconds=seconds))
+            assert caught.value.url == NOTE
+        assert len(town.asked) == 1
+
+        town.answers[NOTE] = a_document(a_note())
+        assert await fetcher.document(NOTE, signer=SIGNER, now=NOW + timedelta(seconds=301)) == a_note()
+        assert await fetcher.document(NOTE, signer=SIGNER, now=NOW) == a_note()
+
+
+async def test_failures_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "FAILURES_REMEMBERED", 2)
+    town = Town()
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for number in (1, 2, 3, 1):
+            with pytest.raises(Unreachable):
+                await fetcher.actor(f"https://evil.example/{number}", signer=SIGNER, now=NOW)
+
+    assert len(town.asked) == 4
+
+
+async def test_whoever_gives_up_waiting_does_not_stop_the_others() -> None:
+    release = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await release.wait()
+        return a_document(a_note())
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(slow)) as http:
+        fetcher = Fetcher(http)
+        one = asyncio.create_task(fetcher.document(NOTE, signer=SIGNER, now=NOW))
+        two = asyncio.create_task(fetcher.document(NOTE, signer=SIGNER, now=NOW))
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.sleep(0)
+        release.set()
+
+        assert await two == a_note()
+        with pytest.raises(asyncio.CancelledError):
+            await one
