@@ -150,16 +150,6 @@ def compact(document: object, context: object, *, base: str | None = None) -> Do
     return compacted
 
 
-def to_nquads(document: object, *, base: str | None = None) -> str:
-    """Return the document as RDF statements, one a line, not canonical.
-
-    Raises UnknownContext, Malformed.
-    """
-    options = {**_options(base), "format": "application/n-quads"}
-    quads: str = _run(jsonld.to_rdf, document, options)
-    return quads
-
-
 def canonize(document: object, *, base: str | None = None, max_blank_nodes: int = MAX_BLANK_NODES) -> str:
     """Return the canonical statements of a document: sorted N-Quads with issued blank node names (RDFC-1.0).
 

@@ -120,6 +120,7 @@ def test_the_short_names_of_the_public_are_read_in_full() -> None:
         ("2026-13-05T15:00:00Z", None),
         ("0001-01-01T00:00:00+23:59", None),
         ("yesterday", None),
+        ([{"@value": "2026-10-05T15:00:00Z"}], datetime(2026, 10, 5, 15, tzinfo=UTC)),
         (1_700_000_000, None),
         (None, None),
     ],

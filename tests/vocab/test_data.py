@@ -152,6 +152,7 @@ def test_the_form_names_lists_that_exist_and_keeps_sealed_apart_from_public() ->
     assert next(field.key for field in whole.of("sender")) == "sender_org_name"
     assert not whole.field("confidential_account").may_be_published
     assert whole.field("credit_choice").choices == ("named", "node-only", "anonymous")
+    assert whole.field("title").label("es") == whole.field("title").names["es"]
     assert whole.sections[0].label("fr") == "Qui vous êtes"
     with pytest.raises(AttributeError):
         _ = form.NOTHING  # type: ignore[attr-defined]  # that is the point

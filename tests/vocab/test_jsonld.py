@@ -131,7 +131,7 @@ def _integers(value: object) -> list[int]:
 # ---- contexts ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [jsonld.expand, jsonld.canonize, jsonld.to_nquads])
+@pytest.mark.parametrize("step", [jsonld.expand, jsonld.canonize])
 @pytest.mark.parametrize(
     "context",
     [
@@ -264,41 +264,56 @@ def _conforms(entry: dict[str, Any], run: Callable[[str], object]) -> None:
         assert run(base) == vectors.read(f"json-ld-api/{entry['expect']}")
 
 
-@pytest.mark.parametrize("entry", vectors.entries("rdf-canon/manifest.jsonld", "entries"))
+def _ours(entry: dict[str, Any]) -> bool:
+    # The map of issued names is not part of our interface, and the proofs we check use SHA-256 only.
+    return entry["type"] != "rdfc:RDFC10MapTest" and entry.get("hashAlgorithm", "SHA256") == "SHA256"
+
+
+@pytest.mark.parametrize("entry", vectors.entries("rdf-canon/manifest.jsonld", "entries", _ours))
 def test_canonicalisation_conforms(entry: dict[str, Any]) -> None:
-    if entry["type"] == "rdfc:RDFC10MapTest":
-        pytest.skip("the map of issued names is not part of our interface; the statements are tested")
-    if entry.get("hashAlgorithm", "SHA256") != "SHA256":
-        pytest.skip("only SHA-256 is used by the proofs we check")
     if entry["id"] in NOT_HERE:
         pytest.xfail(NOT_HERE[entry["id"]])
     quads = (vectors.HOME / "rdf-canon" / entry["action"]).read_text("utf-8")
 
     if entry["type"] == "rdfc:RDFC10NegativeEvalTest":
-        begun = time.perf_counter()
         with pytest.raises(NotCanonical):
             jsonld.canonize_nquads(quads)
-        assert time.perf_counter() - begun < 1
         return
 
     wanted = (vectors.HOME / "rdf-canon" / entry["result"]).read_text("utf-8")
     assert jsonld.canonize_nquads(quads) == wanted
 
 
-@pytest.mark.parametrize("size", [8, 12, 40])
-def test_a_clique_of_blank_nodes_is_given_up_at_once(size: int) -> None:
-    quads = "".join(
-        f"_:e{one} <https://a.example/p> _:e{other} .\n"
-        for one in range(size)
-        for other in range(size)
-        if one != other
-    )
-    begun = time.perf_counter()
+@pytest.mark.parametrize("size", [9, 12, 40, 99])
+@pytest.mark.parametrize("shape", ["clique", "ring"])
+def test_a_graph_made_to_take_for_ever_is_given_up_at_once(size: int, shape: str) -> None:
+    def others(one: int) -> list[int]:
+        return [other for other in range(size) if other != one] if shape == "clique" else [(one + 1) % size]
 
-    with pytest.raises(NotCanonical):
-        jsonld.canonize_nquads(quads)
+    nodes = [
+        {"@id": f"_:b{one}", "p": [{"@id": f"_:b{other}"} for other in others(one)]} for one in range(size)
+    ]
+    document = {"@context": {"p": "https://a.example/p"}, "@graph": nodes}
+    begun = time.process_time()
 
-    assert time.perf_counter() - begun < 2
+    if shape == "ring" and size < 50:
+        assert jsonld.canonize(document)
+    else:
+        with pytest.raises(NotCanonical):
+            jsonld.canonize(document)
+
+    assert time.process_time() - begun < 5
+
+
+def test_nesting_that_exhausts_the_stack_is_too_large() -> None:
+    document: dict[str, Any] = {"@context": {"p": "https://a.example/p"}}
+    inner = document
+    for _ in range(2000):
+        inner["p"] = {}
+        inner = inner["p"]
+
+    with pytest.raises(TooLarge):
+        jsonld.expand(document)
 
 
 def test_more_blank_nodes_than_the_limit_are_refused() -> None:

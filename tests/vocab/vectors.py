@@ -1,6 +1,7 @@
 """Published test vectors and captured payloads, read from beside the checkout; what is absent is skipped with a message."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,17 @@ def paths(pattern: str) -> list[Any]:
     return [pytest.param(path, id=str(path.relative_to(HOME))) for path in found]
 
 
-def entries(manifest: str, key: str) -> list[Any]:
-    """The entries of a manifest, as parameters named by their id."""
+def entries(manifest: str, key: str, wanted: Callable[[Any], bool] = bool) -> list[Any]:
+    """The entries of a manifest that are wanted, as parameters named by their id."""
     path = HOME / manifest
     if not path.is_file():
         return [pytest.param({}, marks=pytest.mark.skip(reason=f"no published vectors {manifest}"))]
     listed = json.loads(path.read_text("utf-8"))[key]
-    return [pytest.param(entry, id=(entry.get("@id") or entry["id"]).lstrip("#")) for entry in listed]
+    return [
+        pytest.param(entry, id=(entry.get("@id") or entry["id"]).lstrip("#"))
+        for entry in listed
+        if wanted(entry)
+    ]
 
 
 def read(path: str) -> Any:
