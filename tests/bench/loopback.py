@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import httptools
 
@@ -38,8 +39,8 @@ class _Client(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio's class, and do not derive from it.
+        self._transport = cast(asyncio.Transport, transport)
         self._next()
 
     def data_received(self, data: bytes) -> None:
@@ -134,14 +135,22 @@ Handler = Callable[[bytes, bytes], bytes]
 
 
 class _Server(asyncio.Protocol):
-    def __init__(self, handle: Handler) -> None:
+    def __init__(self, handle: Handler, connections: set["_Server"]) -> None:
         self._handle = handle
+        self._connections = connections
         self._parser = httptools.HttpRequestParser(self)
         self._url = self._host = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio's class, and do not derive from it.
+        self._transport = cast(asyncio.Transport, transport)
+        self._connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connections.discard(self)
+
+    def close(self) -> None:
+        self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -172,12 +181,14 @@ def answer(status: int, body: bytes = b"", content_type: bytes = b"application/a
 async def listening(handle: Handler) -> AsyncIterator[int]:
     """A server on every loopback address (127.0.0.1, 127.0.0.2, …), at one port: many hosts on one machine."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Server(handle), "0.0.0.0", 0, backlog=4096)  # noqa: S104
+    connections: set[_Server] = set()
+    server = await loop.create_server(lambda: _Server(handle, connections), "0.0.0.0", 0, backlog=4096)  # noqa: S104
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        server.close_clients()
+        for connection in list(connections):
+            connection.close()
 
 
 def pin(pid: int, processor: int = SERVER_CPU) -> None:

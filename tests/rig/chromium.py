@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 
+import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.rig.missing import missing
@@ -34,12 +35,16 @@ class Chromium:
 @cache
 def find() -> Chromium:
     """The Chromium of this machine; the test is skipped by name where there is none."""
+    lacking: BaseException = missing("Chromium", "apt-get install chromium")
     if platform.system() == "Linux" and platform.machine() == "x86_64":
-        return _unpacked()
+        try:
+            return _unpacked()
+        except pytest.skip.Exception as skipped:
+            lacking = skipped
     for name in NAMES:
         if path := shutil.which(name):
             return Chromium(path, dict(os.environ))
-    raise missing("Chromium", "apt-get install chromium")
+    raise lacking
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import os
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -45,8 +46,17 @@ def environment(**extra: str) -> dict[str, str]:
 def peers_installed() -> Path:
     """tests/peers/node_modules in step with its lock, installed when it is not; safe between xdist workers."""
     if not _install_peers():
-        raise missing("the packages of tests/peers", "python web/browser/npm.py --prefix tests/peers ci")
+        raise missing(
+            "the npm packages of tests/peers", f"{_python()} web/browser/npm.py --prefix tests/peers ci"
+        )
     return PEERS / "node_modules"
+
+
+def _python() -> str:
+    try:
+        return str(Path(sys.executable).relative_to(ROOT))
+    except ValueError:
+        return sys.executable
 
 
 @cache
@@ -59,7 +69,16 @@ def _install_peers() -> bool:
             return True
         npm = _npm().npm_command(node_executable())
         ran = subprocess.run(
-            [*npm, "--prefix", str(PEERS), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            [
+                *npm,
+                "--prefix",
+                str(PEERS),
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--fetch-retries=1",
+            ],
             capture_output=True,
             env=environment(),
             cwd=PEERS,
