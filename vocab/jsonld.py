@@ -45,7 +45,8 @@ def parse(
     """Read a JSON object, strictly: what two parsers could read differently is refused.
 
     Refused are bytes that are not UTF-8, a byte order mark, duplicate keys, NaN and infinities, lone surrogates, and
-    anything longer, deeper or with more members (of objects and arrays together) than the limits.
+    anything longer, deeper or with more members (of objects and arrays together) than the limits. Whole numbers beyond
+    2^53 become the floating-point numbers they are to ECMAScript, so that what is signed is what the signer's program saw.
     Raises Malformed, TooLarge. RFC 8259, RFC 7493 (I-JSON).
     """
     if len(body) > max_bytes:
@@ -56,7 +57,11 @@ def parse(
         raise Malformed("not UTF-8") from error
     try:
         value = json.loads(
-            text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, parse_float=_finite
+            text,
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_number,
         )
     except RecursionError as error:
         raise TooLarge("nested too deeply to read") from error
@@ -94,6 +99,14 @@ def _finite(digits: str) -> float:
     if isinf(number):
         raise ValueError("a number is too large")
     return number
+
+
+def _number(digits: str) -> int | float:
+    # 15 digits are always exact in a double; Python also refuses to read very long integers.
+    if len(digits) <= 15:
+        return int(digits)
+    number = _finite(digits)
+    return number if abs(number) >= 2**53 else int(digits)
 
 
 def _measure(top: Document, max_depth: int, max_members: int) -> None:

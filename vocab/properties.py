@@ -45,11 +45,14 @@ def _term(name: str) -> str:
 
 
 def _value(value: object) -> object:
-    values = [
-        item["@value"] if "@value" in item else item["@id"] if item.keys() == {"@id"} else item
-        for item in _each(value)
-        if isinstance(item, Mapping)
-    ]
+    values: list[object] = []
+    for item in _each(value):
+        if isinstance(item, Mapping):
+            if isinstance(ordered := item.get("@list"), list):
+                return ordered
+            values.append(
+                item["@value"] if "@value" in item else item["@id"] if item.keys() == {"@id"} else item
+            )
     return values[0] if len(values) == 1 else values
 
 

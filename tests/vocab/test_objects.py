@@ -106,6 +106,16 @@ def test_a_page_of_a_collection_gives_its_items_and_the_way_on() -> None:
     assert (read.total_items, read.next, read.part_of) == (9, f"{A}/outbox?page=3", f"{A}/outbox")
 
 
+def test_an_expanded_page_keeps_the_order_of_its_items() -> None:
+    page = objects.ordered_collection_page(
+        f"{A}/outbox?page=1", part_of=f"{A}/outbox", items=["https://a.example/2", "https://a.example/1"]
+    )
+    [expanded] = jsonld.expand(page)
+
+    # In the vocabulary `orderedItems` is `items` with an order.
+    assert objects.read_page(expanded).items == ("https://a.example/2", "https://a.example/1")
+
+
 def test_an_empty_page_has_an_empty_list() -> None:
     assert objects.ordered_collection_page("https://a.example/p", part_of=A, items=[])["orderedItems"] == []
 
