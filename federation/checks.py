@@ -67,8 +67,9 @@ def has_body_to_sign(request: SignedRequest) -> bool:
 def is_for_us(fields: dict[bytes, bytes], origin: str) -> bool:
     """Tell whether the Host names this server: a request signed for another is a replay."""
     host = fields.get(b"host", b"").decode("latin-1").strip(" \t").lower()
-    scheme = origin.partition("://")[0]
-    return host_of(f"{scheme}://{host}") == host_of(origin)
+    ours = host_of(origin)
+    # Some senders write the default port out.
+    return host == ours or host == f"{ours}:{443 if origin.startswith('https:') else 80}"
 
 
 def check_bodies(request: SignedRequest, fields: dict[bytes, bytes], *, needs: bytes | None) -> Reason | None:

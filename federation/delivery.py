@@ -19,7 +19,7 @@ from federation.requests import Dialect
 
 CONTENT_TYPE = b"application/activity+json"
 MAX_ANSWER_BYTES = 65_536
-FIRST_RETRY = timedelta(minutes=1)
+FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=12)
 LONGEST_RETRY_AFTER = timedelta(days=2)
 SHORTEST_RETRY_AFTER = timedelta(seconds=5)
@@ -105,9 +105,9 @@ async def post(
 
 
 def backoff(attempts: int) -> timedelta:
-    """Return how long to wait after that many failed attempts: a minute, doubling, at most twelve hours.
+    """Return how long to wait after that many failed attempts: ten seconds, doubling, at most twelve hours.
 
-    Sixteen attempts span about five days.
+    Twenty attempts span about five days; the first few are soon over, so that a restart costs seconds.
     """
     doublings = min(max(attempts - 1, 0), 16)
     return min(FIRST_RETRY * (1 << doublings), LONGEST_RETRY)

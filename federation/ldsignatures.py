@@ -54,11 +54,9 @@ def attach(
 
 def creator(document: Mapping[str, object]) -> str | Refused:
     """Return the key id that the signature names, so that the key can be looked up."""
-    signature = document.get("signature")
-    if signature is None:
-        return Refused(Reason.MISSING)
-    if not isinstance(signature, dict) or signature.get("type") != TYPE:
-        return Refused(Reason.UNKNOWN_SUITE)
+    signature = _signature(document)
+    if isinstance(signature, Refused):
+        return signature
     named = signature.get("creator")
     key_id = named.get("id") if isinstance(named, dict) else named
     return key_id if isinstance(key_id, str) and key_id else Refused(Reason.MALFORMED, "creator")
@@ -69,14 +67,14 @@ def check(document: Mapping[str, object], key: VerifyingKey, *, now: datetime) -
 
     Whether that key is one of the document's actor is for the caller.
     """
+    signature = _signature(document)
+    if isinstance(signature, Refused):
+        return signature
     key_id = creator(document)
     if isinstance(key_id, Refused):
         return key_id
     if key.algorithm is not Algorithm.RSA:
         return Refused(Reason.ALGORITHM)
-    signature = document["signature"]
-    if not isinstance(signature, dict):
-        return Refused(Reason.MALFORMED, "signature")
     created, expires = _moment(signature.get("created")), signature.get("expires")
     if created is None:
         return Refused(Reason.NO_TIME)
@@ -103,6 +101,15 @@ def check(document: Mapping[str, object], key: VerifyingKey, *, now: datetime) -
         return Refused(Reason.BAD_SIGNATURE)
     settled = graphs.settle(bare, canonical)
     return settled if isinstance(settled, Refused) else Signed(key_id, settled, created)
+
+
+def _signature(document: Mapping[str, object]) -> dict[str, object] | Refused:
+    signature = document.get("signature")
+    if signature is None:
+        return Refused(Reason.MISSING)
+    if not isinstance(signature, dict) or signature.get("type") != TYPE:
+        return Refused(Reason.UNKNOWN_SUITE)
+    return signature
 
 
 _NOT_SIGNED = frozenset(("type", "id", "signatureValue", "@context"))

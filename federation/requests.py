@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 STRANGER_WINDOW = timedelta(hours=1)
 """How far a stranger's clock may be off, either way. Clocks in the field are bad; less loses real peers."""
@@ -90,6 +91,7 @@ class Verified:
     nonce: str | None = None
 
 
+@lru_cache(maxsize=16)
 def host_of(origin: str) -> str:
     """Return the Host that a request to `origin` carries: lower case, without a default port."""
     scheme, _, rest = origin.partition("://")

@@ -377,3 +377,12 @@ def test_the_published_requests_without_a_usable_signature_are_refused(name: str
 
     method, target, _ = head[0].split()
     assert reason(judge(SignedRequest(method, target.encode(), headers))) != "verified"
+
+
+def test_a_body_without_a_type_is_signed_without_one() -> None:
+    headers = cavage.sign(
+        "POST", "https://node.example/inbox", signer=RSA, now=NOW, digest=BodyDigest.of(BODY)
+    )
+
+    assert b"content-type" not in dict(headers)[b"signature"]
+    assert reason(judge(SignedRequest("POST", b"/inbox", headers, BODY))) == "verified"

@@ -160,10 +160,10 @@ async def test_a_wish_to_be_left_alone_is_kept_to_within_reason(field: str, wait
 
 
 def test_the_waiting_doubles_and_ends_at_half_a_day() -> None:
-    waits = [backoff(attempts) for attempts in range(1, 17)]
+    waits = [backoff(attempts) for attempts in range(1, 21)]
 
-    assert waits[:4] == [timedelta(minutes=minutes) for minutes in (1, 2, 4, 8)]
+    assert waits[:4] == [timedelta(seconds=seconds) for seconds in (10, 20, 40, 80)]
     assert waits[-1] == backoff(10_000) == timedelta(hours=12)
-    assert backoff(0) == timedelta(minutes=1)
+    assert backoff(0) == timedelta(seconds=10)
     assert waits == sorted(waits)
     assert timedelta(days=3) < sum(waits, timedelta()) < timedelta(days=6)

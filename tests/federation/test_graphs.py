@@ -177,3 +177,50 @@ def test_only_sound_statements_may_be_signed() -> None:
     graphs.check_statements('<https://b.example/1> <https://b.example/p> "one" .\n')
     with pytest.raises(ValueError, match="another"):
         graphs.check_statements("<https://b.example/ 1> <https://b.example/p> <https://b.example/2> .\n")
+
+
+def test_numbers_and_truth_values_that_are_none_stay_text() -> None:
+    quads = "".join(
+        f'<https://b.example/1> <https://b.example/{name}> "{text}"^^<http://www.w3.org/2001/XMLSchema#{name}> .\n'
+        for name, text in (("boolean", "perhaps"), ("double", "INF"), ("integer", "many"))
+    )
+
+    outcome = graphs.settle({"@id": "https://b.example/1", "https://b.example/x": "y"}, quads)
+
+    assert not isinstance(outcome, Refused)
+    values = {name: outcome[f"https://b.example/{name}"] for name in ("boolean", "double", "integer")}
+    assert [value["@value"] for value in values.values()] == ["perhaps", "INF", "many"]
+
+
+P = "https://b.example/p"
+FIRST, REST = (f"http://www.w3.org/1999/02/22-rdf-syntax-ns#{name}" for name in ("first", "rest"))
+
+
+@pytest.mark.parametrize(
+    "quads",
+    [
+        pytest.param(
+            f"<{NOTE}> <{P}> _:a .\n_:a <{FIRST}> _:b .\n_:a <{REST}> _:a .\n", id="a list without an end"
+        ),
+        pytest.param(
+            f'<{NOTE}> <{P}> _:a .\n_:a <{FIRST}> "1" .\n_:a <{REST}> "2" .\n', id="a list that ends in text"
+        ),
+        pytest.param(
+            f"<{NOTE}> <https://w3id.org/security#proof> _:a .\n_:a <{P}> <{NOTE}> .\n",
+            id="a proof that says more",
+        ),
+        pytest.param(f"<{NOTE}> <{P}> <{NOTE}> <https://b.example/graph> .\n", id="a named graph"),
+    ],
+)
+def test_statements_that_no_document_makes_are_refused(quads: str) -> None:
+    outcome = graphs.settle({"@id": NOTE, P: "x"}, quads)
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Reason.STRUCTURE
+
+
+def test_a_document_under_an_unknown_context_is_refused() -> None:
+    outcome = graphs.settle({"@context": "https://evil.example/context", "id": NOTE}, "")
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Reason.CONTEXT

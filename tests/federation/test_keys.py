@@ -198,3 +198,17 @@ def test_a_signer_shows_its_key_id_only_and_cannot_be_taken_away(key: keys.Priva
             pickle.dumps(thing)
         with pytest.raises(TypeError):
             copy.copy(thing)
+
+
+@pytest.mark.parametrize("text", ["u!!!", "uQQ=", "uQR", "u" + "A" * 5])
+def test_base64url_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidKey):
+        keys.multibase_decode(text)
+
+
+def test_an_rsa_multikey_that_holds_another_kind_of_key_is_refused() -> None:
+    curve = ec.generate_private_key(ec.SECP256R1()).public_key()
+    spki = curve.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    with pytest.raises(InvalidKey, match="PKCS"):
+        read_multibase(keys.multikey_encode(keys.RSA_PUB, spki))

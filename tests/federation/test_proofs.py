@@ -368,3 +368,24 @@ def test_a_graph_made_to_take_for_ever_is_refused_in_time(name: str) -> None:
     document["proof"]["cryptosuite"] = "eddsa-rdfc-2022"
 
     assert isinstance(judge(document), Reason)
+
+
+def test_a_document_without_a_context_can_be_proven_too() -> None:
+    note = {name: value for name, value in a_note().items() if name != "@context"}
+
+    document = proofs.attach(note, SIGNER, now=NOW)
+
+    assert isinstance(judge(document), Proven)
+    assert judge({**document, "@context": AS}) is Reason.BAD_SIGNATURE
+
+
+def test_a_context_without_a_canonical_form_is_refused() -> None:
+    document = proven_note()
+    document["@context"] = document["proof"]["@context"] = [AS, {"big": 2**60}]
+
+    assert judge(document) is Reason.CONTEXT
+
+
+@pytest.mark.parametrize("moment", ["T", "2026-13-01T00:00:00Z", "2026-11-21T25:00:00Z"])
+def test_a_moment_that_is_none_is_refused(moment: str) -> None:
+    assert judge(with_options(created=moment)) is Reason.MALFORMED

@@ -12,7 +12,7 @@ from federation import signatures, structured
 from federation.checks import find_fields
 from federation.digests import BodyDigest
 from federation.keys import VerifyingKey, read_pem
-from federation.requests import Dialect, Refused, SignedRequest, Verified
+from federation.requests import Dialect, Reason, Refused, SignedRequest, Verified
 from federation.verification import read_signature, verify
 from tests.federation import vectors
 from tests.federation.requests_to_us import (
@@ -330,3 +330,21 @@ def test_a_signature_with_stray_bytes_is_refused() -> None:
     padded = b"sig1=:" + base64.b64encode(b"\0" + signature) + b":"
 
     assert reason(judge(changed(request, signature=padded))) == "bad-signature"
+
+
+def test_a_covered_digest_that_is_not_there_is_refused() -> None:
+    assert reason(judge(changed(rfc9421_signed(), content_digest=None))) == "digest-missing"
+
+
+def test_a_get_without_a_body_needs_no_digest() -> None:
+    headers = signatures.sign("GET", f"{ORIGIN}/outbox?page=1", signer=RSA, now=NOW)
+
+    assert reason(judge(SignedRequest("GET", b"/outbox?page=1", headers))) == "verified"
+    assert signatures.read_signature(SignedRequest("GET", b"/", [])) == Refused(Reason.MISSING)
+
+
+def test_a_body_without_a_type_is_signed_without_one() -> None:
+    headers = signatures.sign("POST", f"{ORIGIN}/inbox", signer=RSA, now=NOW, digest=BodyDigest.of(BODY))
+
+    assert "content-type" not in dict(headers)[b"signature-input"].decode()
+    assert reason(judge(SignedRequest("POST", b"/inbox", headers, BODY))) == "verified"

@@ -486,3 +486,81 @@ async def test_a_server_that_speaks_no_tls_is_unreachable() -> None:
     async with a_peer(an_answer()) as peer, Transport(allow_loopback=True, limits=QUICK) as wire:
         with pytest.raises(Unreachable):
             await get(wire, f"https://127.0.0.1:{peer.port}/")
+
+
+@pytest.mark.sockets
+async def test_an_answer_to_a_head_request_has_no_body() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n"
+    async with a_peer(head) as peer, Transport(allow_loopback=True) as wire:
+        answer = await wire.exchange("HEAD", peer.url(), max_body_bytes=10)
+
+    assert (answer.status, answer.body) == (200, b"")
+
+
+@pytest.mark.sockets
+async def test_a_warm_connection_that_breaks_in_the_middle_of_an_answer_is_not_asked_twice() -> None:
+    broken = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nshort"
+    async with a_peer(an_answer(), broken) as peer, Transport(allow_loopback=True) as wire:
+        await get(wire, peer.url())
+        peer.closes_after = True
+        with pytest.raises(Unreachable):
+            await get(wire, peer.url())
+
+    assert len(peer.requests) == 2
+
+
+@pytest.mark.sockets
+async def test_closing_ends_what_is_under_way() -> None:
+    async with a_peer(an_answer(), delay=5) as peer:
+        wire = Transport(allow_loopback=True)
+        waiting = asyncio.create_task(get(wire, peer.url()))
+        while not peer.requests:
+            await asyncio.sleep(0.01)
+        await wire.aclose()
+        with pytest.raises(Unreachable):
+            await waiting
+
+
+@pytest.mark.sockets
+async def test_the_systems_resolver_knows_this_machine() -> None:
+    async with a_peer(an_answer(200, b"here")) as peer, Transport(allow_loopback=True) as wire:
+        assert (await get(wire, f"http://localhost:{peer.port}/")).body == b"here"
+
+
+@pytest.mark.sockets
+async def test_a_server_that_speaks_unasked_on_a_warm_connection_is_hung_up_on() -> None:
+    asked = 0
+
+    async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.write(an_answer(200, b"%d" % asked))
+        await asyncio.sleep(0.02)
+        writer.write(an_answer(200, b"meant for the next"))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(chatty, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, Transport(allow_loopback=True) as wire:
+        assert (await get(wire, url)).body == b"1"
+        await asyncio.sleep(0.05)
+        assert (await get(wire, url)).body == b"2"
+
+
+@pytest.mark.sockets
+async def test_each_idle_connection_has_its_own_time() -> None:
+    limits = Limits(idle_seconds=0.2)
+    async with (
+        a_peer(an_answer()) as one,
+        a_peer(an_answer()) as two,
+        Transport(allow_loopback=True, limits=limits) as wire,
+    ):
+        await get(wire, one.url())
+        await asyncio.sleep(0.12)
+        await get(wire, two.url())
+        await asyncio.sleep(0.12)
+        assert len(wire._idle) == 1
+        await get(wire, two.url())
+    assert two.connections == 1
