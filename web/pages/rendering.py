@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from node.errors import Misconfigured
 from node.settings import Settings
-from web import locale
+from web import errors, locale
 from web.locale import Speech
-from web.pages import wording
+from web.pages import addresses, wording
 
 HASH_LENGTH = 12  # hex digits in ?v=: enough to tell versions apart, not a check
 
@@ -40,20 +40,21 @@ def make_templates() -> Environment:
         loader=FileSystemLoader(str(files("web").joinpath("templates"))),
         autoescape=True,
         undefined=StrictUndefined,
-        trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
         auto_reload=False,
+    )
+    environment.policies["ext.i18n.trimmed"] = (
+        True  # a message is one line, however it is wrapped in a template
     )
     environment.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
         static=cache(_static),
         asset=cache(_asset),
-        link=_link,
-        in_language=_in_language,
         LANGUAGE_NAMES=locale.NAMES,
     )
     wording.install(environment)
+    addresses.install(environment)
     return environment
 
 
@@ -84,6 +85,12 @@ def render(
     return response
 
 
+async def error_page(request: Request, status: int, sentence: str) -> HTMLResponse:
+    """The page of an error, in the reader's language; a sentence is shown where it says more than the status does."""
+    own = sentence if sentence != errors.sentence(status) else ""
+    return render(request, "error.html", status=status, sentence=own)
+
+
 def speech_of(request: Request) -> Speech:
     """The language of the reply to this request."""
     settings: Settings = request.app.state.node.settings
@@ -100,8 +107,10 @@ def _static(name: str) -> str:
 
 def _asset(name: str) -> Asset:
     """A file of the browser bundle by its name in static/built/manifest.json."""
-    manifest = json.loads(files("web").joinpath("static", "built", "manifest.json").read_text("utf-8"))
-    entry = manifest[name]
+    manifest = files("web").joinpath("static", "built", "manifest.json")
+    if not manifest.is_file():
+        raise Misconfigured("The browser bundle is not built: run `make setup`")
+    entry = json.loads(manifest.read_text("utf-8"))[name]
     return Asset(f"/static/built/{entry['file']}", entry["integrity"])
 
 
@@ -113,22 +122,3 @@ def _gettext(context: Context, message: str) -> str:
 @pass_context
 def _ngettext(context: Context, singular: str, plural: str, n: int) -> str:
     return locale.translations(context["language"]).ngettext(singular, plural, n)
-
-
-@pass_context
-def _link(context: Context, address: str, **query: str | int | None) -> str:
-    """An address on this site: `query` joined, and the language kept when the reader asked for one."""
-    speech: Speech = context["speech"]
-    pairs = [(key, str(value)) for key, value in query.items() if value not in (None, "")]
-    if speech.asked:
-        pairs.append(("lang", speech.language))
-    parts = urlsplit(address)
-    joined = "&".join(filter(None, (parts.query, urlencode(pairs))))
-    return urlunsplit(parts._replace(query=joined))
-
-
-@pass_context
-def _in_language(context: Context, language: str) -> str:
-    """This same page in another language."""
-    pairs = [(key, value) for key, value in context["query"] if key != "lang"]
-    return f"{context['path']}?{urlencode([*pairs, ('lang', language)])}"

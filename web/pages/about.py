@@ -1,0 +1,118 @@
+"""How cases are checked, and how to follow: by feed, or from one's own server in the fediverse."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from node.entries.search import Filter
+from node.peers.ours import LocalActor, local_actors
+from node.runtime import Node
+from node.settings import Settings
+from web.pages.addresses import handle
+from web.pages.filters import say
+from web.pages.publications import FRESH
+from web.pages.rendering import render, speech_of
+
+ACCOUNT: Final = re.compile(r"@?(?P<name>[^@\s/:?#]{1,100})@(?P<server>[^@\s/?#]{1,260})")
+SERVER: Final = re.compile(
+    r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?"
+)
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """An actor of ours that can be followed, in the reader's language."""
+
+    name: str
+    id: str
+    handle: str
+    words: str
+    facet: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The visitor's own server, and where on it they are asked."""
+
+    server: str
+    address: str
+
+
+def routes(_settings: Settings) -> list[Route]:
+    """Pages about this site."""
+    return [Route("/about", about), Route("/follow", follow)]
+
+
+async def about(request: Request) -> Response:
+    """How we check, correct and withdraw, and what the figures mean."""
+    return render(request, "readers/about.html", headers=FRESH)
+
+
+async def follow(request: Request) -> Response:
+    """How to follow; with an account given, a link to the visitor's own server.
+
+    A link and not a redirect: a page that redirects to any host named in its address would serve phishing, and
+    browsers hold a redirect after a form against `form-action`.
+    """
+    node: Node = request.app.state.node
+    settings = node.settings
+    language = speech_of(request).language
+    handles = tuple(
+        _followed(actor, settings, language)
+        for actor in local_actors(settings)
+        if actor.id != settings.instance_actor
+    )
+    asked = request.query_params.get("actor", "")
+    chosen = next((one for one in handles if one.name == asked), handles[0])
+    account = request.query_params.get("account", "").strip()[:320]
+    home = home_of(account, chosen.id, loopback=settings.allow_loopback) if account else None
+    return render(
+        request,
+        "readers/follow.html",
+        handles=handles,
+        chosen=chosen,
+        account=account,
+        home=home,
+        problem=bool(account) and home is None,
+        wanted=Filter.parse(dict([chosen.facet]) if chosen.facet else {}),
+    )
+
+
+def home_of(account: str, actor_id: str, *, loopback: bool = False) -> Home | None:
+    """Where `@you@server` is asked whether to follow an actor; None when it is not an account.
+
+    `/authorize_interaction?uri=` is Mastodon's, and most servers answer it.
+    """
+    server = _server(account)
+    if server is None:
+        return None
+    host = urlsplit(f"//{server}").hostname or ""
+    if "." not in host and not (loopback and host in LOOPBACK):
+        return None
+    scheme = "http" if loopback and host in LOOPBACK else "https"
+    return Home(server, f"{scheme}://{server}/authorize_interaction?{urlencode({'uri': actor_id})}")
+
+
+def _server(account: str) -> str | None:
+    """The server of an account, in the letters of the domain name system; people also paste the address of their profile."""
+    if account.startswith(("https://", "http://")):
+        server = urlsplit(account).netloc
+    else:
+        found = ACCOUNT.fullmatch(account)
+        server = found["server"] if found else ""
+    try:
+        ascii_server = server.lower().encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
+    return ascii_server if SERVER.fullmatch(ascii_server) else None
+
+
+def _followed(actor: LocalActor, settings: Settings, language: str) -> Followed:
+    words = say(*actor.facet, language) if actor.facet else settings.organisation
+    return Followed(actor.name, actor.id, handle(actor.id), words, actor.facet)

@@ -1,0 +1,128 @@
+"""Cases for readers: the front of a node, the list with its filters, the page of a case, and the place of a withdrawn one."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from node.entries.search import Card, Coverage, Filter, Listing, coverage, entry_at, search
+from node.errors import NotFound
+from node.runtime import Node
+from node.settings import Settings
+from web.pages import feeds
+from web.pages.caseview import view_of
+from web.pages.filters import chips, options
+from web.pages.rendering import render, speech_of
+
+LATEST = 6
+ALIKE = 3
+STALE_AFTER = timedelta(days=365)
+FRESH: Mapping[str, str] = {"Cache-Control": "public, max-age=60"}
+
+
+def routes(settings: Settings) -> list[Route]:
+    """Readers' pages of cases. `/cases/{id}` itself also answers servers, and is routed there."""
+    front = [] if settings.is_hub else [Route("/", node_front)]
+    return [*front, Route("/cases", case_list), Route("/cases/{host}/{id}", case_copy), *feeds.routes()]
+
+
+async def node_front(request: Request) -> Response:
+    """Who we are, and the latest cases."""
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        latest = await search(session, Filter(own=True), per_page=LATEST)
+        rests_on = await coverage(session, now=node.clock.now())
+    return render(
+        request, "readers/front.html", headers=FRESH, latest=latest, coverage=rests_on, wanted=Filter()
+    )
+
+
+async def case_list(request: Request) -> Response:
+    """All cases, or those a reader asks for; every filter is a link."""
+    node: Node = request.app.state.node
+    wanted = asked_for(request)
+    async with node.database.read() as session:
+        listing = await search(session, wanted)
+        everything = await search(session, Filter(), per_page=1) if wanted.facets() or wanted.q else listing
+        rests_on = await coverage(session, now=node.clock.now())
+    speech = speech_of(request)
+    names = _names(rests_on)
+    return render(
+        request,
+        "readers/listing.html",
+        headers=FRESH,
+        listing=listing,
+        wanted=wanted,
+        coverage=rests_on,
+        options=options(everything, listing, wanted, names=names, language=speech.language),
+        chips=chips(
+            wanted, names=names, language=speech.language, kept=speech.language if speech.asked else None
+        ),
+    )
+
+
+async def case_page(request: Request) -> Response:
+    """A case published here."""
+    node: Node = request.app.state.node
+    return await _case(request, f"{node.settings.origin}/cases/{request.path_params['id']}")
+
+
+async def case_copy(request: Request) -> Response:
+    """Our copy of a case that another organisation published."""
+    node: Node = request.app.state.node
+    scheme = node.settings.origin.partition("://")[0]
+    host, name = request.path_params["host"], request.path_params["id"]
+    return await _case(request, f"{scheme}://{host}/cases/{name}")
+
+
+def asked_for(request: Request) -> Filter:
+    """The filter in an address. `lang` is the language of the page, `language` that of the cases."""
+    return Filter.parse(request.query_params)
+
+
+async def _case(request: Request, url: str) -> Response:
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        card = await entry_at(session, url)
+        if card is None:
+            raise NotFound("no such case")
+        if card.case is None:
+            return _withdrawn(request, card)
+        wanted = request.query_params.get("text", "")
+        language = wanted if wanted in card.case.languages else speech_of(request).language
+        view = view_of(card, card.case, language=language)
+        others = await search(session, replace(view.alike, page=1), per_page=ALIKE + 1)
+    return render(
+        request,
+        "readers/case.html",
+        headers=FRESH,
+        card=card,
+        view=view,
+        is_stale=_is_stale(card.case.status_date, node.clock.now()),
+        alike=_without(others, card),
+    )
+
+
+def _withdrawn(request: Request, card: Card) -> Response:
+    return render(
+        request,
+        "readers/withdrawn.html",
+        status=410,
+        headers=FRESH,
+        card=card,
+    )
+
+
+def _is_stale(looked_at: str, now: datetime) -> bool:
+    return looked_at < (now - STALE_AFTER).date().isoformat()
+
+
+def _without(others: Listing, card: Card) -> tuple[Card, ...]:
+    return tuple(other for other in others.items if other.url != card.url)[:ALIKE]
+
+
+def _names(rests_on: Coverage) -> dict[str, str]:
+    return {host: name for host, name, _, _ in rests_on.nodes}
