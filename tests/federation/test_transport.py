@@ -533,13 +533,17 @@ async def test_a_server_that_speaks_unasked_on_a_warm_connection_is_hung_up_on()
 
     async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
-        await reader.readuntil(b"\r\n\r\n")
-        asked += 1
-        writer.write(an_answer(200, b"%d" % asked))
-        await asyncio.sleep(0.02)
-        writer.write(an_answer(200, b"meant for the next"))
-        await reader.read()
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            writer.write(an_answer(200, b"%d" % asked))
+            await asyncio.sleep(0.02)
+            writer.write(an_answer(200, b"meant for the next"))
+            await reader.read()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(chatty, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
