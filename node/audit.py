@@ -5,16 +5,20 @@ later change of the database to whoever noted its head elsewhere (`head`, printe
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Date, Integer, String, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
 from node.errors import NodeError
 from vocab.canonical import canonical
+
+log = logging.getLogger(__name__)
 
 START = "0" * 64
 HEAD = 1
@@ -82,13 +86,7 @@ async def record(
     actor    id of a member of staff, or `node` for what the server does by itself.
     subject  id of the alert, case, person or setting.
     """
-    head = await session.scalar(select(AuditHead).where(AuditHead.id == HEAD).with_for_update())
-    if head is None:
-        head = AuditHead(id=HEAD, seq=0, hash=START)
-        session.add(head)
-    else:
-        # The lock may have been waited for: read what the other writer left.
-        await session.refresh(head)
+    head = await _locked_head(session)
     entry = AuditEntry(
         seq=head.seq + 1, prev_hash=head.hash, actor=actor, action=action, subject=subject, day=now.date()
     )
@@ -134,3 +132,25 @@ async def entries_of(session: AsyncSession, subject: str) -> list[AuditEntry]:
         select(AuditEntry).where(AuditEntry.subject == subject).order_by(AuditEntry.seq)
     )
     return list(found)
+
+
+async def _locked_head(session: AsyncSession) -> AuditHead:
+    lock = (
+        select(AuditHead)
+        .where(AuditHead.id == HEAD)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    found = await session.scalar(lock)
+    if found is None:
+        try:
+            async with session.begin_nested():
+                session.add(AuditHead(id=HEAD, seq=0, hash=START))
+        except IntegrityError:
+            log.debug(
+                "audit.second-first"
+            )  # somebody else wrote the very first entry: stand in line behind them
+        found = await session.scalar(lock)
+    if found is None:
+        raise BrokenChain("the end of the audit record is gone")
+    return found

@@ -240,7 +240,7 @@ async def put_record(
     """Put a sealed check, note or assessment on a case. Raises NotAllowed, NotFound, WrongState, Conflict, Invalid."""
     case = await _begin(session, case_id, Move.RECORD, by=by)
     if why := case.why_not(Move.RECORD, by=by.id):
-        raise NotAllowed("the case is at its end", public=why)
+        raise WrongState("the case is at its end", public=why)
     await records.add_record(session, case.id, seq=seq, kind=kind, sealed=sealed, by=by.id, now=now)
     case.updated_on = now.date()
     await _note(session, case, f"recorded-{kind}", by=by, now=now)
