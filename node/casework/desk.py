@@ -16,7 +16,7 @@ from node import audit
 from node.casework import records
 from node.casework.cases import FROM, NOT_UPHELD, Case, CaseEvent, CaseState, Move, Outcome
 from node.casework.gates import Clearances, closed_gates
-from node.errors import Conflict, Invalid, NotAllowed, NotFound, TooLarge
+from node.errors import Conflict, Invalid, NotAllowed, NotFound, TooLarge, WrongState
 from node.intake import mailbox
 from node.intake.alerts import Alert, Attachment, ClosedFor, Compartment, SealedObject, Wrap
 from node.intake.receive import MAX_WRAP_BYTES, SealedWrap
