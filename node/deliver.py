@@ -14,7 +14,7 @@ from node.runtime import Node
 log = logging.getLogger(__name__)
 
 # With the longest wait between tries of twelve hours, these span about five days: then the host is set aside.
-LAST_ATTEMPT = 16
+LAST_ATTEMPT = 20
 
 
 async def deliver(node: Node, job: Job) -> Outcome:

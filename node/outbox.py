@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row, UtcDateTime
 
-LEASE = timedelta(seconds=120)
+LEASE = timedelta(seconds=60)
 # SQLite gives out row ids for INTEGER only; PostgreSQL needs BIGINT not to run out.
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -137,6 +137,11 @@ async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: time
         .execution_options(synchronize_session=False)
     )
     return list(claimed)
+
+
+async def release(session: AsyncSession) -> None:
+    """Give every lane back: for a worker that starts and knows that it is the only one."""
+    await session.execute(update(Lane).where(Lane.claimed_until.is_not(None)).values(claimed_until=None))
 
 
 async def line(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from arq import create_pool
 from arq.connections import ArqRedis, RedisSettings
@@ -114,9 +115,11 @@ async def _listen(bell: RedisBell, url: str) -> None:
 
 
 def redis_settings(url: str) -> RedisSettings:
-    """Where Redis is: redis://host:port/n, or unix:///path/to/socket."""
-    if url.startswith("unix://"):
-        return RedisSettings(unix_socket_path=url.removeprefix("unix://"), conn_retries=0)
+    """Where Redis is: redis://host:port/n, or unix:///path/to/socket?db=n."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        database = parse_qs(parts.query).get("db", ["0"])[0]
+        return RedisSettings(unix_socket_path=parts.path, database=int(database), conn_retries=0)
     settings = RedisSettings.from_dsn(url)
     settings.conn_retries = 0
     return settings

@@ -26,6 +26,10 @@ Results = list[tuple[int, Outcome]]
 async def run(node: Node) -> None:
     """Work until cancelled. A ring wakes it; without one it looks every few seconds."""
     jobs = role_of(node.settings).jobs
+    if not node.settings.redis_url:
+        # Without a Redis this is the only worker: what is claimed was claimed by one that was killed.
+        async with node.database.begin() as session:
+            await outbox.release(session)
     running: dict[asyncio.Task[Results], str] = {}
     try:
         while True:

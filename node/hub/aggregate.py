@@ -20,8 +20,8 @@ from node.peers.ours import LocalActor, local_actor_at, local_actors
 from node.peers.sending import Sent, new_activity_id, send
 from node.settings import Settings
 from vocab import activities
-from vocab.canonical import canonical
 from vocab.cases import PublicCase, read_case
+from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ async def take_in(
         log.info("hub.refused", extra={"reason": "attributed to somebody else", "host": publisher.host})
         return None
     is_new = await session.get(Entry, meta.id) is None
-    body = canonical(document)
+    body = write(document)
     entry = await put_entry(
         session,
         case,
@@ -80,7 +80,7 @@ async def take_back(
 ) -> Entry | None:
     """A publisher withdrew a case: keep the dated tombstone, and take our announcements back."""
     entry = await withdraw_entry(
-        session, url, actor=by, tombstone=canonical(tombstone), now=now
+        session, url, actor=by, tombstone=write(tombstone), now=now
     )
     if entry is None or not settings.is_hub:
         return entry

@@ -6,12 +6,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection, pool, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, text
 
 from node import roles  # noqa: F401  # imports every room, so that every Row is known
 from node.casework import cases  # noqa: F401
-from node.database import Row, UtcDateTime
+from node.database import Database, Row, UtcDateTime
 from node.intake import alerts  # noqa: F401
 from node.staff import accounts  # noqa: F401
 
@@ -43,12 +42,13 @@ def run(connection: Connection) -> None:
 
 
 async def upgrade() -> None:
-    engine = create_async_engine(context.config.attributes["url"], poolclass=pool.NullPool)
+    # Our own engine: its transactions begin immediately, so that a second process waits its turn on SQLite too.
+    database = Database(context.config.attributes["url"])
     try:
-        async with engine.begin() as connection:
+        async with database.engine.begin() as connection:
             await connection.run_sync(run)
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 asyncio.run(upgrade())

@@ -15,7 +15,7 @@ from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.actors import host_of
 from node.settings import Settings
-from vocab.canonical import canonical
+from vocab.jsonld import write
 
 
 class Sent(Row):
@@ -59,7 +59,7 @@ async def send(
         actor=actor,
         type=str(activity["type"]),
         object_id=str(object_.get("id") if isinstance(object_, dict) else object_),
-        body=canonical(signed),
+        body=write(signed),
         is_public=is_public,
         sent_at=now,
     )

@@ -20,8 +20,8 @@ from node.peers.sending import Sent, new_activity_id, send
 from node.publishing.publications import Publication, Version, publication_of, versions_of
 from node.settings import Settings
 from vocab import activities, lists
-from vocab.canonical import canonical
 from vocab.cases import PublicCase, write_case, write_tombstone
+from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
 
@@ -117,7 +117,7 @@ async def withdraw(
         session,
         publication.url,
         actor=settings.main_actor,
-        tombstone=canonical(document),
+        tombstone=write(document),
         now=now,
     )
     activity = activities.delete(
@@ -161,7 +161,7 @@ async def _issue(
         signer,
         now=now,
     )
-    body = canonical(document)
+    body = write(document)
     sha256 = hashlib.sha256(body).hexdigest()
     entry = await put_entry(
         session,

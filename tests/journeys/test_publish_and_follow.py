@@ -94,7 +94,13 @@ async def test_a_correction_and_a_withdrawal_arrive_in_order(town: Town) -> None
     town.clock.forward(minutes=5)
     async with node.database.begin() as session:
         await correct(
-            session, node.settings, node.keyring, case_id=publication.case_id, case=case, now=node.clock.now(), **two
+            session,
+            node.settings,
+            node.keyring,
+            case_id=publication.case_id,
+            case=case,
+            now=node.clock.now(),
+            **two,
         )
     await town.settle()
     async with town.hub.node.database.read() as session:

@@ -31,10 +31,13 @@ async def give_back(database: Any, now: datetime, **outcomes: Any) -> None:
 
 
 async def test_a_job_rolls_back_with_the_fact_that_caused_it(database: Any, now: datetime) -> None:
-    with pytest.raises(RuntimeError):
+    async def fail() -> None:
         async with database.begin() as session:
             await outbox.enqueue(session, "deliver", {}, lane="to:a", now=now)
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
 
     assert await take(database, now) == {}
 

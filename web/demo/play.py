@@ -6,7 +6,7 @@ import json
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,12 +123,23 @@ class Play:
         }
 
 
-async def run(*, nodes: int, port: int, data: Path | None, once: bool, quiet: bool) -> dict[str, Any]:
-    """Set the stage, tell the story, and stay up until interrupted unless `once`; returns the summary."""
+async def run(
+    *,
+    nodes: int,
+    port: int,
+    data: Path | None,
+    once: bool,
+    quiet: bool,
+    settings: Mapping[str, dict[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Set the stage, tell the story, and stay up until interrupted unless `once`; returns the summary.
+
+    settings  further settings of a server, by its name: `hub`, `ie`, `fr` …
+    """
     async with AsyncExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tracker-demo-")))
-        play = await stack.enter_async_context(_stage(nodes, port, data.absolute(), quiet))
+        play = await stack.enter_async_context(_stage(nodes, port, data.absolute(), quiet, settings or {}))
         fresh = any(site.welcome for site in play.nodes)
         if fresh:
             for name, act in STORY:
@@ -148,7 +159,9 @@ async def run(*, nodes: int, port: int, data: Path | None, once: bool, quiet: bo
 
 
 @asynccontextmanager
-async def _stage(nodes: int, port: int, data: Path, quiet: bool) -> AsyncIterator[Play]:
+async def _stage(
+    nodes: int, port: int, data: Path, quiet: bool, settings: Mapping[str, dict[str, str]]
+) -> AsyncIterator[Play]:
     """Start a hub and so many nodes; stop them at the end."""
     organisations = [node for node in samples.nodes() if node["type"] == "national"][:nodes]
     hub = Site("hub", "Demonstration hub (fictional)", "hub", port, data / "hub")
@@ -161,6 +174,8 @@ async def _stage(nodes: int, port: int, data: Path, quiet: bool) -> AsyncIterato
         play = Play(hub, sites, FarEnd(http), quiet)
         play.say(f"Starting a hub and {len(sites)} nodes on this machine; their data is in {data}")
         everybody = [hub, *sites]
+        for site in everybody:
+            site.settings = settings.get(site.name, {})
         for site in everybody:
             stack.push_async_callback(site.stop)
         started = time.monotonic()

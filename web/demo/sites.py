@@ -29,6 +29,9 @@ class Site:
     process: asyncio.subprocess.Process | None = None
     staff: list[dict[str, Any]] = field(default_factory=list)
     welcome: str = ""
+    # Further settings, such as the databases of the scale profile; with a Redis, a worker runs beside the server.
+    settings: dict[str, str] = field(default_factory=dict)
+    worker: asyncio.subprocess.Process | None = None
 
     @property
     def origin(self) -> str:
@@ -51,6 +54,7 @@ class Site:
             "TRACKER_PORT": str(self.port),
             "TRACKER_ALLOW_LOOPBACK": "1",
             "TRACKER_FICTIONAL": "1",
+            **{f"TRACKER_{name.upper()}": value for name, value in self.settings.items()},
         }
 
     async def tracker(self, *arguments: str) -> Any:
@@ -82,17 +86,13 @@ class Site:
     async def start(self) -> None:
         """Start it and wait until it answers. Raises Misconfigured."""
         self.data.mkdir(parents=True, exist_ok=True)
-        log = (self.data / "log.txt").open("ab")
-        try:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "web", "serve", env=self.environment, stdout=log, stderr=log
-            )
-        finally:
-            log.close()
+        self.process = await self._run("serve")
+        if self.settings.get("redis_url"):
+            self.worker = await self._run("worker")
         async with httpx.AsyncClient(trust_env=False) as http:
             for _ in range(int(READY_SECONDS / 0.05)):
                 if self.process.returncode is not None:
-                    raise Misconfigured(f"{self.name} did not start; {self.data / 'log.txt'} says why")
+                    raise Misconfigured(f"{self.name} did not start; {self.data / 'serve.log'} says why")
                 try:
                     if (await http.get(f"{self.origin}/readyz")).status_code == 200:
                         return
@@ -103,15 +103,22 @@ class Site:
 
     async def stop(self) -> None:
         """Stop it as an operator would; kill it if it does not listen."""
-        if self.process is None or self.process.returncode is not None:
-            return
-        self.process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        for process in (self.worker, self.process):
+            if process is None or process.returncode is not None:
+                continue
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def _run(self, command: str) -> asyncio.subprocess.Process:
+        with (self.data / f"{command}.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "web", command, env=self.environment, stdout=log, stderr=log
+            )
 
     def summary(self) -> dict[str, Any]:
         """What `--json` says about it."""
