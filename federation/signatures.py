@@ -8,6 +8,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from federation import addresses, structured
 from federation.checks import (
@@ -187,15 +188,9 @@ def _derived(name: str, request: SignedRequest, origin: str) -> bytes:
 def _present(
     members: structured.InnerList, signature: bytes, request: SignedRequest, fields: dict[bytes, bytes]
 ) -> Presented | Refused:
-    covered = tuple(name for name, _ in members.items)
-    if len(set(covered)) != len(covered):
-        return Refused(Reason.DUPLICATE, "components")
-    for name, has_parameters in members.items:
-        if has_parameters or not (
-            name in _DERIVED if name.startswith("@") else set(name) <= _NAME_CHARACTERS
-        ):
-            # ;req, ;bs, ;tr, ;sf, ;key change what is signed: not understood is not accepted (§3.2).
-            return Refused(Reason.UNKNOWN_COMPONENT, name)
+    covered = _components(members.items)
+    if isinstance(covered, Refused):
+        return covered
     parameters = members.parameters
     for key, value in parameters.items():
         kind = _PARAMETERS.get(key)
@@ -225,6 +220,21 @@ def _present(
         parameters=f"({inner}){structured.write_parameters(parameters)}",
         lines=(),
     )
+
+
+@lru_cache(maxsize=256)
+def _components(items: tuple[tuple[str, bool], ...]) -> tuple[str, ...] | Refused:
+    """Return the names of the covered components, or why they are not accepted; remembered, for they recur."""
+    covered = tuple(name for name, _ in items)
+    if len(set(covered)) != len(covered):
+        return Refused(Reason.DUPLICATE, "components")
+    for name, has_parameters in items:
+        if has_parameters or not (
+            name in _DERIVED if name.startswith("@") else set(name) <= _NAME_CHARACTERS
+        ):
+            # ;req, ;bs, ;tr, ;sf, ;key change what is signed: not understood is not accepted (§3.2).
+            return Refused(Reason.UNKNOWN_COMPONENT, name)
+    return covered
 
 
 def _covers_enough(covered: tuple[str, ...], request: SignedRequest) -> bool:

@@ -9,10 +9,12 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_FIELD_BYTES = 8192
 MAX_MEMBERS = 8
 MAX_ITEMS = 32
+MAX_LIST_CHARACTERS = 1024
 
 _KEY = re.compile(r"[a-z*][a-z0-9_\-.*]*")
 _OWS = re.compile(r"[ \t]*")
@@ -124,13 +126,24 @@ def _comma(text: str, position: int) -> int:
 
 
 def _inner_list(text: str, position: int) -> tuple[tuple[tuple[str, bool], ...], int]:
+    # The names of fields and components hold no bracket, so the first one ends the list.
+    end = text.find(")", position)
+    if not 0 <= end - position <= MAX_LIST_CHARACTERS:
+        raise NotStructured("an inner list without an end")
+    return _items(text[position:end]), end + 1
+
+
+# Senders cover the same components again and again; what is remembered is short, and little.
+@lru_cache(maxsize=256)
+def _items(text: str) -> tuple[tuple[str, bool], ...]:
     items: list[tuple[str, bool]] = []
+    position = 0
     while True:
         start = position
         while text.startswith(" ", position):
             position += 1
-        if text.startswith(")", position):
-            return tuple(items), position + 1
+        if position == len(text):
+            return tuple(items)
         if (items and position == start) or len(items) >= MAX_ITEMS:
             raise NotStructured("items are separated by a space, and few")
         value, position = _bare(text, position)
