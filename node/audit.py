@@ -126,6 +126,14 @@ async def verify(session: AsyncSession) -> Head:
     return Head(seq, hash_)
 
 
+async def entries_after(session: AsyncSession, seq: int, *, limit: int = PAGE) -> list[AuditEntry]:
+    """The entries behind `seq`, oldest first."""
+    found = await session.scalars(
+        select(AuditEntry).where(AuditEntry.seq > seq).order_by(AuditEntry.seq).limit(limit)
+    )
+    return list(found)
+
+
 async def entries_of(session: AsyncSession, subject: str) -> list[AuditEntry]:
     """What was done to one subject, oldest first."""
     found = await session.scalars(

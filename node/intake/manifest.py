@@ -92,31 +92,39 @@ class IntakeManifest(Row):
         return all(body.get(key) == value for key, value in _body(terms, root=root).items())
 
 
+async def served_manifest(
+    session: AsyncSession, terms: Terms, *, root: str | None, now: datetime
+) -> IntakeManifest | None:
+    """The last epoch, when it can be served as it is; None when a next one has to be signed. Writes nothing.
+
+    root  the organisation's root as Multikey; None when its key is kept offline: then the last epoch it signed is served
+          while it holds and names nobody who left.
+    Raises DoorClosed with fewer than two handlers.
+    """
+    if len(terms.handlers) < MIN_HANDLERS:
+        raise DoorClosed("fewer than two handlers")
+    latest = await _latest(session)
+    if latest is None or not latest.is_valid(now=now):
+        return None
+    if root is None:
+        return latest if latest.names_only(terms) else None
+    is_fresh = now < latest.not_after - RENEW_BEFORE
+    return latest if is_fresh and latest.says(terms, root=root) else None
+
+
 async def current_manifest(
     session: AsyncSession, terms: Terms, *, root: Signer | None, now: datetime
 ) -> IntakeManifest:
     """The epoch to serve; makes the next one when people or keys changed, or a week before the present one runs out.
 
-    root  None when the organisation keeps its root key offline: then the last epoch it signed is served while it holds.
-    Raises DoorClosed with fewer than two handlers, or when the root key would be needed and is not here.
+    Raises DoorClosed with fewer than two handlers, or when the root key would be needed and is kept offline.
     """
-    if len(terms.handlers) < MIN_HANDLERS:
-        raise DoorClosed("fewer than two handlers")
-    latest = await session.scalar(
-        select(IntakeManifest).order_by(IntakeManifest.epoch.desc()).limit(1).with_for_update()
-    )
+    served = await served_manifest(session, terms, root=root.public.multibase if root else None, now=now)
+    if served is not None:
+        return served
     if root is None:
-        if latest is not None and latest.is_valid(now=now) and latest.names_only(terms):
-            return latest
         raise DoorClosed("the manifest must be signed anew with the root key, which is not on this server")
-    if (
-        latest is not None
-        and latest.is_valid(now=now)
-        and now < latest.not_after - RENEW_BEFORE
-        and latest.says(terms, root=root.public.multibase)
-    ):
-        return latest
-    row = sign_manifest(terms, previous=latest, root=root, now=now)
+    row = sign_manifest(terms, previous=await _latest(session), root=root, now=now)
     session.add(row)
     await session.flush()
     return row
@@ -173,6 +181,10 @@ def required_holders(manifest: IntakeManifest) -> dict[str, frozenset[str]]:
     custodians = frozenset(handler.id for handler in handlers if handler.custodian) or everybody
     always = frozenset({"source"} | ({"recovery"} if manifest.terms()["recovery"] else set()))
     return {"dialogue": everybody | always, "identity": custodians | always}
+
+
+async def _latest(session: AsyncSession) -> IntakeManifest | None:
+    return await session.scalar(select(IntakeManifest).order_by(IntakeManifest.epoch.desc()).limit(1))
 
 
 def _body(terms: Terms, *, root: str) -> dict[str, Any]:

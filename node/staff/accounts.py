@@ -65,6 +65,8 @@ class Staff(Row):
         if not self.is_active:
             raise WrongState("the account is closed already", public="This account is closed already.")
         self.is_active = False
+        # What they did keeps their name; whoever comes back with new keys may have it again.
+        self.login = f"left/{self.id}"
 
 
 class Invitation(Row):

@@ -13,12 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
+from node import audit
+from node.audit import BrokenChain
 from node.casework import desk
 from node.casework.team import deactivate
 from node.intake.uploads import part_blobs
 from node.runtime import Node
 from node.settings import Settings
-from node.staff.accounts import Enrolment, Staff, active_staff, enrol, invite
+from node.staff.accounts import Enrolment, Staff, active_staff, enrol, invite, names_of
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
 from web.pages import asking, cases
@@ -84,6 +86,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{api}/staff", list_staff),
         Route(f"{api}/staff", invite_staff, methods=["POST"]),
         Route(f"{api}/staff/{{id}}", close_staff, methods=["DELETE"]),
+        Route(f"{api}/audit", show_audit),
         Route(f"{api}/alerts", list_alerts),
         Route(f"{api}/alerts/{{id}}", show_alert),
         Route(f"{api}/alerts/{{id}}/attachments/{{upload}}", show_attachment),
@@ -208,6 +211,43 @@ async def close_staff(request: Request) -> Response:
         me = await signed_in(request, session, now=now)
         await deactivate(session, request.path_params["id"][:26], by=me, now=now)
     return Response(status_code=204, headers=NO_STORE)
+
+
+async def show_audit(request: Request) -> Response:
+    """What was done, by whom and on which day, a page at a time; `holds` says whether the chain is whole."""
+    node: Node = request.app.state.node
+    after = request.query_params.get("after", "0")
+    async with node.database.begin() as session:
+        me = await signed_in(request, session, now=node.clock.now())
+        require(me.roles, Action.READ_AUDIT)
+        entries = await audit.entries_after(
+            session, int(after) if after.isdecimal() and len(after) < 10 else 0
+        )
+        head = await audit.head(session)
+        people = await names_of(session, {entry.actor for entry in entries})
+        try:
+            await audit.verify(session)
+            holds = True
+        except BrokenChain:
+            holds = False
+    return answer(
+        {
+            "entries": [
+                {
+                    "seq": entry.seq,
+                    "by": entry.actor,
+                    "action": entry.action,
+                    "subject": entry.subject,
+                    "on": entry.day.isoformat(),
+                    "hash": entry.hash,
+                }
+                for entry in entries
+            ],
+            "people": people,
+            "head": {"seq": head.seq, "hash": head.hash},
+            "holds": holds,
+        }
+    )
 
 
 # ---- alerts --------------------------------------------------------------------------------------------------------

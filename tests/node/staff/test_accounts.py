@@ -180,3 +180,15 @@ async def test_people_leave_traces_in_the_audit(database: Database, now: datetim
         actions = [entry.action for entry in await audit.entries_of(session, ana.id)]
 
     assert actions == ["staff.enrolled", "staff.left"]
+
+
+async def test_whoever_comes_back_may_have_their_name_again(database: Database, now: datetime) -> None:
+    async with database.begin() as session:
+        first = await a_member(session, "Ana")
+        await close_account(session, first.id, by=None, now=now)
+        token = await invite(session, roles=["intake"], by=None, now=now)
+        keys = an_enrolment("Ana with new keys")
+        again = await enrol(session, replace(keys, name="Ana"), token=token, now=now)
+
+    assert (again.name, first.name) == ("Ana", "Ana")
+    assert again.id != first.id

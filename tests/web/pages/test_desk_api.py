@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from node import audit
+from node.audit import AuditEntry
 from node.intake.manifest import IntakeManifest
 from node.publishing.publications import publication_of, versions_of
 from node.staff.accounts import Staff
@@ -154,6 +155,7 @@ CLOSED = [
     ("GET", "/staff"),
     ("POST", "/staff"),
     ("DELETE", "/staff/x"),
+    ("GET", "/audit"),
     ("GET", "/alerts"),
     ("GET", f"/alerts/{ALERT}"),
     ("GET", f"/alerts/{ALERT}/attachments/{ALERT}"),
@@ -355,6 +357,26 @@ async def test_staff_are_listed_with_the_recipients_keys_are_wrapped_for(desks: 
 
     assert {one["name"] for one in found} == set(ROLES)
     assert all(set(one) == {"id", "name", "roles", "age", "ed25519"} for one in found)
+
+
+async def test_the_auditor_reads_what_was_done_and_nobody_else_on_cases_does(
+    node: Any, desks: Desks, case: tuple[Desk, Desk]
+) -> None:
+    ana, _ = case
+    otto = await desks.of("Otto")
+
+    found = (await otto.get("/audit")).json()
+    rest = (await otto.get(f"/audit?after={found['head']['seq']}")).json()
+
+    assert (await ana.get("/audit")).status_code == 403
+    assert found["holds"]
+    assert found["entries"][-1]["hash"] == found["head"]["hash"]
+    assert rest["entries"] == []
+    assert "case.opened" in {entry["action"] for entry in found["entries"]}
+    assert set(found["people"].values()) <= {*ROLES}
+    async with node.database.begin() as session:
+        await session.execute(update(AuditEntry).where(AuditEntry.seq == 1).values(actor="nobody"))
+    assert not (await otto.get("/audit?after=x")).json()["holds"]
 
 
 # ---- alerts --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from node.database import Row
 from node.errors import NotFound
@@ -69,6 +69,27 @@ async def test_with_one_reader_the_door_is_closed(node: Any, visitor: httpx.Asyn
 
     assert response.status_code == 503
     assert response.json() == {"error": "No alerts are taken here at present."}
+
+
+async def test_the_form_of_a_closed_door_is_served_all_the_same(visitor: httpx.AsyncClient) -> None:
+    for language in ("en", "fr", "es"):
+        assert (await visitor.get(f"/alert?lang={language}")).status_code == 200
+
+
+async def test_a_list_that_holds_is_served_without_writing(
+    node: Any, visitor: httpx.AsyncClient, manifest: IntakeManifest
+) -> None:
+    written: list[str] = []
+
+    def note(conn: object, cursor: object, statement: str, *rest: object) -> None:
+        written.append(statement)
+
+    event.listen(node.database.engine.sync_engine, "before_cursor_execute", note)
+    await visitor.get(MANIFEST)
+    await visitor.get("/alert")
+
+    assert written
+    assert not [one for one in written if one.startswith(("INSERT", "UPDATE", "DELETE", "BEGIN IMMEDIATE"))]
 
 
 async def test_an_alert_at_a_closed_door_is_refused(
