@@ -17,7 +17,7 @@ from arq.connections import ArqRedis, RedisSettings
 from arq.worker import Worker, func
 
 from node import worker
-from node.runtime import Bell, LocalBell, Node
+from node.runtime import LocalBell, Node
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +61,8 @@ class RedisBell:
 
 
 @asynccontextmanager
-async def open_bell(url: str) -> AsyncIterator[Bell]:
-    """The bell these settings name: through Redis, or within the process when there is none."""
-    if not url:
-        yield LocalBell()
-        return
+async def open_bell(url: str) -> AsyncIterator[RedisBell]:
+    """The bell that rings through this Redis."""
     bell = RedisBell(url)
     try:
         yield bell

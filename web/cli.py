@@ -25,8 +25,6 @@ from node.sealing.objects import read_opened
 from node.settings import Settings
 from node.staff.accounts import active_staff, invite
 from node.staff.permissions import Role
-from web import demo
-from web.doctor import examine
 from web.serve import configure_logs, opened, serve, work
 
 Answer = dict[str, Any] | list[Any] | None
@@ -196,6 +194,9 @@ def _worker(_options: argparse.Namespace) -> Answer:
 
 
 def _demo(options: argparse.Namespace) -> Answer:
+    # Here and not above: a server that only serves need not carry it.
+    from web import demo
+
     summary = asyncio.run(
         demo.run(
             nodes=options.nodes, port=options.port, data=options.data, once=options.once, quiet=options.json
@@ -207,6 +208,8 @@ def _demo(options: argparse.Namespace) -> Answer:
 
 
 def _doctor(_options: argparse.Namespace) -> Answer:
+    from web.doctor import examine
+
     return _with_node(examine)
 
 

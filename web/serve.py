@@ -4,14 +4,14 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 import uvicorn
 
-from node import queue, worker
+from node import worker
 from node.migrations import migrate
-from node.runtime import Node, open_node
+from node.runtime import Bell, LocalBell, Node, open_node
 from node.settings import Settings
 from web.app import make_app
 
@@ -24,8 +24,14 @@ STOP_AFTER_SECONDS = 10
 async def opened(settings: Settings) -> AsyncIterator[Node]:
     """A node with its bell, its database brought to the present shape."""
     await asyncio.to_thread(migrate, settings.database_url)
-    async with queue.open_bell(settings.redis_url) as bell, open_node(settings, bell=bell) as node:
-        yield node
+    async with AsyncExitStack() as stack:
+        bell: Bell = LocalBell()
+        if settings.redis_url:
+            # Imported only where it is used: arq and redis weigh megabytes that an embedded node need not carry.
+            from node.queue import open_bell
+
+            bell = await stack.enter_async_context(open_bell(settings.redis_url))
+        yield await stack.enter_async_context(open_node(settings, bell=bell))
 
 
 async def serve(settings: Settings) -> None:
@@ -43,8 +49,10 @@ async def serve(settings: Settings) -> None:
 
 async def work(settings: Settings) -> None:
     """Work the outbox until cancelled: the worker of the scale profile."""
+    from node.queue import work as work_through_redis
+
     async with opened(settings) as node:
-        await queue.work(node)
+        await work_through_redis(node)
 
 
 def make_server(node: Node) -> uvicorn.Server:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, distinct, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import WITHDRAWN, Entry, EntryFacet
@@ -137,7 +137,7 @@ async def coverage(session: AsyncSession, *, now: datetime) -> Coverage:
     """What the published cases rest on."""
     active = select(Entry.id).where(Entry.state != WITHDRAWN, Entry.published_at >= now - ACTIVE)
     states = await session.scalars(
-        select(distinct(EntryFacet.value)).where(EntryFacet.facet == "state", EntryFacet.entry.in_(active))
+        select(EntryFacet.value).distinct().where(EntryFacet.facet == "state", EntryFacet.entry.in_(active))
     )
     nodes = await session.execute(
         select(Entry.host, func.max(Entry.publisher), func.max(Entry.published_at), func.count())
