@@ -17,23 +17,13 @@ from vocab.terms import ACTIVITY_JSON
 pytestmark = pytest.mark.both_databases
 
 
-async def befriend(town: Town, follower: str, followed: str) -> None:
-    node = town[follower].node
-    us = local_actor_at(node.settings, node.settings.main_actor)
-    assert us is not None
-    them = await find_actor(node, town[followed].settings.main_actor)
-    async with node.database.begin() as session:
-        await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
-    await town.settle()
-
-
 async def listed(town: Town, name: str, **wanted: Any) -> list[str]:
     async with town[name].node.database.read() as session:
         return [card.url for card in (await search(session, Filter(**wanted))).items]
 
 
 async def test_a_follow_is_asked_for_and_accepted(town: Town) -> None:
-    await befriend(town, "hub", "a")
+    await town.befriend("hub", "a")
 
     async with town.hub.node.database.read() as session:
         assert await follows(session, town.hub.settings.main_actor, town["a"].settings.main_actor)
@@ -42,8 +32,8 @@ async def test_a_follow_is_asked_for_and_accepted(town: Town) -> None:
 
 
 async def test_a_published_case_reaches_the_hub_and_the_other_node_with_its_proof(town: Town) -> None:
-    await befriend(town, "hub", "a")
-    await befriend(town, "b", "a")
+    await town.befriend("hub", "a")
+    await town.befriend("b", "a")
 
     publication = await publish_case(town["a"].node)
     await town.settle()
@@ -60,7 +50,7 @@ async def test_a_published_case_reaches_the_hub_and_the_other_node_with_its_proo
 async def test_what_was_published_before_the_follow_is_read_from_the_outbox(town: Town) -> None:
     publications = [await publish_case(town["a"].node, a_case(n)) for n in range(25)]
 
-    await befriend(town, "hub", "a")
+    await town.befriend("hub", "a")
 
     assert len(set(await listed(town, "hub"))) == 20
     async with town.hub.node.database.read() as session:
@@ -70,7 +60,7 @@ async def test_what_was_published_before_the_follow_is_read_from_the_outbox(town
 
 async def test_the_same_address_serves_the_signed_object_and_its_proof_holds(town: Town) -> None:
     publication = await publish_case(town["a"].node)
-    await befriend(town, "hub", "a")
+    await town.befriend("hub", "a")
 
     async with town.visitor("a") as visitor:
         answer = await visitor.get(publication.url, headers={"Accept": ACTIVITY_JSON})
@@ -85,7 +75,7 @@ async def test_the_same_address_serves_the_signed_object_and_its_proof_holds(tow
 
 
 async def test_a_correction_and_a_withdrawal_arrive_in_order(town: Town) -> None:
-    await befriend(town, "hub", "a")
+    await town.befriend("hub", "a")
     node = town["a"].node
     publication = await publish_case(node)
     case = a_case(title={"en": "A corrected title of a fictional case"})
@@ -136,7 +126,7 @@ async def test_a_correction_and_a_withdrawal_arrive_in_order(town: Town) -> None
 
 
 async def test_a_hub_that_was_down_gets_the_case_once_when_it_is_back(town: Town) -> None:
-    await befriend(town, "hub", "a")
+    await town.befriend("hub", "a")
     await town.stop("hub")
 
     publication = await publish_case(town["a"].node)
@@ -150,7 +140,7 @@ async def test_a_hub_that_was_down_gets_the_case_once_when_it_is_back(town: Town
 
 async def test_the_hub_announces_from_the_actors_of_state_and_article(town: Town) -> None:
     hub = town.hub.settings
-    await befriend(town, "hub", "a")
+    await town.befriend("hub", "a")
     node = town["b"].node
     us = local_actor_at(node.settings, node.settings.main_actor)
     assert us is not None

@@ -124,6 +124,21 @@ class Town:
         site.running = None
         await site.stack.aclose()
 
+    async def befriend(self, follower: str, followed: str) -> None:
+        """One site follows another, by Follow and Accept."""
+        from node.peers.directory import find_actor
+        from node.peers.follows import follow
+        from node.peers.ours import local_actor_at
+
+        node = self[follower].node
+        us = local_actor_at(node.settings, node.settings.main_actor)
+        if us is None:
+            raise RuntimeError(f"{follower} has no main actor")
+        them = await find_actor(node, self[followed].settings.main_actor)
+        async with node.database.begin() as session:
+            await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+        await self.settle()
+
     async def settle(self) -> int:
         """Run what is due, everywhere, until nothing is; returns how many jobs ran. Time does not move."""
         from node.worker import run_due

@@ -1,0 +1,96 @@
+"""One address, two readers: what `Accept` asks for is what is served."""
+
+import pytest
+
+from tests.rig.publications import publish_case
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_JSON, LD_JSON
+
+PAGE = "text/html"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (ACTIVITY_JSON, ACTIVITY_JSON),
+        (LD_JSON, ACTIVITY_JSON),
+        (f"{LD_JSON}, {ACTIVITY_JSON}, text/html;q=0.1", ACTIVITY_JSON),
+        ("application/json", ACTIVITY_JSON),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", PAGE),
+        (f"text/html, {ACTIVITY_JSON};q=0.5", PAGE),
+        (f"text/html;q=0.5, {ACTIVITY_JSON};q=0.9", ACTIVITY_JSON),
+        ("*/*", PAGE),
+        ("", PAGE),
+        ("text/html;q=nonsense", PAGE),
+    ],
+)
+async def test_a_case_is_served_as_asked(town: Town, accept: str, kind: str) -> None:
+    publication = await publish_case(town["a"].node)
+
+    async with town.visitor("a") as http:
+        answer = await http.get(publication.url, headers={"Accept": accept})
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(kind)
+    assert "Accept" in answer.headers["vary"]
+
+
+async def test_the_signed_bytes_are_served_as_they_were_signed(town: Town) -> None:
+    publication = await publish_case(town["a"].node)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        first = (await http.get(publication.url)).content
+        second = (await http.get(publication.url)).content
+
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "path", ["/cases/none", "/activities/none", "/actors/nobody", "/actors/nobody/outbox"]
+)
+async def test_what_is_not_there_says_so_safely(town: Town, path: str) -> None:
+    async with town.visitor("a") as http:
+        as_server = await http.get(path, headers={"Accept": ACTIVITY_JSON})
+        as_person = await http.get(path, headers={"Accept": PAGE})
+
+    assert as_server.status_code == as_person.status_code == 404
+    assert set(as_server.json()) == {"error"}
+
+
+async def test_a_private_activity_is_not_shown(town: Town) -> None:
+    from sqlalchemy import select
+
+    from node.peers.sending import Sent
+
+    await town.befriend("hub", "a")
+    async with town.hub.node.database.read() as session:
+        sent = await session.scalar(select(Sent).where(Sent.type == "Follow"))
+    assert sent is not None
+
+    async with town.visitor("hub") as http:
+        answer = await http.get(sent.id, headers={"Accept": ACTIVITY_JSON})
+
+    assert answer.status_code == 404
+
+
+async def test_a_hub_has_no_intake_and_no_desk(town: Town) -> None:
+    async with town.visitor("hub") as http:
+        for path in ("/alert", "/alert/receipt", "/desk", "/api/v1/desk/salt?name=x", "/api/v1/mailbox"):
+            assert (await http.get(path)).status_code == 404, path
+        assert (await http.post("/api/v1/alerts", json={})).status_code in {404, 405}
+
+
+@pytest.mark.parametrize("path", ["/", "/cases", "/alert", "/desk", "/about", "/static/base.css", "/nothing"])
+async def test_every_answer_carries_the_strict_headers(town: Town, path: str) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.get(path)
+
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+    assert "server" not in answer.headers
+    if path in {"/alert", "/desk"}:
+        assert answer.headers["cache-control"] == "no-store"
