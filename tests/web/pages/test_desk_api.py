@@ -11,9 +11,12 @@ from sqlalchemy import select, update
 from node import audit
 from node.audit import AuditEntry
 from node.intake.manifest import IntakeManifest
+from node.intake.uploads import MAX_PART_BYTES
 from node.publishing.publications import publication_of, versions_of
+from node.sealing.age import seal
 from node.staff.accounts import Staff
 from tests.rig.alerts import (
+    a_file,
     a_member,
     a_person,
     a_recipient,
@@ -413,6 +416,31 @@ async def test_an_alert_is_shown_with_the_readers_own_wraps_only(
     assert len(shown["wraps"]) == 2
     assert set(shown) >= {"source", "compartments", "objects", "attachments", "state", "received_on"}
     assert read == ["alert.read"]
+
+
+async def test_a_sealed_file_is_handed_out_whole_and_never_shown(node: Any, desks: Desks) -> None:
+    source, sealed = desks.visitor().client, seal(b"a fictional film " * 300_000, a_recipient("dialogue one"))
+    parts = [sealed[at : at + MAX_PART_BYTES] for at in range(0, len(sealed), MAX_PART_BYTES)]
+    file = a_file(parts)
+    for number, part in enumerate(parts):
+        await source.put(f"/api/v1/uploads/{file.upload}/{number}", content=part)
+    await source.get("/.well-known/social-rights-tracker/intake")
+    async with node.database.read() as session:
+        manifest = await session.scalar(select(IntakeManifest))
+    alert = an_alert(manifest, attachments=(file,))
+    await source.post("/api/v1/alerts", content=json.dumps(as_request(alert)).encode())
+    ana, boris = await desks.of("Ana"), await desks.of("Boris")
+
+    response = await ana.get(f"/alerts/{alert.id}/attachments/{file.upload}")
+
+    assert len(parts) > 1
+    assert response.content == sealed
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["content-disposition"] == "attachment"
+    assert response.headers["cache-control"] == "no-store"
+    assert (await boris.get("/alerts")).json()[0]["attachments"] == 1
+    other = await ana.get(f"/alerts/{'0' * 32}/attachments/{file.upload}")
+    assert other.status_code == 404
 
 
 async def test_a_question_waits_for_the_source_and_an_answer_for_the_desk(desks: Desks, alert: str) -> None:
