@@ -76,11 +76,11 @@ async def run(bench: Bench) -> list[Figure]:
                 sink.reset()
                 used = processor_seconds(node.process.pid)
                 await _publish(node, activities)
-                await _arrived(sink, expected)
+                await _arrived(sink, expected, node)
                 rate, used = sink.rate, processor_seconds(node.process.pid) - used
                 sink.reset()
                 await asyncio.to_thread(peer.fanout, inboxes, activities)
-                await _arrived(sink, expected)
+                await _arrived(sink, expected, node)
                 if number:
                     ours.append(rate)
                     seconds_each.append(used / expected)
@@ -119,11 +119,13 @@ async def _publish(node: Served, activities: int) -> None:
             assert await session.scalar(select(func.count()).select_from(Sent))
 
 
-async def _arrived(sink: Sink, expected: int) -> None:
+async def _arrived(sink: Sink, expected: int, node: Served) -> None:
     end = time.monotonic() + ROUND_SECONDS
     while sink.count < expected:
         if time.monotonic() > end:
-            raise RuntimeError(f"{sink.count} of {expected} deliveries arrived in {ROUND_SECONDS} s")
+            raise RuntimeError(
+                f"{sink.count} of {expected} deliveries arrived in {ROUND_SECONDS} s; the node said: {node.said()[-1000:]}"
+            )
         await asyncio.sleep(0.05)
     # What would come twice comes soon.
     await asyncio.sleep(0.5)
