@@ -1,4 +1,4 @@
-"""What staff do: take up alerts, open cases, put records on them, and move them, each step written into history and audit.
+"""What staff do with cases: put records on them and move them, each step written into history and audit.
 
 Every use case asks the table of permissions first and the row after; none commits, none calls the network.
 """
@@ -8,20 +8,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node import audit
 from node.casework import records
 from node.casework.cases import FROM, NOT_UPHELD, Case, CaseEvent, CaseState, Move, Outcome
 from node.casework.gates import Clearances, closed_gates
-from node.errors import Conflict, Invalid, NotAllowed, NotFound, TooLarge, WrongState
-from node.intake import mailbox
-from node.intake.alerts import Alert, Attachment, ClosedFor, Compartment, SealedObject, Wrap
-from node.intake.receive import MAX_WRAP_BYTES, SealedWrap
-from node.intake.seals import require_hybrid, require_sealed
-from node.staff.accounts import Staff, active_staff
+from node.casework.history import history_of, note_step
+from node.casework.triage import find_alert
+from node.errors import Invalid, NotAllowed, NotFound, WrongState
+from node.intake.alerts import ClosedFor, Wrap
+from node.staff.accounts import Staff
 from node.staff.permissions import Action, allowed, require
 from vocab import lists
 from vocab.errors import InvalidCase
@@ -49,16 +46,6 @@ WAITING_FOR: dict[CaseState, str] = {
     CaseState.IN_REVIEW: "publisher",
     CaseState.WITHDRAWAL_PROPOSED: "publisher",
 }
-MAX_REASON = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class AlertLine:
-    """An alert in the desk's list. `size` is of its ciphertext."""
-
-    alert: Alert
-    size: int
-    attachments: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,102 +83,6 @@ class Approved:
     reason: str | None
 
 
-# ---- alerts --------------------------------------------------------------------------------------------------------
-
-
-async def list_alerts(session: AsyncSession, *, by: Staff) -> list[AlertLine]:
-    """Every alert, newest day first. Raises NotAllowed."""
-    require(by.roles, Action.READ_ALERTS)
-    sizes = (
-        select(SealedObject.alert_id, func.sum(func.length(SealedObject.sealed)).label("size"))
-        .group_by(SealedObject.alert_id)
-        .subquery()
-    )
-    files = (
-        select(Attachment.alert_id, func.count().label("files"), func.sum(Attachment.size).label("size"))
-        .group_by(Attachment.alert_id)
-        .subquery()
-    )
-    found = await session.execute(
-        select(Alert, sizes.c.size, files.c.files, files.c.size)
-        .outerjoin(sizes, sizes.c.alert_id == Alert.id)
-        .outerjoin(files, files.c.alert_id == Alert.id)
-        .order_by(Alert.received_on.desc(), Alert.id)
-    )
-    return [
-        AlertLine(alert, int(size or 0) + int(more or 0), int(count or 0))
-        for alert, size, count, more in found
-    ]
-
-
-async def read_alert(session: AsyncSession, alert_id: str, *, by: Staff, now: datetime) -> mailbox.Contents:
-    """One alert with the reader's own wraps. Written into the audit. Raises NotAllowed, NotFound."""
-    require(by.roles, Action.READ_ALERTS)
-    alert = await _alert(session, alert_id)
-    await audit.record(session, actor=by.id, action="alert.read", subject=alert.id, now=now)
-    return await mailbox.contents(session, alert, holder=by.id)
-
-
-async def ask_source(
-    session: AsyncSession, alert_id: str, *, seq: int, sealed: bytes, by: Staff, now: datetime
-) -> Alert:
-    """Put a question into the mailbox. Raises NotAllowed, NotFound, Conflict, Invalid, TooLarge."""
-    require(by.roles, Action.ANSWER_SOURCE)
-    alert = await _alert(session, alert_id, for_update=True)
-    await mailbox.ask(session, alert, seq=seq, sealed=sealed, now=now)
-    await audit.record(session, actor=by.id, action="alert.asked", subject=alert.id, now=now)
-    return alert
-
-
-async def close_alert(
-    session: AsyncSession, alert_id: str, reason: str, *, by: Staff, now: datetime
-) -> Alert:
-    """Close an alert without a case. Raises NotAllowed, NotFound, WrongState."""
-    require(by.roles, Action.CLOSE_ALERT)
-    alert = await _alert(session, alert_id, for_update=True)
-    alert.dismiss(reason)
-    await audit.record(session, actor=by.id, action=f"alert.closed:{reason}"[:40], subject=alert.id, now=now)
-    return alert
-
-
-async def open_case(
-    session: AsyncSession,
-    alert_id: str,
-    *,
-    case_id: str,
-    internal: str,
-    wraps: Sequence[SealedWrap],
-    by: Staff,
-    now: datetime,
-) -> Case:
-    """Open a case on an alert, with the wraps of its internal key for the people who will work on it.
-
-    Raises NotAllowed, NotFound, WrongState (the alert has a case or is closed), Conflict, Invalid, TooLarge.
-    """
-    require(by.roles, Action.OPEN_CASE)
-    alert = await _alert(session, alert_id, for_update=True)
-    require_hybrid(internal)
-    await _check_holders(session, wraps, by=by)
-    if await session.get(Case, case_id) is not None:
-        raise Conflict("the id is another case's")
-    alert.attach_case(case_id)
-    case = Case.open(id=case_id, alert_id=alert.id, internal=internal, by=by.id, now=now)
-    try:
-        async with session.begin_nested():
-            session.add(case)
-    except IntegrityError:
-        raise Conflict("somebody else opened a case on this alert") from None
-    for wrap in wraps:
-        session.add(
-            Wrap(of=case.id, compartment=Compartment.INTERNAL, holder=wrap.holder, sealed=wrap.sealed)
-        )
-    await _note(session, case, "opened", by=by, now=now)
-    return case
-
-
-# ---- cases ---------------------------------------------------------------------------------------------------------
-
-
 async def list_cases(session: AsyncSession, *, by: Staff) -> list[Case]:
     """Every case, last touched first. Raises NotAllowed."""
     require(by.roles, Action.READ_CASES)
@@ -203,15 +94,12 @@ async def read_case(session: AsyncSession, case_id: str, *, by: Staff) -> CaseFi
     require(by.roles, Action.READ_CASES)
     case = await _case(session, case_id)
     wraps = await session.scalars(select(Wrap).where(Wrap.of == case.id, Wrap.holder == by.id))
-    history = await session.scalars(
-        select(CaseEvent).where(CaseEvent.case_id == case.id).order_by(CaseEvent.seq)
-    )
     checked = await records.has_checked(session, case.id, by=by.id)
     return CaseFile(
         case=case,
         wraps=wraps.all(),
         records=await records.records_of(session, case.id),
-        history=history.all(),
+        history=await history_of(session, case.id),
         moves=moves_of(case, by=by, checked=checked),
     )
 
@@ -243,7 +131,7 @@ async def put_record(
         raise WrongState("the case is at its end", public=why)
     await records.add_record(session, case.id, seq=seq, kind=kind, sealed=sealed, by=by.id, now=now)
     case.updated_on = now.date()
-    await _note(session, case, f"recorded-{kind}", by=by, now=now)
+    await note_step(session, case, f"recorded-{kind}", by=by, now=now)
     return case
 
 
@@ -252,7 +140,7 @@ async def propose(session: AsyncSession, case_id: str, standard: str, *, by: Sta
     case = await _begin(session, case_id, Move.PROPOSE, by=by)
     checked = await records.has_checked(session, case.id, by=by.id)
     case.propose(standard, by=by.id, now=now, checked=checked)
-    await _note(session, case, "proposed", by=by, now=now, reason=standard)
+    await note_step(session, case, "proposed", by=by, now=now, reason=standard)
     return case
 
 
@@ -261,8 +149,8 @@ async def confirm(session: AsyncSession, case_id: str, *, by: Staff, now: dateti
     case = await _begin(session, case_id, Move.CONFIRM, by=by)
     case.confirm(by=by.id, now=now)
     if case.standard in NOT_UPHELD:
-        (await _alert(session, case.alert_id, for_update=True)).close(ClosedFor.NOT_UPHELD)
-    await _note(session, case, "confirmed", by=by, now=now, reason=case.standard)
+        (await find_alert(session, case.alert_id, for_update=True)).close(ClosedFor.NOT_UPHELD)
+    await note_step(session, case, "confirmed", by=by, now=now, reason=case.standard)
     return case
 
 
@@ -272,7 +160,7 @@ async def send_back(
     """Return a finding for more checking. Raises NotAllowed, NotFound, WrongState."""
     case = await _begin(session, case_id, Move.RETURN, by=by)
     case.send_back(by=by.id, now=now)
-    await _note(session, case, "returned", by=by, now=now, reason=reason)
+    await note_step(session, case, "returned", by=by, now=now, reason=reason)
     return case
 
 
@@ -283,7 +171,7 @@ async def save_draft(
     case = await _begin(session, case_id, Move.DRAFT, by=by)
     text = parse_text(fields, now=now, corrections=())
     case.write(text.fields(), by=by.id, now=now)
-    await _note(session, case, "drafted", by=by, now=now)
+    await note_step(session, case, "drafted", by=by, now=now)
     return case
 
 
@@ -294,7 +182,7 @@ async def submit(
     case = await _begin(session, case_id, Move.SUBMIT, by=by)
     case.submit(by=by.id, now=now)
     _pass_gates(case, clearances, now=now)
-    await _note(session, case, "submitted", by=by, now=now, reason=clearances.as_reason())
+    await note_step(session, case, "submitted", by=by, now=now, reason=clearances.as_reason())
     return case
 
 
@@ -321,7 +209,7 @@ async def correct(
     )
     case.correct(text.fields(), by=by.id, now=now)
     _pass_gates(case, clearances, now=now)
-    await _note(session, case, "correction-proposed", by=by, now=now, reason=clearances.as_reason())
+    await note_step(session, case, "correction-proposed", by=by, now=now, reason=clearances.as_reason())
     return case
 
 
@@ -331,7 +219,7 @@ async def withdraw(session: AsyncSession, case_id: str, reason: str, *, by: Staf
     if not lists.has("withdrawal_reasons", reason):
         raise Invalid("unknown reason", problems={"reason": "Choose one of the reasons."})
     case.withdraw(reason, by=by.id, now=now)
-    await _note(session, case, "withdrawal-proposed", by=by, now=now, reason=reason)
+    await note_step(session, case, "withdrawal-proposed", by=by, now=now, reason=reason)
     return case
 
 
@@ -341,7 +229,7 @@ async def reject(session: AsyncSession, case_id: str, reason: str, *, by: Staff,
     if not reason.strip():
         raise Invalid("no reason", problems={"reason": "Say in one sentence why."})
     case.reject(by=by.id, now=now)
-    await _note(session, case, "rejected", by=by, now=now, reason=reason.strip())
+    await note_step(session, case, "rejected", by=by, now=now, reason=reason.strip())
     return case
 
 
@@ -356,8 +244,8 @@ async def approve(
     case = await _begin(session, case_id, Move.APPROVE, by=by)
     proposed_by, reason = case.withdrawal_by, case.withdrawal_reason
     outcome = case.approve(by=by.id, now=now, sha256=sha256)
-    alert = await _alert(session, case.alert_id, for_update=True)
-    await _note(session, case, "approved", by=by, now=now, reason=outcome)
+    alert = await find_alert(session, case.alert_id, for_update=True)
+    await note_step(session, case, "approved", by=by, now=now, reason=outcome)
     if outcome is Outcome.WITHDRAW:
         alert.close(ClosedFor.WITHDRAWN)
         if proposed_by is None:
@@ -384,13 +272,6 @@ def parse_text(fields: Mapping[str, object], *, now: datetime, corrections: Sequ
 # ---- private -------------------------------------------------------------------------------------------------------
 
 
-async def _alert(session: AsyncSession, alert_id: str, *, for_update: bool = False) -> Alert:
-    alert = await session.get(Alert, alert_id, with_for_update=for_update or None)
-    if alert is None:
-        raise NotFound("no such alert")
-    return alert
-
-
 async def _case(session: AsyncSession, case_id: str, *, for_update: bool = False) -> Case:
     case = await session.get(Case, case_id, with_for_update=for_update or None)
     if case is None:
@@ -402,23 +283,6 @@ async def _begin(session: AsyncSession, case_id: str, move: Move, *, by: Staff) 
     if not any(allowed(by.roles, action) for action in PERMISSION[move]):
         raise NotAllowed(f"none of the roles may {move}", public=NOT_YOUR_ROLE)
     return await _case(session, case_id, for_update=True)
-
-
-async def _note(
-    session: AsyncSession, case: Case, action: str, *, by: Staff, now: datetime, reason: str | None = None
-) -> None:
-    last = await session.scalar(select(func.max(CaseEvent.seq)).where(CaseEvent.case_id == case.id))
-    session.add(
-        CaseEvent(
-            case_id=case.id,
-            seq=(last or 0) + 1,
-            action=action,
-            by=by.id,
-            on=now.date(),
-            reason=None if reason is None else reason[:MAX_REASON],
-        )
-    )
-    await audit.record(session, actor=by.id, action=f"case.{action}", subject=case.id, now=now)
 
 
 def _pass_gates(case: Case, clearances: Clearances, *, now: datetime) -> PublicCase:
@@ -434,17 +298,3 @@ def _pass_gates(case: Case, clearances: Clearances, *, now: datetime) -> PublicC
 def _clearances(case: Case) -> Clearances:
     kept: dict[str, Any] = case.clearances or {}
     return Clearances(**kept)
-
-
-async def _check_holders(session: AsyncSession, wraps: Sequence[SealedWrap], *, by: Staff) -> None:
-    may_hold = {one.id for one in await active_staff(session) if allowed(one.roles, Action.READ_CASES)}
-    holders = [wrap.holder for wrap in wraps]
-    if len(holders) != len(set(holders)) or not set(holders) <= may_hold or by.id not in holders:
-        raise Invalid(
-            "wraps for strangers, doubled, or none for the opener",
-            public="The key of a case is sealed to whoever opens it and to other staff who work on cases, once each.",
-        )
-    for wrap in wraps:
-        if len(wrap.sealed) > MAX_WRAP_BYTES:
-            raise TooLarge("a wrap is too large")
-        require_sealed(wrap.sealed)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from node.casework import desk
+from node.casework import desk, triage
 from node.casework.cases import Outcome
 from node.casework.desk import Approved
 from node.casework.gates import Clearances
@@ -154,7 +154,7 @@ async def open_case(request: Request) -> Response:
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
         wraps = [SealedWrap("internal", wrap.holder, wrap.sealed) for wrap in given.wraps]
-        case = await desk.open_case(
+        case = await triage.open_case(
             session,
             path_id(request, "id"),
             case_id=given.id,

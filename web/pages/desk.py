@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from node import audit
 from node.audit import BrokenChain
-from node.casework import desk
+from node.casework import triage
 from node.casework.team import deactivate
 from node.intake.uploads import part_blobs
 from node.runtime import Node
@@ -259,7 +259,7 @@ async def list_alerts(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
-        lines = await desk.list_alerts(session, by=me)
+        lines = await triage.list_alerts(session, by=me)
     return answer(
         [
             {
@@ -281,7 +281,7 @@ async def show_alert(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
-        found = await desk.read_alert(session, path_id(request, "id"), by=me, now=now)
+        found = await triage.read_alert(session, path_id(request, "id"), by=me, now=now)
     alert = found.alert
     return answer(
         {
@@ -328,7 +328,7 @@ async def ask_source(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
-        alert = await desk.ask_source(
+        alert = await triage.ask_source(
             session, path_id(request, "id"), seq=message.seq, sealed=message.sealed, by=me, now=now
         )
     return answer({"id": alert.id, "state": alert.state}, 201)
@@ -342,7 +342,7 @@ async def close_alert(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
-        alert = await desk.close_alert(session, path_id(request, "id"), given.reason, by=me, now=now)
+        alert = await triage.close_alert(session, path_id(request, "id"), given.reason, by=me, now=now)
     return answer({"id": alert.id, "state": alert.state})
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from node import audit
-from node.casework import desk
+from node.casework import desk, triage
 from node.casework.cases import Case, CaseEvent, Move, Outcome
 from node.casework.gates import Clearances
 from node.casework.team import deactivate, intake_terms
@@ -32,7 +32,7 @@ async def door(database: Database, now: datetime) -> Door:
     async with database.begin() as session:
         await receive_alert(session, alert, made.terms, now=now)
         wraps = [SealedWrap("internal", one.id, sealed_to(one.age, {})) for one in (made.ana, made.boris)]
-        await desk.open_case(
+        await triage.open_case(
             session, alert.id, case_id=CASE, internal=INTERNAL, wraps=wraps, by=made.ana, now=now
         )
         await desk.put_record(session, CASE, seq=1, kind="check", sealed=RECORD, by=made.ana, now=now)
@@ -94,7 +94,7 @@ async def test_nobody_without_the_role_makes_a_move(door: Door, now: datetime) -
             with pytest.raises(NotAllowed):
                 await desk.approve(session, CASE, sha256=None, by=person, now=now)
             with pytest.raises(NotAllowed):
-                await desk.list_alerts(session, by=person)
+                await triage.list_alerts(session, by=person)
             with pytest.raises(NotAllowed):
                 await desk.read_case(session, CASE, by=person)
 
@@ -132,7 +132,7 @@ async def test_what_is_not_there_is_not_found(door: Door, now: datetime) -> None
         with pytest.raises(NotFound):
             await desk.read_case(session, "0" * 32, by=door.ana)
         with pytest.raises(NotFound):
-            await desk.read_alert(session, "0" * 32, by=door.ana, now=now)
+            await triage.read_alert(session, "0" * 32, by=door.ana, now=now)
         with pytest.raises(NotFound):
             await desk.confirm(session, "0" * 32, by=door.boris, now=now)
 
@@ -143,7 +143,7 @@ async def test_the_id_of_another_case_is_refused(door: Door, now: datetime) -> N
     async with door.database.begin() as session:
         await receive_alert(session, alert, door.terms, now=now)
         with pytest.raises(Conflict):
-            await desk.open_case(
+            await triage.open_case(
                 session, alert.id, case_id=CASE, internal=INTERNAL, wraps=wraps, by=door.ana, now=now
             )
 
@@ -177,7 +177,7 @@ async def test_the_list_of_alerts_adds_up_what_was_sent(door: Door) -> None:
     sent = sum(len(piece.sealed) for piece in an_alert(door.manifest).objects)
 
     async with door.database.read() as session:
-        (line,) = await desk.list_alerts(session, by=door.ana)
+        (line,) = await triage.list_alerts(session, by=door.ana)
 
     assert (line.size, line.attachments, line.alert.case_id) == (sent, 0, CASE)
 
