@@ -79,9 +79,7 @@ async def take_back(
     now: datetime,
 ) -> Entry | None:
     """A publisher withdrew a case: keep the dated tombstone, and take our announcements back."""
-    entry = await withdraw_entry(
-        session, url, actor=by, tombstone=write(tombstone), now=now
-    )
+    entry = await withdraw_entry(session, url, actor=by, tombstone=write(tombstone), now=now)
     if entry is None or not settings.is_hub:
         return entry
     announced = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))

@@ -226,4 +226,3 @@ def _answered(activity: Activity) -> dict[str, Any]:
         "follow_id": activity.object_id,
         "follower": follower if isinstance(follower, str) else None,
     }
-
