@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.rig.servers import Servers
@@ -19,8 +19,7 @@ def know_every_row() -> None:
 
     for module in pkgutil.walk_packages(node.__path__, "node."):
         if "migrations" not in module.name.split("."):
-            with suppress(ImportError):
-                importlib.import_module(module.name)
+            importlib.import_module(module.name)
 
 
 @asynccontextmanager
