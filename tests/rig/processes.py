@@ -105,9 +105,9 @@ class Served:
 
 
 @contextmanager
-def served(data: Path, *, role: str = "node", **settings: str) -> Iterator[Served]:
+def served(data: Path, *, role: str = "node", port: int | None = None, **settings: str) -> Iterator[Served]:
     """A running server, ended at the end."""
-    server = Served(data, role=role, **settings)
+    server = Served(data, role=role, port=port, **settings)
     try:
         server.init()
         yield server.start()
