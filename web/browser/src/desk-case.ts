@@ -14,6 +14,8 @@ import { all, dayInWords, goTo, hasText, make, show, text, within } from "./page
 import { Refused } from "./refusal.ts";
 import type { Hex, OpenedAlert, OpenedCase } from "./types.ts";
 
+/** The moves whose form shows the public text itself. */
+const ABOUT_THE_TEXT: ReadonlySet<string> = new Set(["draft", "correct", "approve"]);
 /** The moves that end something; they are drawn as such and ask for the reason first. */
 const GRAVE: ReadonlySet<string> = new Set(["withdraw", "reject", "return"]);
 
@@ -108,7 +110,12 @@ class CaseFile {
         "div",
         {},
         make("dt", {}, text(`pair-${kind}`), what ? make("small", {}, what) : ""),
-        make("dd", {}, make("span", {}, text(`pair-first-${kind}`, { who: this.#who(first) })), make("span", {}, text(`pair-second-${kind}`, { who: this.#who(second) }))),
+        make(
+          "dd",
+          {},
+          make("span", {}, text(`pair-first-${kind}`, { who: this.#who(first) })),
+          make("span", {}, second === undefined ? text(`pair-open-${kind}`) : text(`pair-second-${kind}`, { who: this.#who(second) })),
+        ),
       );
     const pairs: HTMLElement[] = [];
     if (proposed) pairs.push(pair("finding", standardName(this.#answer.standard), proposed.by, confirmed?.by));
@@ -126,6 +133,7 @@ class CaseFile {
     if (publication) said.append(" ", make("a", { href: publication.url }, text("published-at")));
     slot(this.root, "text").replaceChildren(...(draft ? [publicPage(draft.fields)] : []));
     show(slot(this.root, "text"), draft !== null);
+    show(slot(this.root, "text-part"));
   }
 
   #showRecords(): void {
@@ -162,9 +170,12 @@ class CaseFile {
     const form = this.#formFor(move.action);
     if (form === null) return;
     panel.replaceChildren(form);
+    // The text stands in the panel now; twice on one page it would not be plain which is being approved.
+    show(slot(this.root, "text-part"), !ABOUT_THE_TEXT.has(move.action));
     for (const cancel of all(form, "[data-cancel]", HTMLButtonElement)) {
       cancel.addEventListener("click", () => {
         panel.replaceChildren();
+        show(slot(this.root, "text-part"));
         this.root.querySelector<HTMLElement>(`[data-move="${move.action}"]`)?.focus();
       });
     }
@@ -175,6 +186,7 @@ class CaseFile {
 
   async #done(answer: CaseAnswer): Promise<void> {
     await this.#show(answer);
+    document.dispatchEvent(new CustomEvent("desk-changed"));
     say(text("done"));
     goTo(slot(this.root, "name"));
   }

@@ -6,7 +6,7 @@ import { ApiError, api } from "./desk-api.ts";
 import { caseView } from "./desk-case.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, onSubmit, say, slot, view } from "./desk-view.ts";
-import { alertState, callName, caseState, sentenceOf, standardName } from "./desk-words.ts";
+import { alertState, callName, lineState, sentenceOf, standardName } from "./desk-words.ts";
 import { all, byId, dayInWords, goTo, make, show, sizeInWords, text, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
 
@@ -22,6 +22,7 @@ export class Rooms {
   readonly #seat: Seat;
   readonly #place = byId("view", HTMLElement);
   #shown = 0;
+  #refill: () => Promise<void> = async () => undefined;
 
   constructor(seat: Seat) {
     this.#seat = seat;
@@ -48,6 +49,11 @@ export class Rooms {
     }
   }
 
+  /** Reads the list anew beside what is open; a failure leaves the older list standing. */
+  async refresh(): Promise<void> {
+    await this.#refill().catch(() => undefined);
+  }
+
   search(): void {
     this.#place.querySelector<HTMLInputElement>("[data-filter]")?.focus();
   }
@@ -63,17 +69,22 @@ export class Rooms {
     root.classList.toggle("has-open", id !== "");
     within(root, "h1", HTMLElement).textContent = text(`list-${room}`);
     const empty = slot(root, "empty");
-    let lines: HTMLElement[] = [];
-    try {
-      lines = room === "alerts" ? (await api.alerts()).map((line) => alertLine(line, id)) : (await api.cases()).map((line) => this.#caseLine(line, id));
-      empty.textContent = text(room === "alerts" ? "no-alerts" : "no-cases");
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 403) throw error;
-      empty.textContent = text("not-for-you");
-    }
-    show(empty, lines.length === 0);
-    slot(root, "lines").replaceChildren(...lines);
-    filterAsTyped(root, lines, empty);
+    const fill = async (): Promise<void> => {
+      let lines: HTMLElement[] = [];
+      try {
+        lines = room === "alerts" ? (await api.alerts()).map((line) => alertLine(line, id)) : (await api.cases()).map((line) => this.#caseLine(line, id));
+        empty.textContent = text(room === "alerts" ? "no-alerts" : "no-cases");
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status !== 403) throw error;
+        empty.textContent = text("not-for-you");
+      }
+      show(empty, lines.length === 0);
+      slot(root, "lines").replaceChildren(...lines);
+      filter(root, empty);
+    };
+    await fill();
+    this.#refill = fill;
+    within(root, "[data-filter]", HTMLInputElement).addEventListener("input", () => filter(root, empty));
     const open = slot(root, "open");
     if (id === "") open.replaceChildren(view("view-nothing"));
     else if (room === "alerts") open.replaceChildren(await alertView(this.#seat, id, (address) => this.#goTo(address)));
@@ -88,8 +99,8 @@ export class Rooms {
 
   #caseLine(line: CaseLine, open: string): HTMLElement {
     const turn = isMyTurn(this.#seat, line) ? [make("strong", { class: "turn" }, text("your-turn"))] : [];
-    const finding = line.standard === null ? "" : standardName(line.standard);
-    const parts = [make("strong", {}, callName(line.alert)), make("span", {}, caseState(line, "…")), make("small", {}, finding), ...turn];
+    const facts = [text("since", { day: dayInWords(line.updated_on) }), standardName(line.standard)].filter(Boolean).join(" · ");
+    const parts = [make("strong", {}, callName(line.alert)), make("span", {}, lineState(line.state)), make("small", {}, facts), ...turn];
     return listLine(`#/cases/${line.id}`, line.id === open, ...parts);
   }
 
@@ -130,13 +141,12 @@ function listLine(address: string, isOpen: boolean, ...parts: HTMLElement[]): HT
   return make("li", {}, link);
 }
 
-function filterAsTyped(root: HTMLElement, lines: readonly HTMLElement[], empty: HTMLElement): void {
-  const box = within(root, "[data-filter]", HTMLInputElement);
-  box.addEventListener("input", () => {
-    const words = box.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
-    for (const line of lines) show(line, words.every((word) => (line.textContent ?? "").toLowerCase().includes(word)));
-    if (lines.length === 0) return;
-    empty.textContent = text("nothing-found");
-    show(empty, lines.every((line) => line.hidden));
-  });
+function filter(root: HTMLElement, empty: HTMLElement): void {
+  const lines = all(slot(root, "lines"), "li", HTMLElement);
+  const typed = within(root, "[data-filter]", HTMLInputElement).value;
+  const words = typed.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  for (const line of lines) show(line, words.every((word) => (line.textContent ?? "").toLowerCase().includes(word)));
+  if (lines.length === 0) return;
+  empty.textContent = text("nothing-found");
+  show(empty, lines.every((line) => line.hidden));
 }

@@ -73,7 +73,7 @@ export function why(reason: Reason): string {
 }
 
 export function who(seat: Seat, people: { readonly [id: string]: string }, id: string | null | undefined): string {
-  if (!id) return text("pair-nobody");
+  if (!id) return text("somebody");
   const name = nameOf(seat, people, id) ?? text("somebody");
   return id === seat.me.id ? text("you", { name }) : name;
 }
@@ -91,6 +91,11 @@ export function alertState(alert: Pick<AlertLine, "state">): string {
 export function caseState(line: Pick<CaseLine, "state" | "updated_on">, by: string): string {
   const name = `state-${line.state}`;
   return hasText(name) ? text(name, { day: dayInWords(line.updated_on), who: by }) : line.state;
+}
+
+/** The same in two or three words, for a list. */
+export function lineState(state: string): string {
+  return hasText(`line-${state}`) ? text(`line-${state}`) : state;
 }
 
 /** One sentence for whatever went wrong with a request. */

@@ -70,6 +70,7 @@ function openDesk(): void {
   };
 
   window.addEventListener("hashchange", () => void rooms?.show(location.hash));
+  document.addEventListener("desk-changed", () => void rooms?.refresh());
   document.addEventListener("desk-lock", () => void lock(text("locked")));
   byId("lock", HTMLButtonElement).addEventListener("click", () => void lock(text("locked")));
   listenForKeys({

@@ -1,0 +1,148 @@
+"""What the browser tests share: people who join the desk, a source who sends, and axe, which looks for barriers."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.rig.missing import missing
+from tests.rig.processes import Served
+
+AXE = Path("web/browser/node_modules/axe-core/axe.min.js")
+PASSPHRASE = "a fictional passphrase of seven words here"
+ACCOUNT = (
+    "Fictional. In May the town cut the water of eleven families in the old harbour barracks, although the bills "
+    "were paid. They carry water from a fountain two kilometres away."
+)
+CANARY = "SEALED-CANARY the caretaker of Invented Street 4 saw it"
+SENDER = "Harbour Lane Tenants (fictional)"
+BILL = b"%PDF-1.4 fictional SEALED-CANARY " * 2000
+EVERY_ROLE = ("intake", "verifier", "editor", "publisher", "custodian")
+SLOW_MS = 60_000  # the passphrase is stretched in plain JavaScript
+
+
+@dataclass(frozen=True)
+class Organisation:
+    """A running node and the names of the people at its desk."""
+
+    server: Served
+    people: tuple[str, ...]
+
+    @property
+    def origin(self) -> str:
+        return self.server.origin
+
+
+async def found_organisation(browser: Any, server: Served, *people: str) -> Organisation:
+    """Let each of these people join the desk through a one-time link, in a browser of their own."""
+    roles = [argument for role in EVERY_ROLE for argument in ("--role", role)]
+    for name in people:
+        link = json.loads(server.run("staff", "invite", *roles, "--json"))["link"]
+        page = await (await browser.new_context(locale="en-GB")).new_page()
+        await page.goto(link)
+        await page.fill("#enrol-name", name)
+        await page.fill("#enrol-passphrase", PASSPHRASE)
+        await page.fill("#enrol-again", PASSPHRASE)
+        await page.click("#make-keys")
+        await keep_words(page)
+        await page.wait_for_selector("#enrolled:visible", timeout=SLOW_MS)
+        await page.context.close()
+    return Organisation(server, people)
+
+
+async def keep_words(page: Any) -> list[str]:
+    """Note the twelve words that are shown, and type the two that are asked for."""
+    await page.wait_for_selector("#words li", timeout=SLOW_MS)
+    words: list[str] = await page.locator("#words li").all_inner_texts()
+    await page.click("#noted")
+    await type_two(page, words)
+    await page.click("#send")
+    return words
+
+
+async def type_two(page: Any, words: list[str]) -> None:
+    """Type the two words the page asks for."""
+    for which in ("first", "second"):
+        number = int((await page.inner_text(f"label[for=word-{which}]")).split()[-1])
+        await page.fill(f"#word-{which}", words[number - 1])
+
+
+async def next_part(page: Any) -> None:
+    """Go on to the next part of the form, on a phone."""
+    await page.click(".step[data-current] [data-next]")
+
+
+async def fill_form(page: Any, origin: str) -> None:
+    """Answer the form on a phone, as far as the overview at its end."""
+    await page.goto(f"{origin}/alert")
+    await page.click("#begin")
+    await page.check("input[value=violation]")
+    await next_part(page)
+    await page.fill("[name=summary]", ACCOUNT)
+    await page.fill("[name=confidential_account]", CANARY)
+    await next_part(page)
+    await page.select_option("[name=state]", "IE")
+    await page.fill("[name=started_on-year]", "2026")
+    await page.select_option("[name=started_on-month]", "05")
+    await page.check("[data-field=ongoing] input[value=true]")
+    await next_part(page)
+    await page.fill("[data-search=provisions]", "homeless")
+    await page.check('input[value="31.2"]')
+    await next_part(page)
+    await page.check("[name=groups][value=people-in-poverty]")
+    await page.select_option("[name=scale]", "10-99")
+    await next_part(page)
+    await page.check("[name=actors][value=local-authority]")
+    await next_part(page)
+    await next_part(page)
+    bill = {"name": "bill (fictional).pdf", "mimeType": "application/pdf", "buffer": BILL}
+    await page.set_input_files("#f-attachments", files=[bill])
+    await next_part(page)
+    await next_part(page)
+    await page.check("[data-field=consent_publish] input[value=true]")
+    await page.check("[value=not-needed-no-person-identifiable]")
+    await next_part(page)
+    await page.fill("[name=sender_org_name]", SENDER)
+    await next_part(page)
+
+
+async def send_alert(browser: Any, origin: str) -> list[str]:
+    """Send one alert from a phone; returns the source's twelve words."""
+    context = await browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
+    page = await context.new_page()
+    await fill_form(page, origin)
+    await page.click("#seal")
+    words = await keep_words(page)
+    await page.wait_for_selector("#arrived:visible")
+    await context.close()
+    return words
+
+
+async def sign_in(page: Any, origin: str, name: str) -> None:
+    """Sit down at the desk."""
+    await page.goto(f"{origin}/desk")
+    await page.fill("#signin-name", name)
+    await unlock(page)
+
+
+async def unlock(page: Any) -> None:
+    """Give the passphrase, as after every reload: keys live in the page's memory only."""
+    await page.fill("#signin-passphrase", PASSPHRASE)
+    await page.click(".signin button[type=submit]")
+    await page.wait_for_selector("#lock:visible", timeout=SLOW_MS)
+    await page.wait_for_selector(".room, .people")
+
+
+async def barriers(page: Any) -> list[str]:
+    """What axe calls serious or critical on the page as it is now, each with the elements concerned."""
+    if not AXE.is_file():
+        raise missing("the packages of web/browser", "make setup")
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+    )
+    return [
+        f"{one['id']}: {', '.join(str(node['target']) for node in one['nodes'][:5])}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]

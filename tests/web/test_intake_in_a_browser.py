@@ -1,0 +1,263 @@
+"""The source's door in a real browser: what leaves it, what it keeps, what it asks for, and whom it shuts out."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.rig.alerts import a_member
+from tests.rig.processes import Served, served
+from tests.rig.publications import behind
+from tests.web.door import (
+    ACCOUNT,
+    CANARY,
+    SENDER,
+    barriers,
+    fill_form,
+    keep_words,
+    next_part,
+    type_two,
+)
+
+PHONE = {"width": 390, "height": 844}
+SMALLEST = {"width": 320, "height": 640}
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A node with two people at its desk: the fewest to whom an alert can be sealed."""
+
+    async def join(server: Served) -> None:
+        async with behind(server) as node, node.database.begin() as session:
+            for name in ("Berta", "Carl"):
+                await a_member(session, name)
+
+    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
+        asyncio.run(join(server))
+        yield server
+
+
+@pytest.fixture
+async def phone(browser: Any) -> Any:
+    """A page on a phone; an uncaught error of its scripts fails the test."""
+    context = await browser.new_context(locale="en-GB", viewport=PHONE)
+    page = await context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    await context.close()
+    assert errors == []
+
+
+async def test_with_nobody_to_read_it_the_form_does_not_open(phone: Any, serve: Any) -> None:
+    server: Served = serve()
+
+    await phone.goto(f"{server.origin}/alert")
+    await phone.wait_for_selector("#cannot:visible")
+
+    assert not await phone.is_visible("#begin")
+
+
+async def test_without_scripts_the_form_says_so_and_offers_nothing_to_send(browser: Any, serve: Any) -> None:
+    server: Served = serve()
+    context = await browser.new_context(java_script_enabled=False, locale="en-GB")
+    page = await context.new_page()
+
+    await page.goto(f"{server.origin}/alert")
+
+    assert await page.inner_text("noscript h2") == "This form needs scripts"
+    assert await page.is_visible("noscript .notice")
+    assert not await page.is_visible("#alert")
+    assert not await page.is_visible("#begin")
+
+
+async def test_what_a_source_types_leaves_the_browser_sealed_only(phone: Any, organisation: Served) -> None:
+    sent: list[tuple[str, bytes]] = []
+    phone.on("request", lambda request: sent.append((request.url, request.post_data_buffer or b"")))
+
+    await fill_form(phone, organisation.origin)
+    before = [url for url, body in sent if body]
+    await phone.click("#seal")
+    words = await keep_words(phone)
+    await phone.wait_for_selector("#arrived:visible")
+
+    assert before == []  # nothing is sent before the words were noted
+    assert all(url.startswith(organisation.origin) for url, _ in sent)
+    assert any(url.endswith("/api/v1/alerts") for url, body in sent if body)
+    everything = b"".join(url.encode() + body for url, body in sent)
+    for secret in (ACCOUNT, CANARY, SENDER, "bill (fictional).pdf", " ".join(words), words[0] + words[1]):
+        assert secret.encode() not in everything
+    assert b"SEALED-CANARY" not in everything
+    data = [path.read_bytes() for path in organisation.data.rglob("*") if path.is_file()]
+    assert not any(b"SEALED-CANARY" in kept or SENDER.encode() in kept for kept in data)
+    assert await phone.context.cookies() == []
+    assert await phone.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+async def test_an_alert_is_not_sent_before_two_words_are_typed_rightly(
+    phone: Any, organisation: Served
+) -> None:
+    await fill_form(phone, organisation.origin)
+    await phone.click("#seal")
+    words = await phone.locator("#words li").all_inner_texts()
+    await phone.click("#noted")
+
+    await type_two(phone, list(reversed(words)))
+    await phone.click("#send")
+
+    assert await phone.is_visible("#error-word")
+    assert not await phone.is_visible("#sending")
+    assert len(words) == 12
+
+
+async def test_a_needed_answer_is_asked_for_beside_its_field_and_nothing_typed_is_lost(
+    phone: Any, organisation: Served
+) -> None:
+    await phone.goto(f"{organisation.origin}/alert")
+    await phone.click("#begin")
+    await phone.check("input[value=violation]")
+    await next_part(phone)
+    await phone.fill("[name=confidential_account]", CANARY)
+
+    await next_part(phone)
+
+    assert (
+        await phone.inner_text("#error-summary") == "Please tell what happened. A few sentences are enough."
+    )
+    assert await phone.get_attribute("[name=summary]", "aria-invalid") == "true"
+    assert await phone.input_value("[name=confidential_account]") == CANARY
+
+
+async def test_a_failed_sending_loses_nothing_and_the_words_stay(phone: Any, organisation: Served) -> None:
+    await fill_form(phone, organisation.origin)
+    await phone.click("#seal")
+    refuse = True
+
+    async def answer(route: Any) -> None:
+        await (route.fulfill(status=400, body="{}") if refuse else route.continue_())
+
+    await phone.route("**/api/v1/alerts", answer)
+    words = await keep_words(phone)
+    await phone.wait_for_selector("#retry:visible", timeout=60_000)
+    refuse = False
+    await phone.click("#retry")
+    await phone.wait_for_selector("#arrived:visible", timeout=60_000)
+
+    await phone.goto(f"{organisation.origin}/alert/receipt")
+    await phone.fill("#words-typed", " ".join(words))
+    await phone.click("#open")
+    await phone.wait_for_selector("#mailbox:visible")
+
+
+async def test_a_question_is_asked_only_when_it_makes_sense(phone: Any, organisation: Served) -> None:
+    await phone.set_viewport_size({"width": 1280, "height": 900})
+    await phone.goto(f"{organisation.origin}/alert")
+    await phone.click("#begin")
+
+    await phone.check("[name=kind][value=good-practice]")
+
+    assert await phone.is_visible("[name=transferability]")
+    assert not await phone.is_visible("[data-field=violation_types]")
+    assert not await phone.is_visible("[data-field=actors]")
+
+
+async def test_a_private_person_is_told_where_help_is_and_loses_nothing(
+    phone: Any, organisation: Served
+) -> None:
+    await phone.set_viewport_size({"width": 1280, "height": 900})
+    await phone.goto(f"{organisation.origin}/alert")
+    await phone.click("#begin")
+    await phone.fill("[name=summary]", ACCOUNT)
+
+    await phone.select_option("[name=sender_org_type]", "private-person")
+
+    assert await phone.is_visible("text=116 006")
+    assert await phone.input_value("[name=summary]") == ACCOUNT
+
+
+async def test_escape_twice_leaves_at_once_and_back_does_not_return(phone: Any, organisation: Served) -> None:
+    await phone.route("https://www.wikipedia.org/**", lambda route: route.fulfill(body="elsewhere"))
+    await phone.goto(f"{organisation.origin}/alert/receipt")
+    await phone.goto(f"{organisation.origin}/alert")
+    await phone.click("#begin")
+    await phone.check("input[value=violation]")
+    await next_part(phone)
+    await phone.fill("[name=summary]", ACCOUNT)
+
+    await phone.keyboard.press("Escape")
+    await phone.keyboard.press("Escape")
+    await phone.wait_for_url("https://www.wikipedia.org/**")
+    await phone.go_back()
+
+    assert phone.url == f"{organisation.origin}/alert/receipt"
+
+
+async def test_a_slip_in_the_words_is_found_without_asking_the_server(
+    phone: Any, organisation: Served
+) -> None:
+    asked: list[str] = []
+    phone.on("request", lambda request: asked.append(request.url))
+    await phone.goto(f"{organisation.origin}/alert/receipt")
+    for typed, said in (
+        ("abandon abandon", "There are 2 words here; twelve are needed."),
+        ("zzz " * 12, "“zzz” is not one of the possible words."),
+        ("abandon " * 12, "These are possible words, but not a possible row of twelve."),
+    ):
+        await phone.fill("#words-typed", typed)
+        await phone.click("#open")
+        assert (await phone.inner_text("#error-words")).startswith(said)
+
+    assert not any("/api/" in url for url in asked)
+
+
+async def test_words_that_belong_to_nothing_get_one_sentence(phone: Any, organisation: Served) -> None:
+    await phone.goto(f"{organisation.origin}/alert/receipt")
+    await phone.fill("#words-typed", "abandon " * 11 + "about")
+    await phone.click("#open")
+    await phone.wait_for_selector("#error-words:visible")
+
+    assert (await phone.inner_text("#error-words")).startswith("Nothing was found for these words.")
+
+
+async def test_nothing_stands_in_the_way_of_a_source(phone: Any, organisation: Served) -> None:
+    origin = organisation.origin
+    found: dict[str, list[str]] = {}
+    for scheme in ("light", "dark"):
+        await phone.emulate_media(color_scheme=scheme)
+        await phone.goto(f"{origin}/alert")
+        await phone.wait_for_selector("#begin:visible")
+        found[f"opening {scheme}"] = await barriers(phone)
+        await phone.goto(f"{origin}/alert/receipt")
+        found[f"receipt {scheme}"] = await barriers(phone)
+    await phone.emulate_media(color_scheme="light")
+    await phone.set_viewport_size({"width": 1280, "height": 900})
+    await phone.goto(f"{origin}/alert")
+    await phone.click("#begin")
+    found["form"] = await barriers(phone)
+    await phone.click("#seal")
+    found["problems"] = await barriers(phone)
+    await phone.set_viewport_size(PHONE)
+    await fill_form(phone, origin)
+    await phone.click("#seal")
+    found["words"] = await barriers(phone)
+
+    assert {name: barrier for name, barrier in found.items() if barrier} == {}
+
+
+async def test_nothing_runs_off_the_narrowest_screen(phone: Any, organisation: Served) -> None:
+    await phone.set_viewport_size(SMALLEST)
+    await phone.goto(f"{organisation.origin}/alert?lang=fr")
+    await phone.wait_for_selector("#begin:visible")
+    widths = [await phone.evaluate("document.documentElement.scrollWidth")]
+    await phone.click("#begin")
+    for index in range(await phone.locator(".step").count()):
+        await phone.evaluate(
+            "index => document.querySelectorAll('.step').forEach((step, at) => step.toggleAttribute('data-current', at === index))",
+            index,
+        )
+        widths.append(await phone.evaluate("document.documentElement.scrollWidth"))
+
+    assert widths == [SMALLEST["width"]] * len(widths)
