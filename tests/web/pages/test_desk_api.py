@@ -198,16 +198,17 @@ def body_of(method: str, path: str) -> Any:
     return BODIES.get(path, BODIES.get(path.rpartition("/")[2], {}))
 
 
-@pytest.mark.parametrize(("method", "path"), CLOSED)
-async def test_who_is_not_signed_in_learns_nothing_but_that(desks: Desks, method: str, path: str) -> None:
-    response = await desks.visitor().send(method, path, body_of(method, path))
+async def test_who_is_not_signed_in_learns_nothing_but_that(desks: Desks) -> None:
+    visitor = desks.visitor()
 
-    assert response.status_code == 401
-    assert set(response.json()) == {"error"}
-    assert response.headers["cache-control"] == "no-store"
+    for method, path in CLOSED:
+        response = await visitor.send(method, path, body_of(method, path))
+
+        assert response.status_code == 401, (method, path)
+        assert set(response.json()) == {"error"}
+        assert response.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize(("method", "path"), [one for one in CLOSED if one[0] != "GET"])
 @pytest.mark.parametrize(
     "headers",
     [
@@ -219,14 +220,13 @@ async def test_who_is_not_signed_in_learns_nothing_but_that(desks: Desks, method
     ],
     ids=["other", "null", "longer", "http", "sister"],
 )
-async def test_another_site_can_do_nothing(
-    desks: Desks, method: str, path: str, headers: dict[str, str]
-) -> None:
+async def test_another_site_can_do_nothing(desks: Desks, headers: dict[str, str]) -> None:
     ana = await desks.of("Ana")
 
-    response = await ana.send(method, path, body_of(method, path), **headers)
-
-    assert response.status_code == 403
+    for method, path in CLOSED:
+        if method != "GET":
+            response = await ana.send(method, path, body_of(method, path), **headers)
+            assert response.status_code == 403, (method, path)
 
 
 async def test_a_request_without_an_origin_or_with_a_form_is_refused(desks: Desks) -> None:
@@ -386,15 +386,13 @@ async def test_the_auditor_reads_what_was_done_and_nobody_else_on_cases_does(
 
 
 @pytest.mark.parametrize("name", ["Olga", "Otto"])
-@pytest.mark.parametrize(
-    ("method", "path"), [one for one in CLOSED if "alerts" in one[1] or "cases" in one[1]]
-)
-async def test_administrators_and_auditors_open_nothing(
-    desks: Desks, alert: str, name: str, method: str, path: str
-) -> None:
-    response = await (await desks.of(name)).send(method, path, body_of(method, path))
+async def test_administrators_and_auditors_open_nothing(desks: Desks, alert: str, name: str) -> None:
+    person = await desks.of(name)
 
-    assert response.status_code == 403
+    for method, path in CLOSED:
+        if "alerts" in path or "cases" in path:
+            response = await person.send(method, path, body_of(method, path))
+            assert response.status_code == 403, (method, path)
 
 
 async def test_an_alert_is_shown_with_the_readers_own_wraps_only(
