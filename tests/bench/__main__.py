@@ -45,7 +45,7 @@ def main() -> int:
                     found: list[Figure] = runner.run(module.run(bench))
             except (Exception, SystemExit) as error:
                 say(f"could not be run: {error}")
-                skipped[name] = f"{type(error).__name__}: {error}"
+                skipped[name] = f"{type(error).__name__}: {str(error)[:300]}"
                 continue
         for figure in found:
             say(f"{figure.name} {figure.value:,.1f} {figure.unit}")
