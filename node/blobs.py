@@ -66,6 +66,8 @@ class Blobs:
                 os.fsync(file.fileno())
             place = self._place(digest.hexdigest())
             place.parent.mkdir(parents=True, exist_ok=True)
+            # Its time would tell to the second when a source uploaded: every file has the same.
+            os.utime(temporary, (0, 0))
             Path(temporary).replace(place)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

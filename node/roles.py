@@ -7,6 +7,7 @@ from functools import partial
 from node.deliver import deliver
 from node.inbox import chores, handlers
 from node.inbox.process import Handler, process
+from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
 from node.runtime import Node
 from node.settings import Settings
@@ -52,7 +53,7 @@ async def _process(node: Node, job: Job, *, handlers: Mapping[str, Handler]) -> 
 NODE = Role(
     "node",
     ACTIVITIES,
-    _jobs(**{"notify-desk": chores.notify_desk}),
+    _jobs(**{"notify-desk": chores.notify_desk, "purge-uploads": purge_uploads}),
     frozenset({"intake", "desk", "publications"}),
 )
 HUB = Role("hub", ACTIVITIES, _jobs(), frozenset({"hub", "publications"}))
