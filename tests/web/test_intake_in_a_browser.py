@@ -1,6 +1,7 @@
 """The source's door in a real browser: what leaves it, what it keeps, what it asks for, and whom it shuts out."""
 
 import asyncio
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -261,3 +262,39 @@ async def test_nothing_runs_off_the_narrowest_screen(phone: Any, organisation: S
         widths.append(await phone.evaluate("document.documentElement.scrollWidth"))
 
     assert widths == [SMALLEST["width"]] * len(widths)
+
+
+async def test_a_picture_says_what_it_carries_and_can_go_without_it(phone: Any, organisation: Served) -> None:
+    await phone.set_viewport_size({"width": 1280, "height": 900})
+    await phone.goto(f"{organisation.origin}/alert")
+    await phone.click("#begin")
+    picture = {"name": "yard.jpg", "mimeType": "image/jpeg", "buffer": await with_hidden_details(phone)}
+
+    await phone.set_input_files("#f-attachments", files=[picture])
+    await phone.wait_for_selector("#files fieldset")
+    said = await phone.inner_text("#files legend")
+    await phone.check("#files input >> nth=1")
+    await phone.check("input[value=violation]")
+    await phone.fill("[name=summary]", ACCOUNT)
+    await phone.select_option("[name=state]", "IE")
+    await phone.click("#seal")
+    await keep_words(phone)
+    await phone.wait_for_selector("#arrived:visible")
+
+    assert said == "Hidden details in this file: the place where it was taken; the device: Nowhere Camera"
+
+
+async def with_hidden_details(page: Any) -> bytes:
+    """A picture drawn by the browser, with a camera's name and a place put in (Exif 2.32 §4.6)."""
+    drawn: list[int] = await page.evaluate(
+        """async () => {
+          const canvas = document.createElement("canvas");
+          const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg"));
+          return [...new Uint8Array(await blob.arrayBuffer())];
+        }"""
+    )
+    name = b"Nowhere Camera\0"
+    entries = struct.pack(">HHII", 0x010F, 2, len(name), 38) + struct.pack(">HHII", 0x8825, 4, 1, 0)
+    tiff = b"MM\0*" + struct.pack(">IH", 8, 2) + entries + struct.pack(">I", 0) + name
+    exif = b"Exif\0\0" + tiff
+    return bytes(drawn[:2]) + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + bytes(drawn[2:])

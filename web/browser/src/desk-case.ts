@@ -12,12 +12,18 @@ import { callName, caseState, labelOf, standardName, valueInWords, who, why } fr
 import { openAlert, openCase } from "./open.ts";
 import { all, dayInWords, goTo, hasText, make, show, text, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
-import type { Hex, OpenedAlert, OpenedCase } from "./types.ts";
+import type { Hex, JsonObject, OpenedAlert, OpenedCase } from "./types.ts";
 
 /** The moves whose form shows the public text itself. */
 const ABOUT_THE_TEXT: ReadonlySet<string> = new Set(["draft", "correct", "approve"]);
 /** The moves that end something; they are drawn as such and ask for the reason first. */
 const GRAVE: ReadonlySet<string> = new Set(["withdraw", "reject", "return"]);
+
+/**
+ * A public text that was begun and not saved, so that a lock or a colleague's step in between does not cost it.
+ * It is meant for everybody; what is sealed is never kept like this. Only its writer gets it back, and only from memory.
+ */
+let unsaved: { readonly by: string; readonly case: Hex; readonly fields: JsonObject } | null = null;
 
 export async function caseView(seat: Seat, id: Hex): Promise<HTMLElement> {
   const file = new CaseFile(seat, await api.case(id));
@@ -168,7 +174,7 @@ class CaseFile {
   #begin(move: Move): void {
     const panel = slot(this.root, "panel");
     const form = this.#formFor(move.action);
-    if (form === null) return;
+    if (form === null) return say(text("cannot-open"));
     panel.replaceChildren(form);
     // The text stands in the panel now; twice on one page it would not be plain which is being approved.
     show(slot(this.root, "text-part"), !ABOUT_THE_TEXT.has(move.action));
@@ -245,8 +251,20 @@ class CaseFile {
 
   #draftForm(isCorrection: boolean): HTMLElement {
     const form = this.#form("step-draft");
-    const draft = new DraftForm(form, this.#answer.draft?.fields ?? null, this.#alert?.submission ?? null);
     const id = this.#answer.id;
+    const by = this.#seat.me.id;
+    const begun = unsaved?.case === id && unsaved.by === by ? unsaved.fields : null;
+    const draft = new DraftForm(form, begun ?? this.#answer.draft?.fields ?? null, this.#alert?.submission ?? null);
+    const keep = (): void => {
+      unsaved = { by, case: id, fields: draft.read() };
+    };
+    form.addEventListener("input", keep);
+    form.addEventListener("change", keep);
+    for (const cancel of all(form, "[data-cancel]", HTMLButtonElement)) {
+      cancel.addEventListener("click", () => {
+        unsaved = null;
+      });
+    }
     show(slot(form, "note"), isCorrection);
     show(slot(form, "consent"), isCorrection);
     show(slot(form, "save"), !isCorrection);
@@ -261,6 +279,7 @@ class CaseFile {
       try {
         if (isCorrection) await this.#done(await api.correct(id, fields, written(form, "note"), clearancesOf(form)));
         else await this.#done(await api.draft(id, fields));
+        unsaved = null;
         say(text("saved"));
       } catch (error) {
         if (!(error instanceof ApiError) || Object.keys(error.fields).length === 0) throw error;

@@ -32,7 +32,7 @@ export class Rooms {
   async show(address: string): Promise<void> {
     const turn = (this.#shown += 1);
     const [, wanted = "", id = ""] = /^#\/(alerts|cases|people)(?:\/([0-9a-f]{32}))?$/.exec(address) ?? [];
-    const room: Room = wanted === "cases" || wanted === "people" ? wanted : "alerts";
+    const room = wanted === "" ? firstRoom(this.#seat) : (wanted as Room);
     for (const link of all(document, "[data-room]", HTMLAnchorElement)) {
       if (link.dataset["room"] === room) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -126,6 +126,13 @@ export class Rooms {
     });
     return root;
   }
+}
+
+/** Where a person's work waits for them. */
+function firstRoom(seat: Seat): Room {
+  const may = (...roles: readonly string[]): boolean => roles.some((role) => seat.me.roles.includes(role));
+  if (may("intake", "verifier")) return "alerts";
+  return may("editor", "publisher") ? "cases" : "people";
 }
 
 function alertLine(line: AlertLine, open: string): HTMLElement {

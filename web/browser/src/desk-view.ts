@@ -42,6 +42,11 @@ export function onSubmit(form: HTMLFormElement, act: (submitter: HTMLElement | n
         if (place) complain(place, sentence);
         else say(sentence);
         if (error instanceof ApiError && error.status === 401) document.dispatchEvent(new CustomEvent("desk-lock"));
+        if (error instanceof ApiError && error.status === 409) {
+          // Somebody was quicker: the page shows the present state, and says why.
+          say(sentence);
+          document.dispatchEvent(new CustomEvent("desk-stale"));
+        }
       })
       .finally(() => {
         for (const button of buttons) button.disabled = false;

@@ -71,6 +71,7 @@ function openDesk(): void {
 
   window.addEventListener("hashchange", () => void rooms?.show(location.hash));
   document.addEventListener("desk-changed", () => void rooms?.refresh());
+  document.addEventListener("desk-stale", () => void rooms?.show(location.hash));
   document.addEventListener("desk-lock", () => void lock(text("locked")));
   byId("lock", HTMLButtonElement).addEventListener("click", () => void lock(text("locked")));
   listenForKeys({
