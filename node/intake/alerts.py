@@ -27,8 +27,24 @@ class Compartment(StrEnum):
     INTERNAL = "internal"
 
 
+class Mode(StrEnum):
+    """By which door an alert came; it says so for ever."""
+
+    SEALED = "sealed"
+    """Sealed by the source's own device."""
+    SERVER_SEALED = "server-sealed"
+    """The server sealed it at once: for that moment it held the text, and the receipt."""
+    STAFF_ENTERED = "staff-entered"
+    """Told to a member of staff, who sealed it and handed the receipt over."""
+    AGE = "age"
+    """One file sealed with the stock age tool to every handler. No receipt, so no way back."""
+
+
 class ClosedFor(StrEnum):
-    """Why an alert was closed; `not-upheld` and `withdrawn` come from its case, the others from the desk."""
+    """Why an alert was closed.
+
+    `not-upheld` and `withdrawn` come from its case, `burnt` from its source, the others from the desk.
+    """
 
     OUT_OF_SCOPE = "out-of-scope"
     DUPLICATE = "duplicate"
@@ -36,6 +52,7 @@ class ClosedFor(StrEnum):
     REFERRED = "referred"
     NOT_UPHELD = "not-upheld"
     WITHDRAWN = "withdrawn"
+    BURNT = "burnt"
 
 
 BY_THE_DESK = frozenset({ClosedFor.OUT_OF_SCOPE, ClosedFor.DUPLICATE, ClosedFor.SPAM, ClosedFor.REFERRED})
@@ -71,6 +88,9 @@ class Alert(Row):
     state: Mapped[str] = mapped_column(String(16))
     closed_for: Mapped[str | None] = mapped_column(String(16))
     case_id: Mapped[str | None] = mapped_column(String(32), unique=True)
+    mode: Mapped[str] = mapped_column(String(16), default=Mode.SEALED)
+    # The source may read on but no longer write. Decided by the desk, without reading.
+    is_blocked: Mapped[bool] = mapped_column(default=False)
 
     def take_up(self) -> None:
         """The desk has begun to work on it."""
@@ -162,6 +182,25 @@ class Attachment(Row):
     parts: Mapped[int]
     size: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
+
+
+class Consent(Row):
+    """What a source answered about one use of its alert, signed with the key of its receipt. The last one counts.
+
+    text_sha256  of the exact public text the answer is about; None where it is about the use as such.
+    signature    over the statement `node.intake.consent` spells out: the server cannot make one up.
+    """
+
+    __tablename__ = "consents"
+    __table_args__ = NO_ROW_NUMBER
+
+    alert_id: Mapped[str] = mapped_column(ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    use: Mapped[str] = mapped_column(String(16))
+    answer: Mapped[str] = mapped_column(String(3))
+    text_sha256: Mapped[str | None] = mapped_column(String(64))
+    answered_on: Mapped[date] = mapped_column(Date)
+    signature: Mapped[str] = mapped_column(String(96))
 
 
 class UploadPart(Row):
