@@ -58,7 +58,8 @@ function showFiles(root: HTMLElement, opened: OpenedAlert, record: AlertAnswer):
   show(slot(root, "files-part"), files.length > 0);
   slot(root, "files").replaceChildren(
     ...files.map((file) => {
-      const button = make("button", { type: "button", "aria-label": text("open-file", { name: file.name }) }, text("open-file-short"));
+      const label = text("open-file-short");
+      const button = make("button", { type: "button", "aria-label": `${label}: ${file.name}`, title: text("open-file", { name: file.name }) }, label);
       button.addEventListener("click", () => void saveFile(opened, record.id, file, button));
       return make("li", {}, make("span", { class: "name" }, file.name), " ", make("small", {}, `${file.media_type}, ${sizeInWords(file.size)}`), " ", button);
     }),
