@@ -19,7 +19,15 @@ import httpx
 
 from federation import addresses, cavage, client, signatures
 from federation.connections import Answer
-from federation.errors import BadAnswer, FetchError, Forbidden, Mismatch, NotThere, Oversized
+from federation.errors import (
+    BadAnswer,
+    FetchError,
+    Forbidden,
+    Mismatch,
+    NotThere,
+    Oversized,
+    Unreachable,
+)
 from federation.keys import Signer
 from vocab import jsonld, terms
 from vocab.actors import Actor, read_actor, read_keys
@@ -30,6 +38,7 @@ MAX_REDIRECTS = 3
 ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
+FAILED_KEYS_OF_A_HOST = 100
 
 Document = dict[str, object]
 Found = TypeVar("Found")
@@ -103,6 +112,7 @@ class Fetcher:
         self._http = http
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
+        self._failed_keys: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
 
     async def document(self, url: str, *, signer: Signer | None, now: datetime) -> Document:
         """`fetch_document`, once at a time."""
@@ -117,7 +127,13 @@ class Fetcher:
         )
 
     async def key_owner(self, key_id: str, *, signer: Signer | None, now: datetime) -> Actor:
-        """`fetch_key_owner`, once at a time."""
+        """`fetch_key_owner`, once at a time; and no more of a host of which too many were not there just now.
+
+        Anybody can name a thousand keys on somebody else's server, and would make us knock there a thousand times.
+        """
+        since, failures = self._failed_keys.get(_server(key_id), (now, 0))
+        if failures >= FAILED_KEYS_OF_A_HOST and now - since < FAILURE_LASTS:
+            raise Unreachable("too many keys of that host were not there", url=key_id)
         return await self._once(
             ("key", key_id), now, lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now)
         )
@@ -145,6 +161,16 @@ class Fetcher:
             self._failed[key] = (now, error)
             if len(self._failed) > FAILURES_REMEMBERED:
                 self._failed.popitem(last=False)
+            if key[0] == "key":
+                self._count_failed_key(_server(key[1]), now)
+
+    def _count_failed_key(self, server: str, now: datetime) -> None:
+        since, failures = self._failed_keys.get(server, (now, 0))
+        if now - since >= FAILURE_LASTS:
+            since, failures = now, 0
+        self._failed_keys[server] = (since, failures + 1)
+        if len(self._failed_keys) > FAILURES_REMEMBERED:
+            self._failed_keys.popitem(last=False)
 
 
 async def _get(
@@ -218,6 +244,10 @@ def is_activity_type(fields: Sequence[bytes]) -> bool:
     return kind == "application/ld+json" and isinstance(profile, str) and terms.AS in profile.split()
 
 
+def _server(key_id: str) -> str:
+    return addresses.origin_of(key_id) or ""
+
+
 def _actor_of(document: Document, url: str) -> Actor:
     try:
         actor = read_actor(document)
@@ -235,10 +265,16 @@ def _only_its_own(actor: Actor) -> Actor:
     def own(url: str | None) -> str | None:
         return url if url is not None and addresses.same_origin(url, actor.id) else None
 
+    def is_within(key_id: str) -> bool:
+        # A fragment is part of the document before it: a neighbour must not take it away by listing it first.
+        # BookWyrm has a slash there that the actor's id has not.
+        document, hash_, _ = key_id.partition("#")
+        return not hash_ or document.rstrip("/") == actor.id.rstrip("/")
+
     return replace(
         actor,
         # An id that stands for two keys stands for none.
-        keys=tuple(key for key in actor.keys if times[key.id] == 1 and own(key.id)),
+        keys=tuple(key for key in actor.keys if times[key.id] == 1 and own(key.id) and is_within(key.id)),
         shared_inbox=own(actor.shared_inbox),
         outbox=own(actor.outbox),
         followers=own(actor.followers),
