@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,10 +11,8 @@ from markupsafe import Markup
 
 from web.pages.rendering import make_templates
 
-TEMPLATES = sorted(
-    str(path.relative_to(str(files("web").joinpath("templates"))))
-    for path in __import__("pathlib").Path(str(files("web").joinpath("templates"))).rglob("*.html")
-)
+HOME = Path(str(files("web").joinpath("templates")))
+TEMPLATES = sorted(str(path.relative_to(HOME)) for path in HOME.rglob("*.html"))
 
 
 def test_what_a_template_does_not_get_is_an_error_and_not_a_gap() -> None:
@@ -47,6 +46,15 @@ def test_no_template_has_inline_style_script_or_handler(name: str) -> None:
     for opening in re.findall(r"<script\b[^>]*>", source):
         # A data block is not a script: CSP leaves it alone.
         assert "src=" in opening or re.search(r'type="application/(ld\+)?json"', opening), opening
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_what_decides_the_plural_comes_first(name: str) -> None:
+    source = files("web").joinpath("templates", name).read_text("utf-8")
+
+    for first in re.findall(r"{% trans (\w+)=(?:(?!endtrans).)*{% pluralize", source, re.DOTALL):
+        # Jinja counts by the first variable; the others are written out, with their thousands apart.
+        assert first == "count"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 418, 429, 500, 503])
