@@ -1,14 +1,15 @@
 /** One case at the desk: where it stands, whose hands are on it, what was checked, and the steps that are open. */
 
-import type { CaseAnswer, Clearances, Move } from "./desk-api.ts";
+import type { CaseAnswer, Move } from "./desk-api.ts";
 import { ApiError, api } from "./desk-api.ts";
 import { answersOf } from "./desk-alert.ts";
+import { askWhyItMayStand, clearancesOf } from "./desk-clearances.ts";
 import { DraftForm } from "./desk-draft.ts";
 import { publicPage } from "./desk-preview.ts";
 import { recordForm, recordLine } from "./desk-records.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, complain, onSubmit, picked, say, slot, ticked, view, written } from "./desk-view.ts";
-import { callName, caseState, labelOf, standardName, valueInWords, who, why } from "./desk-words.ts";
+import { callName, caseState, standardName, valueInWords, who, why } from "./desk-words.ts";
 import { openAlert, openCase } from "./open.ts";
 import { all, dayInWords, goTo, hasText, make, show, text, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
@@ -331,44 +332,3 @@ function reasonOf(form: HTMLFormElement): string {
   if (reason === "") throw new Complaint(text("reason-needed"));
   return reason;
 }
-
-function clearancesOf(form: HTMLFormElement): Clearances {
-  const cleared: Record<string, string> = {};
-  let waiver: string | null = null;
-  for (const box of all(form, "[data-clears]", HTMLInputElement)) {
-    const reason = box.value.trim();
-    if (reason === "") continue;
-    if (box.dataset["clears"] === "reply_waiver") waiver = reason;
-    else cleared[box.dataset["clears"] ?? ""] = reason;
-  }
-  return { cleared, reply_waiver: waiver, consent: ticked(form, "consent") };
-}
-
-/** Fields whose gate a person may open with a reason: what looks like personal data, and a company that was not asked. */
-const MAY_STAND: ReadonlySet<string> = new Set([
-  "title", "summary", "content", "verification_statement", "transferability", "results_evidence", "domestic_steps", "region",
-  "authority_replies", "follow_ups", "corrections",
-]);
-
-function askWhyItMayStand(form: HTMLFormElement, problems: Readonly<Record<string, string>>): void {
-  const place = slot(form, "clearances");
-  for (const [key, sentence] of Object.entries(problems)) {
-    const clears = key === "actor_name" ? "reply_waiver" : key;
-    const known = place.querySelector<HTMLElement>(`[data-for="${CSS.escape(clears)}"] .problem`);
-    if (known) known.textContent = sentence;
-    else if (MAY_STAND.has(key) || clears === "reply_waiver") place.append(clearance(clears, key, sentence));
-    else place.append(make("p", { class: "problem" }, sentence));
-  }
-}
-
-function clearance(clears: string, key: string, sentence: string): HTMLElement {
-  const box = make("input", { id: `clears-${clears}`, "data-clears": clears, maxlength: "500", "aria-describedby": `clears-${clears}-why` });
-  return make(
-    "div",
-    { class: "field", "data-for": clears },
-    make("p", { class: "problem", id: `clears-${clears}-why` }, `${labelOf(key)}: ${sentence}`),
-    make("label", { for: `clears-${clears}` }, text("may-stand")),
-    box,
-  );
-}
-

@@ -78,6 +78,10 @@ export class FileList {
 
   async #offerCleanCopy(chosen: Chosen, line: HTMLElement): Promise<void> {
     const details = inWords(await hiddenDetails(chosen.original));
+    if (!drawsTruly()) {
+      if (details) line.append(make("p", { class: "help" }, details));
+      return;
+    }
     const name = `copy-${crypto.randomUUID()}`;
     const option = (label: string, clean: boolean): HTMLElement => {
       const radio = make("input", { type: "radio", name });
@@ -101,6 +105,20 @@ function inWords(details: HiddenDetails | null): string {
   if (details.device) said.push(text("detail-device", { device: details.device }));
   if (details.author) said.push(text("detail-author", { author: details.author }));
   return said.length > 0 ? text("hidden-details", { what: said.join("; ") }) : "";
+}
+
+/**
+ * Whether this browser gives back what was drawn. Tor Browser hands out noise, so that pages cannot tell machines apart:
+ * a copy made there would be a blank sheet in the place of evidence, so none is offered.
+ */
+function drawsTruly(): boolean {
+  const brush = make("canvas", { width: "2", height: "1" }).getContext("2d");
+  if (brush === null) return false;
+  brush.fillStyle = "rgb(12, 34, 56)";
+  brush.fillRect(0, 0, 1, 1);
+  brush.fillStyle = "rgb(210, 180, 90)";
+  brush.fillRect(1, 0, 1, 1);
+  return [...brush.getImageData(0, 0, 2, 1).data].join() === "12,34,56,255,210,180,90,255";
 }
 
 /** The same picture drawn anew: what is not pixels does not come along. */
