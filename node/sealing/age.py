@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from node.sealing.errors import MalformedHeader, NotForThisKey, NotHybrid
 from node.sealing.header import Header, check_mac, parse_header, read_header, write_header
 from node.sealing.recipients import FILE_KEY_BYTES, HYBRID_STANZA, Unwrap, check_stanza, unwrapper, wrap
-from node.sealing.stream import NONCE_BYTES, decrypt_chunks, encrypt_chunks, plaintext_size
+from node.sealing.stream import NONCE_BYTES, ChunkWriter, decrypt_chunks, encrypt_chunks, plaintext_size
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,31 @@ def seal_stream(plaintext: Iterable[bytes], recipient: str) -> Iterator[bytes]:
     file_key = secrets.token_bytes(FILE_KEY_BYTES)
     header = write_header([wrap(file_key, recipient)], file_key)
     return _write(header, file_key, plaintext)
+
+
+class SealWriter:
+    """Seals to one hybrid recipient what is handed over piece by piece: `start`, any number of `write`, `close`.
+
+    Raises InvalidRecipient when it is made.
+    """
+
+    def __init__(self, recipient: str) -> None:
+        file_key = secrets.token_bytes(FILE_KEY_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        self._start = write_header([wrap(file_key, recipient)], file_key) + nonce
+        self._chunks = ChunkWriter(_payload_key(file_key, nonce))
+
+    def start(self) -> bytes:
+        """Return header and nonce, which come before everything else."""
+        return self._start
+
+    def write(self, piece: bytes) -> bytes:
+        """Return the ciphertext that is complete by now."""
+        return self._chunks.write(piece)
+
+    def close(self) -> bytes:
+        """Return the end of the file."""
+        return self._chunks.close()
 
 
 def open_sealed(sealed: bytes, identity: str) -> bytes:
@@ -79,6 +104,19 @@ def inspect_start(start: bytes, *, total_bytes: int) -> SealedHeader:
     if payload_bytes < 0:
         raise MalformedHeader("the nonce is cut short")
     return SealedHeader(header.size, plaintext_size(payload_bytes))
+
+
+def require_hybrid_only(start: bytes) -> int:
+    """Say for how many a file is sealed, when all of them are hybrid: what the stock tool makes of a list of recipients.
+
+    start  the file's beginning, its whole header at least. Raises MalformedHeader, NotHybrid.
+    """
+    header = parse_header(start)
+    if any(stanza.type != HYBRID_STANZA for stanza in header.stanzas):
+        raise NotHybrid("a stanza that is not hybrid")
+    for stanza in header.stanzas:
+        check_stanza(stanza)
+    return len(header.stanzas)
 
 
 def _require_one_hybrid(header: Header) -> None:

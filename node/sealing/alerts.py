@@ -6,7 +6,7 @@ JSON is that of the sealed-alert API (`/api/v1`).
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from node.sealing.attachments import Attachment, File, Part, open_file, seal_file
@@ -37,6 +37,9 @@ from node.sealing.vault import HandlerKeys
 from node.sealing.wraps import compose_wrap, open_wrap
 from vocab.canonical import canonical
 from vocab.form import form as current_form
+
+Keys = Mapping[Compartment, CompartmentKey]
+"""The keys of an alert's two compartments."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,48 @@ def compose_alert(
     form             hash of the form the answers belong to; the present one by default.
     Raises ManifestOtherNode, InvalidReceipt.
     """
+    keys = new_keys()
+    uploads = [seal_file(file, keys[Compartment.DIALOGUE].recipient) for file in files]
+    composed = compose_around(
+        manifest,
+        node,
+        answers,
+        identity_fields,
+        [(upload.attachment, upload.wire) for upload in uploads],
+        receipt,
+        day,
+        keys=keys,
+        language=language,
+        form=form,
+    )
+    return replace(composed, parts=tuple(part for upload in uploads for part in upload.parts))
+
+
+def new_keys() -> Keys:
+    """Return fresh keys for an alert: made first, where its files are sealed before the rest."""
+    return {Compartment.DIALOGUE: generate_compartment(), Compartment.IDENTITY: generate_compartment()}
+
+
+def compose_around(
+    manifest: VerifiedManifest,
+    node: str,
+    answers: Mapping[str, object],
+    identity_fields: Mapping[str, object],
+    attachments: Sequence[tuple[Attachment, Document]],
+    receipt: str,
+    day: date,
+    *,
+    keys: Keys,
+    language: str = "en",
+    form: str | None = None,
+) -> ComposedAlert:
+    """Seal an alert around files that were sealed to `keys` already, each as the submission and the server are told of it.
+
+    Raises ManifestOtherNode, InvalidReceipt.
+    """
     if manifest.manifest.node != node:
         raise ManifestOtherNode("the manifest is another node's")
     source, identifier = source_keys(receipt, node), secrets.token_hex(16)
-    keys = {Compartment.DIALOGUE: generate_compartment(), Compartment.IDENTITY: generate_compartment()}
-    uploads = [seal_file(file, keys[Compartment.DIALOGUE].recipient) for file in files]
     contents: dict[Compartment, tuple[ObjectType, Document]] = {
         Compartment.DIALOGUE: (
             ObjectType.SUBMISSION,
@@ -105,7 +145,7 @@ def compose_alert(
                 "form": form or current_form().sha256,
                 "language": language,
                 "answers": dict(answers),
-                "attachments": [upload.attachment.to_json() for upload in uploads],
+                "attachments": [attachment.to_json() for attachment, _ in attachments],
             },
         ),
         Compartment.IDENTITY: (ObjectType.IDENTITY, {"fields": dict(identity_fields)}),
@@ -131,10 +171,10 @@ def compose_alert(
             "compartments": {str(compartment): key.recipient for compartment, key in keys.items()},
             "wraps": wraps,
             "objects": objects,
-            "attachments": [upload.wire for upload in uploads],
+            "attachments": [wire for _, wire in attachments],
         }
     )
-    return ComposedAlert(identifier, source, body, tuple(part for upload in uploads for part in upload.parts))
+    return ComposedAlert(identifier, source, body, ())
 
 
 def open_alert(

@@ -24,6 +24,34 @@ def encrypt_chunks(key: bytes, plaintext: Iterable[bytes]) -> Iterator[bytes]:
         yield cipher.encrypt(_nonce(counter, is_last=is_last), piece, None)
 
 
+class ChunkWriter:
+    """The same payload for whoever is handed the plaintext piece by piece; holds one chunk at a time."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = ChaCha20Poly1305(key)
+        self._counter = 0
+        self._pending = bytearray()
+
+    def write(self, piece: bytes) -> bytes:
+        """Return the ciphertext that is complete by now, often none."""
+        self._pending += piece
+        sealed: list[bytes] = []
+        # A full chunk waits for the next byte: until then it may be the last one.
+        while len(self._pending) > CHUNK_BYTES:
+            sealed.append(self._next(bytes(self._pending[:CHUNK_BYTES]), is_last=False))
+            del self._pending[:CHUNK_BYTES]
+        return b"".join(sealed)
+
+    def close(self) -> bytes:
+        """Return the last chunk."""
+        return self._next(bytes(self._pending), is_last=True)
+
+    def _next(self, piece: bytes, *, is_last: bool) -> bytes:
+        sealed = self._cipher.encrypt(_nonce(self._counter, is_last=is_last), piece, None)
+        self._counter += 1
+        return sealed
+
+
 def decrypt_chunks(key: bytes, ciphertext: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the plaintext of a payload, chunk by chunk.
 
