@@ -1,96 +1,119 @@
 """Signed deliveries: how many a second are verified and stored before they are acknowledged, beside Fedify.
 
-Both servers run on one processor, the generator on another; 50 senders whose keys both know; draft-cavage RSA; in turns.
-The node runs as it is served, with its worker inside, and commits each delivery before its 202. Fedify verifies and
-parses, and stores nothing durable.
+Every server runs on one processor, the generator on another; 50 senders whose keys all know; draft-cavage RSA; in turns.
+The node is measured twice: accepting only, with the worker a process of its own as in the scale profile, and as one
+process with its worker inside. It commits each delivery before its 202. Fedify verifies and parses, and stores nothing durable.
 """
 
+import asyncio
 import hashlib
 import json
 import sqlite3
+import statistics
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from federation.keys import read_pem
+from node.outbox import pending
 from tests.bench.figures import Bench, Figure, measured, percentile
 from tests.bench.loopback import Load, listening, pace, pin, replay
-from tests.bench.senders import Documents, deliveries, senders
+from tests.bench.senders import Documents, Sender, deliveries, senders
 from tests.rig.fedify import fedify_bench
 from tests.rig.keys import rsa_key
-from tests.rig.processes import served
+from tests.rig.processes import Served, served
 from tests.rig.publications import behind
+from tests.rig.servers import Servers
 
 ROUNDS = 3
 OURS, PEERS = 6000, 1000
-REFUSED = 3000
+EMBEDDED, REFUSED = 2000, 3000
 DRAIN_SECONDS = 120
 
 
 async def run(bench: Bench) -> list[Figure]:
     documents = Documents()
-    ours, theirs, drained, refused, repeated = [], [], [], [], []
-    with served(bench.directory / "inbox") as node, fedify_bench(bench.directory / "fedify.log") as peer:
+    with ExitStack() as stack:
+        servers = Servers.prepare()
+        stack.callback(servers.stop)
+        door = stack.enter_context(served(bench.directory / "door", redis_url=servers.redis()))
+        whole = stack.enter_context(served(bench.directory / "whole"))
+        peer = stack.enter_context(fedify_bench(bench.directory / "fedify.log"))
         async with listening(documents) as port:
             found = senders(port)
             documents.add(found)
-            assert node.process is not None
-            node_inbox, peer_inbox = f"{node.origin}/inbox", f"{peer.origin}/inbox"
             peer_port = int(peer.origin.rpartition(":")[2])
-
-            bench.say("each sender is met once, so that both know every key")
-            for target, inbox in ((node.port, node_inbox), (peer_port, peer_inbox)):
-                await _accepted(target, deliveries(found, inbox, len(found), batch="first"), connections=4)
-            pin(node.process.pid)
+            ports = {door.origin: door.port, whole.origin: whole.port, peer.origin: peer_port}
+            bench.say("each sender is met once, so that all know every key")
+            for origin, at in ports.items():
+                first = deliveries(found, f"{origin}/inbox", len(found), batch="first")
+                await _answered(at, first, 202, connections=4)
+            for process in (door.process, whole.process):
+                assert process is not None
+                pin(process.pid)
             pin(peer.process)
 
+            rates: dict[str, list[float]] = {origin: [] for origin in ports}
+            processed: list[float] = []
+            duplicates: list[float] = []
+            spoilt: list[float] = []
+            amounts = {door.origin: OURS, whole.origin: EMBEDDED, peer.origin: PEERS}
             for number in range(ROUNDS):
-                bench.say(f"round {number + 1} of {ROUNDS}: signing what will be sent")
-                batch = f"round-{number}"
-                to_node = deliveries(found, node_inbox, bench.amount(OURS), batch=batch)
-                to_peer = deliveries(found, peer_inbox, bench.amount(PEERS), batch=batch)
-                bench.say(
-                    f"round {number + 1} of {ROUNDS}: {len(to_node)} to the node, {len(to_peer)} to Fedify"
-                )
-                started = time.perf_counter()
-                ours.append((await _accepted(node.port, to_node)).rate)
-                await _drained(node)
-                drained.append(len(to_node) / (time.perf_counter() - started))
-                theirs.append((await _accepted(peer_port, to_peer)).rate)
-                repeated.append((await _accepted(node.port, to_node[: bench.amount(REFUSED)])).rate)
-                spoilt = deliveries(found, node_inbox, bench.amount(REFUSED), batch=batch, spoilt=True)
-                refused.append((await _answered(node.port, spoilt, 401)).rate)
+                bench.say(f"round {number + 1} of {ROUNDS}")
+                for origin, at in ports.items():
+                    requests = deliveries(
+                        found, f"{origin}/inbox", bench.amount(amounts[origin]), batch=f"round-{number}"
+                    )
+                    started = time.perf_counter()
+                    rates[origin].append((await _answered(at, requests, 202)).rate)
+                    if origin == whole.origin:
+                        await _drained(whole)
+                        processed.append(len(requests) / (time.perf_counter() - started))
+                    if origin == door.origin:
+                        again = requests[: bench.amount(REFUSED)]
+                        duplicates.append((await _answered(at, again, 202)).rate)
+                        spoilt.append((await _spoilt(bench, found, door, number)).rate)
 
-            half = sorted(ours)[len(ours) // 2] / 2
+            half = statistics.median(rates[door.origin]) / 2
             bench.say(f"half load: {half:.0f} a second")
-            steady = deliveries(found, node_inbox, min(bench.amount(OURS), int(half * 5)), batch="half")
-            calm = await pace(node.port, steady, per_second=half)
+            steady = deliveries(
+                found, f"{door.origin}/inbox", min(bench.amount(OURS), int(half * 5)), batch="half"
+            )
+            calm = await pace(door.port, steady, per_second=half)
 
-    limit = 1 / _least_seconds(to_node[0], bench.directory)
+    beside = "Fedify 2.3.6, inline, in-memory store"
     return [
         measured(
             "inbox",
             "deliveries/s",
-            ours,
-            theirs,
-            peer="Fedify 2.3.6, inline, in-memory store",
-            limit=limit,
+            rates[door.origin],
+            rates[peer.origin],
+            peer=beside,
+            limit=1 / _least_seconds(requests[0], bench.directory),
             goal=12,
             goal_for="ratio",
-            note="Acknowledged after the commit on SQLite with synchronous=FULL, with the worker of the node processing what "
-            "came on the same processor. Fedify parses JSON-LD into objects and keeps nothing durable. The limit is one RSA "
-            "verification, one SHA-256, one JSON parse and one committed row in batches of 50.",
+            note="The accepting process: acknowledged after the commit of the delivery and its job, on SQLite with "
+            "synchronous=FULL. Fedify parses JSON-LD into objects and keeps nothing durable. The limit is one RSA "
+            "verification, one SHA-256, one JSON parse and one row committed in batches of 50.",
         ),
         measured(
-            "inbox-processed", "deliveries/s", drained, note="Until the last job that followed was done."
-        ),
-        measured("inbox-duplicates", "deliveries/s", repeated, goal=8000),
-        measured(
-            "inbox-spoilt",
+            "inbox-embedded",
             "deliveries/s",
-            refused,
-            goal=10000,
-            note="Body changed after signing: refused by its digest.",
+            rates[whole.origin],
+            rates[peer.origin],
+            peer=beside,
+            note="The same with the worker inside the process, busy meanwhile with what has come.",
         ),
+        measured(
+            "inbox-processed",
+            "deliveries/s",
+            processed,
+            rates[peer.origin],
+            peer=beside,
+            note="With the worker inside, until the last job was done.",
+        ),
+        measured("inbox-duplicates", "deliveries/s", duplicates, goal=8000),
+        measured("inbox-spoilt", "deliveries/s", spoilt, goal=10000, note="Body changed after signing."),
         Figure(
             "inbox-p99",
             percentile(calm.latencies, 0.99) * 1000,
@@ -102,8 +125,11 @@ async def run(bench: Bench) -> list[Figure]:
     ]
 
 
-async def _accepted(port: int, requests: list[bytes], *, connections: int = 32) -> Load:
-    return await _answered(port, requests, 202, connections=connections)
+async def _spoilt(bench: Bench, found: list[Sender], door: Served, number: int) -> Load:
+    requests = deliveries(
+        found, f"{door.origin}/inbox", bench.amount(REFUSED), batch=f"spoilt-{number}", spoilt=True
+    )
+    return await _answered(door.port, requests, 401)
 
 
 async def _answered(port: int, requests: list[bytes], status: int, *, connections: int = 32) -> Load:
@@ -113,18 +139,14 @@ async def _answered(port: int, requests: list[bytes], status: int, *, connection
     return load
 
 
-async def _drained(node: object) -> None:
-    from node.outbox import pending
-    from tests.rig.processes import Served
-
-    assert isinstance(node, Served)
+async def _drained(node: Served) -> None:
     async with behind(node) as opened:
         end = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < end:
             async with opened.database.read() as session:
                 if await pending(session) == 0:
                     return
-            time.sleep(0.05)
+            await asyncio.sleep(0.05)
     raise RuntimeError("the jobs of the inbox did not come to an end")
 
 
