@@ -59,11 +59,7 @@ def test_the_activities_taken_in_are_those_that_have_a_handler() -> None:
 
 
 def test_the_activities_sent_are_those_that_are_built() -> None:
-    builders = {
-        name
-        for name in ("follow", "accept", "reject", "undo", "create", "update", "delete", "announce")
-        if callable(getattr(activities, name))
-    }
+    builders = {name for name in vars(activities) if name.capitalize() in activities.ACTIVITY_TYPES}
     used = {
         name
         for path in (ROOT / "node").rglob("*.py")
