@@ -202,12 +202,20 @@ function fold(written: string): string {
   return written.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
+/** Whether a field holds something else than when the page was opened. */
+function isTouched(field: HTMLElement): boolean {
+  return controls(field).some((control) => {
+    if (control instanceof HTMLSelectElement) return [...control.options].some((option) => option.selected !== option.defaultSelected && option.value !== "");
+    if (control instanceof HTMLInputElement && ["checkbox", "radio"].includes(control.type)) return control.checked && !control.defaultChecked;
+    return control.type !== "search" && control.type !== "file" && control.value !== control.defaultValue;
+  });
+}
+
 /** One line per part of the form: what was answered there, and a way back to it. */
 export function overview(steps: readonly HTMLElement[], files: number, change: (step: HTMLElement) => void): HTMLElement[] {
   return steps.map((step) => {
     const title = step.dataset["title"] ?? "";
-    const here = readAnswers(step);
-    const answered = Object.keys(here.answers).length + Object.keys(here.identity).length;
+    const answered = fields(step).filter((field) => !field.closest("[hidden][data-show-key]") && isTouched(field)).length;
     const parts: string[] = [];
     if (answered > 0) parts.push(answered === 1 ? text("answers-one") : text("answers", { n: answered }));
     if (step.dataset["step"] === "files" && files > 0) parts.push(files === 1 ? text("files-one") : text("files", { n: files }));

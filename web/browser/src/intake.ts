@@ -241,6 +241,8 @@ async function openDoor(): Promise<void> {
   begin.addEventListener("click", () => {
     show(opening, false);
     show(form);
+    // Another language would be another page: it is chosen before anything is typed.
+    show(within(document, ".tongues", HTMLElement), false);
     goToStep(0);
   });
   form.addEventListener("change", (event) => {
