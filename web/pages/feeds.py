@@ -109,7 +109,7 @@ async def _feed(request: Request, kind: str) -> Feed:
     language = speech_of(request).language
     async with node.database.read() as session:
         listing = await search(session, replace(wanted, page=1), per_page=PER_FEED)
-        withdrawn = await _withdrawn(session) if not wanted.facets() else ()
+        gone = await withdrawn(session) if not wanted.facets() else ()
     settings = node.settings
     named = [say(facet, value, language) for facet, value in query_of(wanted)]
     # The id of a feed may not change with the reader's browser: the language stands in it only when it was asked for.
@@ -120,13 +120,14 @@ async def _feed(request: Request, kind: str) -> Feed:
         home=with_query(f"{settings.origin}/cases", [*query_of(wanted), *asked]),
         author=settings.organisation,
         language=language,
-        updated=_newest((*listing.items, *withdrawn)) or node.clock.now(),
+        updated=_newest((*listing.items, *gone)) or node.clock.now(),
         cards=listing.items,
-        withdrawn=withdrawn,
+        withdrawn=gone,
     )
 
 
-async def _withdrawn(session: AsyncSession) -> tuple[Card, ...]:
+async def withdrawn(session: AsyncSession) -> tuple[Card, ...]:
+    """What was withdrawn, the latest first."""
     newest = select(Entry).where(Entry.state == WITHDRAWN).order_by(Entry.withdrawn_at.desc()).limit(PER_FEED)
     return tuple(card(row) for row in await session.scalars(newest))
 

@@ -15,6 +15,7 @@ from node.settings import Settings
 from vocab import charter, states
 from vocab.dataset import load
 from vocab.states import State
+from web.pages.feeds import withdrawn
 from web.pages.publications import FRESH, asked_for
 from web.pages.rendering import render, speech_of
 
@@ -70,6 +71,7 @@ async def hub_front(request: Request) -> Response:
     async with node.database.read() as session:
         newest = await search(session, Filter(), per_page=LOOKED_AT)
         rests_on = await coverage(session, now=now)
+        gone = await withdrawn(session)
     latest = Listing(
         newest.items[:LATEST], newest.total, 1, max(1, -(-newest.total // LATEST)), newest.counts
     )
@@ -79,6 +81,7 @@ async def hub_front(request: Request) -> Response:
         headers=FRESH,
         latest=latest,
         changed=_changed(newest.items, since=now - WEEK),
+        gone=tuple(card for card in gone if card.withdrawn_at and card.withdrawn_at >= now - WEEK),
         coverage=rests_on,
         tiles=tiles(newest, rests_on, language=speech_of(request).language),
         wanted=Filter(),

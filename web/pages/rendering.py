@@ -50,6 +50,7 @@ def make_templates() -> Environment:
     environment.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals.update(
         static=cache(_static),
+        usual_sentence=errors.sentence,
         asset=cache(_asset),
         LANGUAGE_NAMES=locale.NAMES,
     )
@@ -83,12 +84,6 @@ def render(
     response.headers["Content-Language"] = speech.language
     response.headers.add_vary_header("Accept-Language")
     return response
-
-
-async def error_page(request: Request, status: int, sentence: str) -> HTMLResponse:
-    """The page of an error, in the reader's language; a sentence is shown where it says more than the status does."""
-    own = sentence if sentence != errors.sentence(status) else ""
-    return render(request, "error.html", status=status, sentence=own)
 
 
 def speech_of(request: Request) -> Speech:

@@ -13,7 +13,7 @@ from tests.rig.clock import FrozenClock
 from tests.rig.databases import know_every_row
 from tests.rig.keys import keyring
 from tests.rig.wires import Wires
-from tests.web.pages.readers import HTML, put, sample, sample_host, words
+from tests.web.pages.readers import HTML, put, sample, sample_host, withdraw, words
 from vocab import states
 from web.app import make_app
 
@@ -149,6 +149,18 @@ async def test_what_was_corrected_this_week_is_named(hub: Node, reader: httpx.As
 
     assert "Changed this week" in page
     assert "corrected on 21 November 2026" in page
+
+
+async def test_what_was_withdrawn_this_week_is_named_without_its_title(
+    hub: Node, reader: httpx.AsyncClient
+) -> None:
+    url = await put(hub, sample("01"), "01", host="ie.tracker.example")
+    await withdraw(hub, url, "factual-error")
+
+    page = words((await reader.get("/")).text)
+
+    assert "A case of Harbour Lane Social Rights Watch withdrawn on 21 November 2026" in page
+    assert "emergency accommodation" not in page
 
 
 async def test_every_page_of_the_hub_speaks_three_languages(hub: Node, reader: httpx.AsyncClient) -> None:
