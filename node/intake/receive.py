@@ -16,7 +16,7 @@ from federation.errors import InvalidKey
 from federation.keys import Algorithm, read_multibase
 from node.errors import Conflict, Invalid, TooLarge
 from node.intake import uploads
-from node.intake.alerts import SOURCE, Alert, AlertState, Compartment, SealedObject, Wrap
+from node.intake.alerts import SOURCE, Alert, AlertState, Compartment, Mode, SealedObject, Wrap
 from node.intake.manifest import Terms, accepted_manifest, required_holders
 from node.intake.seals import require_hybrid, require_sealed
 from node.intake.uploads import SealedFile
@@ -64,13 +64,14 @@ class SealedAlert:
 
 
 async def receive_alert(
-    session: AsyncSession, sealed: SealedAlert, terms: Terms, *, now: datetime
+    session: AsyncSession, sealed: SealedAlert, terms: Terms, *, now: datetime, mode: Mode = Mode.SEALED
 ) -> tuple[Alert, bool]:
     """Store a sealed alert; returns it, and whether it is new.
 
     sealed  age v1 files throughout; their payloads stay ciphertext.
     terms   who can read alerts now.
     now     aware UTC; only the day is kept.
+    mode    by which door it came.
     Enqueues one `notify-desk` job in the caller's transaction, keyed by day; safe to repeat with the same bytes.
     Raises  UnknownManifest, DoorClosed, Conflict (the id or the mailbox is another alert's), Invalid, TooLarge.
     """
@@ -91,6 +92,7 @@ async def receive_alert(
         identity=sealed.identity,
         received_on=now.date(),
         state=AlertState.RECEIVED,
+        mode=mode,
     )
     try:
         async with session.begin_nested():

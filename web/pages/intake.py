@@ -18,9 +18,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from node.casework.team import intake_terms
-from node.errors import NodeError
 from node.intake import mailbox, uploads
+from node.intake.alerts import Alert, Mode
 from node.intake.manifest import DoorClosed, IntakeManifest, Terms, current_manifest, served_manifest
+from node.intake.parts import store_part
 from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_alert
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, MAX_PARTS, SealedFile
 from node.runtime import Node
@@ -28,6 +29,7 @@ from node.settings import Settings
 from web.pages import asking
 from web.pages.rendering import render, speech_of
 from web.pages.wire import (
+    MAX_JSON_BYTES,
     NO_STORE,
     Holder,
     Id,
@@ -128,12 +130,11 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 async def form_page(request: Request) -> Response:
     """The form a source fills in. Says that the door is closed when fewer than two people could read it."""
-    is_open = await _is_open(request.app.state.node)
     return render(
         request,
         "intake/form.html",
         headers=NO_STORE,
-        is_open=is_open,
+        is_open=await is_open(request.app.state.node),
         root_key=_root_key(request),
         **asking.context(speech_of(request).language),
     )
@@ -157,7 +158,7 @@ async def manifest(request: Request) -> Response:
     """The signed list of people alerts are sealed to; 503 while the door is closed."""
     node: Node = request.app.state.node
     try:
-        current = await _current(node)
+        current = await manifest_now(node)
     except DoorClosed as error:
         return _closed(error)
     return Response(current.body, media_type="application/json", headers=NO_STORE)
@@ -173,36 +174,34 @@ async def put_part(request: Request) -> Response:
     if part >= MAX_PARTS:
         raise HTTPException(413)
     body = await read_bytes(request, max_bytes=MAX_PART_BYTES)
-    blob = await node.blobs.put(body)
-    try:
-        async with node.database.begin() as session:
-            await uploads.keep_part(
-                session, upload=upload, part=part, blob=blob, size=len(body), now=node.clock.now()
-            )
-    except NodeError:
-        async with node.database.read() as session:
-            is_named = await uploads.names_blob(session, blob)
-        if not is_named:
-            await node.blobs.delete(blob)
-        raise
+    await store_part(node, upload=upload, part=part, body=body)
     return Response(status_code=204, headers=NO_STORE)
 
 
 async def post_alert(request: Request) -> Response:
     """A sealed alert: 201, or 200 with the same answer when these bytes are known already."""
     node: Node = request.app.state.node
-    body = await read_bytes(request, max_bytes=1024 * 1024)
-    sealed = _sealed_alert(parse(body, NewAlert), request_sha256=hashlib.sha256(body).hexdigest())
+    body = await read_bytes(request, max_bytes=MAX_JSON_BYTES)
     try:
-        async with node.database.read() as session:
-            await uploads.check_files(session, node.blobs, sealed.attachments)
-        async with node.database.begin() as session:
-            terms = await _terms(session, node)
-            alert, is_new = await receive_alert(session, sealed, terms, now=node.clock.now())
+        alert, is_new = await take_in(node, body)
     except DoorClosed as error:
         return _closed(error)
-    await node.bell.ring()
     return answer({"received_on": alert.received_on.isoformat(), "state": "received"}, 201 if is_new else 200)
+
+
+async def take_in(node: Node, body: bytes, *, mode: Mode = Mode.SEALED) -> tuple[Alert, bool]:
+    """Judge and store the JSON of an alert, by whatever door it came; returns it, and whether it is new.
+
+    Raises DoorClosed, UnknownManifest, Conflict, Invalid, TooLarge.
+    """
+    sealed = _sealed_alert(parse(body, NewAlert), request_sha256=hashlib.sha256(body).hexdigest())
+    async with node.database.read() as session:
+        await uploads.check_files(session, node.blobs, sealed.attachments)
+    async with node.database.begin() as session:
+        terms = await _terms(session, node)
+        alert, is_new = await receive_alert(session, sealed, terms, now=node.clock.now(), mode=mode)
+    await node.bell.ring()
+    return alert, is_new
 
 
 # ---- the mailbox ---------------------------------------------------------------------------------------------------
@@ -283,8 +282,11 @@ def _token(request: Request) -> bytes:
     return bytes.fromhex(match[1]) if match else b""
 
 
-async def _current(node: Node) -> IntakeManifest:
-    """Read first: a page that everybody may ask for takes the database's one place to write only when a list is due."""
+async def manifest_now(node: Node) -> IntakeManifest:
+    """The list of keys to seal to now. Raises DoorClosed.
+
+    Read first: a page that everybody may ask for takes the database's one place to write only when a list is due.
+    """
     now = node.clock.now()
     async with node.database.read() as session:
         terms = await _terms(session, node)
@@ -300,9 +302,9 @@ async def _terms(session: AsyncSession, node: Node) -> Terms:
     return await intake_terms(session, node.settings, bundle_sha256=bundle_sha256())
 
 
-async def _is_open(node: Node) -> bool:
+async def is_open(node: Node) -> bool:
     try:
-        await _current(node)
+        await manifest_now(node)
     except DoorClosed:
         return False
     return True
