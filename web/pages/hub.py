@@ -1,5 +1,6 @@
 """The hub's pages: its front, one page per State and per right, and its members. Nothing here ranks anything."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ from starlette.routing import Route
 from node.entries.entries import CORRECTED
 from node.entries.search import Card, Coverage, Filter, Listing, coverage, search
 from node.errors import NotFound
+from node.peers.follows import followed_by
 from node.runtime import Node
 from node.settings import Settings
 from vocab import charter, states
@@ -40,7 +42,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An organisation that publishes here."""
+    """An organisation whose cases are gathered here, or were: a former member's cases stay."""
 
     host: str
     name: str
@@ -48,6 +50,7 @@ class Member:
     last_published_at: datetime | None
     cases: int
     is_active: bool
+    is_member: bool
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -147,12 +150,43 @@ async def member_list(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.read() as session:
         rests_on = await coverage(session, now=now)
-    scheme = node.settings.origin.partition("://")[0]
-    members = tuple(
-        Member(host, name, f"{scheme}://{host}", last, cases, is_active=now - last <= SILENT_AFTER)
-        for host, name, last, cases in sorted(rests_on.nodes, key=lambda item: item[1].casefold())
+        followed = await followed_by(session, node.settings.main_actor)
+    joined = {
+        actor.host: actor.name
+        for follow, actor in followed
+        if follow.state == "accepted" and actor.gone_at is None
+    }
+    return render(
+        request,
+        "hub/nodes.html",
+        headers=FRESH,
+        members=members(joined, rests_on, scheme=node.settings.origin.partition("://")[0], now=now),
     )
-    return render(request, "hub/nodes.html", headers=FRESH, members=members)
+
+
+def members(
+    joined: Mapping[str, str], rests_on: Coverage, *, scheme: str, now: datetime
+) -> tuple[Member, ...]:
+    """Members and former members by name.
+
+    joined   names of the members by host: those the hub follows and that accepted.
+    """
+    published = {host: (name, last, cases) for host, name, last, cases in rests_on.nodes}
+    found = []
+    for host in joined.keys() | published.keys():
+        name, last, cases = published.get(host, (joined.get(host, host), None, 0))
+        found.append(
+            Member(
+                host=host,
+                name=joined.get(host) or name,
+                origin=f"{scheme}://{host}",
+                last_published_at=last,
+                cases=cases,
+                is_active=last is None or now - last <= SILENT_AFTER,
+                is_member=host in joined,
+            )
+        )
+    return tuple(sorted(found, key=lambda member: member.name.casefold()))
 
 
 def tiles(listing: Listing, rests_on: Coverage, *, language: str) -> tuple[Tile, ...]:

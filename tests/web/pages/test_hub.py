@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from node.peers.actors import RemoteActor
+from node.peers.follows import Follow
 from node.runtime import Node, open_node
 from tests.rig.clock import FrozenClock
 from tests.rig.databases import know_every_row
@@ -46,16 +48,59 @@ async def filled(hub: Node, *numbers: str) -> None:
         await put(hub, sample(number), number, host=sample_host(number))
 
 
+async def admit(hub: Node, host: str, name: str, *, state: str = "accepted") -> None:
+    """Make a member: the hub follows it."""
+    now = hub.clock.now()
+    actor = f"https://{host}/actors/cases"
+    async with hub.database.begin() as session:
+        session.add(
+            RemoteActor(
+                id=actor,
+                host=host,
+                type="Organization",
+                handle=f"cases@{host}",
+                name=name,
+                url=f"https://{host}/",
+                inbox=f"{actor}/inbox",
+                fetched_at=now,
+            )
+        )
+        session.add(
+            Follow(
+                activity_id=f"https://hub.example/{host}",
+                follower=hub.settings.main_actor,
+                followed=actor,
+                state=state,
+                activity={},
+                changed_at=now,
+            )
+        )
+
+
+async def test_who_did_not_accept_is_no_member_and_who_left_is_named_as_such(
+    hub: Node, reader: httpx.AsyncClient
+) -> None:
+    await admit(hub, "es.tracker.example", "Red Mirador", state="requested")
+    await filled(hub, "01")
+
+    page = (await reader.get("/nodes")).text
+
+    assert "Red Mirador" not in page
+    assert "no longer a member; its cases stay" in page
+    assert "https://ie.tracker.example/alert" not in page
+
+
 async def test_states_and_articles_that_do_not_exist_answer_404(reader: httpx.AsyncClient) -> None:
     for path in ("/states/xx", "/articles/0", "/articles/32", "/articles/thirty", "/articles/²"):
         assert (await reader.get(path)).status_code == 404, path
 
 
 async def test_a_hub_takes_no_alerts_and_says_who_does(hub: Node, reader: httpx.AsyncClient) -> None:
-    await filled(hub, "01")
+    await admit(hub, "ie.tracker.example", "Harbour Lane Social Rights Watch")
 
     page = (await reader.get("/nodes")).text
 
+    assert "has not published yet" in page
     assert (await reader.get("/alert")).status_code == 404
     assert "This hub takes no alerts" in page
     assert 'href="https://ie.tracker.example/alert"' in page
@@ -120,6 +165,8 @@ async def test_a_node_silent_for_45_days_is_marked(
     long_ago = clock.now() - timedelta(days=46)
     await put(hub, sample("01"), "01", host="ie.tracker.example", published_at=long_ago)
     await put(hub, sample("02"), "02", host="fr.tracker.example")
+    await admit(hub, "ie.tracker.example", "Harbour Lane Social Rights Watch")
+    await admit(hub, "fr.tracker.example", "Observatoire Clairval des droits sociaux")
 
     page = (await reader.get("/nodes")).text
 
