@@ -18,6 +18,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from node.database import Row, UtcDateTime
 
 LEASE = timedelta(seconds=60)
+# Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
+LONG_FAILED = 8
 # SQLite gives out row ids for INTEGER only; PostgreSQL needs BIGINT not to run out.
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -249,6 +251,31 @@ async def finish(
             update(Lane)
             .where(Lane.name == name)
             .values(claimed_until=None, failures=Lane.failures + 1, due_at=until)
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) -> None:
+    """Make lanes that failed for long due now: their host has been heard from."""
+    names = list(
+        await session.scalars(
+            select(Lane.name)
+            .where(Lane.name.in_(sorted(lanes)), Lane.failures >= LONG_FAILED, Lane.due_at > now)
+            .order_by(Lane.name)
+            .with_for_update()
+        )
+    )
+    if names:
+        await session.execute(
+            update(Job)
+            .where(Job.lane.in_(names), Job.dead_at.is_(None), Job.not_before > now)
+            .values(not_before=now)
+            .execution_options(synchronize_session=False)
+        )
+        await session.execute(
+            update(Lane)
+            .where(Lane.name.in_(names))
+            .values(due_at=now)
             .execution_options(synchronize_session=False)
         )
 

@@ -193,6 +193,46 @@ def announce(
     return _activity("Announce", id, actor, object, to=to, cc=cc, published=published)
 
 
+def add(
+    id: str,
+    actor: str,
+    object: str,
+    *,
+    target: str,
+    to: Sequence[str],
+    cc: Sequence[str] = (),
+    published: datetime | None = None,
+) -> Json:
+    """Write the Add of an object to a collection of the actor's own."""
+    return _activity("Add", id, actor, object, target=target, to=to, cc=cc, published=published)
+
+
+def remove(
+    id: str,
+    actor: str,
+    object: str,
+    *,
+    target: str,
+    to: Sequence[str],
+    cc: Sequence[str] = (),
+    published: datetime | None = None,
+) -> Json:
+    """Write the Remove of an object from a collection of the actor's own."""
+    return _activity("Remove", id, actor, object, target=target, to=to, cc=cc, published=published)
+
+
+def move(
+    id: str, actor: str, target: str, *, cc: Sequence[str] = (), published: datetime | None = None
+) -> Json:
+    """Write the Move of an actor to its new account, whose `alsoKnownAs` names the old one. FEP-7628."""
+    return _activity("Move", id, actor, actor, target=target, to=[], cc=cc, published=published)
+
+
+def flag(id: str, actor: str, objects: Sequence[str], *, text: str) -> Json:
+    """Write the Flag of an actor, first, and of objects of theirs. To nobody but the server it is sent to."""
+    return {**_activity("Flag", id, actor, list(objects), to=[objects[0]]), "content": text}
+
+
 def _answer(kind: str, own_id: str, actor: str, asked: Mapping[str, object]) -> Json:
     asker = properties.iri(asked, "actor")
     return _activity(kind, own_id, actor, _without_context(asked), to=[asker] if asker else [])
@@ -206,6 +246,7 @@ def _activity(
     *,
     to: Sequence[str],
     cc: Sequence[str] = (),
+    target: str | None = None,
     published: datetime | None = None,
     context: object = ACTIVITY_CONTEXT,
 ) -> Json:
@@ -219,6 +260,7 @@ def _activity(
             "to": list(to),
             "cc": list(cc),
             "object": inner,
+            "target": target,
         }
     )
 

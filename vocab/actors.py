@@ -26,13 +26,17 @@ _MAX_KEYS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key as an actor shows it: `spki_pem` for RSA, `multibase` for Ed25519. Not yet parsed, not yet trusted."""
+    """A key as an actor shows it: `spki_pem` for RSA, `multibase` for Ed25519. Not yet parsed, not yet trusted.
+
+    expires   from then on it makes nothing valid; what it made before stays so (Controlled Identifiers §2.2.1).
+    """
 
     id: str
     owner: str
     algorithm: Literal["rsa", "ed25519"]
     spki_pem: str | None = None
     multibase: str | None = None
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +140,15 @@ def _key(item: Properties, holder: str | None) -> PublicKey | None:
     owner = properties.iri(item, "owner") or properties.iri(item, "controller") or holder
     if key_id is None or owner is None:
         return None
+    expires = properties.instant(item, "expires")
+    if expires is None and "expires" in item:
+        # A date that cannot be read might be one that has passed.
+        return None
     if pem := properties.text(item, "publicKeyPem"):
-        return PublicKey(key_id, owner, "rsa", spki_pem=pem)
+        return PublicKey(key_id, owner, "rsa", spki_pem=pem, expires=expires)
     multibase = properties.text(item, "publicKeyMultibase")
     if multibase and multibase.startswith(_ED25519_PREFIX):
-        return PublicKey(key_id, owner, "ed25519", multibase=multibase)
+        return PublicKey(key_id, owner, "ed25519", multibase=multibase, expires=expires)
     return None
 
 
@@ -179,12 +187,15 @@ def write_actor(actor: Actor) -> dict[str, object]:
             ],
             "publicKey": {"id": rsa.id, "owner": rsa.owner, "publicKeyPem": rsa.spki_pem} if rsa else None,
             "assertionMethod": [
-                {
-                    "id": key.id,
-                    "type": "Multikey",
-                    "controller": key.owner,
-                    "publicKeyMultibase": key.multibase,
-                }
+                present(
+                    {
+                        "id": key.id,
+                        "type": "Multikey",
+                        "controller": key.owner,
+                        "publicKeyMultibase": key.multibase,
+                        "expires": written(key.expires) if key.expires else None,
+                    }
+                )
                 for key in actor.keys
                 if key.algorithm == "ed25519"
             ],

@@ -16,7 +16,7 @@ from federation.errors import FederationError
 from node import __version__, audit
 from node.errors import Invalid, Misconfigured, NodeError, NotFound
 from node.migrations import migrate
-from node.peers import follows, hosts
+from node.peers import blocklists, follows, hosts
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.ours import LocalActor, local_actor_at
@@ -111,8 +111,8 @@ def parser() -> argparse.ArgumentParser:
     verb("show", "Show the public keys and their fingerprints.", _keys_show, keys)
 
     for name, says in (
-        ("peers", "Servers we speak with."),
         ("members", "Organisations this hub aggregates."),
+        ("peers", "Servers we speak with."),
     ):
         group = verbs.add_parser(name, help=says).add_subparsers(metavar="COMMAND", required=True)
         verb("list", "List whom we follow, and how it stands.", _peers_list, group)
@@ -131,13 +131,30 @@ def parser() -> argparse.ArgumentParser:
         )
         leaving.add_argument("actor")
         for decision, policy, sentence in (
-            ("block", "block", "Take nothing from a host, and send it nothing."),
-            ("unblock", None, "Lift a block."),
+            ("block", "block", "Take nothing from a host and all below it, and send it nothing."),
+            ("limit", "limit", "Let a host follow, but add nothing here: no replies, no likes, no cases."),
+            ("allow", "allow", "Let a host write, whatever a list advises and where only members may."),
+            ("unblock", None, "Lift what was decided about a host."),
         ):
             deciding = verb(decision, sentence, _peers_decide, group)
             deciding.add_argument("host")
             deciding.add_argument("--reason", default="", help="why; shown to administrators")
             deciding.set_defaults(policy=policy)
+    verb("hosts", "List what was decided about hosts, and why.", _peers_hosts, group)
+    exporting = verb(
+        "export", "Write blocks and limits as Mastodon's domain_blocks.csv.", _peers_export, group
+    )
+    exporting.add_argument("file", type=Path)
+    importing = verb(
+        "import", "Take over the blocks and limits of such a file; own decisions stand.", _peers_import, group
+    )
+    importing.add_argument("file", type=Path)
+    following = verb(
+        "subscribe", "Follow a signed list of blocked hosts, read every day.", _peers_subscribe, group
+    )
+    following.add_argument("url", help="such as https://hub.example/actors/hub/blocklist")
+    ending = verb("unsubscribe", "Follow such a list no more.", _peers_unsubscribe, group)
+    ending.add_argument("url")
 
     log = verbs.add_parser("audit", help="The record of who did what.").add_subparsers(
         metavar="COMMAND", required=True
@@ -290,12 +307,66 @@ def _peers_unfollow(options: argparse.Namespace) -> Answer:
 def _peers_decide(options: argparse.Namespace) -> Answer:
     async def decided(node: Node) -> Answer:
         async with node.database.begin() as session:
-            await hosts.decide(
-                session, options.host.lower(), options.policy, reason=options.reason, now=node.clock.now()
+            host = await hosts.decide(
+                session, options.host, options.policy, reason=options.reason, now=node.clock.now()
             )
-        return {"host": options.host.lower(), "policy": options.policy}
+        return {"host": host.name, "policy": host.policy}
 
     return _with_node(decided)
+
+
+def _peers_hosts(_options: argparse.Namespace) -> Answer:
+    async def listed(node: Node) -> Answer:
+        async with node.database.read() as session:
+            found = await hosts.decisions(session)
+            lists = await blocklists.subscriptions(session)
+        return [
+            *({"host": host.name, "policy": host.policy, "reason": host.reason} for host in found),
+            *(
+                {"list": one.url, "read": str(one.read_at or "never"), "trouble": one.trouble}
+                for one in lists
+            ),
+        ]
+
+    return _with_node(listed)
+
+
+def _peers_export(options: argparse.Namespace) -> Answer:
+    async def exported(node: Node) -> Answer:
+        async with node.database.read() as session:
+            content = await blocklists.export_csv(session)
+        options.file.write_text(content, "utf-8")
+        return {"file": str(options.file), "hosts": content.count("\n") - 1}
+
+    return _with_node(exported)
+
+
+def _peers_import(options: argparse.Namespace) -> Answer:
+    content = options.file.read_text("utf-8")
+
+    async def imported(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            done = await blocklists.import_csv(session, content, now=node.clock.now())
+        return {"added": done.added, "kept": done.kept, "skipped": done.skipped}
+
+    return _with_node(imported)
+
+
+def _peers_subscribe(options: argparse.Namespace) -> Answer:
+    async def subscribed(node: Node) -> Answer:
+        named = await blocklists.subscribe(node, options.url)
+        return {"list": options.url, "hosts": named}
+
+    return _with_node(subscribed)
+
+
+def _peers_unsubscribe(options: argparse.Namespace) -> Answer:
+    async def unsubscribed(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            await blocklists.unsubscribe(session, options.url)
+        return {"list": options.url, "state": "undone"}
+
+    return _with_node(unsubscribed)
 
 
 def _audit_verify(_options: argparse.Namespace) -> Answer:
@@ -334,7 +405,7 @@ def _with_node(use: Callable[[Node], Awaitable[Answer]], settings: Settings | No
 
 async def _remote(node: Node, text: str) -> RemoteActor:
     if text.startswith(("https://", "http://")):
-        return await find_actor(node, text)
+        return await find_actor(node, text, invited=True)
     return await find_by_handle(node, text)
 
 

@@ -6,12 +6,11 @@ from typing import Any
 from sqlalchemy import select
 
 from federation.errors import FetchError
-from federation.fetch import fetch_document
 from node.inbox.handlers import fetch_case
 from node.inbox.process import RefusedActivity
 from node.outbox import Done, Job, Outcome
 from node.peers.actors import RemoteActor, host_of
-from node.peers.directory import fetch_signer
+from node.peers.directory import find_document
 from node.runtime import Node
 from vocab.errors import VocabError
 
@@ -55,7 +54,7 @@ async def notify_desk(node: Node, job: Job) -> Outcome:
 
 
 async def _fetch(node: Node, url: str) -> dict[str, Any]:
-    return await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
+    return await find_document(node, url)
 
 
 def _link(value: object) -> str | None:

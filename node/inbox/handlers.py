@@ -6,14 +6,14 @@ Who may say what: the actor was checked against the signer before; here it is ch
 from datetime import timedelta
 from typing import Any
 
-from federation.fetch import fetch_document
 from node import outbox
 from node.entries.entries import Entry
 from node.hub.aggregate import take_back, take_in
 from node.inbox.process import RefusedActivity, prove
 from node.peers.actors import RemoteActor, forget_actor, host_of
-from node.peers.directory import fetch_signer, find_actor
+from node.peers.directory import find_actor, find_document
 from node.peers.follows import between, follows, receive_answer, receive_follow, receive_undo
+from node.peers.hosts import Standing, standings
 from node.peers.ours import local_actor_at, local_actors
 from node.publishing.reactions import drop_reaction, keep_reaction
 from node.runtime import Node
@@ -29,6 +29,7 @@ async def on_follow(node: Node, activity: Activity) -> None:
         raise RefusedActivity("Follow of an actor that is not ours")
     them = await find_actor(node, activity.actor)
     async with node.database.begin() as session:
+        standing = (await standings(session, node.settings, [them.host]))[them.host]
         await receive_follow(
             session,
             node.settings,
@@ -36,6 +37,7 @@ async def on_follow(node: Node, activity: Activity) -> None:
             us=us,
             them=them,
             activity=activity.raw,
+            welcome=standing is not Standing.SHUT,
             now=node.clock.now(),
         )
     await node.bell.ring()
@@ -148,7 +150,7 @@ async def on_like(node: Node, activity: Activity) -> None:
 
 async def fetch_case(node: Node, url: str) -> None:
     """Fetch a case from its own address, prove it with its publisher's key, keep it. Raises RefusedActivity, FetchError."""
-    document = await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
+    document = await find_document(node, url)
     _, meta = read_case(document)
     publisher = await find_actor(node, meta.actor)
     await _keep_case(node, publisher, document)

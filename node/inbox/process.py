@@ -7,9 +7,11 @@ from datetime import timedelta
 from federation import proofs
 from federation.errors import FederationError, NotThere, Unreachable
 from federation.requests import Refused
-from node.inbox.receive import Received
+from node.inbox.receive import Received, own_digest
 from node.outbox import Dead, Done, Job, Outcome, Postponed
+from node.peers.actors import host_of
 from node.peers.directory import find_actor, verifying_keys
+from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
 from vocab.errors import VocabError
@@ -18,6 +20,8 @@ from vocab.jsonld import parse
 log = logging.getLogger(__name__)
 
 TRIES = 8
+# What a limited host may do: follow, answer, leave, and take back what it said.
+HARMLESS = frozenset({"Follow", "Accept", "Reject", "Undo", "Delete", "Block", "Move"})
 
 
 class RefusedActivity(Exception):
@@ -37,13 +41,18 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
         received = await session.get(Received, digest)
     if received is None or received.body is None:
         return Done()
+    worked_off: Activity | None = None
     try:
         activity = read_activity(parse(received.body))
         handler = handlers.get(activity.type)
         if handler is None:
             log.info("inbox.ignored", extra={"type": activity.type})
         else:
+            await _require_standing(node, activity, received.signer)
+            if received.signer != activity.actor and await _is_repeat(node, activity):
+                raise RefusedActivity("a repeat of what was worked off before")
             await handler(node, await _authorised(node, activity, received.signer))
+            worked_off = activity
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": received.activity_id})
     except Unreachable as error:
@@ -56,7 +65,45 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
         row = await session.get(Received, digest)
         if row is not None:
             row.body = None
+        own = worked_off and own_digest(worked_off.actor, worked_off.id)
+        if own and await session.get(Received, own) is None:
+            # Whoever passes it on next brings a repeat, and so does its actor.
+            session.add(
+                Received(
+                    digest=own,
+                    activity_id=received.activity_id,
+                    actor=received.actor,
+                    signer=received.signer,
+                    body=None,
+                    received_at=received.received_at,
+                )
+            )
     return Done()
+
+
+async def _is_repeat(node: Node, activity: Activity) -> bool:
+    """True when this activity was worked off before, from its actor or on its proof. Its actor could take it back since."""
+    async with node.database.read() as session:
+        known = await session.get(Received, own_digest(activity.actor, activity.id))
+    return known is not None and known.body is None
+
+
+async def _require_standing(node: Node, activity: Activity, signer: str) -> None:
+    """Raises RefusedActivity when one of the hosts concerned is shut out, or may not add anything here.
+
+    The inbox has asked before, but a decision may have been made since; and what somebody passes on may be of a host that is blocked.
+    """
+    inner = activity.object or {}
+    named = (activity.object_id, inner.get("attributedTo"), inner.get("inReplyTo"), activity.target)
+    others = {host_of(url) for url in named if isinstance(url, str)} - {node.settings.authority}
+    speakers = {host_of(activity.actor), host_of(signer)}
+    async with node.database.read() as session:
+        found = await standings(session, node.settings, speakers)
+        shut = await blocked(session, others)
+    if shut or Standing.SHUT in found.values():
+        raise RefusedActivity("a host that is shut out")
+    if activity.type not in HARMLESS and Standing.LIMITED in found.values():
+        raise RefusedActivity("a host that may only follow")
 
 
 async def _authorised(node: Node, activity: Activity, signer: str) -> Activity:

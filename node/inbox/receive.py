@@ -18,23 +18,28 @@ from sqlalchemy import LargeBinary, String
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
-from federation.errors import FederationError, NotThere
+from federation.errors import FederationError, Forbidden, NotThere
 from federation.keys import VerifyingKey
 from federation.requests import Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
 from node import outbox
 from node.database import Row
-from node.peers.actors import host_of
-from node.peers.directory import find_key, verifying_key
-from node.peers.hosts import is_blocked
+from node.inbox.shedding import Limits, Shedder
+from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
+from node.peers.directory import find_key, require_open, verifying_key
+from node.peers.hosts import Standing, standings
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_048_576
+MAX_ID_CHARACTERS = 2000
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
 BATCH = 200
+# A host that we could not reach for a while and that writes to us is there again; asked at most this often.
+AWAKE_AGAIN = timedelta(minutes=10)
+HOSTS_REMEMBERED = 10_000
 
 
 class Received(Row):
@@ -87,14 +92,20 @@ class _Envelope(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
+class _Busy(Exception):
+    """Too many keys of this host are being fetched already."""
+
+
 class Inbox:
     """The receiving side of one process: parsed keys, and activities waiting for the next commit."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, limits: Limits | None = None) -> None:
         self._node = node
+        self._shedder = Shedder(node, limits or Limits())
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
-        self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._heard: OrderedDict[str, datetime] = OrderedDict()
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[Answer]]] = []
         self._committer: asyncio.Task[None] | None = None
 
     async def receive(self, request: SignedRequest) -> Answer:
@@ -107,9 +118,7 @@ class Inbox:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._refuse(Answer.MALFORMED, "json", "")
         actor = envelope.actor_id
-        if not envelope.id.startswith(("https://", "http://")) or not actor.startswith(
-            ("https://", "http://")
-        ):
+        if not _is_address(envelope.id) or not _is_address(actor):
             return self._refuse(Answer.MALFORMED, "no-id-or-actor", "")
         if host_of(envelope.id) != host_of(actor):
             return self._refuse(Answer.UNAUTHORISED, "id-on-another-host", actor)
@@ -117,13 +126,22 @@ class Inbox:
         presented = read_signature(request)
         if isinstance(presented, Refused):
             return self._refuse(Answer.UNAUTHORISED, presented.reason, actor)
-        if await self._is_blocked(presented.key_id, actor):
-            return self._refuse(Answer.FORBIDDEN, "blocked-host", actor)
+        if not _is_address(presented.key_id):
+            return self._refuse(Answer.UNAUTHORISED, "key-without-an-address", actor)
+        if self._is_about_itself(envelope) and not await self._is_known(presented.key_id, actor):
+            # Most farewells are of accounts that nobody here ever heard of: nothing to do, and nothing to fetch.
+            return Answer.ACCEPTED
+        if await self._shedder.is_busy(host_of(presented.key_id), waiting=len(self._waiting)):
+            return self._refuse(Answer.BUSY, "too-much", actor)
         try:
             owner = await self._verify(presented, request)
+        except _Busy:
+            return self._refuse(Answer.BUSY, "too-many-keys", actor)
+        except Forbidden:
+            return self._refuse(Answer.FORBIDDEN, "shut-out", actor)
         except NotThere:
-            if self._is_farewell(envelope):
-                # A Delete of somebody we never knew, whose key is gone with them: nothing to do, and nothing to fetch again.
+            if self._is_about_itself(envelope) and envelope.type == "Delete":
+                # Somebody we know is gone, and their key with them: nobody can prove it any more.
                 return Answer.ACCEPTED
             return self._refuse(Answer.UNAUTHORISED, "no-such-key", actor)
         except FederationError as error:
@@ -133,8 +151,8 @@ class Inbox:
         if host_of(owner) != host_of(presented.key_id):
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
 
-        await self._keep(envelope.id, actor, owner, request.body)
-        return Answer.ACCEPTED
+        answer = await self._keep(envelope.id, actor, owner, request.body)
+        return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
 
     def forget_key(self, key_id: str) -> None:
         """Read this key from the database or its owner next time."""
@@ -169,7 +187,12 @@ class Inbox:
         if not refresh and (held := self._keys.get(key_id)) is not None:
             self._keys.move_to_end(key_id)
             return held
-        row = await find_key(self._node, key_id, refresh=refresh)
+        row = None
+        if not refresh:
+            async with self._node.database.read() as session:
+                row = await known_key(session, key_id)
+        if row is None:
+            row = await self._fetch_key(key_id)
         if row is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
         held = _Key(row.owner, verifying_key(row), row.fetched_at)
@@ -179,22 +202,32 @@ class Inbox:
             self._keys.popitem(last=False)
         return held
 
+    async def _fetch_key(self, key_id: str) -> RemoteKey | None:
+        """The key as its owner lists it now; the host's policy is asked before the host is. Raises _Busy, FederationError."""
+        await require_open(self._node, key_id)
+        with self._shedder.fetching(key_id, host_of(key_id)) as is_possible:
+            if not is_possible:
+                # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).
+                raise _Busy
+            return await find_key(self._node, key_id, refresh=True)
+
     def _remember_failure(self, key_id: str, now: datetime) -> None:
         self._failed[key_id] = now
         while len(self._failed) > CACHED_KEYS:
             self._failed.popitem(last=False)
 
-    async def _is_blocked(self, *urls: str) -> bool:
-        hosts = {host_of(url) for url in urls}
-        if urls[0] in self._keys and len(hosts) == 1:
-            # Blocking a host forgets its keys, so a cached key speaks for an allowed host.
-            return False
+    async def _is_known(self, key_id: str, actor: str) -> bool:
+        if key_id in self._keys:
+            return True
         async with self._node.database.read() as session:
-            return any([await is_blocked(session, host) for host in hosts])
+            return (
+                await known_key(session, key_id) is not None
+                or await session.get(RemoteActor, actor) is not None
+            )
 
     @staticmethod
-    def _is_farewell(envelope: _Envelope) -> bool:
-        if envelope.type != "Delete":
+    def _is_about_itself(envelope: _Envelope) -> bool:
+        if envelope.type not in ("Delete", "Update"):
             return False
         try:
             inner = msgspec.json.decode(envelope.object)
@@ -204,42 +237,53 @@ class Inbox:
 
     # ---- keeping ---------------------------------------------------------------------------------------------------
 
-    async def _keep(self, activity_id: str, actor: str, signer: str, body: bytes) -> None:
+    async def _keep(self, activity_id: str, actor: str, signer: str, body: bytes) -> Answer:
         """Wait until the activity and its job are committed, together with whatever else arrived meanwhile."""
+        # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
+        digest = own_digest(actor, activity_id)
+        if signer != actor:
+            digest = hashlib.sha256(f"{signer}\n{actor}\n{activity_id}".encode()).digest()
         row = {
-            "digest": hashlib.sha256(f"{actor}\n{activity_id}".encode()).digest(),
+            "digest": digest,
             "activity_id": activity_id,
             "actor": actor,
             "signer": signer,
             "body": body,
             "received_at": self._node.clock.now(),
         }
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        kept: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, kept))
         if self._committer is None or self._committer.done():
             self._committer = asyncio.create_task(self._commit())
-        await kept
+        return await kept
 
     async def _commit(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             try:
-                await self._write([row for row, _ in batch])
+                shut = await self._write([row for row, _ in batch])
             except Exception as error:  # whoever waits is told; the loop goes on for the next batch
                 for _, kept in batch:
                     if not kept.done():
                         kept.set_exception(error)
                 continue
-            for _, kept in batch:
+            for row, kept in batch:
                 if not kept.done():
-                    kept.set_result(None)
+                    kept.set_result(Answer.FORBIDDEN if shut & _hosts(row) else Answer.ACCEPTED)
             await self._node.bell.ring()
 
-    async def _write(self, rows: list[dict[str, Any]]) -> None:
+    async def _write(self, rows: list[dict[str, Any]]) -> set[str]:
+        """Keep what comes from hosts that may write; returns the hosts that may not."""
         node = self._node
+        now = node.clock.now()
         insert = sqlite.insert if node.database.is_sqlite else postgresql.insert
-        unique = {row["digest"]: row for row in rows}
         async with node.database.begin() as session:
+            hosts = set[str]().union(*(_hosts(row) for row in rows))
+            found = await standings(session, node.settings, hosts)
+            shut = {host for host, standing in found.items() if standing is Standing.SHUT}
+            unique = {row["digest"]: row for row in rows if not shut & _hosts(row)}
+            if not unique:
+                return shut
             fresh = set(
                 await session.scalars(
                     insert(Received)
@@ -248,21 +292,62 @@ class Inbox:
                     .returning(Received.digest)
                 )
             )
+            # A lane per signer: what somebody forwards delays nobody's own.
+            lanes = {digest: host_of(unique[digest]["signer"]) for digest in fresh}
             await outbox.enqueue_many(
                 session,
                 (
                     outbox.Order(
                         kind="process",
                         payload={"digest": digest.hex()},
-                        lane=f"from:{host_of(row['actor'])}",
+                        lane=f"from:{lanes[digest]}",
                         key=f"process:{digest.hex()}",
                     )
-                    for digest, row in unique.items()
+                    for digest in unique
                     if digest in fresh
                 ),
-                now=node.clock.now(),
+                now=now,
             )
+            heard = self._newly_heard({host_of(row["signer"]) for row in unique.values()}, now)
+            if heard:
+                await outbox.wake(session, [f"to:{host}" for host in heard], now=now)
+        for host in lanes.values():
+            self._shedder.kept(host)
+        return shut
+
+    def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
+        """Those hosts that have not been heard from for a while."""
+        fresh = {host for host in hosts if host not in self._heard or now - self._heard[host] >= AWAKE_AGAIN}
+        for host in fresh:
+            self._heard[host] = now
+            self._heard.move_to_end(host)
+        while len(self._heard) > HOSTS_REMEMBERED:
+            self._heard.popitem(last=False)
+        return fresh
 
     def _refuse(self, answer: Answer, reason: str, actor: str) -> Answer:
         log.info("inbox.refused", extra={"reason": str(reason), "host": host_of(actor) if actor else ""})
         return answer
+
+
+def own_digest(actor: str, activity_id: str) -> bytes:
+    """What an activity is kept under when its actor sent it."""
+    return hashlib.sha256(f"{actor}\n{activity_id}".encode()).digest()
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether this can be kept and compared: http(s), with a host, and nothing that a database or a log stumbles over."""
+    if (
+        not text.startswith(("https://", "http://"))
+        or len(text) > MAX_ID_CHARACTERS
+        or not text.isprintable()
+    ):
+        return False
+    try:
+        return bool(host_of(text))
+    except ValueError:
+        return False
+
+
+def _hosts(row: dict[str, Any]) -> set[str]:
+    return {host_of(row["actor"]), host_of(row["signer"])}

@@ -30,6 +30,8 @@ class RemoteActor(Row):
     outbox: Mapped[str | None] = mapped_column(String(2000))
     fetched_at: Mapped[datetime]
     gone_at: Mapped[datetime | None]
+    moved_to: Mapped[str | None] = mapped_column(String(2000))
+    moved_at: Mapped[datetime | None]
 
     @property
     def delivery_inbox(self) -> str:
@@ -38,7 +40,10 @@ class RemoteActor(Row):
 
 
 class RemoteKey(Row):
-    """A public key that a remote actor's own document lists. `material` is PEM (RSA) or Multibase (Ed25519)."""
+    """A public key that a remote actor's own document lists. `material` is PEM (RSA) or Multibase (Ed25519).
+
+    expires_at  from then on it makes nothing valid; what it proved before still holds.
+    """
 
     __tablename__ = "remote_keys"
 
@@ -47,6 +52,7 @@ class RemoteKey(Row):
     algorithm: Mapped[str] = mapped_column(String(20))
     material: Mapped[str] = mapped_column(String(4000))
     fetched_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
 
 
 def host_of(url: str) -> str:

@@ -2,20 +2,28 @@
 
 from datetime import timedelta
 
-from federation.errors import FetchError, Mismatch
+from federation.errors import FetchError, Forbidden, Mismatch
+from federation.fetch import fetch_document
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.webfinger import resolve
-from node.peers.actors import FRESH, RemoteActor, RemoteKey, keys_of, known_key, remember_actor
+from node.peers.actors import FRESH, RemoteActor, RemoteKey, host_of, keys_of, known_key, remember_actor
+from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
 
 
-async def find_actor(node: Node, actor_id: str, *, max_age: timedelta = FRESH) -> RemoteActor:
-    """A remote actor, fetched when unknown or older than `max_age`. Raises FetchError when it cannot be had."""
+async def find_actor(
+    node: Node, actor_id: str, *, max_age: timedelta = FRESH, invited: bool = False
+) -> RemoteActor:
+    """A remote actor, fetched when unknown or older than `max_age`. Raises FetchError when it cannot be had.
+
+    invited  an operator asks: a server that speaks with members only may look at who is to become one.
+    """
     now = node.clock.now()
     async with node.database.read() as session:
         known = await session.get(RemoteActor, actor_id)
     if known is not None and known.gone_at is None and now - known.fetched_at < max_age:
         return known
+    await require_open(node, actor_id, invited=invited)
     try:
         actor = await node.fetcher.actor(actor_id, signer=fetch_signer(node), now=now)
     except FetchError:
@@ -37,6 +45,7 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
             known = await known_key(session, key_id)
         if known is not None:
             return known
+    await require_open(node, key_id)
     now = node.clock.now()
     actor = await node.fetcher.key_owner(key_id, signer=fetch_signer(node), now=now)
     async with node.database.begin() as session:
@@ -48,11 +57,33 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
 async def find_by_handle(node: Node, handle: str) -> RemoteActor:
     """The actor behind `name@host`, asked of its host by WebFinger. Raises FetchError."""
     now = node.clock.now()
+    await require_open(node, "https://" + handle.rpartition("@")[2], invited=True)
     actor_id = await resolve(node.http, handle, now=now)
-    actor = await find_actor(node, actor_id, max_age=timedelta(0))
+    actor = await find_actor(node, actor_id, max_age=timedelta(0), invited=True)
     if actor.handle.lower() != handle.lstrip("@").lower():
         raise Mismatch(f"{handle} leads to {actor.handle}", url=actor_id)
     return actor
+
+
+async def find_document(node: Node, url: str, *, invited: bool = False) -> dict[str, object]:
+    """A document from its own address, asked for by the instance actor. Raises FetchError."""
+    await require_open(node, url, invited=invited)
+    return await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
+
+
+async def require_open(node: Node, url: str, *, invited: bool = False) -> None:
+    """Raises Forbidden where this server does not ask: itself, a blocked host, or one that its mode shuts out."""
+    host = host_of(url)
+    if host == node.settings.authority:
+        # What is ours is in the database; asking ourselves over the network is a loop that a stranger can start.
+        raise Forbidden("this server does not ask itself", url=url)
+    async with node.database.read() as session:
+        if invited and node.settings.federation == "members":
+            shut = bool(await blocked(session, [host]))
+        else:
+            shut = (await standings(session, node.settings, [host]))[host] is Standing.SHUT
+    if shut:
+        raise Forbidden("this server does not speak with that host", url=url)
 
 
 async def verifying_keys(node: Node, owner: str) -> dict[str, VerifyingKey]:

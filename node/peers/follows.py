@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
-from node.errors import WrongState
+from node.errors import NotAllowed, WrongState
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor
 from node.peers.ours import LocalActor
@@ -70,7 +70,12 @@ async def follow(
     them: RemoteActor,
     now: datetime,
 ) -> Follow:
-    """Ask to follow a remote actor; asking again sends a new Follow."""
+    """Ask to follow a remote actor; asking again sends a new Follow. Raises NotAllowed where the server's mode is closed."""
+    if settings.federation == "closed":
+        raise NotAllowed(
+            "TRACKER_FEDERATION is closed",
+            public="This server is closed: it follows nobody and is followed by nobody.",
+        )
     activity = activities.follow(new_activity_id(settings), us.id, them.id)
     row = await between(session, us.id, them.id)
     if row is None:
@@ -110,9 +115,10 @@ async def receive_follow(
     us: LocalActor,
     them: RemoteActor,
     activity: dict[str, Any],
+    welcome: bool,
     now: datetime,
 ) -> Answered:
-    """Somebody wants to follow an actor of ours: accepted when the node is open, else refused, and answered either way.
+    """Somebody wants to follow an actor of ours: accepted when their host is welcome, else refused, and answered either way.
 
     The Accept embeds the Follow whole: some servers do not know it by its id alone.
     """
@@ -123,7 +129,6 @@ async def receive_follow(
         session.add(row)
     else:
         row.renew(activity, now)
-    welcome = settings.federation == "open" or await follows(session, us.id, them.id)
     build = activities.accept if welcome else activities.reject
     wanted = "accepted" if welcome else "rejected"
     if row.state != wanted:

@@ -1,18 +1,35 @@
-"""Hosts: what we hold against them, and which signature dialect they understood last."""
+"""Hosts: what people decided about them, what lists advise, and which signature dialect they understood last.
 
+A decision holds for the host and all below it, unless one nearer to the host says otherwise. Decisions made here win over advice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import String, select
+import idna
+from sqlalchemy import ForeignKey, String, delete, literal, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
+from node.errors import Invalid
+from node.peers.actors import RemoteActor, RemoteKey
+from node.peers.follows import Follow
+from node.settings import Settings
 
 POLICIES = ("allow", "limit", "block")
+DEFAULT_PORTS = ("443", "80")
+AT_ONCE = 500
 
 
 class Host(Row):
-    """A remote host. `policy` is a decision of people; `dialect` is what its inbox answered to."""
+    """A remote host. `policy` is a decision of people; `dialect` is what its inbox answered to.
+
+    failing_since     when it stopped taking what we send; None while it takes it.
+    synchronised_at   when it was last told who of its people follow us (FEP-8fcf).
+    """
 
     __tablename__ = "hosts"
 
@@ -21,24 +38,145 @@ class Host(Row):
     reason: Mapped[str | None] = mapped_column(String(1000))
     decided_at: Mapped[datetime | None]
     dialect: Mapped[str | None] = mapped_column(String(20))
+    failing_since: Mapped[datetime | None]
+    synchronised_at: Mapped[datetime | None]
+
+
+class Blocklist(Row):
+    """A list of hosts, published and signed by somebody else, that this server follows."""
+
+    __tablename__ = "blocklists"
+
+    url: Mapped[str] = mapped_column(String(600), primary_key=True)
+    actor: Mapped[str] = mapped_column(String(2000))
+    read_at: Mapped[datetime | None]
+    trouble: Mapped[str | None] = mapped_column(String(300))
+
+
+class HostAdvice(Row):
+    """What a list that we follow says of a host; counts where nobody here decided."""
+
+    __tablename__ = "host_advice"
+
+    blocklist: Mapped[str] = mapped_column(ForeignKey("blocklists.url", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(300), primary_key=True, index=True)
+    policy: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(1000))
+
+
+class Standing(StrEnum):
+    """What a host may do here."""
+
+    OPEN = "open"
+    """Whatever anybody may."""
+    LIMITED = "limited"
+    """Follow and leave; it adds nothing here."""
+    SHUT = "shut"
+    """Nothing: it is not listened to and not asked."""
+
+
+def host_name(text: str) -> str:
+    """The one spelling of a host that decisions go by, from a name, a URL or a handle.
+
+    Lower case, IDNA as on the wire, no trailing dot, no default port, no leading `*.`. Raises Invalid.
+    """
+    bare = text.strip().rpartition("://")[2].partition("/")[0].rpartition("@")[2].removeprefix("*.")
+    if bare.startswith("["):
+        name, _, port = bare.partition("]")
+        name, port = f"{name}]".lower(), port.removeprefix(":")
+    else:
+        name, _, port = bare.partition(":")
+        name = name.rstrip(".").lower()
+        if not name.isascii():
+            try:
+                name = idna.encode(name, uts46=True).decode("ascii")
+            except idna.IDNAError as error:
+                raise Invalid("not a host", public="This is not the name of a host.") from error
+    if not name or len(name) > 253 or (port and not port.isdecimal()) or any(c.isspace() for c in name):
+        raise Invalid("not a host", public="This is not the name of a host.")
+    return f"{name}:{port}" if port and port not in DEFAULT_PORTS else name
+
+
+async def standings(session: AsyncSession, settings: Settings, hosts: Collection[str]) -> dict[str, Standing]:
+    """What each of these hosts may do here, by decision, by advice, and by the server's mode.
+
+    open     everybody but who is blocked or limited.
+    members  hosts that are allowed, and those of actors that we follow or asked to.
+    closed   nobody.
+    """
+    if settings.federation == "closed":
+        return dict.fromkeys(hosts, Standing.SHUT)
+    decided = await _decisions(session, hosts)
+    found: dict[str, Standing] = {}
+    for host in hosts:
+        match decided.get(host):
+            case "block":
+                found[host] = Standing.SHUT
+            case "limit":
+                found[host] = Standing.LIMITED
+            case "allow":
+                found[host] = Standing.OPEN
+            case _ if settings.federation == "open":
+                found[host] = Standing.OPEN
+    unknown = [host for host in hosts if host not in found]
+    if unknown:
+        followed = set(
+            await session.scalars(
+                select(RemoteActor.host)
+                .join(Follow, Follow.followed == RemoteActor.id)
+                .where(RemoteActor.host.in_(unknown), Follow.state.in_(("requested", "accepted")))
+            )
+        )
+        found |= {host: Standing.OPEN if host in followed else Standing.SHUT for host in unknown}
+    return found
+
+
+async def blocked(session: AsyncSession, hosts: Collection[str]) -> set[str]:
+    """Those of the hosts that are blocked, whatever the server's mode."""
+    decided = await _decisions(session, hosts)
+    return {host for host, policy in decided.items() if policy == "block"}
 
 
 async def is_blocked(session: AsyncSession, host: str) -> bool:
     """True when this host, or a domain above it, is blocked."""
-    name = host.lower().rstrip(".").rsplit(":", 1)[0]
-    parts = name.split(".")
-    names = [host.lower(), *(".".join(parts[i:]) for i in range(len(parts)))]
-    found = await session.scalar(
-        select(Host.name).where(Host.name.in_(names), Host.policy == "block").limit(1)
-    )
-    return found is not None
+    return bool(await blocked(session, [host]))
 
 
 async def decide(session: AsyncSession, host: str, policy: str | None, *, reason: str, now: datetime) -> Host:
-    """Set what we hold against a host; None lifts it."""
-    row = await _host(session, host)
-    row.policy, row.reason, row.decided_at = policy, reason, now
+    """Set what we hold against a host and all below it; None lifts it. A block forgets its keys and ends its follows.
+
+    Raises Invalid when it is no host.
+    """
+    row = await _host(session, host_name(host))
+    row.policy, row.reason, row.decided_at = policy, reason[:1000], now
+    await session.flush()
+    if policy == "block":
+        await drop_blocked(session, now=now)
     return row
+
+
+async def decisions(session: AsyncSession) -> list[Host]:
+    """Every decision that stands, by name."""
+    return list(await session.scalars(select(Host).where(Host.policy.is_not(None)).order_by(Host.name)))
+
+
+async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
+    """Forget the keys of hosts that are blocked now, and end the follows to and from them."""
+    known = list(await session.scalars(select(RemoteActor.host).distinct()))
+    for start in range(0, len(known), AT_ONCE):
+        shut = await blocked(session, known[start : start + AT_ONCE])
+        if not shut:
+            continue
+        actors = select(RemoteActor.id).where(RemoteActor.host.in_(shut))
+        await session.execute(delete(RemoteKey).where(RemoteKey.owner.in_(actors)))
+        for side, state in ((Follow.follower, "rejected"), (Follow.followed, "undone")):
+            # Nobody is told: whoever is blocked learns it from the answers alone.
+            await session.execute(
+                update(Follow)
+                .where(side.in_(actors), Follow.state.in_(("requested", "accepted")))
+                .values(state=state, changed_at=now)
+                .execution_options(synchronize_session=False)
+            )
 
 
 async def dialect_of(session: AsyncSession, host: str) -> str | None:
@@ -49,6 +187,47 @@ async def dialect_of(session: AsyncSession, host: str) -> str | None:
 async def remember_dialect(session: AsyncSession, host: str, dialect: str) -> None:
     """Next time, knock like this first."""
     (await _host(session, host)).dialect = dialect
+
+
+async def _decisions(session: AsyncSession, hosts: Collection[str]) -> dict[str, str]:
+    """Host → the policy that holds for it: the nearest decision made here, else the nearest advice, the strictest of several."""
+    lines = {host: _lineage(host) for host in hosts}
+    names = {name for line in lines.values() for name in line}
+    if not names:
+        return {}
+    # Any: a union has no types of its own for mypy.
+    found: Any = await session.execute(
+        union_all(
+            select(literal(0).label("rank"), Host.name, Host.policy).where(
+                Host.name.in_(names), Host.policy.is_not(None)
+            ),
+            select(literal(1), HostAdvice.name, HostAdvice.policy).where(HostAdvice.name.in_(names)),
+        )
+    )
+    said: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    rows: Sequence[Any] = found.all()
+    for row in rows:
+        rank, name, policy = row[0], row[1], row[2]
+        said[rank][name] = max(said[rank].get(name, policy), policy, key=POLICIES.index)
+    return {host: policy for host, line in lines.items() if (policy := _nearest(line, said)) is not None}
+
+
+def _nearest(line: tuple[str, ...], said: tuple[Mapping[str, str], ...]) -> str | None:
+    return next((words[name] for words in said for name in line if name in words), None)
+
+
+def _lineage(host: str) -> tuple[str, ...]:
+    """The names under which something may be decided about a host, nearest first."""
+    try:
+        full = host_name(host)
+    except Invalid:
+        # Nothing can be decided about what is no host; whoever connects will refuse it.
+        return (host,)
+    if full.startswith("["):
+        return (full, full.partition("]")[0] + "]")
+    name = full.partition(":")[0]
+    parts = name.split(".")
+    return tuple(dict.fromkeys((full, *(".".join(parts[i:]) for i in range(len(parts))))))
 
 
 async def _host(session: AsyncSession, host: str) -> Host:

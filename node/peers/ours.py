@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.database import Row
 from node.keyring import Keyring
 from node.settings import Settings
 from vocab import charter, states
@@ -38,6 +42,17 @@ class LocalActor:
     @property
     def followers(self) -> str:
         return f"{self.id}/followers"
+
+
+class Alias(Row):
+    """Another actor that an actor of ours was (`also-known-as`) or has become (`moved-to`)."""
+
+    __tablename__ = "aliases"
+
+    actor: Mapped[str] = mapped_column(String(600), primary_key=True)
+    other: Mapped[str] = mapped_column(String(2000), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    said_at: Mapped[datetime]
 
 
 def local_actor(settings: Settings, name: str) -> LocalActor | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, and_, func, or_, select
+from sqlalchemy import ForeignKey, String, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,6 +32,15 @@ class Sent(Row):
     sent_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class SentTo(Row):
+    """To which inboxes an activity of ours went out, one a line. Apart from `Sent`, which each delivery reads."""
+
+    __tablename__ = "sent_to"
+
+    activity: Mapped[str] = mapped_column(ForeignKey("sent.id", ondelete="CASCADE"), primary_key=True)
+    inboxes: Mapped[str]
+
+
 def new_activity_id(settings: Settings) -> str:
     """An address under which the activity can be fetched."""
     return f"{settings.origin}/activities/{random_id()}"
@@ -54,6 +63,8 @@ async def send(
     actor = str(activity["actor"])
     signed = attach(activity, keyring.signer(actor, "ed25519"), now=now)
     object_ = activity.get("object")
+    if isinstance(object_, list):
+        object_ = object_[0]
     sent = Sent(
         id=str(activity["id"]),
         actor=actor,
@@ -65,6 +76,9 @@ async def send(
     )
     session.add(sent)
     await session.flush()
+    folded = sorted(set(inboxes))
+    if folded and is_public:
+        session.add(SentTo(activity=sent.id, inboxes="\n".join(folded)))
     await outbox.enqueue_many(
         session,
         (
@@ -74,7 +88,7 @@ async def send(
                 lane=f"to:{host_of(inbox)}",
                 key=f"deliver:{sent.id}:{inbox}"[:300],
             )
-            for inbox in sorted(set(inboxes))
+            for inbox in folded
         ),
         now=now,
     )

@@ -12,7 +12,11 @@ KINDS = ("reply", "like", "boost")
 
 
 class Reaction(Row):
-    """A reply, like or boost. A reply's text stays at its author's server until the desk has looked at it."""
+    """A reply, like or boost. A reply's text stays at its author's server until the desk shows it.
+
+    content     what the desk has agreed to show: sanitised HTML as it was then. A later change by its author is not shown unasked.
+    decided_at  when somebody of the desk showed or hid it; None while it waits for that.
+    """
 
     __tablename__ = "reactions"
 
@@ -22,6 +26,11 @@ class Reaction(Row):
     case_url: Mapped[str] = mapped_column(String(2000), index=True)
     received_at: Mapped[datetime]
     shown: Mapped[bool] = mapped_column(default=False)
+    author: Mapped[str | None] = mapped_column(String(2048))
+    content: Mapped[str | None]
+    published_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(40))
+    decided_at: Mapped[datetime | None]
 
 
 async def keep_reaction(

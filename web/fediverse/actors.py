@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from node.errors import NotFound
+from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, local_actor
 from node.peers.sending import count_sent, sent_activity, sent_by
@@ -26,6 +27,7 @@ def routes() -> list[Route]:
         Route("/actors/{name}/followers", followers),
         Route("/actors/{name}/following", following),
         Route("/actors/{name}/featured", featured),
+        Route("/actors/{name}/blocklist", blocklist),
         Route("/activities/{id}", activity),
     ]
 
@@ -86,6 +88,21 @@ async def featured(request: Request) -> Response:
     """Featured cases: none are chosen yet."""
     _, ours = _ours(request)
     return activity_answer({**_collection(f"{ours.id}/featured", 0), "orderedItems": []})
+
+
+async def blocklist(request: Request) -> Response:
+    """The hosts that a hub blocks or limits, signed, for those who follow its list. A node's decisions are its own."""
+    node, ours = _ours(request)
+    if not node.settings.is_hub or ours.id != node.settings.main_actor:
+        raise NotFound("no list here")
+    page = request.query_params.get("page")
+    if page is not None and not (page.isascii() and page.isdigit() and len(page) < 5):
+        raise NotFound("no such page")
+    async with node.database.read() as session:
+        document = await blocklist_document(
+            session, node.settings, node.keyring, page=int(page) if page else None, now=node.clock.now()
+        )
+    return activity_answer(document)
 
 
 async def activity(request: Request) -> Response:

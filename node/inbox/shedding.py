@@ -1,0 +1,116 @@
+"""When too much comes in: who is told to come back later, so that those whom we follow are still served."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from node.outbox import Job
+from node.peers.actors import RemoteActor
+from node.peers.follows import Follow
+from node.runtime import Node
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = timedelta(seconds=1)
+LANE = "from:"
+AFTER_LANE = "from;"  # the first text that sorts behind every lane's name
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one process lets pile up. A host that we follow is served until four times as much waits.
+
+    waiting        activities that wait for the next commit, in memory
+    backlog        activities kept and not yet worked off, of all hosts
+    host_backlog   the same, of one host
+    fetches        keys being fetched at once, of all hosts
+    host_fetches   the same, of one host
+    """
+
+    waiting: int = 4_000
+    backlog: int = 200_000
+    host_backlog: int = 20_000
+    fetches: int = 256
+    host_fetches: int = 16
+
+
+class Shedder:
+    """Counts what piles up: in memory while there is room, against the database when there seems to be none."""
+
+    def __init__(self, node: Node, limits: Limits) -> None:
+        self._node = node
+        self._limits = limits
+        self._backlog: Counter[str] = Counter()
+        self._total = 0
+        self._fetching: dict[str, Counter[str]] = {}
+        self._followed: frozenset[str] = frozenset()
+        self._looked_at: datetime | None = None
+
+    async def is_busy(self, host: str, *, waiting: int) -> bool:
+        """True when this host has to come back later.
+
+        waiting  activities that wait for the next commit.
+        """
+        if not self._is_full(host, waiting, times=1):
+            return False
+        now = self._node.clock.now()
+        if self._looked_at is None or now - self._looked_at >= LOOK_AGAIN:
+            self._looked_at = now
+            await self._look()
+        return self._is_full(host, waiting, times=4 if host in self._followed else 1)
+
+    def kept(self, host: str) -> None:
+        """One more activity of this host waits to be worked off."""
+        self._backlog[host] += 1
+        self._total += 1
+
+    @contextmanager
+    def fetching(self, key_id: str, host: str) -> Iterator[bool]:
+        """While a key is fetched; False when that is one too many. Those who wait for the same key are one."""
+        limits = self._limits
+        here = self._fetching.get(host, Counter())
+        several = sum(map(len, self._fetching.values()))
+        if key_id not in here and (len(here) >= limits.host_fetches or several >= limits.fetches):
+            yield False
+            return
+        here = self._fetching.setdefault(host, Counter())
+        here[key_id] += 1
+        try:
+            yield True
+        finally:
+            here[key_id] -= 1
+            if not here[key_id]:
+                del here[key_id]
+            if not here:
+                self._fetching.pop(host, None)
+
+    def _is_full(self, host: str, waiting: int, *, times: int) -> bool:
+        limits = self._limits
+        return (
+            waiting >= limits.waiting * times
+            or self._total >= limits.backlog * times
+            or self._backlog[host] >= limits.host_backlog * times
+        )
+
+    async def _look(self) -> None:
+        async with self._node.database.read() as session:
+            lanes = await session.execute(
+                select(Job.lane, func.count())
+                .where(Job.lane > LANE, Job.lane < AFTER_LANE, Job.dead_at.is_(None))
+                .group_by(Job.lane)
+            )
+            self._backlog = Counter({lane.removeprefix(LANE): n for lane, n in lanes})
+            followed = await session.scalars(
+                select(RemoteActor.host)
+                .distinct()
+                .join(Follow, Follow.followed == RemoteActor.id)
+                .where(Follow.state == "accepted")
+            )
+            self._followed = frozenset(followed)
+        self._total = self._backlog.total()
+        log.warning("inbox.full", extra={"backlog": self._total, "hosts": len(self._backlog)})

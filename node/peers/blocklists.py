@@ -1,0 +1,276 @@
+"""Decisions about hosts, shared: as Mastodon's domain_blocks.csv, and as a signed list that a hub publishes and others follow.
+
+The list is an OrderedCollection at /actors/hub/blocklist whose items are a Block or an Ignore (a limit) of a host, with the reason
+as `summary`. Each page carries its publisher's proof. Whoever follows it reads it every day; decisions made here win over it.
+"""
+
+import csv
+import io
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from federation import proofs
+from federation.errors import BadAnswer, FederationError, Mismatch
+from federation.requests import Refused
+from node import outbox
+from node.errors import Invalid, NotFound
+from node.keyring import Keyring
+from node.outbox import Done, Job, Outcome
+from node.peers.actors import host_of
+from node.peers.directory import find_actor, find_document, verifying_keys
+from node.peers.hosts import Blocklist, Host, HostAdvice, decide, decisions, drop_blocked, host_name
+from node.runtime import Node
+from node.settings import Settings
+from vocab.errors import VocabError
+from vocab.objects import ordered_collection, ordered_collection_page
+from vocab.properties import iri, objects, one_type, simplified, text
+
+log = logging.getLogger(__name__)
+
+REFRESH = timedelta(days=1)
+PAGE = 500
+MAX_PAGES = 40
+HEADER = ("#domain", "#severity", "#reject_media", "#reject_reports", "#public_comment", "#obfuscate")
+SEVERITIES = {"suspend": "block", "silence": "limit"}
+VERBS = {"Block": "block", "Ignore": "limit"}
+LISTS = frozenset({"OrderedCollection", "OrderedCollectionPage"})
+_SEVERITY_OF = {policy: severity for severity, policy in SEVERITIES.items()}
+_VERB_OF = {policy: verb for verb, policy in VERBS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the lines of a file.
+
+    kept     hosts about which something was decided here before; that stands.
+    skipped  lines that are no decision we know.
+    """
+
+    added: int
+    kept: int
+    skipped: int
+
+
+# ---- as a file -----------------------------------------------------------------------------------------------------
+
+
+async def export_csv(session: AsyncSession) -> str:
+    """Blocks and limits in the form in which Mastodon exports and imports them."""
+    written = io.StringIO()
+    lines = csv.writer(written, lineterminator="\n")
+    lines.writerow(HEADER)
+    for host in await decisions(session):
+        if host.policy in _SEVERITY_OF:
+            block = str(host.policy == "block")
+            lines.writerow((host.name, _SEVERITY_OF[host.policy], block, block, host.reason or "", "False"))
+    return written.getvalue()
+
+
+async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> Imported:
+    """Take over the blocks and limits of such a file; what was decided here before stands. Raises Invalid when it is none."""
+    lines = csv.reader(io.StringIO(content.removeprefix("\ufeff")))
+    head = [name.strip().lstrip("#").lower() for name in next(lines, [])]
+    if "domain" not in head:
+        raise Invalid(
+            "no column domain", public="This is not a list of blocked domains: there is no column “domain”."
+        )
+    added = kept = skipped = 0
+    for line in lines:
+        row = dict(zip(head, line, strict=False))
+        policy = SEVERITIES.get(row.get("severity", "suspend").strip().lower())
+        try:
+            name = host_name(row.get("domain", ""))
+        except Invalid:
+            policy = None
+        if policy is None:
+            skipped += 1
+            continue
+        known = await session.get(Host, name)
+        if known is not None and known.policy is not None:
+            kept += 1
+            continue
+        await decide(session, name, policy, reason=row.get("public_comment", "").strip(), now=now)
+        added += 1
+    return Imported(added, kept, skipped)
+
+
+# ---- as a list that others follow ----------------------------------------------------------------------------------
+
+
+async def blocklist_document(
+    session: AsyncSession, settings: Settings, keyring: Keyring, *, page: int | None, now: datetime
+) -> dict[str, Any]:
+    """What this server publishes of its decisions: the collection, or one of its pages, with a proof. Raises NotFound."""
+    actor = settings.main_actor
+    at = f"{actor}/blocklist"
+    shared = [host for host in await decisions(session) if host.policy in _VERB_OF]
+    pages = max(1, -(-len(shared) // PAGE))
+    if page is None:
+        document = ordered_collection(at, total_items=len(shared), first=f"{at}?page=1")
+    elif 1 <= page <= pages:
+        document = ordered_collection_page(
+            f"{at}?page={page}",
+            part_of=at,
+            items=[_item(actor, host) for host in shared[(page - 1) * PAGE : page * PAGE]],
+            next=f"{at}?page={page + 1}" if page < pages else None,
+        )
+    else:
+        raise NotFound("no such page")
+    return proofs.attach({**document, "attributedTo": actor}, keyring.signer(actor, "ed25519"), now=now)
+
+
+async def subscribe(node: Node, url: str) -> int:
+    """Follow a list from now on; returns how many hosts it names. Raises FetchError, and Mismatch when it is not signed."""
+    actor, advice = await _read_list(node, url)
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        row = await session.get(Blocklist, url)
+        if row is None:
+            row = Blocklist(url=url)
+            session.add(row)
+        row.actor = actor
+        await session.flush()
+        await _take(session, row, advice, now=now)
+        await _again(session, url, now=now)
+    return len(advice)
+
+
+async def unsubscribe(session: AsyncSession, url: str) -> None:
+    """Follow a list no more; what it advised is forgotten. Raises NotFound."""
+    row = await session.get(Blocklist, url)
+    if row is None:
+        raise NotFound(f"{url} is not followed")
+    await session.delete(row)
+
+
+async def subscriptions(session: AsyncSession) -> list[Blocklist]:
+    """The lists that this server follows."""
+    return list(await session.scalars(select(Blocklist).order_by(Blocklist.url)))
+
+
+async def refresh(node: Node, job: Job) -> Outcome:
+    """Read a list anew, and again tomorrow. A list that cannot be read or proven leaves what it advised last."""
+    url = str(job.payload["url"])
+    now = node.clock.now()
+    async with node.database.read() as session:
+        known = await session.get(Blocklist, url)
+    if known is None:
+        return Done()
+    trouble: str | None = None
+    advice: dict[str, tuple[str, str]] = {}
+    try:
+        actor, advice = await _read_list(node, url)
+        if actor != known.actor:
+            trouble = "it is somebody else's now"
+    except FederationError as error:
+        trouble = str(error)
+    async with node.database.begin() as session:
+        row = await session.get(Blocklist, url)
+        if row is None:
+            return Done()
+        if trouble is None:
+            await _take(session, row, advice, now=now)
+        else:
+            row.trouble = trouble[:300]
+            log.warning("blocklist.unread", extra={"host": host_of(url), "reason": trouble})
+        await _again(session, url, now=now)
+    return Done()
+
+
+async def _read_list(node: Node, url: str) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The list's publisher, and host → policy and reason, every page proven by the publisher. Raises FetchError."""
+    top = await _proven(node, url, owner=None)
+    owner = str(top["attributedTo"])
+    advice: dict[str, tuple[str, str]] = {}
+    page, seen = top, {url}
+    for _ in range(MAX_PAGES):
+        advice |= _advice(node, page)
+        following = iri(page, "first") or iri(page, "next")
+        if following is None or following in seen:
+            break
+        if host_of(following) != host_of(url):
+            raise Mismatch("a page on another server", url=following)
+        seen.add(following)
+        page = await _proven(node, following, owner=owner)
+        if iri(page, "partOf") != url:
+            raise Mismatch("a page of another list", url=following)
+    return owner, advice
+
+
+async def _proven(node: Node, url: str, *, owner: str | None) -> dict[str, Any]:
+    document = await find_document(node, url, invited=True)
+    said = document.get("attributedTo")
+    if not isinstance(said, str) or host_of(said) != host_of(url) or owner not in {None, said}:
+        raise Mismatch("a list of nobody on that server", url=url)
+    await find_actor(node, said, invited=True)
+    outcome = proofs.check(document, await verifying_keys(node, said), now=node.clock.now())
+    if isinstance(outcome, Refused):
+        raise Mismatch(f"not signed by its publisher: {outcome.reason}", url=url)
+    try:
+        plain = simplified(outcome.document)
+        if one_type(plain, LISTS) is None:
+            raise BadAnswer("not a list", url=url)
+    except VocabError as error:
+        raise BadAnswer(f"not a list: {error}", url=url) from error
+    return dict(plain)
+
+
+def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for item in objects(page, "orderedItems"):
+        verb = one_type(item, frozenset(VERBS))
+        target = iri(item, "object")
+        if verb is None or target is None:
+            continue
+        try:
+            name = host_name(target)
+        except Invalid:
+            continue
+        # A list cannot cut us off from ourselves, nor block half the world by a name without a dot.
+        if "." in name and not f".{node.settings.authority}".endswith(f".{name}"):
+            found[name] = (VERBS[verb], (text(item, "summary") or "")[:1000])
+    return found
+
+
+async def _take(
+    session: AsyncSession, row: Blocklist, advice: dict[str, tuple[str, str]], *, now: datetime
+) -> None:
+    await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
+    if advice:
+        await session.execute(
+            insert(HostAdvice),
+            [
+                {"blocklist": row.url, "name": name, "policy": policy, "reason": reason}
+                for name, (policy, reason) in advice.items()
+            ],
+        )
+    row.read_at, row.trouble = now, None
+    await session.flush()
+    await drop_blocked(session, now=now)
+
+
+async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:
+    due = now + REFRESH
+    await outbox.enqueue(
+        session,
+        "refresh-blocklist",
+        {"url": url},
+        lane=f"chore:blocklist:{host_of(url)}",
+        key=f"blocklist:{due.date()}:{url}"[:300],
+        not_before=due,
+        now=now,
+    )
+
+
+def _item(actor: str, host: Host) -> dict[str, Any]:
+    return {
+        "type": _VERB_OF[host.policy or "block"],
+        "actor": actor,
+        "object": f"https://{host.name}/",
+        **({"summary": host.reason} if host.reason else {}),
+    }

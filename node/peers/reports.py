@@ -1,0 +1,119 @@
+"""Reports: what others flag to us, kept for people; and what we flag to others, in the name of the server, never of a person."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import String, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node.database import Row
+from node.errors import Invalid, NotFound, WrongState
+from node.ids import random_id
+from node.keyring import Keyring
+from node.peers.actors import RemoteActor, host_of
+from node.peers.sending import Sent, new_activity_id, send
+from node.settings import Settings
+from vocab import activities
+from vocab.markup import plain_text
+
+MAX_TEXT = 2_000
+MAX_OBJECTS = 20
+# Open reports of one host; more say nothing new, and would bury those of others.
+MAX_OPEN = 100
+
+
+class Report(Row):
+    """Somebody says that something of ours is wrong. It names addresses that are public anyway, and holds nothing of what is there."""
+
+    __tablename__ = "reports"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    activity_id: Mapped[str] = mapped_column(String(2000), unique=True)
+    reporter: Mapped[str] = mapped_column(String(2000))
+    host: Mapped[str] = mapped_column(String(300), index=True)
+    objects: Mapped[list[str]]
+    text: Mapped[str] = mapped_column(String(MAX_TEXT))
+    received_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+    def close(self, now: datetime) -> None:
+        """Somebody has looked at it. Raises WrongState."""
+        if self.closed_at is not None:
+            raise WrongState("this report is closed already")
+        self.closed_at = now
+
+
+async def keep_report(
+    session: AsyncSession,
+    *,
+    activity_id: str,
+    reporter: str,
+    objects: Sequence[str],
+    text: str,
+    now: datetime,
+) -> Report | None:
+    """Keep what somebody flags; the same Flag twice is one, and of one host only so many wait at a time.
+
+    objects  addresses that the caller found to be public here.
+    text     whatever the sender wrote: kept as plain words.
+    """
+    known = await session.scalar(select(Report).where(Report.activity_id == activity_id))
+    if known is not None:
+        return known
+    host = host_of(reporter)
+    waiting = select(func.count()).select_from(Report).where(Report.host == host, Report.closed_at.is_(None))
+    if (await session.scalar(waiting) or 0) >= MAX_OPEN:
+        return None
+    report = Report(
+        id=random_id(),
+        activity_id=activity_id,
+        reporter=reporter,
+        host=host,
+        objects=list(objects)[:MAX_OBJECTS],
+        text=plain_text(text[: 4 * MAX_TEXT])[:MAX_TEXT],
+        received_at=now,
+    )
+    session.add(report)
+    await session.flush()
+    return report
+
+
+async def open_reports(session: AsyncSession, *, limit: int = 200) -> list[Report]:
+    """Reports that nobody has closed, oldest first."""
+    waiting = select(Report).where(Report.closed_at.is_(None)).order_by(Report.received_at, Report.id)
+    return list(await session.scalars(waiting.limit(limit)))
+
+
+async def close_report(session: AsyncSession, id: str, *, now: datetime) -> Report:
+    """Somebody has looked at it. Raises NotFound, WrongState."""
+    report = await session.get(Report, id)
+    if report is None:
+        raise NotFound("no such report")
+    report.close(now)
+    return report
+
+
+async def send_report(
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    *,
+    them: RemoteActor,
+    objects: Sequence[str],
+    text: str,
+    now: datetime,
+) -> Sent:
+    """Flag an actor, and objects of theirs, to their own server. The instance actor says it, so nobody here is shown.
+
+    Raises Invalid for objects that are not on that actor's server.
+    """
+    if len(objects) > MAX_OBJECTS or any(host_of(url) != them.host for url in objects):
+        raise Invalid(
+            "objects of another server",
+            public="Only what is on that actor's own server can be reported there.",
+        )
+    activity = activities.flag(
+        new_activity_id(settings), settings.instance_actor, [them.id, *objects], text=text[:MAX_TEXT]
+    )
+    return await send(session, keyring, activity, inboxes=[them.delivery_inbox], now=now)

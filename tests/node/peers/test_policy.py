@@ -1,0 +1,336 @@
+"""What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
+
+from typing import Any
+
+import pytest
+
+from federation.errors import Forbidden, Mismatch
+from node.errors import Invalid, NotAllowed
+from node.peers import blocklists
+from node.peers.actors import keys_of
+from node.peers.directory import find_actor, find_by_handle
+from node.peers.follows import between, follow, follows
+from node.peers.hosts import Standing, decide, decisions, host_name, is_blocked, standings
+from node.peers.ours import local_actor_at
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+pytestmark = pytest.mark.both_databases
+
+
+async def decided(town: Town, name: str, host: str, policy: str | None) -> None:
+    node = town[name].node
+    async with node.database.begin() as session:
+        await decide(session, host, policy, reason="a test", now=node.clock.now())
+
+
+async def standing(town: Town, name: str, host: str) -> Standing:
+    node = town[name].node
+    async with node.database.read() as session:
+        return (await standings(session, node.settings, [host]))[host]
+
+
+def a_follow(stranger: Stranger, town: Town, name: str, number: int = 1) -> dict[str, Any]:
+    return stranger.activity("Follow", town[name].settings.main_actor, number=number)
+
+
+async def ask_to_follow(town: Town, name: str, stranger: Stranger) -> None:
+    node = town[name].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, stranger.id, invited=True)
+    async with node.database.begin() as session:
+        await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+
+
+# ---- modes -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_closed_server_takes_nothing_and_asks_nobody(town: Town) -> None:
+    closed = await town.open("c", federation="closed")
+    stranger = Stranger(town)
+
+    answer = await stranger.post("c", a_follow(stranger, town, "c"))
+
+    assert answer.status_code == 403
+    assert stranger.asked == []
+    with pytest.raises(Forbidden):
+        await find_actor(closed.node, stranger.id, invited=True)
+    with pytest.raises(Forbidden):
+        await find_by_handle(closed.node, f"sam@{stranger.host}")
+    assert stranger.asked == []
+
+
+async def test_a_closed_server_follows_nobody(town: Town) -> None:
+    stranger = Stranger(town)
+    closed = await town.open("c", federation="closed")
+    us = local_actor_at(closed.settings, closed.settings.main_actor)
+    assert us is not None
+    them = await find_actor(town["a"].node, stranger.id)
+
+    with pytest.raises(NotAllowed):
+        async with closed.node.database.begin() as session:
+            await follow(
+                session, closed.settings, closed.node.keyring, us=us, them=them, now=town.clock.now()
+            )
+
+
+async def test_a_server_for_members_takes_nothing_from_strangers_and_does_not_ask_them(town: Town) -> None:
+    site = await town.open("m", federation="members")
+    stranger = Stranger(town)
+
+    answer = await stranger.post("m", a_follow(stranger, town, "m"))
+
+    assert answer.status_code == 403
+    assert stranger.asked == []
+    with pytest.raises(Forbidden):
+        await find_actor(site.node, stranger.id)
+
+
+async def test_a_server_for_members_listens_to_whom_it_follows_and_whom_it_allows(town: Town) -> None:
+    await town.open("m", federation="members")
+    member = Stranger(town, "member.example", "cases", key="other")
+    allowed = Stranger(town, "sub.friend.example")
+    await ask_to_follow(town, "m", member)
+    await decided(town, "m", "friend.example", "allow")
+
+    answers = [await one.post("m", a_follow(one, town, "m")) for one in (member, allowed)]
+    await town.settle()
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [one.received[-1]["type"] for one in (member, allowed)] == ["Accept", "Accept"]
+
+
+# ---- decisions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "one"),
+    [
+        ("Evil.Example", "evil.example"),
+        ("evil.example.", "evil.example"),
+        ("https://evil.example:443/path", "evil.example"),
+        ("*.evil.example", "evil.example"),
+        ("@mallory@evil.example", "evil.example"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("straße.example", "xn--strae-oqa.example"),
+        ("evil.example:8443", "evil.example:8443"),
+        ("[2001:DB8::1]:8443", "[2001:db8::1]:8443"),
+    ],
+)
+async def test_a_host_has_one_spelling(written: str, one: str) -> None:
+    assert host_name(written) == one
+
+
+@pytest.mark.parametrize(
+    "written", ["", " ", "https://", "evil example", "x" * 300, "evil.example:port", "."]
+)
+async def test_what_is_no_host_is_refused(written: str) -> None:
+    with pytest.raises(Invalid):
+        host_name(written)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "a.b.evil.example", "evil.example:8443", "evil.example."])
+async def test_a_block_holds_for_everything_below(town: Town, host: str) -> None:
+    await decided(town, "a", "Evil.example", "block")
+
+    assert await standing(town, "a", host) is Standing.SHUT
+
+
+@pytest.mark.parametrize("host", ["notevil.example", "evil.example.org", "example", "good.evil.example"])
+async def test_and_for_nothing_beside(town: Town, host: str) -> None:
+    await decided(town, "a", "evil.example", "block")
+    await decided(town, "a", "good.evil.example", "allow")
+
+    assert await standing(town, "a", host) is Standing.OPEN
+
+
+async def test_a_block_forgets_the_hosts_keys_and_ends_its_follows(town: Town) -> None:
+    stranger = Stranger(town, "deep.evil.example")
+    await stranger.post("a", a_follow(stranger, town, "a"))
+    await ask_to_follow(town, "a", stranger)
+    await town.settle()
+    node = town["a"].node
+
+    await decided(town, "a", "evil.example", "block")
+
+    async with node.database.read() as session:
+        assert await keys_of(session, stranger.id) == []
+        assert not await follows(session, stranger.id, node.settings.main_actor)
+        ours = await between(session, node.settings.main_actor, stranger.id)
+    assert ours is not None
+    assert ours.state == "undone"
+
+
+async def test_a_host_that_is_blocked_while_its_key_is_at_hand_is_refused_at_once(town: Town) -> None:
+    stranger = Stranger(town)
+    assert (await stranger.post("a", a_follow(stranger, town, "a"))).status_code == 202
+    await town.settle()
+
+    await decided(town, "a", stranger.host, "block")
+
+    assert (await stranger.post("a", a_follow(stranger, town, "a", 2))).status_code == 403
+    await decided(town, "a", stranger.host, None)
+    assert (await stranger.post("a", a_follow(stranger, town, "a", 2))).status_code == 202
+
+
+async def test_what_a_blocked_host_said_before_has_no_effect_after(town: Town) -> None:
+    stranger = Stranger(town)
+    await stranger.post("a", a_follow(stranger, town, "a"))
+
+    await decided(town, "a", stranger.host, "block")
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        assert await between(session, stranger.id, town["a"].settings.main_actor) is None
+
+
+async def test_a_limited_host_may_follow_and_leave_and_adds_nothing(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = Stranger(town)
+    await decided(town, "a", stranger.host, "limit")
+
+    await stranger.post("a", a_follow(stranger, town, "a"))
+    with caplog.at_level("INFO"):
+        await stranger.post("a", stranger.activity("Like", f"{town['a'].origin}/cases/x"))
+        await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        assert await follows(session, stranger.id, town["a"].settings.main_actor)
+    assert "a host that may only follow" in [getattr(record, "reason", "") for record in caplog.records]
+
+
+async def test_a_blocked_host_is_heard_through_nobody(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    friend = Stranger(town, "friend.example", key="other")
+    blocked = Stranger(town, "evil.example", "mallory")
+    await ask_to_follow(town, "a", friend)
+    await decided(town, "a", "evil.example", "block")
+    node = town["a"].node
+    async with node.database.read() as session:
+        row = await between(session, node.settings.main_actor, friend.id)
+    assert row is not None
+    await friend.post("a", friend.activity("Accept", row.activity))
+
+    with caplog.at_level("INFO"):
+        await friend.post("a", friend.activity("Announce", f"https://{blocked.host}/cases/1"))
+        await town.settle()
+
+    assert blocked.asked == []
+    assert "a host that is shut out" in [getattr(record, "reason", "") for record in caplog.records]
+
+
+# ---- as a file ---------------------------------------------------------------------------------------------------
+
+
+async def test_decisions_go_out_and_come_in_as_mastodon_writes_them(town: Town) -> None:
+    for host, policy in (("evil.example", "block"), ("loud.example", "limit"), ("friend.example", "allow")):
+        await decided(town, "a", host, policy)
+    async with town["a"].node.database.read() as session:
+        content = await blocklists.export_csv(session)
+
+    await decided(town, "b", "loud.example", "allow")
+    async with town["b"].node.database.begin() as session:
+        done = await blocklists.import_csv(session, content, now=town.clock.now())
+    async with town["b"].node.database.read() as session:
+        found = {host.name: host.policy for host in await decisions(session)}
+
+    assert content.splitlines() == [
+        "#domain,#severity,#reject_media,#reject_reports,#public_comment,#obfuscate",
+        "evil.example,suspend,True,True,a test,False",
+        "loud.example,silence,False,False,a test,False",
+    ]
+    assert (done.added, done.kept, done.skipped) == (1, 1, 0)
+    assert found == {"evil.example": "block", "loud.example": "allow"}
+
+
+async def test_a_file_of_something_else_is_refused_and_strange_lines_are_passed_over(town: Town) -> None:
+    lines = "#domain,#severity\nevil.example,suspend\n,suspend\nx.example,noop\n\ny y,silence\n"
+    async with town["a"].node.database.begin() as session:
+        with pytest.raises(Invalid):
+            await blocklists.import_csv(session, "name,size\nx,1\n", now=town.clock.now())
+        done = await blocklists.import_csv(session, lines, now=town.clock.now())
+
+    assert (done.added, done.kept, done.skipped) == (1, 0, 4)
+
+
+# ---- as a list ---------------------------------------------------------------------------------------------------
+
+
+def the_list(town: Town) -> str:
+    return f"{town.hub.settings.main_actor}/blocklist"
+
+
+async def test_a_list_that_its_publisher_did_not_sign_is_refused(town: Town) -> None:
+    stranger = Stranger(town)
+    url = f"https://{stranger.host}/list"
+    stranger.documents["/list"] = {
+        "@context": "https://www.w3.org/ns/activitystreams",
+        "id": url,
+        "type": "OrderedCollection",
+        "attributedTo": stranger.id,
+        "orderedItems": [{"type": "Block", "object": "https://b.example/"}],
+    }
+
+    with pytest.raises(Mismatch):
+        await blocklists.subscribe(town["a"].node, url)
+
+    assert await standing(town, "a", "b.example") is Standing.OPEN
+
+
+async def test_a_node_publishes_no_list(town: Town) -> None:
+    async with town.visitor("a") as visitor:
+        answer = await visitor.get("/actors/cases/blocklist")
+
+    assert answer.status_code == 404
+
+
+async def test_a_hubs_list_is_followed_day_by_day_and_own_decisions_win(town: Town) -> None:
+    node = town["a"].node
+    for host in ("evil.example", "friend.example"):
+        await decided(town, "hub", host, "block")
+    await decided(town, "hub", "loud.example", "limit")
+    await decided(town, "a", "friend.example", "allow")
+
+    named = await blocklists.subscribe(node, the_list(town))
+
+    assert named == 3
+    assert [await standing(town, "a", f"x.{name}.example") for name in ("evil", "friend", "loud")] == [
+        Standing.SHUT,
+        Standing.OPEN,
+        Standing.LIMITED,
+    ]
+    await decided(town, "hub", "evil.example", None)
+    await decided(town, "hub", "late.example", "block")
+    town.clock.forward(hours=25)
+    await town.settle()
+    assert await standing(town, "a", "evil.example") is Standing.OPEN
+    assert await standing(town, "a", "late.example") is Standing.SHUT
+
+
+async def test_a_long_list_comes_in_pages_and_a_list_that_is_down_keeps_what_it_said(town: Town) -> None:
+    for number in range(blocklists.PAGE + 3):
+        await decided(town, "hub", f"evil{number}.example", "block")
+
+    assert await blocklists.subscribe(town["a"].node, the_list(town)) == blocklists.PAGE + 3
+
+    await town.stop("hub")
+    town.clock.forward(hours=25)
+    await town.settle()
+    async with town["a"].node.database.read() as session:
+        (row,) = await blocklists.subscriptions(session)
+        assert row.trouble
+        assert await is_blocked(session, f"evil{blocklists.PAGE + 2}.example")
+
+
+async def test_a_list_cannot_cut_us_off_from_ourselves_and_ends_when_we_say_so(town: Town) -> None:
+    for host in ("a.example", "evil.example"):
+        await decided(town, "hub", host, "block")
+    node = town["a"].node
+
+    await blocklists.subscribe(node, the_list(town))
+
+    assert await standing(town, "a", "a.example") is Standing.OPEN
+    async with node.database.begin() as session:
+        await blocklists.unsubscribe(session, the_list(town))
+    assert await standing(town, "a", "evil.example") is Standing.OPEN
