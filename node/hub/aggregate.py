@@ -46,6 +46,10 @@ async def take_in(
     if meta.actor != publisher.id or host_of(meta.id) != publisher.host:
         log.info("hub.refused", extra={"reason": "attributed to somebody else", "host": publisher.host})
         return None
+    if PUBLIC not in (*meta.to, *meta.cc):
+        # Shown to some is not published: nobody but its owner widens an audience (Mastodon CVE-2024-37903).
+        log.info("hub.refused", extra={"reason": "not addressed to everybody", "host": publisher.host})
+        return None
     is_new = await session.get(Entry, meta.id) is None
     body = write(document)
     entry = await put_entry(

@@ -1,0 +1,513 @@
+"""Attacks on who may say what: objects of others, owners, audiences, follows. Each is sent by somebody with a good signature.
+
+Beside what is here, by the number of the attack:
+
+53  tests/node/inbox/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
+54  tests/node/inbox/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
+55  tests/node/inbox/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
+56  tests/node/inbox/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
+59  tests/node/inbox/test_process.py::test_a_follower_who_leaves_hears_nothing_more_and_nobody_leaves_for_another
+60  tests/node/inbox/test_process.py::test_an_accept_that_we_did_not_ask_for_changes_nothing
+64  tests/node/inbox/test_process.py::test_a_forwarded_activity_counts_when_its_actor_proved_it
+65  not built: a quote needs no approval of ours and none is shown
+66  not built: no preview of a page names an author of another server
+71  tests/web/pages/test_intake_api.py::test_wrong_unknown_and_malformed_tokens_get_the_same_answer
+71  tests/web/pages/test_desk_api.py::test_a_wrong_passphrase_and_an_unknown_name_get_the_same_answer
+72  tests/web/pages/test_intake_api.py::test_no_answer_of_the_door_sets_a_cookie_or_may_be_kept
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from federation import cavage
+from node.peers.actors import RemoteActor
+from node.peers.follows import Follow, between
+from node.peers.hosts import decide
+from node.peers.sending import Sent
+from node.publishing.reactions import count_reactions
+from tests.attacks.stage import FORGED, Stage, reasons
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from vocab.terms import AS, PUBLIC
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FOLLOWED = "https://node.example/actors/cases"
+HUB = "https://hub.example/actors/hub"
+
+Message = Callable[[Stage, Stranger, Stranger, dict[str, Any]], dict[str, Any]]
+
+
+def newer(stage: Stage, owner: Stranger, case: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The same case, later, with other words, under the proof of `owner`."""
+    later = {name: value for name, value in case.items() if name != "proof"}
+    return stage.prove(owner, later | {"summary": FORGED, "updated": "2026-11-21T12:30:00Z"}, **more)
+
+
+FORGED_CHANGES: dict[str, Message] = {
+    "53 an Update that says it is mallory's now": lambda stage, alice, mallory, case: mallory.activity(
+        "Update", newer(stage, mallory, case, attributedTo=mallory.id)
+    ),
+    "53 an Update of alice's in her name": lambda stage, alice, mallory, case: mallory.activity(
+        "Update", newer(stage, mallory, case)
+    ),
+    "53 a Create under an id that is taken": lambda stage, alice, mallory, case: mallory.activity(
+        "Create", newer(stage, mallory, case, attributedTo=mallory.id)
+    ),
+    "55 a Delete of a case": lambda stage, alice, mallory, case: mallory.activity("Delete", case["id"]),
+    "55 a Delete with a tombstone": lambda stage, alice, mallory, case: mallory.activity(
+        "Delete", {"id": case["id"], "type": "Tombstone", "attributedTo": alice.id}
+    ),
+    "55 a Delete of alice herself": lambda stage, alice, mallory, case: mallory.activity("Delete", alice.id),
+    "55 a Delete in alice's name, passed on": lambda stage, alice, mallory, case: alice.activity(
+        "Delete", case["id"], number=55
+    ),
+    "59 an Undo of her Create": lambda stage, alice, mallory, case: mallory.activity(
+        "Undo",
+        {
+            "id": f"https://{alice.host}/activities/create-1",
+            "type": "Create",
+            "actor": alice.id,
+            "object": case["id"],
+        },
+    ),
+    "62 a Remove": lambda stage, alice, mallory, case: mallory.activity(
+        "Remove", case["id"], target=f"{alice.id}/featured"
+    ),
+    "64 an Update in alice's name, passed on": lambda stage, alice, mallory, case: alice.activity(
+        "Update", case | {"summary": FORGED}, number=64
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", FORGED_CHANGES)
+@pytest.mark.parametrize("sender", ["another server", "a neighbour"])
+async def test_nobody_changes_what_another_published(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str, sender: str
+) -> None:
+    alice = await stage.victim()
+    if sender == "a neighbour":
+        # 54: one server, two owners.
+        mallory = Stranger(stage.town, alice.host, "bob", key="peer")
+        stage.neighbours(alice, mallory)
+        await stage.admit(mallory)
+    else:
+        mallory = await stage.admit(stage.stranger())
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case))
+    before = await stage.entry(case["id"])
+    caplog.clear()
+
+    forged = FORGED_CHANGES[attack](stage, alice, mallory, case)
+    await stage.send(mallory, forged | {"id": forged["id"] + "-forged"})
+
+    after = await stage.entry(case["id"])
+    assert before is not None
+    assert after is not None
+    assert (after.state, after.document, after.actor) == ("live", before.document, alice.id)
+    async with stage.town.hub.node.database.read() as session:
+        her = await session.get(RemoteActor, alice.id)
+        follow = await between(session, HUB, alice.id)
+    assert her is not None
+    assert follow is not None
+    assert (her.gone_at, follow.state) == (None, "accepted")
+
+
+@pytest.mark.parametrize(
+    "attack", ["56 a Delete before the Create", "56 a neighbour's Delete before the Create"]
+)
+async def test_what_another_deleted_in_advance_comes_all_the_same(stage: Stage, attack: str) -> None:
+    alice = await stage.victim()
+    if "neighbour" in attack:
+        mallory = Stranger(stage.town, alice.host, "bob", key="peer")
+        stage.neighbours(alice, mallory)
+        await stage.admit(mallory)
+    else:
+        mallory = await stage.admit(stage.stranger())
+    case = stage.case(alice)
+    await stage.send(mallory, mallory.activity("Delete", {"id": case["id"], "type": "Tombstone"}))
+
+    await stage.send(alice, alice.activity("Create", case))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == "live"
+
+
+@pytest.mark.parametrize("attack", ["56 a case after its Tombstone"])
+async def test_a_withdrawn_case_does_not_come_back(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice = await stage.victim()
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case))
+    await stage.send(alice, alice.activity("Delete", case["id"]))
+
+    await stage.send(alice, alice.activity("Update", newer(stage, alice, case)))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert (entry.state, entry.fields) == ("withdrawn", {})
+
+
+@pytest.mark.parametrize(
+    ("attack", "owner"),
+    [
+        ("57 given to another", lambda alice, mallory: mallory.id),
+        ("57 shared with another", lambda alice, mallory: [alice.id, mallory.id]),
+        ("57 shared with another, who comes first", lambda alice, mallory: [mallory.id, alice.id]),
+        ("57 of nobody", lambda alice, mallory: None),
+    ],
+)
+async def test_the_owner_of_a_case_never_changes(
+    stage: Stage,
+    caplog: pytest.LogCaptureFixture,
+    attack: str,
+    owner: Callable[[Stranger, Stranger], object],
+) -> None:
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case))
+    caplog.clear()
+
+    for sender in (alice, mallory):
+        changed = newer(stage, sender, case, attributedTo=owner(alice, mallory))
+        await stage.send(sender, sender.activity("Update", changed))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.actor == alice.id
+    assert b"mallory" not in entry.document
+    assert reasons(caplog)
+
+
+@pytest.mark.parametrize(
+    ("attack", "audience"),
+    [
+        ("58 for followers", lambda alice: {"to": [f"{alice.id}/followers"], "cc": []}),
+        ("58 for one reader", lambda alice: {"to": [HUB], "cc": []}),
+        ("58 for nobody", lambda alice: {"to": [], "cc": []}),
+        ("58 without an audience", lambda alice: {"to": None, "cc": None}),
+    ],
+)
+async def test_what_was_not_published_to_everybody_is_not_published(
+    stage: Stage,
+    caplog: pytest.LogCaptureFixture,
+    attack: str,
+    audience: Callable[[Stranger], dict[str, Any]],
+) -> None:
+    alice = await stage.victim()
+    case = stage.case(alice, "private", **audience(alice))
+    caplog.clear()
+
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC]))
+
+    assert await stage.entry(case["id"]) is None
+    assert reasons(caplog)
+
+
+@pytest.mark.parametrize("attack", ["58 announced by another"])
+async def test_an_announce_makes_nothing_public(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    case = stage.case(alice, "private2", to=[f"{alice.id}/followers"], cc=[])
+    alice.documents["/cases/private2"] = case
+    caplog.clear()
+
+    await stage.send(mallory, mallory.activity("Announce", case["id"], to=[PUBLIC]))
+
+    assert await stage.entry(case["id"]) is None
+    assert reasons(caplog)
+
+
+@pytest.mark.parametrize(
+    ("attack", "forge"),
+    [
+        (
+            "59 an Undo that says her Follow is mallory's",
+            lambda alice, mallory, follow: follow | {"actor": mallory.id},
+        ),
+        ("59 an Undo of her Follow by its id", lambda alice, mallory, follow: follow["id"]),
+        (
+            "59 an Undo of an Undo",
+            lambda alice, mallory, follow: {"id": "https://x/1", "type": "Undo", "object": follow},
+        ),
+        (
+            "59 an Undo of a Block",
+            lambda alice, mallory, follow: {"id": "https://x/2", "type": "Block", "object": FOLLOWED},
+        ),
+        (
+            "59 an Undo of our Accept",
+            lambda alice, mallory, follow: {"type": "Accept", "actor": FOLLOWED, "object": follow},
+        ),
+    ],
+)
+async def test_nobody_undoes_for_another(
+    stage: Stage, attack: str, forge: Callable[[Stranger, Stranger, dict[str, Any]], object]
+) -> None:
+    alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
+    follow = alice.activity("Follow", FOLLOWED)
+    await stage.send(alice, follow, to="node")
+
+    await stage.send(mallory, mallory.activity("Undo", forge(alice, mallory, follow)), to="node")
+
+    async with stage.town["node"].node.database.read() as session:
+        row = await between(session, alice.id, FOLLOWED)
+    assert row is not None
+    assert row.state == "accepted"
+
+
+@pytest.mark.parametrize(
+    "attack", ["60 Accept by mallory", "60 Reject by mallory", "60 Accept of a Follow never sent"]
+)
+async def test_only_who_was_asked_answers(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice, mallory = await stage.victim(), stage.stranger()
+    async with stage.town.hub.node.database.read() as session:
+        asked = await between(session, HUB, alice.id)
+    assert asked is not None
+    object_: object = asked.activity
+    if "never" in attack:
+        object_ = {
+            "id": "https://hub.example/activities/none",
+            "type": "Follow",
+            "actor": HUB,
+            "object": mallory.id,
+        }
+
+    await stage.send(mallory, mallory.activity(attack.split()[1], object_))
+
+    assert any("that we did not send" in reason for reason in reasons(caplog))
+    async with stage.town.hub.node.database.read() as session:
+        row = await between(session, HUB, alice.id)
+        none = await session.scalar(select(Follow).where(Follow.followed == mallory.id))
+    assert row is not None
+    assert row.state == "accepted"
+    assert none is None
+
+
+@pytest.mark.parametrize(
+    ("attack", "forge"),
+    [
+        (
+            "61 in alice's name",
+            lambda alice, mallory: alice.activity("Move", alice.id, target=mallory.id, number=61),
+        ),
+        ("61 of alice", lambda alice, mallory: mallory.activity("Move", alice.id, target=mallory.id)),
+        ("61 to us", lambda alice, mallory: mallory.activity("Move", mallory.id, target=HUB)),
+        (
+            "61 to alice, who never said so",
+            lambda alice, mallory: mallory.activity("Move", mallory.id, target=alice.id),
+        ),
+        (
+            "61 inward",
+            lambda alice, mallory: mallory.activity("Move", mallory.id, target="https://127.0.0.1/x"),
+        ),
+    ],
+)
+async def test_nobody_moves_another_or_to_another_unasked(
+    stage: Stage, attack: str, forge: Callable[[Stranger, Stranger], dict[str, Any]]
+) -> None:
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    forged = forge(alice, mallory)
+    if forged["target"] == mallory.id:
+        mallory.documents["/users/mallory"] = mallory.actor(alsoKnownAs=[alice.id])
+
+    await stage.send(mallory, forged)
+
+    async with stage.town.hub.node.database.read() as session:
+        states = [await between(session, HUB, actor) for actor in (alice.id, mallory.id, HUB)]
+    assert [row.state if row else None for row in states] == ["accepted", "accepted", None]
+    assert not any(item["type"] in {"Follow", "Undo"} for item in alice.received[1:])
+
+
+@pytest.mark.parametrize(
+    ("attack", "kind", "target"),
+    [
+        ("62 Add to alice's featured", "Add", "featured"),
+        ("62 Remove from alice's featured", "Remove", "featured"),
+        ("62 Add to alice's moderators", "Add", "moderators"),
+    ],
+)
+async def test_nobody_adds_to_what_is_anothers(stage: Stage, attack: str, kind: str, target: str) -> None:
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    case = stage.case(mallory, "added")
+    mallory.documents["/cases/added"] = case
+
+    await stage.send(mallory, mallory.activity(kind, case["id"], target=f"{alice.id}/{target}"))
+
+    page = await stage.page("/")
+    assert case["id"] not in page
+    assert f"/users/cases/{target}" not in alice.asked
+
+
+@pytest.mark.parametrize(
+    "attack", ["63 a Create that alice never sent", "63 an Announce of an Announce", "63 a Delete of alice's"]
+)
+async def test_a_group_that_announces_is_not_believed(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice, group = await stage.victim(), await stage.admit(stage.stranger(name="group"))
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case))
+    forged = stage.case(alice, "never") | {"summary": FORGED}
+    inner = alice.activity("Create", forged, number=63)
+    if "Delete" in attack:
+        inner = alice.activity("Delete", case["id"], number=63)
+    elif "Announce of" in attack:
+        for depth in range(10):
+            inner = group.activity("Announce", inner, number=100 + depth)
+    caplog.clear()
+
+    await stage.send(group, group.activity("Announce", inner))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == "live"
+    assert await stage.entry(forged["id"]) is None
+
+
+@pytest.mark.parametrize(
+    ("attack", "field"),
+    [
+        ("67 on a third host", 'collectionId="{0}/followers", url="https://third.example/x", digest="00"'),
+        (
+            "67 of ours",
+            'collectionId="{0}/followers", url="https://node.example/actors/cases/followers", digest="00"',
+        ),
+        ("67 of another", 'collectionId="https://alice.example/followers", url="{0}/sync", digest="00"'),
+        ("67 not covered by the signature", 'collectionId="{0}/followers", url="{0}/sync", digest="00"'),
+    ],
+)
+async def test_a_collection_to_be_compared_is_not_fetched_unasked(
+    stage: Stage, attack: str, field: str
+) -> None:
+    third, mallory = stage.stranger("third.example"), stage.stranger()
+
+    await stage.send(
+        mallory,
+        mallory.activity("Follow", FOLLOWED),
+        to="node",
+        headers={"collection-synchronization": field.format(mallory.id)},
+    )
+
+    assert third.asked == []
+    assert "/users/mallory/sync" not in mallory.asked
+    assert [path for path in stage.asked("node.example") if path.endswith("/followers")] == []
+
+
+@pytest.mark.parametrize(
+    "attack", ["68 of ten thousand things", "68 of what is not there", "68 with a script"]
+)
+async def test_a_report_is_capped_and_shows_nothing(stage: Stage, attack: str) -> None:
+    mallory = stage.stranger()
+    objects: object = "https://node.example/cases/ffffffffffffffffffffffffffffffff"
+    if "thousand" in attack:
+        objects = [f"https://node.example/cases/{number}" for number in range(10_000)]
+    content = "<script>alert(68)</script>"
+
+    status = await stage.send(mallory, mallory.activity("Flag", objects, content=content), to="node")
+
+    assert status in {202, 400}
+    assert content not in await stage.page("/", at="node")
+    assert (await stage.send(mallory, mallory.activity("Follow", FOLLOWED), to="node")) == 202
+    assert any(item["type"] == "Accept" for item in mallory.received)
+
+
+@pytest.mark.parametrize("attack", ["69 an object of another, at an address inside"])
+@pytest.mark.parametrize("object_", ["https://10.0.0.1/cases/1", "https://inside.example/cases/1"])
+async def test_nothing_is_fetched_for_somebody_without_authority(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str, object_: str
+) -> None:
+    inside, mallory = stage.stranger("inside.example"), stage.stranger()
+
+    await stage.send(mallory, mallory.activity("Create", object_))
+    await stage.send(
+        mallory,
+        mallory.activity("Create", {"id": object_, "type": "Article", "elements": [object_]}, number=2),
+    )
+    await stage.send(mallory, mallory.activity("Announce", object_))
+
+    assert inside.asked == []
+    assert stage.asked("10.0.0.1") == []
+    assert reasons(caplog)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    ["70 in person", "70 passed on by another", "70 announced by another", "70 as a reply passed on"],
+)
+async def test_who_is_blocked_does_not_come_in_by_another_door(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice, relay = await stage.victim(), await stage.admit(stage.stranger())
+    case = stage.case(alice, "suspended")
+    alice.documents["/cases/suspended"] = case
+    node = stage.town.hub.node
+    async with node.database.begin() as session:
+        await decide(session, alice.host, "block", reason="a test", now=node.clock.now())
+    alice.asked.clear()
+    caplog.clear()
+
+    if "person" in attack:
+        status = await stage.send(alice, alice.activity("Create", case))
+        assert status == 403
+    elif "announced" in attack:
+        await stage.send(relay, relay.activity("Announce", case["id"]))
+    else:
+        kind = "Create" if "on by" in attack else "Update"
+        await stage.send(relay, stage.prove(alice, alice.activity(kind, case)))
+
+    assert await stage.entry(case["id"]) is None
+    assert alice.asked == []
+    assert reasons(caplog)
+
+
+@pytest.mark.parametrize("attack", ["71 what we said to one"])
+async def test_a_private_activity_answers_like_one_that_is_not_there(stage: Stage, attack: str) -> None:
+    reader = stage.stranger()
+    await stage.send(reader, reader.activity("Follow", FOLLOWED), to="node")
+    async with stage.town["node"].node.database.read() as session:
+        private = await session.scalar(select(Sent.id).where(Sent.is_public.is_(False)).limit(1))
+    assert private is not None
+    none = "https://node.example/activities/" + "f" * len(private.rsplit("/", 1)[1])
+    headers = {"accept": "application/activity+json"}
+
+    async with stage.town.visitor("node") as http:
+        one, other = await http.get(private, headers=headers), await http.get(none, headers=headers)
+
+    assert (one.status_code, one.content) == (other.status_code, other.content) == (404, other.content)
+
+
+@pytest.mark.parametrize("attack", ["72 a signed GET and an unsigned one"])
+async def test_who_asks_makes_no_difference_to_what_a_cache_may_keep(stage: Stage, attack: str) -> None:
+    publication = await publish_case(stage.town["node"].node)
+    reader = stage.stranger()
+    signed = cavage.sign("GET", publication.url, signer=reader.signer(), now=stage.town.clock.now())
+    accept = [(b"accept", b"application/activity+json")]
+
+    async with stage.town.visitor("node") as http:
+        known = await http.get(publication.url, headers=[*signed, *accept])
+        anybody = await http.get(publication.url, headers=accept)
+
+    assert known.content == anybody.content
+    assert "accept" in anybody.headers["vary"].lower()
+
+
+@pytest.mark.parametrize("attack", ["70 a like of what is not there"])
+async def test_what_is_said_about_nothing_is_not_kept(stage: Stage, attack: str) -> None:
+    mallory = stage.stranger()
+    url = "https://node.example/cases/" + "0" * 32
+
+    await stage.send(mallory, mallory.activity("Like", url), to="node")
+    await stage.send(
+        mallory, mallory.activity("Announce", {"id": url, "type": "Article", "@context": AS}), to="node"
+    )
+
+    async with stage.town["node"].node.database.read() as session:
+        assert await count_reactions(session, url) == {}
