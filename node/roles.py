@@ -25,6 +25,9 @@ ACTIVITIES: Mapping[str, Handler] = {
     "Delete": handlers.on_delete,
     "Announce": handlers.on_announce,
     "Like": handlers.on_like,
+    "Flag": handlers.on_flag,
+    "Block": handlers.on_block,
+    "Move": handlers.on_move,
 }
 
 

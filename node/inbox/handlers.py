@@ -3,23 +3,38 @@
 Who may say what: the actor was checked against the signer before; here it is checked against the object (ActivityPub §7).
 """
 
+import logging
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from node import outbox
-from node.entries.entries import Entry
+from node.entries.entries import WITHDRAWN, Entry
 from node.hub.aggregate import take_back, take_in
+from node.inbox.moving import move_in
 from node.inbox.process import RefusedActivity, prove
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import find_actor, find_document
-from node.peers.follows import between, follows, receive_answer, receive_follow, receive_undo
+from node.peers.follows import (
+    between,
+    follows,
+    receive_answer,
+    receive_block,
+    receive_follow,
+    receive_undo,
+)
 from node.peers.hosts import Standing, standings
 from node.peers.ours import local_actor_at, local_actors
+from node.peers.reports import MAX_OBJECTS, keep_report
 from node.publishing.reactions import drop_reaction, keep_reaction
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.objects import read_object
+
+log = logging.getLogger(__name__)
 
 
 async def on_follow(node: Node, activity: Activity) -> None:
@@ -146,6 +161,46 @@ async def on_announce(node: Node, activity: Activity) -> None:
 async def on_like(node: Node, activity: Activity) -> None:
     """Somebody likes a case of ours."""
     await _react(node, activity, "like", activity.object_id or "")
+
+
+async def on_flag(node: Node, activity: Activity) -> None:
+    """Somebody reports something that is public here; kept for people, with nothing of what was reported."""
+    named = list(activity.object_ids)[: 5 * MAX_OBJECTS]
+    async with node.database.begin() as session:
+        public = set(
+            await session.scalars(select(Entry.id).where(Entry.id.in_(named), Entry.state != WITHDRAWN))
+        )
+        ours = [url for url in named if url in public or local_actor_at(node.settings, url) is not None]
+        if not ours:
+            # What is not public is answered like what is not there.
+            raise RefusedActivity("Flag of nothing that is public here")
+        kept = await keep_report(
+            session,
+            activity_id=activity.id,
+            reporter=activity.actor,
+            objects=ours,
+            text=properties.text(activity.raw, "content") or "",
+            now=node.clock.now(),
+        )
+    if kept is None:
+        raise RefusedActivity("too many reports of one host wait already")
+    log.info("report.kept", extra={"host": host_of(activity.actor), "objects": len(kept.objects)})
+
+
+async def on_block(node: Node, activity: Activity) -> None:
+    """Somebody wants nothing of us any more: follows end both ways, and nobody is told."""
+    us = local_actor_at(node.settings, activity.object_id or "")
+    if us is None:
+        raise RefusedActivity("Block of an actor that is not ours")
+    async with node.database.begin() as session:
+        await receive_block(session, by=activity.actor, us=us.id, now=node.clock.now())
+
+
+async def on_move(node: Node, activity: Activity) -> None:
+    """An actor that we follow, or that follows us, lives elsewhere now: believed when both accounts say so."""
+    if activity.object_id != activity.actor or activity.target is None:
+        raise RefusedActivity("Move of somebody else")
+    await move_in(node, activity.actor, activity.target)
 
 
 async def fetch_case(node: Node, url: str) -> None:

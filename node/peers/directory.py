@@ -9,6 +9,7 @@ from federation.webfinger import resolve
 from node.peers.actors import FRESH, RemoteActor, RemoteKey, host_of, keys_of, known_key, remember_actor
 from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
+from vocab.actors import Actor
 
 
 async def find_actor(
@@ -23,15 +24,22 @@ async def find_actor(
         known = await session.get(RemoteActor, actor_id)
     if known is not None and known.gone_at is None and now - known.fetched_at < max_age:
         return known
-    await require_open(node, actor_id, invited=invited)
     try:
-        actor = await node.fetcher.actor(actor_id, signer=fetch_signer(node), now=now)
+        actor = await ask_actor(node, actor_id, invited=invited)
+    except Forbidden:
+        raise
     except FetchError:
         if known is not None and known.gone_at is None:
             return known
         raise
     async with node.database.begin() as session:
         return await remember_actor(session, actor, now=now)
+
+
+async def ask_actor(node: Node, actor_id: str, *, invited: bool = False) -> Actor:
+    """What an actor's own server says of it now, whatever we know; nothing is kept. Raises FetchError."""
+    await require_open(node, actor_id, invited=invited)
+    return await node.fetcher.actor(actor_id, signer=fetch_signer(node), now=node.clock.now())
 
 
 async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteKey | None:

@@ -174,6 +174,15 @@ async def receive_answer(
     return row
 
 
+async def receive_block(session: AsyncSession, *, by: str, us: str, now: datetime) -> None:
+    """A remote actor blocks one of ours: whatever stands between the two ends, in silence."""
+    theirs, ours = await between(session, by, us), await between(session, us, by)
+    if theirs is not None and theirs.state in {"requested", "accepted"}:
+        theirs.move("undone", now)
+    if ours is not None and ours.state in {"requested", "accepted"}:
+        ours.move("rejected", now)
+
+
 async def between(session: AsyncSession, follower: str, followed: str) -> Follow | None:
     """The Follow between these two, whatever its state."""
     return await session.scalar(

@@ -1,5 +1,6 @@
 """Reports: what others flag to us, kept for people; and what we flag to others, in the name of the server, never of a person."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -21,6 +22,7 @@ MAX_TEXT = 2_000
 MAX_OBJECTS = 20
 # Open reports of one host; more say nothing new, and would bury those of others.
 MAX_OPEN = 100
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 
 
 class Report(Row):
@@ -71,7 +73,7 @@ async def keep_report(
         reporter=reporter,
         host=host,
         objects=list(objects)[:MAX_OBJECTS],
-        text=plain_text(text[: 4 * MAX_TEXT])[:MAX_TEXT],
+        text=words_of(text),
         received_at=now,
     )
     session.add(report)
@@ -114,6 +116,11 @@ async def send_report(
             public="Only what is on that actor's own server can be reported there.",
         )
     activity = activities.flag(
-        new_activity_id(settings), settings.instance_actor, [them.id, *objects], text=text[:MAX_TEXT]
+        new_activity_id(settings), settings.instance_actor, [them.id, *objects], text=words_of(text)
     )
     return await send(session, keyring, activity, inboxes=[them.delivery_inbox], now=now)
+
+
+def words_of(text: str) -> str:
+    """What a report says, as plain words: no markup, no mail addresses, not too long."""
+    return EMAIL.sub("[…]", plain_text(text[: 4 * MAX_TEXT]))[:MAX_TEXT]

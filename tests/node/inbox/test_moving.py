@@ -1,0 +1,121 @@
+"""An actor moves: believed when both accounts say so, once a week, and never to where it was not agreed."""
+
+from typing import Any
+
+import pytest
+
+from node.peers.directory import find_actor
+from node.peers.follows import between, follow
+from node.peers.hosts import decide
+from node.peers.ours import local_actor_at
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+
+@pytest.fixture
+async def old(town: Town) -> Stranger:
+    """An organisation that node a follows, and that follows node a."""
+    stranger = Stranger(town, "old.example", "cases")
+    node = town["a"].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    await stranger.post("a", stranger.activity("Follow", us.id))
+    them = await find_actor(node, stranger.id)
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    await stranger.post("a", stranger.activity("Accept", row.activity))
+    await town.settle()
+    return stranger
+
+
+@pytest.fixture
+def new(town: Town) -> Stranger:
+    return Stranger(town, "new.example", "cases", key="other")
+
+
+def agree(
+    old: Stranger, new: Stranger, *, moved_to: str | None = "new", known_as: str | None = "old"
+) -> None:
+    path = "/users/cases"
+    old.documents[path] = old.actor(**({"movedTo": new.id} if moved_to else {}))
+    new.documents[path] = new.actor(**({"alsoKnownAs": [old.id]} if known_as else {}))
+
+
+async def states(town: Town, stranger: Stranger) -> list[str | None]:
+    us = town["a"].settings.main_actor
+    async with town["a"].node.database.read() as session:
+        rows: list[Any] = [await between(session, *pair) for pair in ((us, stranger.id), (stranger.id, us))]
+    return [row.state if row else None for row in rows]
+
+
+async def move(town: Town, by: Stranger, object_: str, target: str, number: int = 1) -> None:
+    await by.post("a", by.activity("Move", object_, target=target, number=number))
+    await town.settle()
+
+
+async def test_a_move_that_one_of_the_two_accounts_does_not_say_is_refused(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    for number, said in enumerate(({"moved_to": None}, {"known_as": None})):
+        agree(old, new, **said)
+        await move(town, old, old.id, new.id, number)
+
+    assert await states(town, old) == ["accepted", "accepted"]
+    assert await states(town, new) == [None, None]
+
+
+async def test_a_move_that_somebody_else_tells_is_refused(town: Town, old: Stranger, new: Stranger) -> None:
+    agree(old, new)
+    mallory = Stranger(town, "evil.example", "mallory", key="peer")
+
+    await move(town, mallory, old.id, new.id)
+    await move(town, mallory, mallory.id, new.id, 2)
+
+    assert await states(town, old) == ["accepted", "accepted"]
+
+
+@pytest.mark.parametrize("where", ["ourselves", "a chain", "a blocked host", "nowhere"])
+async def test_a_move_to_a_wrong_place_is_refused(
+    town: Town, old: Stranger, new: Stranger, where: str
+) -> None:
+    agree(old, new)
+    target = new.id
+    match where:
+        case "ourselves":
+            target = town["a"].settings.main_actor
+            old.documents["/users/cases"] = old.actor(movedTo=target)
+        case "a chain":
+            new.documents["/users/cases"] = new.actor(alsoKnownAs=[old.id], movedTo="https://far.example/1")
+        case "a blocked host":
+            async with town["a"].node.database.begin() as session:
+                await decide(session, new.host, "block", reason="", now=town.clock.now())
+        case _:
+            new.documents.clear()
+
+    await move(town, old, old.id, target)
+
+    assert await states(town, old) == ["accepted", "accepted"]
+    assert new.received == []
+
+
+async def test_a_move_takes_both_follows_along_and_not_again_within_a_week(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    agree(old, new)
+
+    await move(town, old, old.id, new.id)
+
+    assert await states(town, old) == ["undone", "undone"]
+    assert await states(town, new) == ["requested", "accepted"]
+    assert new.received[-1]["type"] == "Follow"
+    assert old.received[-1]["type"] == "Undo"
+
+    third = Stranger(town, "third.example", "cases", key="peer")
+    town.clock.forward(days=1)
+    new.documents["/users/cases"] = new.actor(movedTo=third.id)
+    third.documents["/users/cases"] = third.actor(alsoKnownAs=[new.id])
+    await move(town, new, new.id, third.id)
+    assert await states(town, third) == [None, None]
+    town.clock.forward(days=7)
+    await move(town, new, new.id, third.id, 2)
+    assert (await states(town, third))[1] == "accepted"
