@@ -117,6 +117,11 @@ def verify_manifest(body: bytes, *, node: str, root: str, now: datetime) -> Veri
     return VerifiedManifest(manifest, hashlib.sha256(body).hexdigest())
 
 
+def named_in(body: bytes) -> Manifest:
+    """Read what a manifest says of itself, before anything of it is believed. Raises ManifestMalformed."""
+    return _read(body)[1]
+
+
 def check_succession(older: VerifiedManifest, newer: VerifiedManifest) -> None:
     """Raise ManifestForked unless `newer` may follow `older`: the same bytes, the next link, or a later epoch."""
     is_same = newer.sha256 == older.sha256

@@ -1,4 +1,4 @@
-"""The receipt a source keeps: 128 random bits as twelve BIP39 English words, and all that derives from them.
+"""The receipt a source keeps: 128 random bits as twelve BIP39 English words or as forty digits, and all that derives from them.
 
 HKDF-SHA256 only: the bits are random, so a slow derivation would add nothing. The salt carries the node: the same
 words on two nodes cannot be linked. The node's server never sees a receipt, except where a source without JavaScript
@@ -23,6 +23,9 @@ from node.sealing.signing import SigningKey, signing_key
 
 WORDS_IN_RECEIPT = 12
 ENTROPY_BYTES = 16
+DIGITS_IN_RECEIPT = 40
+# The digits spell the bits times this prime: one wrong digit, or two neighbours that changed places, always show.
+CHECK_PRIME = 29
 
 
 class Receipt(str):
@@ -57,7 +60,7 @@ def new_receipt() -> Receipt:
 
 
 def read_receipt(text: str) -> Receipt:
-    """Return the receipt a person typed, as it is written. Raises InvalidReceipt: length, unknown word, checksum."""
+    """Return the receipt a person typed, in words or in digits, as words. Raises InvalidReceipt: length, unknown word, checksum."""
     return words_of(entropy_of(text))
 
 
@@ -82,7 +85,10 @@ def source_keys(receipt: str, node: str) -> SourceKeys:
 
 
 def entropy_of(text: str) -> bytes:
-    """Return the sixteen bytes behind twelve words. Raises InvalidReceipt."""
+    """Return the sixteen bytes behind twelve words, or forty digits. Raises InvalidReceipt."""
+    digits = re.sub(r"[\s,.-]+", "", unicodedata.normalize("NFKC", text))
+    if digits.isdecimal():
+        return _entropy_of_digits(digits)
     words = [word for word in re.split(r"[\s,.-]+", unicodedata.normalize("NFKD", text).lower()) if word]
     if len(words) != WORDS_IN_RECEIPT:
         raise InvalidReceipt(
@@ -109,6 +115,25 @@ def words_of(entropy: bytes) -> Receipt:
     bits = int.from_bytes(entropy, "big") << 4 | _checksum(entropy)
     places = (11 * (WORDS_IN_RECEIPT - 1 - at) for at in range(WORDS_IN_RECEIPT))
     return Receipt(" ".join(_words()[bits >> place & 0x7FF] for place in places))
+
+
+def digits_of(entropy: bytes) -> str:
+    """Return the forty digits of sixteen bytes, in groups of four: to be read over the telephone, in any language."""
+    digits = str(int.from_bytes(entropy, "big") * CHECK_PRIME).zfill(DIGITS_IN_RECEIPT)
+    return " ".join(digits[at : at + 4] for at in range(0, DIGITS_IN_RECEIPT, 4))
+
+
+def _entropy_of_digits(digits: str) -> bytes:
+    if len(digits) != DIGITS_IN_RECEIPT:
+        raise InvalidReceipt(
+            "not forty digits", public=f"A receipt in digits has forty of them; these are {len(digits)}."
+        )
+    bits, rest = divmod(int(digits), CHECK_PRIME)
+    if rest or bits.bit_length() > 8 * ENTROPY_BYTES:
+        raise InvalidReceipt(
+            "wrong check", public="These digits do not belong together: one is wrong or out of place."
+        )
+    return bits.to_bytes(ENTROPY_BYTES, "big")
 
 
 def _checksum(entropy: bytes) -> int:

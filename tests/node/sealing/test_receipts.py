@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from node.sealing.envelope import seal_json
 from node.sealing.errors import InvalidReceipt, MalformedContent, NotForThisKey
-from node.sealing.receipts import entropy_of, new_receipt, read_receipt, source_keys, words_of
+from node.sealing.receipts import digits_of, entropy_of, new_receipt, read_receipt, source_keys, words_of
 from node.sealing.recipients import generate_identity, recipient_of
 from node.sealing.vault import derive_login, enrol, open_vault, recovery_identity
 
@@ -28,6 +28,9 @@ KNOWN: dict[str, Any] = json.loads(
         ("abandon " * 13, "twelve words; these are 13"),
         ("abandon " * 11 + "solidarité", "Word 12 is not"),
         ("abandon " * 12, "do not belong together"),
+        ("1234", "forty of them; these are 4"),
+        ("0" * 39 + "1", "do not belong together"),
+        ("9" * 40, "do not belong together"),
     ],
 )
 def test_words_that_are_no_receipt_are_refused_with_a_sentence_that_helps(text: str, sentence: str) -> None:
@@ -51,6 +54,8 @@ def test_receipts_derive_to_the_known_answers(known: dict[str, str]) -> None:
 
     assert words_of(bytes.fromhex(known["entropy"])) == known["words"]
     assert entropy_of(known["words"]).hex() == known["entropy"]
+    assert digits_of(bytes.fromhex(known["entropy"])) == known["digits"]
+    assert read_receipt(known["digits"].replace(" ", "-")) == known["words"]
     assert keys.mailbox_token == known["mailbox_token"]
     assert keys.mailbox == known["mailbox"]
     assert keys.identity == known["identity"]
@@ -94,6 +99,18 @@ def test_words_read_back_to_the_bytes_they_stand_for(entropy: bytes) -> None:
 
     assert entropy_of(receipt) == entropy
     assert read_receipt("\n ".join(receipt.upper().split())) == receipt
+
+
+@given(st.binary(min_size=16, max_size=16), st.integers(0, 39), st.integers(1, 9))
+def test_a_wrong_digit_and_swapped_neighbours_always_show(entropy: bytes, place: int, more: int) -> None:
+    digits = digits_of(entropy).replace(" ", "")
+    wrong = digits[:place] + str((int(digits[place]) + more) % 10) + digits[place + 1 :]
+    swapped = digits[:place] + digits[place : place + 2][::-1] + digits[place + 2 :]
+
+    assert entropy_of(digits) == entropy
+    for slip in {wrong, swapped} - {digits}:
+        with pytest.raises(InvalidReceipt):
+            entropy_of(slip)
 
 
 def test_a_vault_opens_with_the_passphrase_and_with_the_recovery_code_alone() -> None:

@@ -10,6 +10,7 @@ const ED25519_PUB = [0xed, 0x01] as const;
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const toHex = (bytes: Uint8Array): Hex => hex.encode(bytes);
+export const fromHex = (text: Hex): Uint8Array => hex.decode(text);
 export const toBase64 = (bytes: Uint8Array): Base64 => base64.encode(bytes);
 export const sha256Hex = (bytes: Uint8Array): Hex => hex.encode(sha256(bytes));
 export const randomBytes = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count));

@@ -1,5 +1,5 @@
 /**
- * The receipt a source keeps: 128 random bits as twelve BIP39 English words, and all that derives from them.
+ * The receipt a source keeps: 128 random bits as twelve BIP39 English words or as forty digits, and all that derives from them.
  *
  * HKDF-SHA256 only: the bits are random, so a slow derivation would add nothing but a wait of many seconds where a
  * careful reader has switched the browser's compilers off. The salt carries the node: the same words on two nodes
@@ -9,13 +9,16 @@
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { keyFromSeed } from "./age.ts";
-import { randomBytes, sha256Hex, toHex, utf8 } from "./encoding.ts";
+import { fromHex, randomBytes, sha256Hex, toHex, utf8 } from "./encoding.ts";
 import { Refused } from "./refusal.ts";
 import { signingKey } from "./signing.ts";
 import type { SourceKeys } from "./types.ts";
 import { WORDS } from "./wordlist.ts";
 
 export const RECEIPT_WORDS = 12;
+const RECEIPT_DIGITS = 40;
+// The digits spell the bits times this prime: one wrong digit, or two neighbours that changed places, always show.
+const CHECK_PRIME = 29n;
 
 /** Twelve fresh words, one space between. */
 export function newReceipt(): string {
@@ -41,8 +44,10 @@ export async function sourceKeys(receipt: string, node: string): Promise<SourceK
   };
 }
 
-/** The sixteen bytes behind twelve words. */
+/** The sixteen bytes behind twelve words, or forty digits. */
 export function entropyOf(text: string): Uint8Array {
+  const digits = text.normalize("NFKC").replace(/[\s,.-]+/g, "");
+  if (/^\d+$/.test(digits)) return entropyOfDigits(digits);
   const words = text.normalize("NFKD").toLowerCase().split(/[\s,.-]+/).filter((word) => word !== "");
   if (words.length !== RECEIPT_WORDS) throw new Refused("receipt-length");
   let bits = "";
@@ -59,6 +64,20 @@ export function entropyOf(text: string): Uint8Array {
 export function wordsOf(entropy: Uint8Array): string {
   const bits = [...entropy].map((byte) => byte.toString(2).padStart(8, "0")).join("") + checksum(entropy);
   return Array.from({ length: RECEIPT_WORDS }, (_, at) => WORDS[Number.parseInt(bits.slice(at * 11, at * 11 + 11), 2)]).join(" ");
+}
+
+/** The forty digits of a receipt, in groups of four: to be read over the telephone, in any language. */
+export function digitsOf(entropy: Uint8Array): string {
+  const digits = (BigInt(`0x${toHex(entropy)}`) * CHECK_PRIME).toString().padStart(RECEIPT_DIGITS, "0");
+  return (digits.match(/\d{4}/g) ?? []).join(" ");
+}
+
+function entropyOfDigits(digits: string): Uint8Array {
+  if (digits.length !== RECEIPT_DIGITS) throw new Refused("receipt-length");
+  const value = BigInt(digits);
+  const bits = value / CHECK_PRIME;
+  if (value % CHECK_PRIME !== 0n || bits >> 128n !== 0n) throw new Refused("receipt-checksum");
+  return fromHex(bits.toString(16).padStart(32, "0"));
 }
 
 // BIP39: the first bits of SHA-256 of the entropy, one for every 32 of its own.

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { keyOf } from "../src/age.ts";
 import { fromBase64, sha256Hex, toBase64, toHex, utf8 } from "../src/encoding.ts";
-import { entropyOf, newReceipt, readReceipt, sourceKeys, wordsOf } from "../src/receipts.ts";
+import { digitsOf, entropyOf, newReceipt, readReceipt, sourceKeys, wordsOf } from "../src/receipts.ts";
 import { deriveLogin, enrol, inlineKdf, openVault, recoveryIdentity } from "../src/vault.ts";
 import { WORDS } from "../src/wordlist.ts";
 import { refusedFor } from "./refusals.ts";
@@ -22,6 +22,8 @@ test("receipts derive to the known answers", async () => {
   for (const one of known.receipts) {
     assert.equal(wordsOf(bytes(one.entropy)), one.words);
     assert.equal(toHex(entropyOf(one.words)), one.entropy);
+    assert.equal(digitsOf(bytes(one.entropy)), one.digits);
+    assert.equal(readReceipt(one.digits.replaceAll(" ", "-")), one.words);
     const keys = await sourceKeys(one.words, one.node);
     assert.equal(keys.mailboxToken, one.mailbox_token);
     assert.equal(keys.mailbox, one.mailbox);
@@ -53,6 +55,14 @@ test("a wrong word, a missing word and swapped words are refused, each for its r
   await refusedFor("receipt-length", () => readReceipt(""));
   await refusedFor("receipt-word", () => readReceipt([...words.slice(1), "solidarité"].join(" ")));
   await refusedFor("receipt-checksum", () => readReceipt([...words.slice(1), words[0]].join(" ")));
+});
+
+test("wrong, missing and swapped digits are refused", async () => {
+  const digits = known.receipts[1].digits;
+  await refusedFor("receipt-length", () => readReceipt(digits.slice(1)));
+  await refusedFor("receipt-checksum", () => readReceipt(`5${digits.slice(1)}`));
+  await refusedFor("receipt-checksum", () => readReceipt(`9${digits.slice(1)}`));
+  await refusedFor("receipt-checksum", () => readReceipt(`41${digits.slice(2)}`.replace(/^41/, "94")));
 });
 
 test("a vault opens with the passphrase and with the recovery code, and with nothing else", async () => {
