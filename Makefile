@@ -43,12 +43,7 @@ $(BUILT)/manifest.json: $(SOURCES) $(VENV)/.npm
 	@echo "· browser bundle"
 	@$(BIN)/python $(BROWSER)/npm.py --prefix $(BROWSER) run --silent build
 
-$(VENV)/.translations: $(wildcard web/translations/*/LC_MESSAGES/messages.po) | $(VENV)/.runtime
-	@echo "· translations"
-	@$(BIN)/pybabel --quiet compile --directory web/translations
-	@touch $@
-
-setup: $(VENV)/.runtime $(BUILT)/manifest.json $(VENV)/.translations ## everything to run it
+setup: $(VENV)/.runtime $(BUILT)/manifest.json ## everything to run it
 
 setup-dev: setup $(VENV)/.dev ## everything to test it
 

@@ -39,9 +39,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if not config.getini("asyncio_default_fixture_loop_scope"):
-        # pytest-asyncio warns while this is unset, and warnings are errors.
-        config._inicache["asyncio_default_fixture_loop_scope"] = "function"
     config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
     given = getattr(config, "workerinput", None)
     if given is None:

@@ -22,6 +22,14 @@ ARGUMENTS = (
     "--headless=shell",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",  # no test reaches the internet
 )
+FONTS = """<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>{own}</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir>{cache}</cachedir>
+</fontconfig>
+"""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,11 @@ def _unpacked() -> Chromium:
                 check=True,
             )
             partial.rename(home)
+    fonts = home / "fonts.conf"
+    if not fonts.exists():
+        # The package's own configuration names directories of Amazon Lambda. Without any font Chromium ends at the first
+        # letter, so the ones that come with it are named here, beside the system's.
+        fonts.write_text(FONTS.format(own=home / "fonts" / "fonts", cache=home / "font-cache"), "utf-8")
     # Debian's base system has no libnss3, libnspr4 or libexpat; the package carries them.
-    own = {"LD_LIBRARY_PATH": str(home / "al2023" / "lib"), "FONTCONFIG_PATH": str(home / "fonts")}
+    own = {"LD_LIBRARY_PATH": str(home / "al2023" / "lib"), "FONTCONFIG_FILE": str(fonts)}
     return Chromium(str(home / "chromium"), os.environ | own)
