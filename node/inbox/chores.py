@@ -17,10 +17,16 @@ from vocab.errors import VocabError
 log = logging.getLogger(__name__)
 
 MAX_PAGES = 50
+MAX_CASES = 1000
+# An outbox that names case after case that is not there only wants to keep us busy.
+MAX_MISSES = 50
 
 
 async def backfill(node: Node, job: Job) -> Outcome:
-    """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat."""
+    """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat.
+
+    At most MAX_CASES are asked for, and fewer when one after the other is not there.
+    """
     actor_id = str(job.payload["actor"])
     async with node.database.read() as session:
         actor = await session.scalar(select(RemoteActor).where(RemoteActor.id == actor_id))
@@ -29,15 +35,22 @@ async def backfill(node: Node, job: Job) -> Outcome:
     try:
         page = await _fetch(node, actor.outbox)
         following = _link(page.get("first")) if "orderedItems" not in page else None
+        asked = misses = 0
         for _ in range(MAX_PAGES):
             if following is not None:
                 if host_of(following) != actor.host:
                     break
                 page = await _fetch(node, following)
             for url in _cases(page, actor.host):
+                if asked >= MAX_CASES or misses >= MAX_MISSES:
+                    log.info("backfill.ended", extra={"host": actor.host, "reason": f"{asked} asked for"})
+                    return Done()
+                asked += 1
                 try:
                     await fetch_case(node, url)
+                    misses = 0
                 except (FetchError, RefusedActivity, VocabError) as error:
+                    misses += 1
                     log.info("backfill.skipped", extra={"host": actor.host, "reason": str(error)})
             following = _link(page.get("next"))
             if following is None:
