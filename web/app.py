@@ -18,7 +18,7 @@ from node.settings import Settings
 from web import errors
 from web.fediverse import actors, discovery, objects
 from web.fediverse.inbox import InboxDoor
-from web.pages import about, api, desk, health, hub, intake, publications, sealed
+from web.pages import about, api, desk, health, hub, intake, offline, publications, sealed
 from web.pages.rendering import make_templates, render
 from web.security import MAX_BODY_BYTES, SecurityHeaders
 
@@ -61,6 +61,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
     if "intake" in opened:
         found += intake.routes(settings)
         found += sealed.routes(settings)
+        found += offline.routes(settings)
     if "desk" in opened:
         found += desk.routes(settings)
     if "hub" in opened:

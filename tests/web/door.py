@@ -75,6 +75,11 @@ async def next_part(page: Any) -> None:
 async def fill_form(page: Any, origin: str) -> None:
     """Answer the form on a phone, as far as the overview at its end."""
     await page.goto(f"{origin}/alert")
+    await answer_form(page)
+
+
+async def answer_form(page: Any) -> None:
+    """The same on a page that is open already."""
     await page.click("#begin")
     await page.check("input[value=violation]")
     await next_part(page)

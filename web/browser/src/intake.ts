@@ -8,7 +8,9 @@ import { all, byId, dayInWords, goTo, locale, make, openWayOut, rootKey, show, t
 import { FileList } from "./intake-files.ts";
 import { mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
 import { ReceiptCard } from "./intake-receipt.ts";
-import { fetchManifest } from "./manifest.ts";
+import { fromBase64 } from "./encoding.ts";
+import { fetchManifest, verifyManifest } from "./manifest.ts";
+import { packAlert } from "./packages.ts";
 import { newReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
 import type { SealedAlert } from "./seal.ts";
@@ -24,7 +26,16 @@ let manifest: Manifest | null = null;
 let sealed: SealedAlert | null = null;
 let hasArrived = false;
 
+/** The page that is carried away brings the list of keys along, and sends nothing. */
+const carried = carriedList();
+
 const card = new ReceiptCard({ send: () => void send(), change: backToAnswers });
+
+function carriedList(): { readonly node: string; readonly list: string } | null {
+  const found = document.querySelector("template#keys");
+  if (!(found instanceof HTMLTemplateElement)) return null;
+  return { node: found.dataset["node"] ?? "", list: found.content.textContent?.trim() ?? "" };
+}
 
 function forget(): void {
   form.reset();
@@ -174,11 +185,22 @@ async function send(): Promise<void> {
     }
     // Sealed once: a second try goes on under the same id, so that nothing can arrive twice.
     sealed ??= await sealAlert(await draft(), { manifest, receipt, day: today() });
+    if (carried !== null) {
+      save(await packAlert(sealed, { onProgress }));
+      return arrived(sealed.day);
+    }
     const answer = await sendAlert(sealed, { onProgress });
     arrived(answer.received_on);
   } catch (error) {
     card.failed(whyFailed(error));
   }
+}
+
+/** Hands the package to the device; where it is kept is its owner's choice. */
+function save(content: Blob): void {
+  const address = URL.createObjectURL(content);
+  make("a", { href: address, download: "alert.sealed" }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
 function whyFailed(error: unknown): string {
@@ -209,6 +231,7 @@ function arrived(day: string): void {
 async function currentManifest(): Promise<Manifest> {
   const root = rootKey();
   if (root === null) throw new Refused("manifest-wrong-root");
+  if (carried !== null) return verifyManifest(fromBase64(carried.list), { node: carried.node, root, now: new Date() });
   return await fetchManifest(location.origin, root, new Date());
 }
 
