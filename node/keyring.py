@@ -2,9 +2,14 @@
 
 One RSA and one Ed25519 key sign for every actor of the server, each under the key ids of that actor. The organisation root is
 a third key, which signs the list of intake keys; its file may be taken away and kept offline.
+
+The first two can be rotated. `history.json` says which generation signs, and keeps the public halves of those before with their
+dates, so that what they proved can be checked for good; their private files may then be destroyed.
 """
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,6 +30,7 @@ from node.settings import Settings
 
 FRAGMENTS = {"rsa": "main-key", "ed25519": "ed25519-key"}
 FILES = ("rsa.pem", "ed25519.pem", "root.pem")
+HISTORY = "history.json"
 
 Algorithm = Literal["rsa", "ed25519"]
 
@@ -37,18 +43,47 @@ class PublicHalf:
     public: str
 
 
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The federation keys that signed until a day, as everybody may know them."""
+
+    number: int
+    rsa: str
+    ed25519: str
+    made_at: datetime
+    retired_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FormerKey:
+    """An Ed25519 key of an actor that signs no more: what it proved before it was retired still holds."""
+
+    key_id: str
+    public: str
+    retired_at: datetime
+
+
 class Keyring:
     """The keys of one server.
 
-    born  when they were made, which is when the server's actors were.
+    born     when the first were made, which is when the server's actors were.
+    former   those that signed before, oldest first.
     """
 
     def __init__(
-        self, rsa: PrivateKey, ed25519: PrivateKey, root: PrivateKey | None, *, born: datetime
+        self,
+        rsa: PrivateKey,
+        ed25519: PrivateKey,
+        root: PrivateKey | None,
+        *,
+        born: datetime,
+        former: tuple[Generation, ...] = (),
     ) -> None:
         self._keys: dict[str, PrivateKey] = {"rsa": rsa, "ed25519": ed25519}
         self._root = root
         self.born = born
+        self.former = former
+        self.generation = len(former) + 1
         self.signer = lru_cache(maxsize=1024)(self._signer)
 
     @classmethod
@@ -58,17 +93,56 @@ class Keyring:
         A key that is missing beside others is never replaced in silence: peers know the old one.
         """
         directory = settings.data / "keys"
-        if not any((directory / name).exists() for name in FILES):
-            _write(directory, settings.keyring_passphrase)
-        missing = [name for name in FILES[:2] if not (directory / name).exists()]
+        if not any((directory / name).exists() for name in (*FILES, HISTORY)):
+            made = {
+                "rsa.pem": generate_rsa(),
+                "ed25519.pem": generate_ed25519(),
+                "root.pem": generate_ed25519(),
+            }
+            _write(directory, made, settings.keyring_passphrase)
+        former, born = _history(directory)
+        names = _names(len(former) + 1)
+        missing = [name for name in names if not (directory / name).exists()]
         if missing:
             raise Misconfigured(f"{directory} has lost {', '.join(missing)}: restore it from the backup")
-        keys = {name: _load(directory / name, settings.keyring_passphrase) for name in FILES}
-        rsa, ed25519 = keys["rsa.pem"], keys["ed25519.pem"]
+        rsa, ed25519, root = (
+            _load(directory / name, settings.keyring_passphrase) for name in (*names, FILES[2])
+        )
         if rsa is None or ed25519 is None:
             raise Misconfigured(f"{directory} cannot be read")
-        born = datetime.fromtimestamp((directory / "ed25519.pem").stat().st_mtime, UTC).replace(microsecond=0)
-        return cls(rsa, ed25519, keys["root.pem"], born=born)
+        return cls(rsa, ed25519, root, born=born or _made_at(directory / names[1]), former=former)
+
+    def rotate(self, settings: Settings, *, now: datetime) -> "Keyring":
+        """Make new federation keys, which sign from now on under new key ids; returns the keyring with them.
+
+        The new private halves are on the disk before the one step that makes them count, so a power cut leaves either
+        the old or the new. Who runs with the old keyring signs with the old keys until it is opened anew.
+        """
+        directory = settings.data / "keys"
+        rsa, ed25519 = generate_rsa(), generate_ed25519()
+        number = self.generation + 1
+        names = _names(number)
+        for name in names:
+            # Left over from a rotation that was cut short: nobody has ever seen it.
+            (directory / name).unlink(missing_ok=True)
+        _write(directory, dict(zip(names, (rsa, ed25519), strict=True)), settings.keyring_passphrase)
+        retired = Generation(
+            number=self.generation,
+            rsa=self._keys["rsa"].public.pem,
+            ed25519=self._keys["ed25519"].public.multibase,
+            made_at=self.former[-1].retired_at if self.former else self.born,
+            retired_at=now.replace(microsecond=0),
+        )
+        former = (*self.former, retired)
+        _remember(directory, former, born=self.born)
+        return Keyring(rsa, ed25519, self._root, born=self.born, former=former)
+
+    def former_keys(self, actor_id: str) -> tuple[FormerKey, ...]:
+        """The Ed25519 keys with which the actor proved things before, newest first."""
+        return tuple(
+            FormerKey(f"{actor_id}#{_fragment('ed25519', one.number)}", one.ed25519, one.retired_at)
+            for one in reversed(self.former)
+        )
 
     def public_keys(self, actor_id: str) -> tuple[PublicHalf, PublicHalf]:
         """The RSA and the Ed25519 key as the actor's document lists them."""
@@ -87,26 +161,87 @@ class Keyring:
         return self._root.signer(self._root.public.multibase)
 
     def _signer(self, actor_id: str, algorithm: Algorithm) -> Signer:
-        return self._keys[algorithm].signer(f"{actor_id}#{FRAGMENTS[algorithm]}")
+        return self._keys[algorithm].signer(f"{actor_id}#{_fragment(algorithm, self.generation)}")
 
     def __repr__(self) -> str:
         return "Keyring(…)"
 
 
-def _write(directory: Path, passphrase: str) -> None:
+def _fragment(algorithm: Algorithm, generation: int) -> str:
+    """A new key has a new id: whoever holds the old one under the old id has to ask."""
+    return FRAGMENTS[algorithm] if generation == 1 else f"{FRAGMENTS[algorithm]}-{generation}"
+
+
+def _names(generation: int) -> tuple[str, str]:
+    return (FILES[0], FILES[1]) if generation == 1 else (f"rsa-{generation}.pem", f"ed25519-{generation}.pem")
+
+
+def _made_at(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
+
+
+def _history(directory: Path) -> tuple[tuple[Generation, ...], datetime | None]:
+    """The generations that signed before, and when the first was made. Raises Misconfigured."""
+    path = directory / HISTORY
+    if not path.exists():
+        return (), None
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        former = tuple(
+            Generation(
+                number=int(one["number"]),
+                rsa=str(one["rsa"]),
+                ed25519=str(one["ed25519"]),
+                made_at=datetime.fromisoformat(one["made_at"]),
+                retired_at=datetime.fromisoformat(one["retired_at"]),
+            )
+            for one in told["former"]
+        )
+        born = datetime.fromisoformat(told["born"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(f"{path} cannot be read: restore it from the backup") from error
+    if [one.number for one in former] != list(range(1, len(former) + 1)):
+        raise Misconfigured(f"{path} leaves keys out: restore it from the backup")
+    return former, born
+
+
+def _remember(directory: Path, former: tuple[Generation, ...], *, born: datetime) -> None:
+    told = {
+        "born": born.isoformat(),
+        "former": [
+            {
+                "number": one.number,
+                "rsa": one.rsa,
+                "ed25519": one.ed25519,
+                "made_at": one.made_at.isoformat(),
+                "retired_at": one.retired_at.isoformat(),
+            }
+            for one in former
+        ],
+    }
+    fresh = directory / f"{HISTORY}.new"
+    fresh.unlink(missing_ok=True)
+    _put(fresh, json.dumps(told, indent=2).encode())
+    fresh.replace(directory / HISTORY)
+
+
+def _write(directory: Path, made: Mapping[str, PrivateKey], passphrase: str) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = {"rsa.pem": generate_rsa(), "ed25519.pem": generate_ed25519(), "root.pem": generate_ed25519()}
     for name, key in made.items():
         pem = load_pem_private_key(key.to_pem(), password=None).private_bytes(
             Encoding.PEM,
             PrivateFormat.PKCS8,
             BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption(),
         )
-        handle = os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
+        _put(directory / name, pem)
+
+
+def _put(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _load(path: Path, passphrase: str) -> PrivateKey | None:

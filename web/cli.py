@@ -20,10 +20,10 @@ from node.errors import Invalid, Misconfigured, NodeError, NotFound
 from node.intake.answers import read_answers
 from node.intake.packing import pack
 from node.migrations import migrate
-from node.peers import blocklists, follows, hosts, reports
+from node.peers import blocklists, changing, follows, hosts, reports
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_by_handle
-from node.peers.ours import LocalActor, local_actor_at
+from node.peers.ours import LocalActor, local_actor_at, say_alias
 from node.runtime import Node
 from node.sealing.errors import SealingError
 from node.sealing.manifest import named_in, verify_manifest
@@ -119,6 +119,18 @@ def parser() -> argparse.ArgumentParser:
         metavar="COMMAND", required=True
     )
     verb("show", "Show the public keys and their fingerprints.", _keys_show, keys)
+    verb(
+        "rotate",
+        "Make new federation keys; the old ones stay known for what they proved.",
+        _keys_rotate,
+        keys,
+    )
+    moving = verb(
+        "announce-move", "Tell followers that this server's actor lives elsewhere now.", _keys_move, keys
+    )
+    moving.add_argument("actor", help="the new actor's address; it must name this one as an earlier one")
+    known = verb("also-known-as", "Say that this server's actor was another before.", _keys_known_as, keys)
+    known.add_argument("actor", help="the old actor's address")
 
     for name, says in (
         ("members", "Organisations this hub aggregates."),
@@ -306,9 +318,48 @@ def _keys_show(_options: argparse.Namespace) -> Answer:
             "root": node.keyring.root_id,
             "rsa": {"id": rsa.key_id, "pem": rsa.public},
             "ed25519": {"id": ed25519.key_id, "multibase": ed25519.public},
+            "former": [
+                {"id": one.key_id, "multibase": one.public, "retired": one.retired_at.isoformat()}
+                for one in node.keyring.former_keys(node.settings.main_actor)
+            ],
         }
 
     return _with_node(shown)
+
+
+def _keys_rotate(_options: argparse.Namespace) -> Answer:
+    async def rotated(node: Node) -> Answer:
+        renewed = await changing.rotate_keys(node)
+        rsa, ed25519 = renewed.public_keys(node.settings.main_actor)
+        return {
+            "rsa": rsa.key_id,
+            "ed25519": ed25519.key_id,
+            "next": "Start the server and its workers anew: until then they sign with the old keys. "
+            f"Then back up {node.settings.data / 'keys'} again.",
+        }
+
+    return _with_node(rotated)
+
+
+def _keys_move(options: argparse.Namespace) -> Answer:
+    async def moved(node: Node) -> Answer:
+        await changing.announce_move(node, options.actor)
+        return {
+            "moved": options.actor,
+            "next": "Keep this server running: what it published stays here, and followers ask it whether this is true.",
+        }
+
+    return _with_node(moved)
+
+
+def _keys_known_as(options: argparse.Namespace) -> Answer:
+    async def known(node: Node) -> Answer:
+        them = await _remote(node, options.actor)
+        async with node.database.begin() as session:
+            await say_alias(session, node.settings.main_actor, them.id, "also-known-as", now=node.clock.now())
+        return {"actor": node.settings.main_actor, "also known as": them.id}
+
+    return _with_node(known)
 
 
 def _peers_list(_options: argparse.Namespace) -> Answer:
@@ -580,6 +631,13 @@ def _main(node: Node) -> LocalActor:
     return found
 
 
+def _cell(value: object) -> str:
+    """A value in a line for people."""
+    if isinstance(value, bool):
+        return "ok" if value else "MEND"
+    return f"{value:<20}" if isinstance(value, str) and len(value) < 20 else str(value)
+
+
 def _print(answer: dict[str, Any] | list[Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2))
@@ -587,6 +645,10 @@ def _print(answer: dict[str, Any] | list[Any], *, as_json: bool) -> None:
     rows = answer if isinstance(answer, list) else [answer]
     for row in rows:
         for key, value in row.items() if isinstance(row, dict) else [("", row)]:
-            print(f"{key:12} {value}" if key else value)
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                for one in value:
+                    print("  ".join(_cell(cell) for cell in one.values()))
+            else:
+                print(f"{key:12} {_cell(value)}" if key else value)
         if len(rows) > 1:
             print()

@@ -7,10 +7,10 @@ from datetime import timedelta
 from federation import proofs
 from federation.errors import FederationError, NotThere, Unreachable
 from federation.requests import Refused
-from node.inbox.receive import Received, own_digest
+from node.inbox.receive import REFETCH_AFTER, Received, own_digest
 from node.outbox import Dead, Done, Job, Outcome, Postponed
 from node.peers.actors import host_of
-from node.peers.directory import find_actor, verifying_keys
+from node.peers.directory import find_actor, proving_keys
 from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
@@ -119,8 +119,17 @@ async def _authorised(node: Node, activity: Activity, signer: str) -> Activity:
 
 async def prove(node: Node, document: Mapping[str, object], owner: str) -> proofs.Proven:
     """What the owner's own proof holds for: use that, never the document as it came. Raises RefusedActivity."""
-    keys = await verifying_keys(node, owner)
+    keys, retired = await proving_keys(node, owner)
+    named = proofs.verification_methods(document)
+    if not isinstance(named, Refused) and not set(named) <= set(keys):
+        # Perhaps a new key; its owner is asked again, but not at every try.
+        await find_actor(node, owner, max_age=REFETCH_AFTER)
+        keys, retired = await proving_keys(node, owner)
     outcome = proofs.check(document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"proof: {outcome.reason}")
+    ends = [retired[key_id] for key_id in outcome.key_ids if key_id in retired]
+    # `created` is the earliest of several: with several proofs a retired key holds for none that is younger than it.
+    if ends and (outcome.created is None or outcome.created > min(ends)):
+        raise RefusedActivity("proof: made with a key after it was retired")
     return outcome

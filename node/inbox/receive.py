@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import FederationError, Forbidden, NotThere
 from federation.keys import VerifyingKey
-from federation.requests import Refused, SignedRequest, Verified
+from federation.requests import Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
 from node import outbox
 from node.database import Row
@@ -70,6 +70,7 @@ class _Key:
     owner: str
     key: VerifyingKey
     fetched_at: datetime
+    expires_at: datetime | None
 
 
 class _Reference(msgspec.Struct):
@@ -180,8 +181,11 @@ class Inbox:
         return renewed.owner if isinstance(outcome, Verified) else outcome
 
     def _check(self, presented: Presented, request: SignedRequest, known: _Key) -> Verified | Refused:
-        settings = self._node.settings
-        return verify(presented, request, known.key, now=self._node.clock.now(), origin=settings.origin)
+        settings, now = self._node.settings, self._node.clock.now()
+        if known.expires_at is not None and known.expires_at <= now:
+            # What a retired key proved stands; it signs no request any more.
+            return Refused(Reason.EXPIRED)
+        return verify(presented, request, known.key, now=now, origin=settings.origin)
 
     async def _key(self, key_id: str, *, refresh: bool = False) -> _Key:
         if not refresh and (held := self._keys.get(key_id)) is not None:
@@ -195,7 +199,7 @@ class Inbox:
             row = await self._fetch_key(key_id)
         if row is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
-        held = _Key(row.owner, verifying_key(row), row.fetched_at)
+        held = _Key(row.owner, verifying_key(row), row.fetched_at, row.expires_at)
         self._keys[key_id] = held
         self._keys.move_to_end(key_id)
         while len(self._keys) > CACHED_KEYS:

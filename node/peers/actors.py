@@ -97,6 +97,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
         known.algorithm = key.algorithm
         known.material = key.spki_pem or key.multibase or ""
         known.fetched_at = now
+        known.expires_at = key.expires
     await session.flush()
     return row
 

@@ -1,6 +1,6 @@
 """Looking somebody up: what we know, or what their own server says now. The network is asked with no transaction open."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from federation.errors import FetchError, Forbidden, Mismatch
 from federation.fetch import fetch_document
@@ -99,6 +99,16 @@ async def verifying_keys(node: Node, owner: str) -> dict[str, VerifyingKey]:
     async with node.database.read() as session:
         rows = await keys_of(session, owner)
     return {row.id: verifying_key(row) for row in rows}
+
+
+async def proving_keys(node: Node, owner: str) -> tuple[dict[str, VerifyingKey], dict[str, datetime]]:
+    """Every key an actor lists, parsed, by key id; and of those that were retired, since when."""
+    async with node.database.read() as session:
+        rows = await keys_of(session, owner)
+    return (
+        {row.id: verifying_key(row) for row in rows},
+        {row.id: row.expires_at for row in rows if row.expires_at is not None},
+    )
 
 
 def verifying_key(row: RemoteKey) -> VerifyingKey:

@@ -4,12 +4,13 @@ No member of staff is an actor. The instance actor, named like the host, signs w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import String, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
@@ -18,6 +19,8 @@ from node.settings import Settings
 from vocab import charter, states
 from vocab.actors import Actor, PublicKey, write_actor
 
+# Others read ten keys of an actor.
+MOST_FORMER = 8
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 
 
@@ -97,10 +100,31 @@ def local_actor_at(settings: Settings, actor_id: str) -> LocalActor | None:
     return local_actor(settings, actor_id.removeprefix(prefix)) if actor_id.startswith(prefix) else None
 
 
+async def aliases_of(session: AsyncSession, actor_id: str) -> list[Alias]:
+    """What an actor of ours was before, and has become."""
+    found = select(Alias).where(Alias.actor == actor_id).order_by(Alias.said_at, Alias.other)
+    return list(await session.scalars(found))
+
+
+async def say_alias(session: AsyncSession, actor_id: str, other: str, kind: str, *, now: datetime) -> None:
+    """Say that an actor of ours was another (`also-known-as`), or is another from now on (`moved-to`), which is one."""
+    if kind == "moved-to":
+        await session.execute(delete(Alias).where(Alias.actor == actor_id, Alias.kind == kind))
+    await session.merge(Alias(actor=actor_id, other=other, kind=kind, said_at=now))
+
+
 def actor_document(
-    settings: Settings, keyring: Keyring, actor: LocalActor, *, published: datetime
+    settings: Settings,
+    keyring: Keyring,
+    actor: LocalActor,
+    *,
+    published: datetime,
+    aliases: Sequence[Alias] = (),
 ) -> dict[str, Any]:
-    """The actor as others read it: ActivityPub §4.1, RSA key and Ed25519 Multikey under its own id."""
+    """The actor as others read it: ActivityPub §4.1, RSA key and Ed25519 Multikey under its own id.
+
+    Ed25519 keys of before are listed with the day they were retired, so that what they proved can be checked.
+    """
     rsa, ed25519 = keyring.public_keys(actor.id)
     return write_actor(
         Actor(
@@ -119,7 +143,19 @@ def actor_document(
             keys=(
                 PublicKey(id=rsa.key_id, owner=actor.id, algorithm="rsa", spki_pem=rsa.public),
                 PublicKey(id=ed25519.key_id, owner=actor.id, algorithm="ed25519", multibase=ed25519.public),
+                *(
+                    PublicKey(
+                        id=one.key_id,
+                        owner=actor.id,
+                        algorithm="ed25519",
+                        multibase=one.public,
+                        expires=one.retired_at,
+                    )
+                    for one in keyring.former_keys(actor.id)[:MOST_FORMER]
+                ),
             ),
+            also_known_as=tuple(one.other for one in aliases if one.kind == "also-known-as"),
+            moved_to=next((one.other for one in aliases if one.kind == "moved-to"), None),
             published=published,
             discoverable=actor.id != settings.instance_actor,
             indexable=actor.id != settings.instance_actor,

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from node.errors import NotFound
 from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
-from node.peers.ours import LocalActor, actor_document, local_actor
+from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
 from node.peers.sending import count_sent, sent_activity, sent_by
 from node.runtime import Node
 from vocab.terms import AS
@@ -41,7 +41,9 @@ async def actor(request: Request) -> Response:
                 f"/cases?{ours.facet[0]}={ours.facet[1]}", 303, headers={"Vary": "Accept"}
             )
         return RedirectResponse("/", 303, headers={"Vary": "Accept"})
-    document = actor_document(node.settings, node.keyring, ours, published=node.keyring.born)
+    async with node.database.read() as session:
+        aliases = await aliases_of(session, ours.id)
+    document = actor_document(node.settings, node.keyring, ours, published=node.keyring.born, aliases=aliases)
     return activity_answer(document)
 
 
