@@ -18,9 +18,19 @@ from node.settings import Settings
 from web import errors
 from web.fediverse import actors, discovery, objects
 from web.fediverse.inbox import InboxDoor
-from web.pages import about, api, desk, health, hub, intake, offline, publications, sealed
+from web.pages import about, api, desk, health, hub, intake, offline, plain, publications, sealed
 from web.pages.rendering import make_templates, render
 from web.security import MAX_BODY_BYTES, SecurityHeaders
+
+
+class KeptFiles(StaticFiles):
+    """Static files whose address carries the hash of their content: kept for ever by whoever fetched them."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code == 200 and (b"v=" in scope["query_string"] or path.startswith("built/")):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
 
 
 def make_app(node: Node) -> ASGIApp:
@@ -62,12 +72,13 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
         found += intake.routes(settings)
         found += sealed.routes(settings)
         found += offline.routes(settings)
+        found += plain.routes(settings)
     if "desk" in opened:
         found += desk.routes(settings)
     if "hub" in opened:
         found += hub.routes(settings)
     found += publications.routes(settings)
-    found.append(Mount("/static", StaticFiles(directory=str(files("web").joinpath("static"))), name="static"))
+    found.append(Mount("/static", KeptFiles(directory=str(files("web").joinpath("static"))), name="static"))
     return found
 
 

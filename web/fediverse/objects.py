@@ -4,10 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from node.entries.search import document_at
+from node.entries.search import document_at, entry_at
 from node.errors import NotFound
+from node.publishing.reactions import shown_replies
 from node.runtime import Node
-from vocab.terms import CASE_TERMS
+from vocab.terms import AS, CASE_TERMS
 from web.fediverse.answers import activity_answer, wants_activity
 from web.pages.publications import case_page
 from web.pages.vocabulary import vocabulary_page
@@ -15,14 +16,19 @@ from web.pages.vocabulary import vocabulary_page
 
 def routes() -> list[Route]:
     """Addresses that serve both people and servers."""
-    return [Route("/cases/{id}", case), Route("/ns/v1", vocabulary)]
+    return [
+        Route("/cases/{id}", case),
+        Route("/cases/{id}/context", context),
+        Route("/cases/{id}/replies", replies),
+        Route("/ns/v1", vocabulary),
+    ]
 
 
 async def case(request: Request) -> Response:
     """A case of ours: the signed bytes, or the page; a tombstone answers 410 either way."""
     if not wants_activity(request):
         response = await case_page(request)
-        response.headers["Vary"] = "Accept"
+        response.headers.add_vary_header("Accept")
         return response
     node: Node = request.app.state.node
     at = f"{node.settings.origin}/cases/{request.path_params['id']}"
@@ -32,6 +38,47 @@ async def case(request: Request) -> Response:
         raise NotFound("no such case")
     document, withdrawn = found
     return activity_answer(document, 410 if withdrawn else 200, max_age=60)
+
+
+async def replies(request: Request) -> Response:
+    """The replies that the desk has agreed to show, by their addresses: what they say is at home elsewhere."""
+    at, _, shown = await _conversation(request)
+    page = {
+        "id": f"{at}/replies?page=1",
+        "type": "CollectionPage",
+        "partOf": f"{at}/replies",
+        "items": shown,
+    }
+    return activity_answer(
+        {"@context": AS, "id": f"{at}/replies", "type": "Collection", "totalItems": len(shown), "first": page}
+        if "page" not in request.query_params
+        else {"@context": AS, **page},
+        max_age=60,
+    )
+
+
+async def context(request: Request) -> Response:
+    """The conversation, the case first (FEP-7888, FEP-f228): what belongs to it is what stands here, whatever claims to."""
+    at, owner, shown = await _conversation(request)
+    document = {
+        "@context": AS,
+        "id": f"{at}/context",
+        "type": "OrderedCollection",
+        "attributedTo": owner,
+        "totalItems": 1 + len(shown),
+        "orderedItems": [at, *shown],
+    }
+    return activity_answer(document, max_age=60)
+
+
+async def _conversation(request: Request) -> tuple[str, str, list[str]]:
+    node: Node = request.app.state.node
+    at = f"{node.settings.origin}/cases/{request.path_params['id']}"
+    async with node.database.read() as session:
+        found = await entry_at(session, at)
+        if found is None or not found.own or found.withdrawn_at is not None:
+            raise NotFound("no such case")
+        return at, found.actor, [reply.id for reply in await shown_replies(session, at)]
 
 
 async def vocabulary(request: Request) -> Response:
