@@ -7,14 +7,17 @@ from federation.delivery import Delivered, Gone, Later, Refused, backoff, post
 from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Job, Outcome, Postponed
 from node.peers.actors import host_of
-from node.peers.hosts import dialect_of, is_blocked, remember_dialect
+from node.peers.hosts import host_at, is_blocked, remember_answer, remember_failure
 from node.peers.sending import sent_activity
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
-# With the longest wait between tries of twelve hours, these span about five days: then the host is set aside.
-LAST_ATTEMPT = 20
+# A host that takes nothing for so long is set aside: asked once a day, and at once when we hear from it.
+SET_ASIDE_AFTER = timedelta(days=5)
+PROBE_EVERY = timedelta(days=1)
+# After that what waits for it is given up; what is published later still tries it, once each.
+GIVEN_UP_AFTER = timedelta(days=35)
 
 
 async def deliver(node: Node, job: Job) -> Outcome:
@@ -23,13 +26,14 @@ async def deliver(node: Node, job: Job) -> Outcome:
     host = host_of(inbox)
     async with node.database.read() as session:
         sent = await sent_activity(session, str(job.payload["activity"]))
-        known = await dialect_of(session, host)
+        about = await host_at(session, host)
         blocked = await is_blocked(session, host)
     if sent is None:
         return Dead("the activity is not there any more")
     if blocked:
         return Dead("the host is blocked")
     now = node.clock.now()
+    known = about.dialect if about else None
     outcome = await post(
         node.http,
         inbox,
@@ -41,14 +45,21 @@ async def deliver(node: Node, job: Job) -> Outcome:
     )
     match outcome:
         case Delivered(_, dialect):
-            if dialect != known:
+            if about is None or dialect != known or about.failing_since is not None:
                 async with node.database.begin() as session:
-                    await remember_dialect(session, host, dialect)
+                    await remember_answer(session, host, dialect)
             return Done()
         case Later(reason, when, _):
-            if job.attempts >= LAST_ATTEMPT:
+            since = about.failing_since if about else None
+            if since is None:
+                async with node.database.begin() as session:
+                    since = await remember_failure(session, host, now=now)
+            if now - since >= GIVEN_UP_AFTER:
                 log.warning("delivery.given-up", extra={"host": host, "reason": reason})
-                return Dead(reason)
+                return Dropped(reason)
+            if now - since >= SET_ASIDE_AFTER:
+                log.info("delivery.set-aside", extra={"host": host, "since": since.date().isoformat()})
+                return Postponed(now + PROBE_EVERY, reason)
             log.info("delivery.later", extra={"host": host, "attempt": job.attempts + 1, "reason": reason})
             return Postponed(when or now + max(backoff(job.attempts + 1), timedelta(seconds=1)), reason)
         case Gone(reason):

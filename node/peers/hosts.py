@@ -179,6 +179,24 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
             )
 
 
+async def host_at(session: AsyncSession, host: str) -> Host | None:
+    """What we know of a host by exactly this name."""
+    return await session.get(Host, host)
+
+
+async def remember_answer(session: AsyncSession, host: str, dialect: str) -> None:
+    """It takes what we send, knocked like this."""
+    row = await _host(session, host)
+    row.dialect, row.failing_since = dialect, None
+
+
+async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -> datetime:
+    """It did not take what we sent, for whatever passing reason; returns since when that is so."""
+    row = await _host(session, host)
+    row.failing_since = row.failing_since or now
+    return row.failing_since
+
+
 async def dialect_of(session: AsyncSession, host: str) -> str | None:
     """The signature dialect this host accepted last."""
     return await session.scalar(select(Host.dialect).where(Host.name == host))

@@ -1,0 +1,106 @@
+"""Where something of ours has got to: who has it, who not yet, who never will. Read from the jobs; nothing is kept beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from node.outbox import Job
+from node.peers.actors import host_of
+from node.peers.hosts import Host
+from node.peers.sending import Sent, SentTo, delivery_key
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one delivery.
+
+    state          "has", "waiting" or "never"
+    reason         why it waits, or never arrives
+    next_at        when it is tried again
+    failing_since  since when its host takes nothing
+    """
+
+    inbox: str
+    host: str
+    state: str
+    attempts: int = 0
+    reason: str | None = None
+    next_at: datetime | None = None
+    failing_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """The last thing that was said about an object, and where it has got to."""
+
+    activity: str
+    type: str
+    sent_at: datetime
+    to: tuple[Delivery, ...]
+
+    def count(self, state: str) -> int:
+        """How many are in that state."""
+        return sum(one.state == state for one in self.to)
+
+
+async def deliveries_of(session: AsyncSession, url: str) -> Deliveries | None:
+    """Where the last public activity about an object of ours has got to; None when there was none."""
+    sent = await session.scalar(
+        select(Sent)
+        .where(Sent.object_id == url, Sent.is_public.is_(True), Sent.type.in_(("Create", "Update", "Delete")))
+        .order_by(Sent.sent_at.desc(), Sent.id.desc())
+        .limit(1)
+    )
+    if sent is None:
+        return None
+    told = await session.get(SentTo, sent.id)
+    inboxes = told.inboxes.split("\n") if told else []
+    jobs: dict[str, Job] = {}
+    for start in range(0, len(inboxes), AT_ONCE):
+        keys = [delivery_key(sent.id, inbox) for inbox in inboxes[start : start + AT_ONCE]]
+        found = await session.scalars(select(Job).where(Job.key.in_(keys)))
+        jobs |= {job.key: job for job in found if job.key is not None}
+    failing = await _failing(session, [host_of(inbox) for inbox in inboxes])
+    return Deliveries(
+        activity=sent.id,
+        type=sent.type,
+        sent_at=sent.sent_at,
+        to=tuple(
+            _delivery(inbox, jobs.get(delivery_key(sent.id, inbox)), failing.get(host_of(inbox)))
+            for inbox in inboxes
+        ),
+    )
+
+
+async def _failing(session: AsyncSession, hosts: Sequence[str]) -> dict[str, datetime]:
+    names = sorted(set(hosts))
+    found: dict[str, datetime] = {}
+    for start in range(0, len(names), AT_ONCE):
+        rows = await session.execute(
+            select(Host.name, Host.failing_since).where(
+                Host.name.in_(names[start : start + AT_ONCE]), Host.failing_since.is_not(None)
+            )
+        )
+        found |= {name: since for name, since in rows if since is not None}
+    return found
+
+
+def _delivery(inbox: str, job: Job | None, failing_since: datetime | None) -> Delivery:
+    host = host_of(inbox)
+    if job is None:
+        return Delivery(inbox, host, "has")
+    state = "waiting" if job.dead_at is None else "never"
+    return Delivery(
+        inbox,
+        host,
+        state,
+        attempts=job.attempts,
+        reason=job.last_reason,
+        next_at=job.not_before if state == "waiting" else None,
+        failing_since=failing_since,
+    )

@@ -1,0 +1,111 @@
+"""A flood is shed with 429 and Retry-After, while those whom we follow are still served."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from node.inbox.receive import Inbox
+from node.inbox.shedding import Limits
+from node.peers.directory import find_actor
+from node.peers.follows import follow
+from node.peers.ours import local_actor_at
+from tests.rig.stranger import Stranger
+from tests.rig.town import VISITOR, Town
+from web.fediverse.inbox import InboxDoor
+
+pytestmark = pytest.mark.both_databases
+
+
+def narrow(town: Town, name: str, limits: Limits) -> None:
+    """That site's inbox, with other limits."""
+    node = town[name].node
+    town.wires.apps[town[name].settings.authority] = httpx.ASGITransport(
+        InboxDoor(Inbox(node, limits), node.settings), client=VISITOR
+    )
+
+
+async def befriend(town: Town, stranger: Stranger) -> None:
+    node = town["a"].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, stranger.id)
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    await stranger.post("a", stranger.activity("Accept", row.activity))
+    await town.settle()
+
+
+async def flood(stranger: Stranger, n: int, *, first: int = 0) -> list[int]:
+    answers = [
+        await stranger.post(
+            "a", stranger.activity("Like", "https://a.example/cases/x", number=first + number)
+        )
+        for number in range(n)
+    ]
+    assert all(answer.headers.get("retry-after") for answer in answers if answer.status_code == 429)
+    return [answer.status_code for answer in answers]
+
+
+async def test_one_host_that_sends_too_fast_waits_and_nobody_else(town: Town) -> None:
+    narrow(town, "a", Limits(host_backlog=5))
+    loud, quiet = Stranger(town, "loud.example"), Stranger(town, "quiet.example", key="other")
+
+    assert await flood(loud, 8) == [202] * 5 + [429] * 3
+    assert await flood(quiet, 2) == [202] * 2
+
+    await town.settle()
+    town.clock.forward(seconds=2)
+    assert await flood(loud, 1, first=100) == [202]
+
+
+async def test_when_everything_is_full_those_whom_we_follow_are_served(town: Town) -> None:
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    await befriend(town, friend)
+    narrow(town, "a", Limits(backlog=5))
+
+    assert await flood(loud, 7) == [202] * 5 + [429] * 2
+    assert await flood(friend, 5) == [202] * 5
+
+
+async def test_a_forger_does_not_pass_for_a_friend_in_a_flood(town: Town) -> None:
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    await befriend(town, friend)
+    narrow(town, "a", Limits(backlog=5))
+    await flood(loud, 6)
+
+    forged = friend.activity("Like", "https://a.example/cases/x", number=50)
+    answers = [
+        (await loud.post("a", forged)).status_code,
+        (await loud.post("a", forged, key_id=friend.key_id)).status_code,
+    ]
+
+    assert answers == [429, 401]
+
+
+async def test_a_host_of_many_keys_does_not_make_us_its_client(town: Town) -> None:
+    narrow(town, "a", Limits(host_fetches=2))
+    stranger = Stranger(town)
+    going = asyncio.Event()
+    asked: list[str] = []
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        await going.wait()
+        return httpx.Response(404)
+
+    town.wires.apps[stranger.host] = httpx.MockTransport(slow)
+    activity = stranger.activity("Like", "https://a.example/cases/x")
+    posts = [
+        asyncio.create_task(
+            stranger.post("a", activity, key_id=f"https://{stranger.host}/users/{number // 2}#key")
+        )
+        for number in range(8)
+    ]
+    while sum(post.done() for post in posts) < 4:
+        await asyncio.sleep(0.01)
+    going.set()
+    answers = sorted([(await post).status_code for post in posts])
+
+    assert answers == [401] * 4 + [429] * 4
+    assert len(set(asked)) == 2

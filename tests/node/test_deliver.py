@@ -1,0 +1,134 @@
+"""Deliveries: a dead host is set aside and delays nobody, comes back when it is heard from, and the desk sees who has what."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from node.deliver import GIVEN_UP_AFTER, SET_ASIDE_AFTER
+from node.peers.deliveries import Deliveries, deliveries_of
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+
+@pytest.fixture
+async def followers(town: Town) -> tuple[Stranger, Stranger]:
+    """Two servers that follow node a."""
+    found = (Stranger(town, "one.example"), Stranger(town, "two.example", key="other"))
+    for stranger in found:
+        await stranger.post("a", stranger.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+    return found
+
+
+async def got_to(town: Town, url: str) -> dict[str, str]:
+    return {one.host: one.state for one in (await told(town, url)).to}
+
+
+async def told(town: Town, url: str) -> Deliveries:
+    async with town["a"].node.database.read() as session:
+        found = await deliveries_of(session, url)
+    assert found is not None
+    return found
+
+
+def created(stranger: Stranger) -> list[Any]:
+    return [activity["object"]["id"] for activity in stranger.received if activity["type"] == "Create"]
+
+
+async def pass_days(town: Town, days: float) -> None:
+    for _ in range(int(days * 2) + 1):
+        town.clock.forward(hours=12)
+        await town.settle()
+
+
+async def test_what_was_never_sent_has_got_nowhere(town: Town) -> None:
+    async with town["a"].node.database.read() as session:
+        assert await deliveries_of(session, "https://a.example/cases/none") is None
+
+
+async def test_the_desk_sees_who_has_a_case_who_not_yet_and_who_never_will(
+    town: Town, followers: tuple[Stranger, Stranger]
+) -> None:
+    one, two = followers
+    town.wires.apps.pop(two.host)
+    publication = await publish_case(town["a"].node)
+
+    assert await got_to(town, publication.url) == {one.host: "waiting", two.host: "waiting"}
+    await town.settle()
+    assert await got_to(town, publication.url) == {one.host: "has", two.host: "waiting"}
+    (late,) = (one for one in (await told(town, publication.url)).to if one.state == "waiting")
+    assert late.attempts == 1
+    assert late.failing_since == town.clock.now()
+    assert late.reason
+
+    town.wires.apps[two.host] = httpx.MockTransport(lambda _: httpx.Response(410))
+    town.clock.forward(hours=1)
+    await town.settle()
+    assert await got_to(town, publication.url) == {one.host: "has", two.host: "never"}
+
+
+async def test_a_dead_host_is_set_aside_asked_once_a_day_and_given_up_in_the_end(
+    town: Town, followers: tuple[Stranger, Stranger]
+) -> None:
+    one, two = followers
+    asked = 0
+
+    def dead(_: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return httpx.Response(503)
+
+    town.wires.apps[two.host] = httpx.MockTransport(dead)
+    publication = await publish_case(town["a"].node)
+    await town.settle()
+    await pass_days(town, SET_ASIDE_AFTER / timedelta(days=1))
+    before = asked
+
+    await pass_days(town, 4)
+    second = await publish_case(town["a"].node)
+    await town.settle()
+
+    assert 3 <= asked - before <= 5
+    assert created(one) == [publication.url, second.url]
+    await pass_days(town, GIVEN_UP_AFTER / timedelta(days=1))
+    assert (await got_to(town, publication.url))[two.host] == "never"
+    assert (await got_to(town, second.url))[two.host] == "never"
+
+
+async def test_a_host_that_is_heard_from_gets_what_waits_for_it_at_once_and_in_order(
+    town: Town, followers: tuple[Stranger, Stranger]
+) -> None:
+    _, two = followers
+    back = town.wires.apps.pop(two.host)
+    first = await publish_case(town["a"].node)
+    await town.settle()
+    await pass_days(town, 7)
+    second = await publish_case(town["a"].node)
+    await town.settle()
+    town.wires.apps[two.host] = back
+    assert created(two) == []
+
+    await two.post("a", two.activity("Like", first.url, number=7))
+    await town.settle()
+
+    assert created(two) == [first.url, second.url]
+    assert await got_to(town, first.url) == {"one.example": "has", "two.example": "has"}
+
+
+async def test_a_set_aside_host_that_says_nothing_is_found_by_the_daily_try(
+    town: Town, followers: tuple[Stranger, Stranger]
+) -> None:
+    _, two = followers
+    back = town.wires.apps.pop(two.host)
+    publication = await publish_case(town["a"].node)
+    await town.settle()
+    await pass_days(town, 7)
+
+    town.wires.apps[two.host] = back
+    town.clock.forward(days=1)
+    await town.settle()
+
+    assert created(two) == [publication.url]
