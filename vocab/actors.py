@@ -4,6 +4,7 @@ Reading those of any software, writing ours: `publicKey` one object with the id 
 readers), `assertionMethod` a list of Multikeys. ActivityPub §4; FEP-521a; FEP-5feb; FEP-d556.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ ED25519_KEY: Final = "ed25519-key"
 # did:key and Multikey: base58btc of the multicodec prefix 0xed01 always begins so.
 _ED25519_PREFIX: Final = "z6Mk"
 _MAX_NAME: Final = 2048
+# Control characters, and the marks that turn the direction of a line; joiners stay, some scripts need them.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _MAX_SUMMARY: Final = 20_000
 _MAX_KEYS: Final = 10
 
@@ -92,7 +95,7 @@ def read_actor(document: Mapping[str, object]) -> Actor:
     return Actor(
         id=own_id,
         type=kind,
-        preferred_username=(properties.text(plain, "preferredUsername") or "")[:_MAX_NAME],
+        preferred_username=_shortened(properties.text(plain, "preferredUsername"), _MAX_NAME) or "",
         inbox=inbox,
         name=_shortened(
             properties.text(plain, "name") or _first(properties.texts(plain, "nameMap")), _MAX_NAME
@@ -221,4 +224,5 @@ def _first(texts: Mapping[str, str]) -> str | None:
 
 
 def _shortened(words: str | None, length: int) -> str | None:
-    return words[:length] if words else None
+    """Return the beginning of a name, without what turns the direction of the words around it or is no character at all."""
+    return _UNSEEN.sub("", words[: 2 * length])[:length] if words else None

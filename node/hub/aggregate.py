@@ -6,7 +6,7 @@ A hub announces what is new from its main actor and from the actors of the case'
 import hashlib
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -25,6 +25,8 @@ from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
 log = logging.getLogger(__name__)
+
+CLOCK_SKEW = timedelta(hours=1)
 
 
 async def take_in(
@@ -49,6 +51,10 @@ async def take_in(
     if PUBLIC not in (*meta.to, *meta.cc):
         # Shown to some is not published: nobody but its owner widens an audience (Mastodon CVE-2024-37903).
         log.info("hub.refused", extra={"reason": "not addressed to everybody", "host": publisher.host})
+        return None
+    if max(meta.published, meta.updated or meta.published) > now + CLOCK_SKEW:
+        # It would stand above everything newer, and no correction could follow it.
+        log.info("hub.refused", extra={"reason": "dated in the future", "host": publisher.host})
         return None
     is_new = await session.get(Entry, meta.id) is None
     body = write(document)

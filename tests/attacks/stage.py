@@ -74,7 +74,7 @@ class Stage:
     def case(
         self,
         owner: Stranger,
-        name: str = "c1",
+        slug: str = "c1",
         *,
         minutes: int = 0,
         fields: Mapping[str, Any] = {},
@@ -84,7 +84,7 @@ class Stage:
         now = self.town.clock.now().replace(microsecond=0)
         document = write_case(
             a_case(**fields),
-            id=f"https://{owner.host}/cases/{name}",
+            id=f"https://{owner.host}/cases/{slug}",
             actor=owner.id,
             published=now,
             updated=now + timedelta(minutes=minutes) if minutes else None,

@@ -1,0 +1,377 @@
+"""Attacks on those who read: scripts, links, names, dates, versions. Each comes in a case that its publisher signed well.
+
+Beside what is here, by the number of the attack:
+
+81  tests/vocab/test_markup.py::test_what_runs_loads_or_hides_is_taken_out
+81  tests/vocab/test_objects.py::test_html_of_others_is_sanitised_wherever_it_stands
+81  tests/web/pages/test_publications.py::test_markup_in_a_text_of_others_is_shown_and_not_obeyed
+81  tests/node/inbox/test_process.py::test_replies_likes_and_boosts_are_noted_and_shown_to_nobody
+82  tests/vocab/test_markup.py::test_an_address_cannot_leave_its_attribute
+83  tests/web/pages/test_wording.py::test_a_long_address_is_cut_and_loses_its_scheme
+84  not built: no media of others is fetched, kept or shown
+85  tests/federation/test_webfinger.py::test_another_answer_is_refused
+87  tests/vocab/test_objects.py::test_content_may_only_stand_in_the_map
+88  tests/node/inbox/test_process.py::test_an_update_that_comes_before_its_create_wins
+89  tests/web/pages/test_publications.py::test_the_case_of_another_is_a_copy_that_says_whose_it_is
+90  tests/node/inbox/test_process.py::test_an_old_signed_version_does_not_undo_a_correction
+"""
+
+import ast
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from federation.errors import FetchError
+from node.peers.directory import find_by_handle
+from tests.attacks.stage import FORGED, Stage, reasons
+from tests.rig.publications import a_case
+from vocab.cases import write_case
+from vocab.terms import PUBLIC
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ROOT = Path(__file__).parents[2]
+
+LONG = "A fictional text that is as long as such a text has to be, so that it can be published at all. " * 4
+MARKUP = {
+    "81 a picture that fails": "<img src=x onerror=alert(1)>",
+    "81 a drawing with a script": "<svg><script>alert(1)</script></svg>",
+    "81 an address that runs": '<a href="javascript:alert(1)">x</a>',
+    "81 an address that is a page": '<a href="data:text/html,<script>alert(1)</script>">x</a>',
+    "81 a style in a formula": "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    "81 a form": '<form action="https://evil.example/"><input name=passphrase></form>',
+    "81 a frame": '<iframe srcdoc="<script>alert(1)</script>"></iframe>',
+    "81 a style": '<p style="position:fixed;inset:0">x</p>',
+    "81 a class of ours": '<p class="notice">x</p>',
+    "81 a base": '<base href="https://evil.example/">',
+    "81 a refresh": '<meta http-equiv="refresh" content="0;url=https://evil.example/">',
+    "81 an end of an attribute": '"><script>alert(1)</script>',
+    "81 an end of a script": "</script><script>alert(1)</script>",
+}
+TAGS = {
+    "img",
+    "math",
+    "mglyph",
+    "iframe",
+    "base",
+    "meta",
+    "script",
+    "style",
+    "object",
+    "embed",
+    "foreignobject",
+}
+
+
+class _Tags(HTMLParser):
+    """What of a page a browser would run, load or hide, inside its main part, that a case of others has no say in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._is_main = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self._is_main = self._is_main or tag == "main"
+        named = {name: value or "" for name, value in attributes}
+        if not self._is_main:
+            return
+        schemes = ("javascript:", "data:", "file:", "threads:")
+        runs = [name for name in named if name.startswith("on") or name in {"style", "srcdoc"}]
+        leads = [value for value in named.values() if value.strip().replace("\t", "").startswith(schemes)]
+        if tag in TAGS or runs or leads or "evil.example" in named.get("action", "") + named.get("href", ""):
+            self.found.append(self.get_starttag_text() or tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_main = self._is_main and tag != "main"
+
+
+def runs(pages: Iterable[str]) -> list[str]:
+    """Every tag of these pages that the case brought along and should not have."""
+    found: list[str] = []
+    for page in pages:
+        tags = _Tags()
+        tags.feed(page)
+        found += tags.found
+    return found
+
+
+async def shown(stage: Stage, name: str, **fields: Any) -> tuple[str, str]:
+    """Publish a case at a member; return the hub's page of it, and the list it stands in."""
+    alice = await stage.victim()
+    case = stage.case(
+        alice,
+        name,
+        fields={key: value for key, value in fields.items() if key != "more"},
+        **fields.get("more", {}),
+    )
+    await stage.send(alice, alice.activity("Create", case))
+    return await page_of(stage, case["id"]), await stage.page("/cases")
+
+
+async def page_of(stage: Stage, url: str) -> str:
+    """The hub's copy of a case; nothing when it was not taken."""
+    if await stage.entry(url) is None:
+        return ""
+    host, name = url.removeprefix("https://").split("/cases/")
+    return await stage.page(f"/cases/{host}/{name}")
+
+
+@pytest.mark.parametrize("attack", MARKUP)
+async def test_markup_in_a_case_is_words(stage: Stage, attack: str) -> None:
+    text = MARKUP[attack]
+
+    pages = await shown(
+        stage,
+        "markup",
+        title={"en": f"A fictional title {text}"},
+        summary={"en": f"{LONG} {text}"},
+        content={"en": f"{LONG} {text}"},
+        verification_statement={"en": f"{LONG} {text}"},
+    )
+
+    assert all(pages)
+    assert runs(pages) == []
+
+
+@pytest.mark.parametrize("attack", MARKUP)
+async def test_markup_beside_the_facts_of_a_case_is_words_too(stage: Stage, attack: str) -> None:
+    """87: what stands in the map and what stands beside it follow one rule."""
+    text = MARKUP[attack]
+    beside = {"name": f"A fictional title {text}", "summary": f"{LONG} {text}", "content": f"{LONG} {text}"}
+
+    pages = await shown(stage, "beside", more=beside)
+    maps = await shown(stage, "maps", more={f"{name}Map": {"en": words} for name, words in beside.items()})
+
+    assert pages[1]
+    assert runs((*pages, *maps)) == []
+
+
+@pytest.mark.parametrize("attack", ["81 in the name of an organisation", "86 in the name of an organisation"])
+async def test_the_name_of_an_organisation_is_words(stage: Stage, attack: str) -> None:
+    alice = stage.stranger(name="alice", key="other")
+    name = "Amnesty <script>alert(1)</script> \u202elanoitanretnI\u202c\u2066x\u0000"
+    alice.documents["/users/alice"] = alice.actor(name=name, summary=name)
+    await stage.admit(alice)
+    case = stage.case(alice, "named")
+
+    await stage.send(alice, alice.activity("Create", case))
+    page = await page_of(stage, case["id"]) + await stage.page("/nodes")
+
+    assert "Amnesty" in page
+    assert "<script>alert" not in page
+    # What turns the direction of a line would turn the words of ours behind it.
+    assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u0000") & set(page)
+
+
+@pytest.mark.parametrize("attack", ["86 the name of another organisation"])
+async def test_a_case_of_somebody_with_a_known_name_shows_the_host(stage: Stage, attack: str) -> None:
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    case = stage.case(mallory, "lookalike")
+
+    await stage.send(mallory, mallory.activity("Create", case))
+
+    assert mallory.host in await page_of(stage, case["id"])
+    assert alice.host != mallory.host
+
+
+@pytest.mark.parametrize(
+    ("attack", "url"),
+    [
+        ("82 an address that runs", "javascript:alert(1)"),
+        ("82 a page in its own address", "data:text/html,<script>alert(1)</script>"),
+        ("82 of an app", "threads://user?username=x"),
+        ("82 a file", "file:///etc/passwd"),
+        ("82 hidden by a space", " javascript:alert(1)"),
+        ("82 hidden by a tab", "java\tscript:alert(1)"),
+    ],
+)
+async def test_only_addresses_of_the_web_are_links(stage: Stage, attack: str, url: str) -> None:
+    alice = await stage.victim()
+    names = ("publicSources", "citation", "schema:citation", "inReplyTo", "relatedLink")
+    case = stage.case(
+        alice, "linked", url=[url, {"type": "Link", "href": url}], **{key: [url] for key in names}
+    )
+
+    await stage.send(alice, alice.activity("Create", case))
+
+    assert runs([await page_of(stage, case["id"]), await stage.page("/cases")]) == []
+
+
+@pytest.mark.parametrize("attack", ["82 a public source that runs"])
+async def test_a_source_that_is_no_address_of_the_web_cannot_be_published(attack: str) -> None:
+    from vocab.errors import InvalidCase
+
+    with pytest.raises(InvalidCase):
+        a_case(public_sources=["javascript:alert(1)"])
+
+
+@pytest.mark.parametrize("attack", ["83 words that look like another address"])
+async def test_a_link_says_where_it_leads(stage: Stage, attack: str) -> None:
+    text = (
+        '<a href="https://evil.example/">https://victim.example/case</a> <span style="display:none">x</span>'
+    )
+
+    pages = await shown(stage, "misleading", summary={"en": f"{LONG} {text}"}, more={"content": text})
+
+    assert all(pages)
+    assert runs(pages) == []
+
+
+@pytest.mark.parametrize("attack", ["84 pictures of others"])
+async def test_no_media_of_others_is_fetched_or_shown(stage: Stage, attack: str) -> None:
+    media = stage.stranger("media.example")
+    alice = await stage.victim()
+    alice.documents["/users/cases"] = alice.actor(
+        icon={"type": "Image", "url": "https://media.example/icon.svg"}
+    )
+    picture = {
+        "type": "Document",
+        "mediaType": "image/png",
+        "url": "https://media.example/../../x",
+        "name": "../../x",
+    }
+    emoji = {
+        "type": "Emoji",
+        "name": ":../../etc:",
+        "icon": {"type": "Image", "url": "https://media.example/e"},
+    }
+    case = stage.case(alice, "media", attachment=[picture], image=picture, tag=[emoji])
+
+    await stage.send(alice, alice.activity("Create", case))
+    page = await page_of(stage, case["id"])
+
+    assert media.asked == []
+    assert "media.example" not in page
+
+
+@pytest.mark.parametrize("attack", ["85 a document type with an entity from a file"])
+@pytest.mark.parametrize("kind", ["application/xrd+xml", "application/jrd+json"])
+async def test_xml_is_not_read(stage: Stage, attack: str, kind: str) -> None:
+    evil = stage.stranger()
+    xml = (
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd"><!ENTITY b "&a;&a;">]>'
+        f'<XRD><Subject>acct:mallory@{evil.host}</Subject><Link rel="self" href="{evil.id}">&b;</Link></XRD>'
+    )
+    for path in ("/.well-known/webfinger", "/.well-known/host-meta"):
+        evil.documents[path] = httpx.Response(200, content=xml.encode(), headers={"content-type": kind})
+
+    with pytest.raises(FetchError):
+        await find_by_handle(stage.town["node"].node, f"mallory@{evil.host}")
+
+    assert "/.well-known/host-meta" not in evil.asked
+
+
+@pytest.mark.parametrize("attack", ["85 a parser of XML, anywhere"])
+async def test_no_parser_of_xml_is_called(attack: str) -> None:
+    parsers = {
+        "fromstring",
+        "fromstringlist",
+        "iterparse",
+        "XMLParser",
+        "XMLPullParser",
+        "parseString",
+        "make_parser",
+    }
+    found = []
+    for floor in ("vocab", "federation", "node", "web"):
+        for file in (ROOT / floor).rglob("*.py"):
+            if "node_modules" in file.parts:
+                continue
+            for part in ast.walk(ast.parse(file.read_text())):
+                name = (
+                    part.attr
+                    if isinstance(part, ast.Attribute)
+                    else part.id
+                    if isinstance(part, ast.Name)
+                    else ""
+                )
+                if name in parsers:
+                    found.append((file.name, name))
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("attack", "published", "updated"),
+    [
+        ("88 of 1970", "1970-01-01T00:00:00Z", None),
+        ("88 of 2099", "2099-01-01T00:00:00Z", None),
+        ("88 changed in 2099", "2026-11-21T12:00:00Z", "2099-01-01T00:00:00Z"),
+        ("88 changed before it was there", "2026-11-21T12:00:00Z", "1970-01-01T00:00:00Z"),
+        ("88 of a day that is none", "2026-02-30T12:00:00Z", None),
+    ],
+)
+async def test_a_date_that_cannot_be_does_not_lead_the_list(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str, published: str, updated: str | None
+) -> None:
+    alice = await stage.victim()
+    dates = {"published": published} | ({"updated": updated} if updated else {})
+    case = stage.case(alice, "dated", **dates)
+    caplog.clear()
+
+    await stage.send(alice, alice.activity("Create", case))
+
+    entry = await stage.entry(case["id"])
+    if entry is None:
+        assert reasons(caplog)
+    else:
+        now = stage.town.clock.now()
+        assert entry.received_at == now
+        assert entry.published_at <= now
+        assert entry.updated_at is None or entry.updated_at <= now
+
+
+@pytest.mark.parametrize(
+    "attack", ["89 a known organisation as its author", "89 a copy under another's address"]
+)
+async def test_a_verdict_is_shown_as_its_owners_only(stage: Stage, attack: str) -> None:
+    alice, mallory = await stage.victim(), stage.stranger()
+    mallory.documents["/users/mallory"] = mallory.actor(name="Mallory (fictional)")
+    await stage.admit(mallory)
+    known = {"type": "Organization", "id": alice.id, "name": "A known organisation (fictional)"}
+    case = stage.case(mallory, "verdict", **{"schema:author": known, "author": known, "publisher": known})
+    if "copy" in attack:
+        document = write_case(
+            a_case(),
+            id=f"https://{alice.host}.{mallory.host}/cases/verdict",
+            actor=mallory.id,
+            published=stage.town.clock.now(),
+            to=[PUBLIC],
+            cc=[],
+        )
+        case = stage.prove(mallory, document)
+
+    await stage.send(mallory, mallory.activity("Create", case))
+    entry = await stage.entry(case["id"])
+
+    if "copy" in attack:
+        assert entry is None
+    else:
+        assert entry is not None
+        assert (entry.actor, entry.publisher) == (mallory.id, "Mallory (fictional)")
+        assert "A known organisation" not in await page_of(stage, case["id"])
+
+
+@pytest.mark.parametrize("attack", ["90 an older version, passed on by a mirror"])
+async def test_an_older_version_never_comes_back(stage: Stage, attack: str) -> None:
+    alice, mirror = await stage.victim(), await stage.admit(stage.stranger())
+    old = stage.case(alice, "rolled", fields={"title": {"en": f"A fictional title: {FORGED}"}})
+    await stage.send(alice, alice.activity("Create", old))
+    stage.town.clock.forward(minutes=10)
+    new = stage.prove(
+        alice, old | {"name": "Corrected", "updated": stage.town.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")}
+    )
+    await stage.send(alice, alice.activity("Update", new))
+    alice.documents["/cases/rolled"] = old
+
+    await stage.send(mirror, mirror.activity("Announce", old["id"]))
+    await stage.send(mirror, stage.prove(alice, alice.activity("Update", old, number=90)))
+
+    entry = await stage.entry(old["id"])
+    assert entry is not None
+    assert entry.updated_at is not None
+    assert (entry.updated_at - entry.published_at).total_seconds() == 600
