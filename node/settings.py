@@ -35,6 +35,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     fictional: bool = False
+    plain_door: bool = False
     metrics_token: str = field(default="", repr=False)
     keyring_passphrase: str = field(default="", repr=False)
 
@@ -110,6 +111,7 @@ class Settings:
             host=given.get("host", "127.0.0.1"),
             port=_number("port", given.get("port", "8000")),
             fictional=_flag("fictional", given.get("fictional", "")),
+            plain_door=_flag("plain_door", given.get("plain_door", "")),
             metrics_token=given.get("metrics_token", ""),
             keyring_passphrase=given.get("keyring_passphrase", ""),
         )

@@ -266,6 +266,8 @@ async def list_alerts(request: Request) -> Response:
                 "id": line.alert.id,
                 "received_on": line.alert.received_on.isoformat(),
                 "state": line.alert.state,
+                "mode": line.alert.mode,
+                "is_blocked": line.alert.is_blocked,
                 "case": line.alert.case_id,
                 "size": line.size,
                 "attachments": line.attachments,
@@ -287,6 +289,8 @@ async def show_alert(request: Request) -> Response:
         {
             "id": alert.id,
             "state": alert.state,
+            "mode": alert.mode,
+            "is_blocked": alert.is_blocked,
             "received_on": alert.received_on.isoformat(),
             "case": alert.case_id,
             "closed_for": alert.closed_for,

@@ -217,6 +217,7 @@ async def get_mailbox(request: Request) -> Response:
             "id": found.alert.id,
             "state": found.alert.state,
             "received_on": found.alert.received_on.isoformat(),
+            "mode": found.alert.mode,
             **sealed_parts(found),
         }
     )

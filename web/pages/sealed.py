@@ -240,7 +240,7 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
         root_key=node.keyring.root_id or "",
         is_open=await is_open(node),
         problem=problem,
-        plain_door=False,
+        plain_door=node.settings.plain_door,
     )
 
 

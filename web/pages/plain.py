@@ -1,0 +1,245 @@
+"""The door of last resort: a form without scripts whose answers this server seals at once. Closed unless an operator opens it.
+
+Pages say what that means, before and after. Nothing that is typed here is logged, kept or written in clear; bodies are read
+by our own parser, because the framework's spools to disk.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from node.errors import Invalid, NodeError, NotFound, Throttled, TooLarge
+from node.intake import mailbox
+from node.intake.alerts import Mode
+from node.intake.answers import MAX_TEXT_BYTES, read_answers
+from node.intake.manifest import DoorClosed
+from node.intake.serversealed import Sealing, believed, count_modes
+from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES
+from node.runtime import Node
+from node.sealing.alerts import compose_message, open_mailbox
+from node.sealing.envelope import from_base64
+from node.sealing.errors import InvalidReceipt, SealingError
+from node.sealing.receipts import SourceKeys, digits_of, entropy_of, source_keys
+from node.settings import Settings
+from web.pages import asking
+from web.pages.intake import is_open, manifest_now, sealed_parts, take_in
+from web.pages.multipart import Begin, Data, End, read_form
+from web.pages.rendering import render, speech_of
+from web.pages.wire import NO_STORE, read_bytes
+
+FILES = "attachments"
+MAX_BYTES = MAX_FILES * MAX_FILE_BYTES + MAX_TEXT_BYTES
+MAX_FORM_BYTES = 128 * 1024
+MAX_ANSWER_CHARACTERS = 20_000
+YES_OR_NO = frozenset({"consent_publish"})
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """The addresses of this door; none where it is closed."""
+    if not settings.plain_door:
+        return []
+    return [
+        Route("/alert/plain", plain_page),
+        Route("/alert/plain", post_plain, methods=["POST"], max_body_size=MAX_BYTES),
+        Route("/alert/plain/receipt", receipt_page),
+        Route("/alert/plain/receipt", post_receipt, methods=["POST"]),
+    ]
+
+
+# ---- sending -------------------------------------------------------------------------------------------------------
+
+
+async def plain_page(request: Request) -> Response:
+    """The form, and what its reader has to know."""
+    return await _form(request)
+
+
+async def post_plain(request: Request) -> Response:
+    """Seal what arrives, store it, show the twelve words once."""
+    node: Node = request.app.state.node
+    sealing = Sealing(node)
+    try:
+        manifest = await manifest_now(node)
+        await _read(request, sealing)
+        given: dict[str, object] = {name: values[0] for name, values in sealing.texts.items()}
+        given |= {name: given[name] == "true" for name in YES_OR_NO & given.keys()}
+        answers = read_answers(given)
+        now = node.clock.now()
+        body, receipt = sealing.close(
+            believed(node, manifest.body, now=now),
+            answers,
+            day=now.date(),
+            language=str(given.get("language") or speech_of(request).language),
+        )
+        await take_in(node, body, mode=Mode.SERVER_SEALED)
+    except NodeError as error:
+        return await _form(request, error=error, typed={name: one[0] for name, one in sealing.texts.items()})
+    return render(
+        request,
+        "intake/plain-arrived.html",
+        headers=NO_STORE,
+        root_key="",
+        words=str(receipt).split(),
+        digits=digits_of(entropy_of(receipt)),
+    )
+
+
+async def _read(request: Request, sealing: Sealing) -> None:
+    """Take the form in as it comes. The language is that of the page where the form names none."""
+    name, is_file, text = "", False, bytearray()
+    async for event in read_form(request):
+        match event:
+            case Begin(name=name, filename=filename, media_type=media_type):
+                is_file, text = filename is not None, bytearray()
+                # An input without a file sends an empty name.
+                if filename and name == FILES:
+                    sealing.begin_file(filename, media_type)
+            case Data(content=content) if is_file:
+                await sealing.write(content)
+            case Data(content=content):
+                text += content
+                if len(text) > MAX_TEXT_BYTES:
+                    raise TooLarge("a text is too long")
+            case End() if is_file:
+                await sealing.end_file()
+            case End():
+                sealing.add_text(name, bytes(text))
+
+
+# ---- coming back ---------------------------------------------------------------------------------------------------
+
+
+async def receipt_page(request: Request) -> Response:
+    """Where the words of a receipt are handed over for one request."""
+    return _receipt(request)
+
+
+async def post_receipt(request: Request) -> Response:
+    """Open the mailbox, add an answer where one was typed, show the dialogue, forget the words."""
+    node: Node = request.app.state.node
+    form = await _fields(request)
+    try:
+        keys = source_keys(form.get("words", ""), node.settings.origin)
+    except InvalidReceipt:
+        return _receipt(request, problem="receipt", status=400)
+    text = form.get("answer", "").replace("\r\n", "\n").strip()
+    if len(text) > MAX_ANSWER_CHARACTERS:
+        return _receipt(request, problem="too-large", status=413)
+    try:
+        if text:
+            await _answer(node, keys, text)
+        async with node.database.read() as session:
+            found = await mailbox.open_mailbox(session, bytes.fromhex(keys.mailbox_token))
+    except NotFound:
+        return _receipt(request, problem="not-found", status=404)
+    except NodeError:
+        return _receipt(request, problem="not-sent", status=409)
+    try:
+        opened = open_mailbox(_record(found), keys, desk=await _desk(node))
+    except SealingError:
+        return _receipt(request, problem="broken", status=409)
+    return render(
+        request,
+        "intake/plain-mailbox.html",
+        headers=NO_STORE,
+        root_key="",
+        alert=found.alert,
+        entries=opened.entries,
+        answered=bool(text),
+    )
+
+
+async def _answer(node: Node, keys: SourceKeys, text: str) -> None:
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        found = await mailbox.open_mailbox(session, bytes.fromhex(keys.mailbox_token))
+        opened = open_mailbox(_record(found), keys, desk=())
+        message = compose_message(opened, text, by=keys.signing, day=now.date())
+        await mailbox.answer(
+            session,
+            bytes.fromhex(keys.mailbox_token),
+            seq=opened.at.seq,
+            sealed=from_base64(message["sealed"]),
+            now=now,
+        )
+    await node.bell.ring()
+
+
+async def _desk(node: Node) -> list[str]:
+    """Whose replies are believed: the people of the present list."""
+    try:
+        manifest = await manifest_now(node)
+    except DoorClosed:
+        return []
+    return [handler.ed25519 for handler in manifest.handlers()]
+
+
+def _record(found: mailbox.Contents) -> dict[str, object]:
+    return {"id": found.alert.id, "state": found.alert.state, **sealed_parts(found)}
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """A short form in memory. Raises HTTPException 415, TooLarge, Invalid."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise HTTPException(415)
+    body = await read_bytes(request, max_bytes=MAX_FORM_BYTES)
+    try:
+        found = parse_qs(body.decode("ascii"), max_num_fields=8, errors="strict")
+    except ValueError:
+        raise Invalid("not a form") from None
+    return {name: values[0] for name, values in found.items()}
+
+
+# ---- pages ---------------------------------------------------------------------------------------------------------
+
+
+async def _form(
+    request: Request, *, error: NodeError | None = None, typed: Mapping[str, str] | None = None
+) -> Response:
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        counted = await count_modes(session)
+    return render(
+        request,
+        "intake/plain.html",
+        status=_status(error),
+        headers=NO_STORE,
+        root_key="",
+        is_open=await is_open(node),
+        problem=_why(error),
+        problems=error.problems if isinstance(error, Invalid) else {},
+        typed=typed or {},
+        counted=counted,
+        **asking.context(speech_of(request).language),
+    )
+
+
+def _receipt(request: Request, *, problem: str = "", status: int = 200) -> Response:
+    return render(
+        request, "intake/plain-receipt.html", status=status, headers=NO_STORE, root_key="", problem=problem
+    )
+
+
+def _why(error: NodeError | None) -> str:
+    match error:
+        case None:
+            return ""
+        case DoorClosed():
+            return "closed"
+        case TooLarge():
+            return "too-large"
+        case Throttled():
+            return "busy"
+        case Invalid() if error.problems:
+            return "answers"
+        case _:
+            return "broken"
+
+
+def _status(error: NodeError | None) -> int:
+    return {"": 200, "closed": 503, "too-large": 413, "busy": 429}.get(_why(error), 400)
