@@ -27,7 +27,7 @@ from node.peers.follows import (
 from node.peers.hosts import Standing, standings
 from node.peers.ours import local_actor_at, local_actors
 from node.peers.reports import MAX_OBJECTS, keep_report
-from node.publishing.reactions import drop_reaction, keep_reaction
+from node.publishing.reactions import drop_reaction, keep_reaction, reply_changed
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
@@ -116,6 +116,9 @@ async def on_update(node: Node, activity: Activity) -> None:
         return
     if activity.object is None or activity.object_type == "Article":
         await _on_case(node, activity)
+    elif activity.object_id is not None:
+        async with node.database.begin() as session:
+            await reply_changed(session, id=activity.object_id, actor=activity.actor)
 
 
 async def on_delete(node: Node, activity: Activity) -> None:

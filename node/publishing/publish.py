@@ -157,6 +157,8 @@ async def _issue(
             updated=updated,
             to=to,
             cc=cc,
+            context=f"{publication.url}/context",
+            replies=f"{publication.url}/replies",
         ),
         signer,
         now=now,

@@ -1,14 +1,23 @@
 """What others say about our cases: replies, likes and boosts. Kept for the desk, never shown on a case unasked."""
 
+import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import String, delete, func, select
+from sqlalchemy import String, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from federation.errors import Mismatch
+from node import audit
 from node.database import Row
+from node.errors import NotFound
+from node.peers.directory import find_actor, find_document
+from node.runtime import Node
+from vocab.objects import read_object
 
 KINDS = ("reply", "like", "boost")
+MOST_SHOWN = 500
 
 
 class Reaction(Row):
@@ -33,6 +42,22 @@ class Reaction(Row):
     decided_at: Mapped[datetime | None]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """What a reply says, as its author's server told it just now.
+
+    content  HTML, sanitised.
+    sha256   of the content: who agrees says to what.
+    """
+
+    author: str
+    handle: str
+    url: str
+    content: str
+    published: datetime | None
+    sha256: str
+
+
 async def keep_reaction(
     session: AsyncSession, *, id: str, kind: str, actor: str, case_url: str, now: datetime
 ) -> None:
@@ -44,6 +69,93 @@ async def keep_reaction(
 async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> None:
     """Its author took it back."""
     await session.execute(delete(Reaction).where(Reaction.id == id, Reaction.actor == actor))
+
+
+async def replies(session: AsyncSession, state: str, *, limit: int = 200) -> list[Reaction]:
+    """Replies that wait for the desk ("waiting", oldest first), are "shown", or "hidden"."""
+    found = select(Reaction).where(Reaction.kind == "reply")
+    match state:
+        case "waiting":
+            found = found.where(Reaction.decided_at.is_(None)).order_by(Reaction.received_at, Reaction.id)
+        case "shown":
+            found = found.where(Reaction.shown.is_(True)).order_by(Reaction.decided_at.desc(), Reaction.id)
+        case _:
+            found = found.where(Reaction.shown.is_(False), Reaction.decided_at.is_not(None))
+            found = found.order_by(Reaction.decided_at.desc(), Reaction.id)
+    return list(await session.scalars(found.limit(limit)))
+
+
+async def shown_replies(session: AsyncSession, case_url: str) -> list[Reaction]:
+    """The replies to a case that the desk has agreed to show, in the order they were written."""
+    found = (
+        select(Reaction)
+        .where(Reaction.kind == "reply", Reaction.case_url == case_url, Reaction.shown.is_(True))
+        .order_by(func.coalesce(Reaction.published_at, Reaction.received_at), Reaction.id)
+    )
+    return list(await session.scalars(found.limit(MOST_SHOWN)))
+
+
+async def show_reply(session: AsyncSession, id: str, text: ReplyText, *, by: str, now: datetime) -> Reaction:
+    """Somebody of the desk has read this very text and agrees to show it. Raises NotFound.
+
+    text  as it was read; it is kept, so that a later change by its author is not shown unasked.
+    """
+    reply = await _reply(session, id)
+    reply.shown, reply.decided_by, reply.decided_at = True, by, now
+    reply.author, reply.content, reply.published_at = text.author, text.content, text.published
+    await _note(session, reply, "shown", by=by, now=now)
+    return reply
+
+
+async def hide_reply(session: AsyncSession, id: str, *, by: str, now: datetime) -> Reaction:
+    """Somebody of the desk does not want it shown, or no longer. Raises NotFound."""
+    reply = await _reply(session, id)
+    reply.shown, reply.decided_by, reply.decided_at = False, by, now
+    reply.content = None
+    await _note(session, reply, "hidden", by=by, now=now)
+    return reply
+
+
+async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> None:
+    """Its author changed it: what was decided was decided about other words."""
+    await session.execute(
+        update(Reaction)
+        .where(Reaction.id == id, Reaction.actor == actor, Reaction.kind == "reply")
+        .values(shown=False, content=None, decided_by=None, decided_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def read_reply(node: Node, id: str) -> ReplyText:
+    """What a reply says now, asked of its author's server: its words sanitised. Raises NotFound, FetchError."""
+    async with node.database.read() as session:
+        reply = await _reply(session, id)
+    document = await find_document(node, id)
+    author = await find_actor(node, reply.actor)
+    item = read_object(document)
+    if item.id != id or item.attributed_to != reply.actor or item.in_reply_to != reply.case_url:
+        raise Mismatch("not the reply that was announced", url=id)
+    content = item.content or ""
+    return ReplyText(
+        author=author.name,
+        handle=author.handle,
+        url=item.url or id,
+        content=content,
+        published=item.published,
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+    )
+
+
+async def _reply(session: AsyncSession, id: str) -> Reaction:
+    reply = await session.get(Reaction, id)
+    if reply is None or reply.kind != "reply":
+        raise NotFound("no such reply")
+    return reply
+
+
+async def _note(session: AsyncSession, reply: Reaction, what: str, *, by: str, now: datetime) -> None:
+    subject = hashlib.sha256(reply.id.encode()).hexdigest()
+    await audit.record(session, actor=by, action=f"reply.{what}", subject=subject, now=now)
 
 
 async def count_reactions(session: AsyncSession, case_url: str) -> dict[str, int]:

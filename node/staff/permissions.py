@@ -33,6 +33,7 @@ class Action(StrEnum):
     CONFIRM = "confirm"
     DRAFT = "draft"
     APPROVE = "approve"
+    SPEAK_IN_PUBLIC = "speak-in-public"
     READ_AUDIT = "read-audit"
 
 
@@ -51,6 +52,8 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.CONFIRM: frozenset({VERIFIER}),
     Action.DRAFT: frozenset({EDITOR, VERIFIER}),
     Action.APPROVE: frozenset({PUBLISHER}),
+    # What others see beside the cases: which stand first, which replies are shown. Changes no case.
+    Action.SPEAK_IN_PUBLIC: frozenset({EDITOR, PUBLISHER}),
     Action.READ_AUDIT: frozenset({ADMINISTRATOR, AUDITOR}),
 }
 

@@ -12,6 +12,7 @@ from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
 from node.peers.sending import count_sent, sent_activity, sent_by
+from node.publishing.featured import featured_cases
 from node.runtime import Node
 from vocab.terms import AS
 from web.fediverse.answers import activity_answer, wants_activity
@@ -87,9 +88,13 @@ async def following(request: Request) -> Response:
 
 
 async def featured(request: Request) -> Response:
-    """Featured cases: none are chosen yet."""
-    _, ours = _ours(request)
-    return activity_answer({**_collection(f"{ours.id}/featured", 0), "orderedItems": []})
+    """The cases that the desk has put first."""
+    node, ours = _ours(request)
+    cases: list[str] = []
+    if ours.id == node.settings.main_actor:
+        async with node.database.read() as session:
+            cases = await featured_cases(session)
+    return activity_answer({**_collection(f"{ours.id}/featured", len(cases)), "orderedItems": cases})
 
 
 async def blocklist(request: Request) -> Response:

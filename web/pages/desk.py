@@ -23,7 +23,7 @@ from node.settings import Settings
 from node.staff.accounts import Enrolment, Staff, active_staff, enrol, invite, names_of
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
-from web.pages import asking, cases
+from web.pages import asking, cases, deliveries, replies
 from web.pages.intake import NewMessage, sealed_parts
 from web.pages.rendering import render, speech_of
 from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json
@@ -93,6 +93,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{api}/alerts/{{id}}/messages", ask_source, methods=["POST"]),
         Route(f"{api}/alerts/{{id}}/close", close_alert, methods=["POST"]),
         *cases.routes(settings),
+        *deliveries.routes(settings),
+        *replies.routes(settings),
     ]
 
 
