@@ -93,7 +93,9 @@ async def read_case(session: AsyncSession, case_id: str, *, by: Staff) -> CaseFi
     """One case as this person sees it, with the steps open to them. Raises NotAllowed, NotFound."""
     require(by.roles, Action.READ_CASES)
     case = await _case(session, case_id)
-    wraps = await session.scalars(select(Wrap).where(Wrap.of == case.id, Wrap.holder == by.id))
+    wraps = await session.scalars(
+        select(Wrap).where(Wrap.of == case.id, Wrap.holder == by.id).order_by(Wrap.epoch)
+    )
     checked = await records.has_checked(session, case.id, by=by.id)
     return CaseFile(
         case=case,

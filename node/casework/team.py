@@ -5,10 +5,13 @@ from datetime import datetime
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from node.casework.rotation import ask_for_new_keys
 from node.intake.alerts import Wrap
 from node.intake.manifest import Handler, Terms
 from node.settings import Settings
 from node.staff.accounts import Staff, active_staff, close_account
+from node.staff.entrance import end_sessions
+from node.staff.permissions import Action, require
 
 
 async def intake_terms(
@@ -36,8 +39,13 @@ async def deactivate(session: AsyncSession, staff_id: str, *, by: Staff | None, 
     """Close an account and forget every key that was wrapped for it.
 
     What the person could read before must be taken for known; what comes after is not sealed to them: the next intake
-    manifest leaves them out. Raises NotAllowed, NotFound, WrongState.
+    manifest leaves them out, and those who remain are asked to make new keys for what is still open.
+    Raises NotAllowed, NotFound, WrongState.
     """
-    staff = await close_account(session, staff_id, by=by, now=now)
+    if by is not None:
+        require(by.roles, Action.MANAGE_STAFF)
+    await ask_for_new_keys(session, staff_id, now=now)
     await session.execute(delete(Wrap).where(Wrap.holder == staff_id))
+    staff = await close_account(session, staff_id, by=by, now=now)
+    await end_sessions(session, staff_id)
     return staff

@@ -4,16 +4,17 @@ Every use case asks the table of permissions first and the row after; none commi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import audit
 from node.casework.cases import Case
 from node.casework.history import note_step
+from node.casework.requests import may_open_identity
 from node.errors import Conflict, Invalid, NotFound, TooLarge
 from node.intake import mailbox
 from node.intake.alerts import Alert, Attachment, Compartment, SealedObject, Wrap
@@ -58,11 +59,18 @@ async def list_alerts(session: AsyncSession, *, by: Staff) -> list[AlertLine]:
 
 
 async def read_alert(session: AsyncSession, alert_id: str, *, by: Staff, now: datetime) -> mailbox.Contents:
-    """One alert with the reader's own wraps. Written into the audit. Raises NotAllowed, NotFound."""
+    """One alert with the reader's own wraps. Written into the audit. Raises NotAllowed, NotFound.
+
+    Who the source is comes along only with a custodian's grant, also for custodians: they keep the key for others.
+    """
     require(by.roles, Action.READ_ALERTS)
     alert = await find_alert(session, alert_id)
+    await session.execute(delete(Wrap).where(Wrap.until < now.date()))
     await audit.record(session, actor=by.id, action="alert.read", subject=alert.id, now=now)
-    return await mailbox.contents(session, alert, holder=by.id)
+    found = await mailbox.contents(session, alert, holder=by.id)
+    if await may_open_identity(session, alert.id, by=by, now=now):
+        return found
+    return replace(found, objects=[one for one in found.objects if one.compartment != Compartment.IDENTITY])
 
 
 async def ask_source(

@@ -159,7 +159,9 @@ class SealedObject(Row):
 class Wrap(Row):
     """A compartment's identity, sealed to one holder: a member of staff, the source, or the recovery key.
 
-    of  id of the alert (dialogue, identity) or of the case (internal).
+    of     id of the alert (dialogue, identity) or of the case (internal).
+    epoch  which key of the compartment: 1 for the first, one more each time somebody left and a new one was made.
+    until  the last day it is kept, where it was given for a time.
     """
 
     __tablename__ = "wraps"
@@ -168,6 +170,8 @@ class Wrap(Row):
     of: Mapped[str] = mapped_column(String(32), primary_key=True)
     compartment: Mapped[str] = mapped_column(String(16), primary_key=True)
     holder: Mapped[str] = mapped_column(String(26), primary_key=True, index=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
+    until: Mapped[date | None] = mapped_column(Date)
     sealed: Mapped[bytes]
 
 

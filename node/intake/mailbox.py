@@ -63,7 +63,9 @@ async def contents(session: AsyncSession, alert: Alert, *, holder: str) -> Conte
     """An alert's ciphertext and the wraps of one holder. Identity objects go only to who holds their wrap."""
     wraps = (
         await session.scalars(
-            select(Wrap).where(Wrap.of == alert.id, Wrap.holder == holder).order_by(Wrap.compartment)
+            select(Wrap)
+            .where(Wrap.of == alert.id, Wrap.holder == holder)
+            .order_by(Wrap.compartment, Wrap.epoch)
         )
     ).all()
     held = {wrap.compartment for wrap in wraps}

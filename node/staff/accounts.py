@@ -45,6 +45,8 @@ class Staff(Row):
     auth_hash: Mapped[str] = mapped_column(String(64))
     vault: Mapped[bytes]
     recovery_vault: Mapped[bytes]
+    # Of the proof that the recovery words derive to; None for accounts whose browser made none.
+    recovery_auth_hash: Mapped[str | None] = mapped_column(String(64))
     age: Mapped[str] = mapped_column(String(2100), unique=True)
     ed25519: Mapped[str] = mapped_column(String(64), unique=True)
     is_active: Mapped[bool] = mapped_column(default=True)
@@ -203,6 +205,12 @@ async def enrol(session: AsyncSession, enrolment: Enrolment, *, token: str, now:
 async def active_staff(session: AsyncSession) -> list[Staff]:
     """Everybody who has an account, by name."""
     found = await session.scalars(select(Staff).where(Staff.is_active).order_by(Staff.login))
+    return list(found)
+
+
+async def former_staff(session: AsyncSession) -> list[Staff]:
+    """Everybody who had an account once: what they signed then still holds."""
+    found = await session.scalars(select(Staff).where(~Staff.is_active).order_by(Staff.name, Staff.id))
     return list(found)
 
 

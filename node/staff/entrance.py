@@ -144,3 +144,8 @@ async def whoever(session: AsyncSession, token: str, *, now: datetime) -> Staff:
 async def sign_out(session: AsyncSession, token: str) -> None:
     """Forget a session; forgetting one that is not there is harmless."""
     await session.execute(delete(StaffSession).where(StaffSession.token_hash == token_hash(token)))
+
+
+async def end_sessions(session: AsyncSession, staff_id: str) -> None:
+    """Sign somebody out everywhere."""
+    await session.execute(delete(StaffSession).where(StaffSession.staff_id == staff_id))

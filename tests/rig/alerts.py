@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.keys import PrivateKey
+from node.casework.access import GivenWrap, statement_of
 from node.casework.team import intake_terms
 from node.database import Database
 from node.intake.manifest import IntakeManifest, Terms, current_manifest, required_holders
@@ -19,6 +20,7 @@ from node.intake.receive import SealedAlert, SealedPiece, SealedWrap
 from node.intake.uploads import SealedFile
 from node.sealing.age import seal
 from node.sealing.recipients import identity_from_seed, recipient_of
+from node.sealing.signing import sign
 from node.settings import Settings
 from node.staff.accounts import Enrolment, Staff, enrol, invite
 from tests.rig.clock import NOON
@@ -222,3 +224,28 @@ def case_fields(**changes: Any) -> dict[str, Any]:
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def a_given_wrap(
+    of: str,
+    compartment: str,
+    holder: Staff,
+    *,
+    by: Person,
+    origin: str = "https://a.example",
+    day: date | None = None,
+    **changes: Any,
+) -> GivenWrap:
+    """One key on its way from one person to another, with its signed grant."""
+    wrap = GivenWrap(
+        compartment=compartment,
+        epoch=1,
+        holder=holder.id,
+        sealed=sealed_to(holder.age, {"of": compartment}),
+        day=day or NOON.date(),
+        signature="",
+    )
+    wrap = replace(wrap, **changes)
+    by_key = by.signing.public.multibase
+    statement = statement_of(origin, of, wrap, recipient=holder.age, given_by=by_key)
+    return replace(wrap, signature=sign(statement, by.signing.signer(by_key)))

@@ -21,6 +21,7 @@ from node.publishing.publications import publication_of
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.accounts import Staff, names_of
+from web.pages import access
 from web.pages.wire import (
     Holder,
     Id,
@@ -330,7 +331,11 @@ async def _shown(session: AsyncSession, case_id: str, me: Staff) -> dict[str, ob
         "internal": case.internal,
         "updated_on": case.updated_on.isoformat(),
         "waiting_for": desk.waiting_for(case),
-        "wraps": [{"compartment": wrap.compartment, "sealed": b64(wrap.sealed)} for wrap in file.wraps],
+        "wraps": [
+            {"compartment": wrap.compartment, "epoch": wrap.epoch, "sealed": b64(wrap.sealed)}
+            for wrap in file.wraps
+        ],
+        "access": await access.shown(session, case.id),
         "records": [
             {
                 "seq": record.seq,

@@ -16,14 +16,15 @@ from starlette.routing import BaseRoute, Route
 from node import audit
 from node.audit import BrokenChain
 from node.casework import triage
+from node.casework.requests import may_open_identity
 from node.casework.team import deactivate
 from node.intake.uploads import part_blobs
 from node.runtime import Node
 from node.settings import Settings
-from node.staff.accounts import Enrolment, Staff, active_staff, enrol, invite, names_of
+from node.staff.accounts import Enrolment, Staff, active_staff, enrol, former_staff, invite, names_of
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
-from web.pages import asking, cases, deliveries, replies
+from web.pages import access, asking, cases, deliveries, replies
 from web.pages.intake import NewMessage, sealed_parts
 from web.pages.rendering import render, speech_of
 from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json
@@ -93,6 +94,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{api}/alerts/{{id}}/messages", ask_source, methods=["POST"]),
         Route(f"{api}/alerts/{{id}}/close", close_alert, methods=["POST"]),
         *cases.routes(settings),
+        *access.routes(settings),
         *deliveries.routes(settings),
         *replies.routes(settings),
     ]
@@ -182,13 +184,15 @@ async def welcome(request: Request) -> Response:
 
 
 async def list_staff(request: Request) -> Response:
-    """Everybody of the desk, with the recipients keys are wrapped for."""
+    """Everybody of the desk, with the recipients keys are wrapped for; and who left, because what they signed holds."""
     node: Node = request.app.state.node
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=node.clock.now())
         require(me.roles, Action.SEE_STAFF)
-        people = await active_staff(session)
-    return answer([_person(one) | {"age": one.age, "ed25519": one.ed25519} for one in people])
+        people = [*await active_staff(session), *await former_staff(session)]
+    return answer(
+        [_person(one) | {"age": one.age, "ed25519": one.ed25519, "left": not one.is_active} for one in people]
+    )
 
 
 async def invite_staff(request: Request) -> Response:
@@ -286,6 +290,8 @@ async def show_alert(request: Request) -> Response:
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
         found = await triage.read_alert(session, path_id(request, "id"), by=me, now=now)
+        keys = await access.shown(session, found.alert.id)
+        may_open = await may_open_identity(session, found.alert.id, by=me, now=now)
     alert = found.alert
     return answer(
         {
@@ -298,6 +304,8 @@ async def show_alert(request: Request) -> Response:
             "closed_for": alert.closed_for,
             "source": {"age": alert.source_age, "ed25519": alert.source_ed25519},
             "compartments": {"dialogue": alert.dialogue, "identity": alert.identity},
+            "may_open_identity": may_open,
+            "access": keys,
             **sealed_parts(found),
         }
     )

@@ -238,7 +238,10 @@ async def post_message(request: Request) -> Response:
 def sealed_parts(found: mailbox.Contents) -> dict[str, Sequence[dict[str, object]]]:
     """Wraps, objects and attachments as both doors hand them out."""
     return {
-        "wraps": [{"compartment": wrap.compartment, "sealed": b64(wrap.sealed)} for wrap in found.wraps],
+        "wraps": [
+            {"compartment": wrap.compartment, "epoch": wrap.epoch, "sealed": b64(wrap.sealed)}
+            for wrap in found.wraps
+        ],
         "objects": [
             {
                 "compartment": piece.compartment,

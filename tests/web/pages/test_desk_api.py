@@ -351,7 +351,8 @@ async def test_who_leaves_is_out_at_once_and_loses_the_keys(
 
     assert response.status_code == 204
     assert (await boris.get("/alerts")).status_code == 401
-    assert people["Boris"].id not in (await olga.get("/staff")).text
+    listed = {one["name"]: one["left"] for one in (await olga.get("/staff")).json()}
+    assert listed == dict.fromkeys(ROLES, False) | {"Boris": True}
     assert (await desks.visitor().client.get("/.well-known/social-rights-tracker/intake")).status_code == 503
 
 
@@ -359,7 +360,7 @@ async def test_staff_are_listed_with_the_recipients_keys_are_wrapped_for(desks: 
     found = (await (await desks.of("Otto")).get("/staff")).json()
 
     assert {one["name"] for one in found} == set(ROLES)
-    assert all(set(one) == {"id", "name", "roles", "age", "ed25519"} for one in found)
+    assert all(set(one) == {"id", "name", "roles", "age", "ed25519", "left"} for one in found)
 
 
 async def test_the_auditor_reads_what_was_done_and_nobody_else_on_cases_does(
