@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -48,12 +48,14 @@ def sign(
     digest: BodyDigest | None = None,
     content_type: bytes | None = None,
     with_query: bool = True,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers that sign a request to `url`: host, date, digest and content type, signature.
 
     signer       RSA: other keys are not understood in this dialect.
     digest       of the body, for every request that has one; `content_type` goes with it.
     with_query   False for the few servers that leave the query out of `(request-target)`.
+    more         further headers to be sent, and covered; names in lower case.
     """
     if signer.algorithm is not Algorithm.RSA:
         raise ValueError("this dialect is spoken with RSA keys")
@@ -75,6 +77,10 @@ def sign(
             headers.append((b"content-type", content_type))
             lines.append(b"content-type: " + content_type)
             names += " content-type"
+    for name, value in more:
+        headers.append((name, value))
+        lines.append(name + b": " + value)
+        names += f" {name.decode('ascii')}"
     signature = base64.b64encode(signer.sign(b"\n".join(lines))).decode("ascii")
     field = f'keyId="{signer.key_id}",algorithm="rsa-sha256",headers="{names}",signature="{signature}"'
     headers.append((b"signature", field.encode("ascii")))

@@ -4,6 +4,7 @@ A peer that answers 400 or 401 may only speak the other signature dialect: a del
 outcome says which knock was understood, so that the next one comes first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -79,6 +80,7 @@ async def post(
     dialect: Dialect | None = None,
     ed25519: Signer | None = None,
     digest: BodyDigest | None = None,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> Outcome:
     """Post the bytes of one activity to one inbox, signed; knock a second time in another dialect if need be.
 
@@ -86,6 +88,7 @@ async def post(
     ed25519   the same actor's Ed25519 key, for peers known to take it: a tenth of the work.
     dialect   what this peer understood last; draft-cavage first for unknown ones.
     digest    of the body, made once for all recipients; computed here without it.
+    more      further headers, covered by the signature.
     """
     digest = digest if digest is not None else BodyDigest.of(body)
     first = dialect or Dialect.CAVAGE
@@ -93,10 +96,10 @@ async def post(
         first = Dialect.RFC9421
     knock = first
     try:
-        answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now)
+        answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now, more)
         if answer.status in _DEMANDS_OTHER_SIGNATURE:
             knock = _SECOND_KNOCK[first]
-            answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now)
+            answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now, more)
     except Forbidden as error:
         return Refused(str(error))
     except FetchError as error:
@@ -121,9 +124,10 @@ async def _knock(
     digest: BodyDigest,
     dialect: Dialect,
     now: datetime,
+    more: Sequence[tuple[bytes, bytes]],
 ) -> Answer:
     sign = cavage.sign if dialect is Dialect.CAVAGE else signatures.sign
-    headers = sign("POST", inbox, signer=signer, now=now, digest=digest, content_type=CONTENT_TYPE)
+    headers = sign("POST", inbox, signer=signer, now=now, digest=digest, content_type=CONTENT_TYPE, more=more)
     headers.append((b"accept", CONTENT_TYPE))
     return await client.exchange(
         http, "POST", inbox, headers=headers, body=body, max_body_bytes=MAX_ANSWER_BYTES, needs_body=False

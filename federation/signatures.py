@@ -43,10 +43,12 @@ def sign(
     now: datetime,
     digest: BodyDigest | None = None,
     content_type: bytes | None = None,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers that sign a request to `url`, with an RSA or Ed25519 key.
 
     digest   of the body, for every request that has one; `content_type` goes with it and is covered.
+    more     further headers to be sent, and covered; names in lower case.
     """
     address = addresses.parse(url)
     headers = [(b"host", address.authority.encode("ascii"))]
@@ -60,6 +62,10 @@ def sign(
             headers.append((b"content-type", content_type))
             lines.append(b'"content-type": ' + content_type)
             names += ' "content-type"'
+    for name, value in more:
+        headers.append((name, value))
+        lines.append(b'"' + name + b'": ' + value)
+        names += f' "{name.decode("ascii")}"'
     algorithm = ALGORITHMS[signer.algorithm]
     parameters = f'({names});created={int(now.timestamp())};keyid="{signer.key_id}";alg="{algorithm}"'
     lines.append(f'"@signature-params": {parameters}'.encode("ascii"))

@@ -9,7 +9,7 @@ from node.inbox import chores, handlers
 from node.inbox.process import Handler, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
-from node.peers import blocklists
+from node.peers import blocklists, synchronising
 from node.runtime import Node
 from node.settings import Settings
 
@@ -47,6 +47,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler]:
         "process": partial(_process, handlers=ACTIVITIES),
         "backfill": chores.backfill,
         "refresh-blocklist": blocklists.refresh,
+        "synchronise": synchronising.synchronise,
         **more,
     }
 

@@ -29,6 +29,7 @@ class Settings:
     name: str = ""
     languages: tuple[str, ...] = ("en", "fr", "es")
     federation: str = "open"
+    authorized_fetch: bool = False
     trusted_proxies: tuple[str, ...] = ()
     onion: str = ""
     allow_loopback: bool = False
@@ -105,6 +106,7 @@ class Settings:
             name=given.get("name", ""),
             languages=_words(given.get("languages", "en fr es")),
             federation=given.get("federation", "open"),
+            authorized_fetch=_flag("authorized_fetch", given.get("authorized_fetch", "")),
             trusted_proxies=_words(given.get("trusted_proxies", "")),
             onion=given.get("onion", ""),
             allow_loopback=_flag("allow_loopback", given.get("allow_loopback", "")),

@@ -46,7 +46,9 @@ def make_app(node: Node) -> ASGIApp:
     )
     pages.state.node = node
     pages.state.templates = make_templates()
-    inbox = InboxDoor(Inbox(node), settings)
+    received = Inbox(node)
+    pages.state.inbox = received
+    inbox = InboxDoor(received, settings)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if inbox.serves(scope):

@@ -28,6 +28,7 @@ from node.inbox.shedding import Limits, Shedder
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
 from node.peers.hosts import Standing, standings
+from node.peers.synchronising import HEADER, compare
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ REFETCH_AFTER = timedelta(minutes=5)
 BATCH = 200
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
 AWAKE_AGAIN = timedelta(minutes=10)
+COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
 
 
@@ -106,6 +108,7 @@ class Inbox:
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
         self._heard: OrderedDict[str, datetime] = OrderedDict()
+        self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[Answer]]] = []
         self._committer: asyncio.Task[None] | None = None
 
@@ -153,7 +156,24 @@ class Inbox:
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
 
         answer = await self._keep(envelope.id, actor, owner, request.body)
+        if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
+            await self._compare(actor, presented.fields[HEADER])
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
+
+    async def caller(self, request: SignedRequest) -> str | None:
+        """The actor who signed a GET; None when nobody did, not well enough, or somebody who is shut out."""
+        presented = read_signature(request)
+        if isinstance(presented, Refused):
+            return None
+        try:
+            owner = await self._verify(presented, request)
+        except (FederationError, _Busy):
+            return None
+        if isinstance(owner, Refused) or host_of(owner) != host_of(presented.key_id):
+            return None
+        async with self._node.database.read() as session:
+            found = await standings(session, self._node.settings, [host_of(owner)])
+        return owner if found[host_of(owner)] is not Standing.SHUT else None
 
     def forget_key(self, key_id: str) -> None:
         """Read this key from the database or its owner next time."""
@@ -235,7 +255,11 @@ class Inbox:
             return False
         try:
             inner = msgspec.json.decode(envelope.object)
-        except msgspec.DecodeError:
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+        ):  # skipped over before, and not looked at
             return False
         return (inner.get("id") if isinstance(inner, dict) else inner) == envelope.actor_id
 
@@ -318,6 +342,18 @@ class Inbox:
         for host in lanes.values():
             self._shedder.kept(host)
         return shut
+
+    async def _compare(self, actor: str, field: bytes) -> None:
+        """Who of ours follows them, as they see it (FEP-8fcf); not at every delivery."""
+        now = self._node.clock.now()
+        if now - self._compared.get(actor, now - COMPARE_AGAIN) < COMPARE_AGAIN:
+            return
+        self._compared[actor] = now
+        self._compared.move_to_end(actor)
+        while len(self._compared) > HOSTS_REMEMBERED:
+            self._compared.popitem(last=False)
+        async with self._node.database.begin() as session:
+            await compare(session, self._node.settings, actor, field, now=now)
 
     def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
         """Those hosts that have not been heard from for a while."""

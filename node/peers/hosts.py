@@ -184,10 +184,13 @@ async def host_at(session: AsyncSession, host: str) -> Host | None:
     return await session.get(Host, host)
 
 
-async def remember_answer(session: AsyncSession, host: str, dialect: str) -> None:
-    """It takes what we send, knocked like this."""
+async def remember_answer(
+    session: AsyncSession, host: str, dialect: str, *, synchronised_at: datetime | None = None
+) -> None:
+    """It takes what we send, knocked like this; and was told just now who of its people follow us, if so."""
     row = await _host(session, host)
     row.dialect, row.failing_since = dialect, None
+    row.synchronised_at = synchronised_at or row.synchronised_at
 
 
 async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -> datetime:

@@ -115,6 +115,9 @@ CLAIMS = {
     "4f05": ("web/fediverse/objects.py", "410"),
     "eb48": ("vocab/terms.py", "as:Hashtag"),
     "96ff": ("web/fediverse/answers.py", 'rel="type"'),
+    "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
+    "7628": ("node/inbox/moving.py", "FEP-7628"),
+    "7888": ("web/fediverse/objects.py", "FEP-7888"),
 }
 
 

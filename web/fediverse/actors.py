@@ -12,24 +12,28 @@ from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
 from node.peers.sending import count_sent, sent_activity, sent_by
+from node.peers.synchronising import PATH, followers_from, origin_of
 from node.publishing.featured import featured_cases
 from node.runtime import Node
 from vocab.terms import AS
 from web.fediverse.answers import activity_answer, wants_activity
+from web.fediverse.signed import caller, private, signed_where_wanted
 
 PAGE = 20
 
 
 def routes() -> list[Route]:
     """Where other servers find our actors."""
+    of = "/actors/{name}"
     return [
-        Route("/actors/{name}", actor),
-        Route("/actors/{name}/outbox", outbox),
-        Route("/actors/{name}/followers", followers),
-        Route("/actors/{name}/following", following),
-        Route("/actors/{name}/featured", featured),
-        Route("/actors/{name}/blocklist", blocklist),
-        Route("/activities/{id}", activity),
+        Route(of, signed_where_wanted(actor, also_page=True)),
+        Route(f"{of}/outbox", signed_where_wanted(outbox)),
+        Route(f"{of}/followers", signed_where_wanted(followers)),
+        Route(f"{of}/{PATH}", followers_of_a_server),
+        Route(f"{of}/following", signed_where_wanted(following)),
+        Route(f"{of}/featured", signed_where_wanted(featured)),
+        Route(f"{of}/blocklist", signed_where_wanted(blocklist)),
+        Route("/activities/{id}", signed_where_wanted(activity)),
     ]
 
 
@@ -77,6 +81,15 @@ async def followers(request: Request) -> Response:
     async with node.database.read() as session:
         total = await count_followers(session, ours.id)
     return activity_answer(_collection(ours.followers, total))
+
+
+async def followers_of_a_server(request: Request) -> Response:
+    """Who follows from the server that asks, and signs (FEP-8fcf): its own people, which it knows anyway."""
+    node, ours = _ours(request)
+    origin = origin_of(await caller(request))
+    async with node.database.read() as session:
+        ids = await followers_from(session, ours.id, origin)
+    return private(activity_answer({**_collection(f"{ours.id}/{PATH}", len(ids)), "orderedItems": ids}))
 
 
 async def following(request: Request) -> Response:

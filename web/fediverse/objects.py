@@ -10,6 +10,7 @@ from node.publishing.reactions import shown_replies
 from node.runtime import Node
 from vocab.terms import AS, CASE_TERMS
 from web.fediverse.answers import activity_answer, wants_activity
+from web.fediverse.signed import signed_where_wanted
 from web.pages.publications import case_page
 from web.pages.vocabulary import vocabulary_page
 
@@ -17,9 +18,9 @@ from web.pages.vocabulary import vocabulary_page
 def routes() -> list[Route]:
     """Addresses that serve both people and servers."""
     return [
-        Route("/cases/{id}", case),
-        Route("/cases/{id}/context", context),
-        Route("/cases/{id}/replies", replies),
+        Route("/cases/{id}", signed_where_wanted(case, also_page=True)),
+        Route("/cases/{id}/context", signed_where_wanted(context)),
+        Route("/cases/{id}/replies", signed_where_wanted(replies)),
         Route("/ns/v1", vocabulary),
     ]
 

@@ -1,0 +1,182 @@
+"""Followers synchronisation, FEP-8fcf: two servers find out that they remember a follow differently, and mend it.
+
+Out, a header on public deliveries with a digest of who follows us from there; the list itself is given only to that very server.
+In, such a header from an actor we follow; a list that does not bear its own digest out changes nothing.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from federation.errors import FederationError
+from node import outbox
+from node.outbox import Done, Job, Outcome
+from node.peers.actors import RemoteActor, host_of
+from node.peers.directory import find_document
+from node.peers.follows import Follow, between
+from node.peers.ours import local_actor_at
+from node.peers.sending import new_activity_id, send
+from node.runtime import Node
+from node.settings import Settings
+from vocab import activities
+from vocab.errors import VocabError
+from vocab.objects import read_page
+
+log = logging.getLogger(__name__)
+
+HEADER = b"collection-synchronization"
+PATH = "followers_synchronization"
+MAX_PAGES = 10
+# A follow that changed just now may not have been known when the header was written.
+SETTLED_AFTER = timedelta(hours=1)
+_PAIR = re.compile(r'\s*([A-Za-z]+)="([^"\\]{1,2000})"\s*(?:,|$)')
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the header says."""
+
+    collection_id: str
+    url: str
+    digest: str
+
+
+def digest_of(ids: Iterable[str]) -> str:
+    """The XOR of the SHA-256 of each id, in hexadecimal; all zeros for none."""
+    total = 0
+    for one in ids:
+        total ^= int.from_bytes(hashlib.sha256(one.encode()).digest())
+    return f"{total:064x}"
+
+
+def read_offer(field: bytes) -> Offer | None:
+    """The header, or None when it is not as it should be."""
+    said: dict[str, str] = {}
+    text, at = field.decode("latin-1"), 0
+    while at < len(text):
+        pair = _PAIR.match(text, at)
+        if pair is None or pair[1] in said:
+            return None
+        said[pair[1]] = pair[2]
+        at = pair.end()
+    try:
+        offer = Offer(said["collectionId"], said["url"], said["digest"])
+    except KeyError:
+        return None
+    return offer if re.fullmatch(r"[0-9a-f]{64}", offer.digest) else None
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host: what two ids must share to be of one server."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+async def followers_from(session: AsyncSession, actor_id: str, origin: str) -> list[str]:
+    """Who follows an actor of ours from that server."""
+    found = await session.scalars(
+        select(Follow.follower)
+        .join(RemoteActor, RemoteActor.id == Follow.follower)
+        .where(Follow.followed == actor_id, Follow.state == "accepted", RemoteActor.host == host_of(origin))
+        .order_by(Follow.follower)
+    )
+    return [one for one in found if origin_of(one) == origin]
+
+
+async def offer(session: AsyncSession, actor_id: str, origin: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The header for a delivery of an actor of ours to that server."""
+    ids = await followers_from(session, actor_id, origin)
+    value = f'collectionId="{actor_id}/followers", url="{actor_id}/{PATH}", digest="{digest_of(ids)}"'
+    return ((HEADER, value.encode("ascii")),)
+
+
+async def compare(
+    session: AsyncSession, settings: Settings, actor_id: str, field: bytes, *, now: datetime
+) -> None:
+    """Look whether an actor counts those of ours who follow it as we do; if not, enqueue asking for the list.
+
+    field  the header, covered by the actor's own signature.
+    """
+    said = read_offer(field)
+    known = await session.get(RemoteActor, actor_id)
+    if said is None or known is None or said.collection_id != known.followers:
+        return
+    if origin_of(said.url) != origin_of(actor_id):
+        # A list on a third server, or ours, would make us ask whom the sender likes.
+        log.info("synchronise.refused", extra={"host": known.host})
+        return
+    ours = await _ours_following(session, settings, actor_id)
+    if digest_of(row.follower for row in ours) == said.digest:
+        return
+    await outbox.enqueue(
+        session,
+        "synchronise",
+        {"actor": actor_id, "url": said.url, "digest": said.digest},
+        lane=f"chore:synchronise:{known.host}",
+        key=f"synchronise:{now:%Y-%m-%dT%H}:{actor_id}"[:300],
+        now=now,
+    )
+
+
+async def synchronise(node: Node, job: Job) -> Outcome:
+    """Read who of ours follows an actor, as its server has it: what it forgot we end, what we forgot we take back."""
+    actor_id, url, digest = (str(job.payload[name]) for name in ("actor", "url", "digest"))
+    try:
+        listed = await _read_list(node, url)
+    except (FederationError, VocabError) as error:
+        log.info("synchronise.failed", extra={"host": host_of(actor_id), "reason": str(error)})
+        return Done()
+    here = {one for one in listed if origin_of(one) == node.settings.origin}
+    if digest_of(here) != digest or here != listed:
+        log.info("synchronise.refused", extra={"host": host_of(actor_id)})
+        return Done()
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        them = await session.get(RemoteActor, actor_id)
+        if them is None:
+            return Done()
+        for row in await _ours_following(session, node.settings, actor_id):
+            if row.follower not in here and now - row.changed_at >= SETTLED_AFTER:
+                row.move("rejected", now)
+        for one in sorted(here):
+            us = local_actor_at(node.settings, one)
+            if us is None:
+                continue
+            kept = await between(session, us.id, actor_id)
+            if kept is None or kept.state in {"rejected", "undone"}:
+                forgotten = kept.activity_id if kept else new_activity_id(node.settings)
+                undo = activities.undo(
+                    new_activity_id(node.settings), us.id, activities.follow(forgotten, us.id, actor_id)
+                )
+                await send(session, node.keyring, undo, inboxes=[them.inbox], now=now)
+    await node.bell.ring()
+    return Done()
+
+
+async def _ours_following(session: AsyncSession, settings: Settings, actor_id: str) -> list[Follow]:
+    rows = await session.scalars(
+        select(Follow)
+        .where(Follow.followed == actor_id, Follow.state == "accepted")
+        .order_by(Follow.follower)
+    )
+    return [row for row in rows if local_actor_at(settings, row.follower) is not None]
+
+
+async def _read_list(node: Node, url: str) -> set[str]:
+    page = read_page(await find_document(node, url))
+    found, seen = set(page.items), {url}
+    for _ in range(MAX_PAGES):
+        following = page.first or page.next
+        if following is None or following in seen or origin_of(following) != origin_of(url):
+            break
+        seen.add(following)
+        page = read_page(await find_document(node, following))
+        found |= set(page.items)
+    return found

@@ -1,0 +1,267 @@
+"""Followers synchronisation (FEP-8fcf): two servers mend what they remember differently, and a list is given to nobody else."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from federation import cavage
+from federation.digests import BodyDigest
+from node.entries.search import entry_at
+from node.peers.directory import find_actor
+from node.peers.follows import between, follow
+from node.peers.hosts import decide
+from node.peers.ours import local_actor_at
+from node.peers.synchronising import PATH, digest_of, read_offer
+from tests.federation import vectors
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_JSON, AS
+
+
+async def get(town: Town, url: str, stranger: Stranger | None, **changed: Any) -> httpx.Response:
+    """That address, signed by somebody or by nobody."""
+    headers = {"accept": ACTIVITY_JSON}
+    if stranger is not None:
+        signed = cavage.sign("GET", url, signer=stranger.signer(), now=town.clock.now(), **changed)
+        headers |= {name.decode(): value.decode() for name, value in signed}
+    async with town.visitor("a") as visitor:
+        return await visitor.get(url, headers=headers)
+
+
+async def befriend(town: Town, stranger: Stranger) -> None:
+    """Node a follows the stranger, and the stranger follows node a."""
+    node = town["a"].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    await stranger.post("a", stranger.activity("Follow", us.id))
+    them = await find_actor(node, stranger.id)
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    await stranger.post("a", stranger.activity("Accept", row.activity))
+    await town.settle()
+    town.clock.forward(hours=2)
+
+
+async def standing(town: Town, stranger: Stranger) -> str | None:
+    async with town["a"].node.database.read() as session:
+        row = await between(session, town["a"].settings.main_actor, stranger.id)
+    return row.state if row else None
+
+
+async def offered(
+    town: Town,
+    stranger: Stranger,
+    listed: list[str],
+    *,
+    number: int = 5,
+    digest: str | None = None,
+    collection: str | None = None,
+    url: str | None = None,
+    covered: bool = True,
+) -> None:
+    """The stranger posts something with the header."""
+    path = f"/users/{stranger.id.rsplit('/', 1)[1]}/sync"
+    at = f"https://{stranger.host}{path}"
+    stranger.documents[path] = {"@context": AS, "id": at, "type": "OrderedCollection", "orderedItems": listed}
+    value = (
+        f'collectionId="{collection or stranger.id + "/followers"}", url="{url or at}", '
+        f'digest="{digest or digest_of(listed)}"'
+    )
+    activity = stranger.activity("Like", "https://a.example/cases/x", number=number)
+    inbox = f"{town['a'].origin}/inbox"
+    content = json.dumps(activity).encode()
+    more = ((b"collection-synchronization", value.encode()),)
+    signed = cavage.sign(
+        "POST",
+        inbox,
+        signer=stranger.signer(),
+        now=town.clock.now(),
+        digest=BodyDigest.of(content),
+        content_type=ACTIVITY_JSON.encode(),
+        more=more if covered else (),
+    )
+    headers = {name.decode(): value.decode() for name, value in [*signed, *(() if covered else more)]}
+    async with town.visitor("a") as visitor:
+        assert (await visitor.post(inbox, content=content, headers=headers)).status_code == 202
+    await town.settle()
+
+
+def test_digest_and_header_are_those_of_the_proposal() -> None:
+    published = vectors.load("fep/fep-8fcf.json")
+
+    offer = read_offer(published["header"].encode())
+
+    assert digest_of(published["partial"]) == published["digest"]
+    assert [digest_of([one]) for one in published["partial"]] == published["digests"]
+    assert digest_of([]) == published["empty_digest"]
+    assert offer is not None
+    assert (offer.collection_id, offer.digest) == (published["collectionId"], published["digest"])
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"",
+        b"collectionId",
+        b'collectionId="x", url="y"',
+        b'collectionId="x", url="y", digest="zz"',
+        b'collectionId="x", collectionId="z", url="y", digest="' + b"0" * 64 + b'"',
+        b'collectionId="x" url="y" digest="' + b"0" * 64 + b'"',
+        b"\xff" * 5000,
+    ],
+)
+def test_a_header_that_is_not_as_it_should_be_says_nothing(field: bytes) -> None:
+    assert read_offer(field) is None
+
+
+# ---- out ---------------------------------------------------------------------------------------------------------
+
+
+async def test_the_list_is_given_only_to_the_server_it_is_about(town: Town) -> None:
+    one, other = Stranger(town, "one.example"), Stranger(town, "other.example", key="other")
+    for stranger in (one, other):
+        await befriend(town, stranger)
+    url = f"{town['a'].settings.main_actor}/{PATH}"
+
+    answers = [await get(town, url, who) for who in (one, other)]
+
+    assert (await get(town, url, None)).status_code == 401
+    assert [answer.json()["orderedItems"] for answer in answers] == [[one.id], [other.id]]
+    assert {answer.headers["cache-control"] for answer in answers} == {"private, no-store"}
+
+
+async def test_a_public_delivery_says_under_its_signature_who_follows_from_there(town: Town) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+
+    for _ in range(2):
+        await publish_case(town["a"].node)
+        await town.settle()
+
+    posts = [
+        request
+        for request in town.wires.carried
+        if request.method == "POST" and request.url.host == stranger.host and b'"Create"' in request.content
+    ]
+    first, second = (post.headers.get("collection-synchronization") for post in posts)
+    offer = read_offer((first or "").encode())
+    assert offer is not None
+    assert offer.digest == digest_of([stranger.id])
+    assert "collection-synchronization" in posts[0].headers["signature"]
+    assert second is None
+
+
+# ---- in ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_follow_that_its_server_has_forgotten_ends(town: Town) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+
+    await offered(town, stranger, [town["a"].settings.main_actor])
+    assert await standing(town, stranger) == "accepted"
+    town.clock.forward(hours=1)
+    await offered(town, stranger, [], number=6)
+
+    assert await standing(town, stranger) == "rejected"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covered": False},
+        {"collection": "https://stranger.example/users/other/followers"},
+        {"url": "https://a.example/actors/cases/followers"},
+        {"url": "https://third.example/list"},
+        {"digest": "1" * 64},
+    ],
+)
+async def test_a_header_that_lies_changes_nothing_and_makes_us_ask_nobody(
+    town: Town, wrong: dict[str, Any]
+) -> None:
+    stranger, third = Stranger(town), Stranger(town, "third.example", key="other")
+    await befriend(town, stranger)
+
+    await offered(town, stranger, [], **wrong)
+
+    assert await standing(town, stranger) == "accepted"
+    assert third.asked == []
+
+
+async def test_a_list_with_people_of_elsewhere_is_not_taken(town: Town) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+
+    await offered(town, stranger, ["https://elsewhere.example/users/1"])
+
+    assert await standing(town, stranger) == "accepted"
+
+
+async def test_a_follow_that_we_have_forgotten_is_taken_back(town: Town) -> None:
+    stranger = Stranger(town)
+    await find_actor(town["a"].node, stranger.id)
+
+    await offered(town, stranger, [town["a"].settings.main_actor])
+
+    (undo,) = [activity for activity in stranger.received if activity["type"] == "Undo"]
+    assert undo["object"]["object"] == stranger.id
+
+
+# ---- authorised fetch --------------------------------------------------------------------------------------------
+
+
+async def test_with_authorised_fetch_only_servers_that_sign_and_are_welcome_read(town: Town) -> None:
+    site = await town.open("s", authorized_fetch="1")
+    publication = await publish_case(site.node)
+    stranger, blocked = Stranger(town), Stranger(town, "evil.example", key="other")
+    async with site.node.database.begin() as session:
+        await decide(session, blocked.host, "block", reason="", now=town.clock.now())
+    main = site.settings.main_actor
+    closed = [
+        main,
+        *(f"{main}/{part}" for part in ("outbox", "outbox?page=1", "followers", "following", "featured")),
+        publication.url,
+        f"{publication.url}/context",
+        f"{publication.url}/replies",
+    ]
+
+    async with town.visitor("s") as visitor:
+
+        async def ask(url: str, who: Stranger | None) -> httpx.Response:
+            headers = {"accept": ACTIVITY_JSON}
+            if who is not None:
+                signed = cavage.sign("GET", url, signer=who.signer(), now=town.clock.now())
+                headers |= {name.decode(): value.decode() for name, value in signed}
+            return await visitor.get(url, headers=headers)
+
+        for url in closed:
+            assert (await ask(url, None)).status_code == 401, url
+            assert (await ask(url, blocked)).status_code == 401, url
+            answer = await ask(url, stranger)
+            assert answer.status_code == 200, url
+            assert answer.headers["cache-control"] == "private, no-store"
+            assert "Signature" in answer.headers["vary"]
+        assert (await ask(site.settings.instance_actor, None)).status_code == 200
+        assert (await visitor.get(publication.url, headers={"accept": "text/html"})).status_code == 200
+
+
+async def test_two_servers_with_authorised_fetch_are_not_locked_out_of_each_other(town: Town) -> None:
+    one, two = [await town.open(name, authorized_fetch="1") for name in ("s", "t")]
+    us = local_actor_at(two.settings, two.settings.main_actor)
+    assert us is not None
+    publication = await publish_case(one.node)
+
+    them = await find_actor(two.node, one.settings.main_actor)
+    async with two.node.database.begin() as session:
+        await follow(session, two.settings, two.node.keyring, us=us, them=them, now=town.clock.now())
+    await town.settle()
+
+    async with two.node.database.read() as session:
+        row = await between(session, us.id, them.id)
+        card = await entry_at(session, publication.url)
+    assert row is not None
+    assert row.state == "accepted"
+    assert card is not None

@@ -1,0 +1,59 @@
+"""Who asks: endpoints that answer signed requests only, always or where the operator wants it (authorised fetch)."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from federation.requests import SignedRequest
+from node.inbox.receive import Inbox
+from node.runtime import Node
+from web.fediverse.answers import wants_activity
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def signed_where_wanted(endpoint: Endpoint, *, also_page: bool = False) -> Endpoint:
+    """The endpoint; with TRACKER_AUTHORIZED_FETCH only for servers that sign. The instance actor is open in any case.
+
+    also_page  the address has a page for people, too, which stays open.
+    """
+
+    async def guarded(request: Request) -> Response:
+        node: Node = request.app.state.node
+        name = request.path_params.get("name")
+        open_to_all = (
+            name is not None and f"{node.settings.origin}/actors/{name}" == node.settings.instance_actor
+        )
+        if not node.settings.authorized_fetch or open_to_all or (also_page and not wants_activity(request)):
+            return await endpoint(request)
+        await caller(request)
+        return private(await endpoint(request))
+
+    return guarded
+
+
+async def caller(request: Request) -> str:
+    """The actor who signed this request. Answers 401 when nobody did, or somebody who is shut out; which, is not told."""
+    inbox: Inbox = request.app.state.inbox
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    path = path.partition(b"?")[0]
+    query: bytes = request.scope["query_string"]
+    found = await inbox.caller(
+        SignedRequest(
+            method=request.method,
+            path_with_query=path + b"?" + query if query else path,
+            headers=request.scope["headers"],
+        )
+    )
+    if found is None:
+        raise HTTPException(401)
+    return found
+
+
+def private(response: Response) -> Response:
+    """An answer that was given to one server is kept for nobody else."""
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Vary"] = "Accept, Signature, Signature-Input"
+    return response
