@@ -12,13 +12,27 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.inbox.receive import Inbox
+from node.intake.pressure import Pressure
 from node.roles import role_of
 from node.runtime import Node
 from node.settings import Settings
 from web import errors
 from web.fediverse import actors, discovery, objects
 from web.fediverse.inbox import InboxDoor
-from web.pages import about, api, desk, health, hub, intake, offline, plain, publications, sealed
+from web.pages import (
+    about,
+    api,
+    desk,
+    entering,
+    health,
+    hub,
+    intake,
+    mailbox,
+    offline,
+    plain,
+    publications,
+    sealed,
+)
 from web.pages.rendering import make_templates, render
 from web.security import MAX_BODY_BYTES, SecurityHeaders
 
@@ -46,6 +60,7 @@ def make_app(node: Node) -> ASGIApp:
     )
     pages.state.node = node
     pages.state.templates = make_templates()
+    pages.state.pressure = Pressure()
     received = Inbox(node)
     pages.state.inbox = received
     inbox = InboxDoor(received, settings)
@@ -73,9 +88,11 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
     if "intake" in opened:
         found += intake.routes(settings)
         found += sealed.routes(settings)
+        found += mailbox.routes(settings)
         found += offline.routes(settings)
         found += plain.routes(settings)
     if "desk" in opened:
+        found += entering.routes(settings)
         found += desk.routes(settings)
     if "hub" in opened:
         found += hub.routes(settings)

@@ -18,6 +18,7 @@ from node.casework.history import history_of, note_step
 from node.casework.triage import find_alert
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.intake.alerts import ClosedFor, Wrap
+from node.intake.consent import consents_of, why_not_publish
 from node.staff.accounts import Staff
 from node.staff.permissions import Action, allowed, require
 from vocab import lists
@@ -183,7 +184,7 @@ async def submit(
     """Ask for approval; every gate must be open. Raises NotAllowed, NotFound, WrongState, Invalid."""
     case = await _begin(session, case_id, Move.SUBMIT, by=by)
     case.submit(by=by.id, now=now)
-    _pass_gates(case, clearances, now=now)
+    await _pass_gates(session, case, clearances, now=now)
     await note_step(session, case, "submitted", by=by, now=now, reason=clearances.as_reason())
     return case
 
@@ -210,7 +211,7 @@ async def correct(
         fields, now=now, corrections=[*before, {"date": now.date().isoformat(), "text": dict(note)}]
     )
     case.correct(text.fields(), by=by.id, now=now)
-    _pass_gates(case, clearances, now=now)
+    await _pass_gates(session, case, clearances, now=now)
     await note_step(session, case, "correction-proposed", by=by, now=now, reason=clearances.as_reason())
     return case
 
@@ -255,7 +256,7 @@ async def approve(
         return Approved(outcome, case, proposed_by, by.id, None, reason)
     if case.drafted_by is None:
         raise NotAllowed("nobody wrote the text")
-    text = _pass_gates(case, _clearances(case), now=now)
+    text = await _pass_gates(session, case, _clearances(case), now=now)
     alert.publish()
     return Approved(outcome, case, case.drafted_by, by.id, text, None)
 
@@ -287,10 +288,16 @@ async def _begin(session: AsyncSession, case_id: str, move: Move, *, by: Staff) 
     return await _case(session, case_id, for_update=True)
 
 
-def _pass_gates(case: Case, clearances: Clearances, *, now: datetime) -> PublicCase:
+async def _pass_gates(
+    session: AsyncSession, case: Case, clearances: Clearances, *, now: datetime
+) -> PublicCase:
     draft = case.draft or {}
     text = parse_text(draft, now=now, corrections=draft.get("corrections") or [])
     problems = closed_gates(text, standard=case.standard, checkers=case.checkers, clearances=clearances)
+    # What the source answered itself, signed, stands above what anybody says it answered.
+    refusal = why_not_publish(await consents_of(session, case.alert_id), case.draft_sha256)
+    if refusal is not None:
+        problems["consent"] = refusal
     if problems:
         raise Invalid("a publication gate is closed", problems=problems)
     case.clearances = asdict(clearances)

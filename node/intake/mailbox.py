@@ -41,13 +41,15 @@ class Contents:
 
 async def open_mailbox(session: AsyncSession, token: bytes) -> Contents:
     """What the source's client shows. Raises NotFound for any token that is not a mailbox's."""
-    alert = await _find(session, token)
+    alert = await find_alert(session, token)
     return await contents(session, alert, holder=SOURCE)
 
 
 async def answer(session: AsyncSession, token: bytes, *, seq: int, sealed: bytes, now: datetime) -> None:
     """Add a message of the source. Raises NotFound, Conflict (the place is taken), Invalid, TooLarge."""
-    alert = await _find(session, token, for_update=True)
+    alert = await find_alert(session, token, for_update=True)
+    if alert.is_blocked:
+        raise WrongState("the mailbox is blocked", public="Nothing more can be added here.")
     await _append(session, alert, seq=seq, sealed=sealed, author=SOURCE, now=now)
     alert.answer()
     await notify_desk(session, now=now)
@@ -84,7 +86,8 @@ async def contents(session: AsyncSession, alert: Alert, *, holder: str) -> Conte
     return Contents(alert, wraps, objects, attachments)
 
 
-async def _find(session: AsyncSession, token: bytes, *, for_update: bool = False) -> Alert:
+async def find_alert(session: AsyncSession, token: bytes, *, for_update: bool = False) -> Alert:
+    """The alert a token opens, at the same cost for every token. Raises NotFound."""
     mailbox = hashlib.sha256(token).hexdigest()
     query = select(Alert).where(Alert.mailbox == mailbox)
     alert = await session.scalar(query.with_for_update() if for_update else query)

@@ -19,9 +19,11 @@ from starlette.routing import BaseRoute, Route
 
 from node.casework.team import intake_terms
 from node.intake import mailbox, uploads
-from node.intake.alerts import Alert, Mode
+from node.intake.alerts import Alert, Consent, Mode
+from node.intake.consent import consents_of
 from node.intake.manifest import DoorClosed, IntakeManifest, Terms, current_manifest, served_manifest
 from node.intake.parts import store_part
+from node.intake.pressure import Pressure, WorkNeeded
 from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_alert
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, MAX_PARTS, SealedFile
 from node.runtime import Node
@@ -119,6 +121,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/alert/receipt", receipt_page),
         Route(MANIFEST, manifest),
         Route("/api/v1/uploads/{upload}/{part:int}", put_part, methods=["PUT"]),
+        Route("/api/v1/work", work_now),
         Route("/api/v1/alerts", post_alert, methods=["POST"]),
         Route("/api/v1/mailbox", get_mailbox),
         Route("/api/v1/mailbox/messages", post_message, methods=["POST"]),
@@ -182,11 +185,28 @@ async def post_alert(request: Request) -> Response:
     """A sealed alert: 201, or 200 with the same answer when these bytes are known already."""
     node: Node = request.app.state.node
     body = await read_bytes(request, max_bytes=MAX_JSON_BYTES)
+    pressure: Pressure = request.app.state.pressure
+    now = node.clock.now()
     try:
+        given = parse(body, NewAlert)
+        pressure.require(
+            request.headers.get("work", ""), node=node.settings.origin, alert_id=given.id, now=now
+        )
         alert, is_new = await take_in(node, body)
     except DoorClosed as error:
         return _closed(error)
+    except WorkNeeded as error:
+        return answer({"error": error.public, "bits": error.bits}, 428)
+    if is_new:
+        pressure.count(now=now)
     return answer({"received_on": alert.received_on.isoformat(), "state": "received"}, 201 if is_new else 200)
+
+
+async def work_now(request: Request) -> Response:
+    """How much work a sending has to show at present: leading zero bits, none on an ordinary day."""
+    node: Node = request.app.state.node
+    pressure: Pressure = request.app.state.pressure
+    return answer({"bits": pressure.bits(now=node.clock.now())})
 
 
 async def take_in(node: Node, body: bytes, *, mode: Mode = Mode.SEALED) -> tuple[Alert, bool]:
@@ -211,13 +231,16 @@ async def get_mailbox(request: Request) -> Response:
     """What a receipt opens: the source's own wraps, and the dialogue so far."""
     node: Node = request.app.state.node
     async with node.database.read() as session:
-        found = await mailbox.open_mailbox(session, _token(request))
+        found = await mailbox.open_mailbox(session, token_of(request))
+        consents = await consents_of(session, found.alert.id)
     return answer(
         {
             "id": found.alert.id,
             "state": found.alert.state,
             "received_on": found.alert.received_on.isoformat(),
             "mode": found.alert.mode,
+            "is_blocked": found.alert.is_blocked,
+            "consents": consents_shown(consents),
             **sealed_parts(found),
         }
     )
@@ -229,7 +252,7 @@ async def post_message(request: Request) -> Response:
     message = await read_json(request, NewMessage)
     async with node.database.begin() as session:
         await mailbox.answer(
-            session, _token(request), seq=message.seq, sealed=message.sealed, now=node.clock.now()
+            session, token_of(request), seq=message.seq, sealed=message.sealed, now=node.clock.now()
         )
     await node.bell.ring()
     return Response(status_code=201, headers=NO_STORE)
@@ -259,6 +282,21 @@ def sealed_parts(found: mailbox.Contents) -> dict[str, Sequence[dict[str, object
     }
 
 
+def consents_shown(consents: Sequence[Consent]) -> list[dict[str, object]]:
+    """What a source answered, first to last, with what proves it."""
+    return [
+        {
+            "seq": one.seq,
+            "use": one.use,
+            "answer": one.answer,
+            "text_sha256": one.text_sha256,
+            "day": one.answered_on.isoformat(),
+            "signature": one.signature,
+        }
+        for one in consents
+    ]
+
+
 # ---- private -------------------------------------------------------------------------------------------------------
 
 
@@ -280,7 +318,7 @@ def _sealed_alert(alert: NewAlert, *, request_sha256: str) -> SealedAlert:
     )
 
 
-def _token(request: Request) -> bytes:
+def token_of(request: Request) -> bytes:
     # A header that is not well formed is one more wrong token: the same work, the same answer.
     match = TOKEN.fullmatch(request.headers.get("authorization", ""))
     return bytes.fromhex(match[1]) if match else b""
