@@ -18,7 +18,7 @@ from node.inbox.receive import Received
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
-from tests.rig.publications import a_case
+from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.cases import write_case
@@ -33,6 +33,7 @@ class Stage:
 
     town: Town
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _publication: str | None = None
 
     # ---- people ------------------------------------------------------------------------------------------------
 
@@ -56,6 +57,12 @@ class Stage:
         await stranger.post("hub", stranger.activity("Accept", row.activity, number=next(self._numbers)))
         await self.town.settle()
         return stranger
+
+    async def publication(self) -> str:
+        """The address of a case of the node, one for all attacks of a file."""
+        if self._publication is None:
+            self._publication = (await publish_case(self.town["node"].node)).url
+        return self._publication
 
     def neighbours(self, *strangers: Stranger) -> None:
         """Let several actors live on one server."""
