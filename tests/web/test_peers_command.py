@@ -1,0 +1,66 @@
+"""`tracker peers` and `tracker keys`: what an operator decides in a terminal holds, and a mistake is one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from web.cli import main
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs one command on a node of its own and gives what it prints as JSON."""
+    monkeypatch.setenv("TRACKER_ORIGIN", "https://a.example")
+    monkeypatch.setenv("TRACKER_DATA", str(tmp_path / "data"))
+
+    def run(*words: str) -> Any:
+        main([*words, "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: Path) -> None:
+    file = tmp_path / "domain_blocks.csv"
+
+    assert tracker("peers", "block", "https://Evil.Example/", "--reason", "spam")["host"] == "evil.example"
+    tracker("peers", "limit", "loud.example")
+    tracker("peers", "allow", "friend.example")
+    assert tracker("peers", "export", str(file)) == {"file": str(file), "hosts": 2}
+    tracker("peers", "unblock", "evil.example")
+    assert tracker("peers", "import", str(file)) == {"added": 1, "kept": 1, "skipped": 0}
+
+    found = {host["host"]: host["policy"] for host in tracker("peers", "hosts")}
+    assert found == {"evil.example": "block", "friend.example": "allow", "loud.example": "limit"}
+    assert tracker("peers", "reports") == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("peers", "block", "not a host"),
+        ("peers", "import", "/nowhere/at/all.csv"),
+        ("peers", "unsubscribe", "https://hub.example/list"),
+        ("peers", "close-report", "none"),
+        ("keys", "announce-move", "https://a.example/actors/other"),
+    ],
+)
+def test_a_mistake_is_one_sentence(tracker: Any, words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        tracker(*words)
+
+    assert str(stopped.value).startswith("tracker: ")
+    assert "\n" not in str(stopped.value)
+
+
+def test_keys_are_rotated_and_the_old_stay_known(tracker: Any) -> None:
+    before = tracker("keys", "show")
+
+    rotated = tracker("keys", "rotate")
+    after = tracker("keys", "show")
+
+    assert rotated["ed25519"] == after["ed25519"]["id"] == "https://a.example/actors/cases#ed25519-key-2"
+    assert [key["multibase"] for key in after["former"]] == [before["ed25519"]["multibase"]]
+    assert after["root"] == before["root"]
