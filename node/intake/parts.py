@@ -3,18 +3,28 @@
 Ciphertext only: the beginning is looked at before the first byte is written.
 """
 
+import asyncio
 import hashlib
+import shutil
 
-from node.errors import Invalid, NodeError, TooLarge
+from node.errors import Invalid, NodeError, Throttled, TooLarge
 from node.intake import uploads
 from node.intake.uploads import MAX_FILE_BYTES, MAX_PART_BYTES, SealedFile
 from node.runtime import Node
 from node.sealing.age import require_hybrid_only
 from node.sealing.errors import NotHybrid, SealingError
 
+# The database, and what staff write, must find room when strangers have filled the rest.
+RESERVE_BYTES = 256 * 1024 * 1024
+
 
 async def store_part(node: Node, *, upload: str, part: int, body: bytes) -> None:
-    """Keep one part and its bytes. Raises what `uploads.keep_part` raises, and then leaves no bytes behind."""
+    """Keep one part and its bytes.
+
+    Raises Throttled when the disk is nearly full, and what `uploads.keep_part` raises; then no bytes are left behind.
+    """
+    if await asyncio.to_thread(_free_bytes, node) < RESERVE_BYTES:
+        raise Throttled("the disk is nearly full", retry_after=3600)
     blob = await node.blobs.put(body)
     try:
         async with node.database.begin() as session:
@@ -63,6 +73,10 @@ class Parts:
             self._is_judged = True
         await store_part(self._node, upload=self._upload, part=self._parts, body=body)
         self._parts += 1
+
+
+def _free_bytes(node: Node) -> int:
+    return shutil.disk_usage(node.settings.data).free
 
 
 def _require_sealed(start: bytes) -> None:

@@ -17,11 +17,12 @@ from node.sealing import inspect_start
 from node.sealing.errors import SealingError
 
 MAX_PART_BYTES = 4 * 1024 * 1024
-MAX_PARTS = 8
+# Two gigabytes and what sealing adds; more bytes than these a column of PostgreSQL does not count.
+MAX_PARTS = 511
 MAX_FILE_BYTES = MAX_PARTS * MAX_PART_BYTES
 MAX_FILES = 10
 # What strangers may leave lying here before the next sweep.
-MAX_WAITING_BYTES = 2 * 1024 * 1024 * 1024
+MAX_WAITING_BYTES = 8 * 1024 * 1024 * 1024
 PURGE = "purge-uploads"
 
 

@@ -6,7 +6,7 @@
 import { all, byId, make, sizeInWords, text } from "./page.ts";
 
 const MAX_FILES = 10;
-const MAX_BYTES = 25 * 1000 * 1000;
+const MAX_BYTES = 2 * 1000 * 1000 * 1000;
 const KINDS: ReadonlySet<string> = new Set("pdf png jpg jpeg webp txt odt docx ods xlsx csv mp4 mp3".split(" "));
 const PICTURES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/webp"]);
 

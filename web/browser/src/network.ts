@@ -59,6 +59,7 @@ async function refusalOf(response: Response): Promise<Refused> {
   const sentence = isObject(answer) && typeof answer["error"] === "string" ? answer["error"] : undefined;
   if (response.status === 409) return new Refused(sentence === "manifest" ? "manifest-changed" : "conflict", sentence);
   if (response.status === 404) return new Refused("not-found", sentence);
+  if (response.status === 428 && isObject(answer)) return new Refused("work", String(answer["bits"]));
   if (response.status === 413) return new Refused("too-large", sentence);
   return new Refused("refused", sentence);
 }

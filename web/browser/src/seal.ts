@@ -7,19 +7,21 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import { generateKey, seal, sealStream, sealedSize } from "./age.ts";
-import { randomBytes, toBase64, toHex } from "./encoding.ts";
+import { randomBytes, toBase64, toHex, utcDay } from "./encoding.ts";
 import { holdersOf } from "./manifest.ts";
 import { postJson, putBytes } from "./network.ts";
 import { FIRST, composeObject } from "./objects.ts";
 import { padFile, paddedSize } from "./padding.ts";
 import { sourceKeys } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
+import { findWork } from "./work.ts";
 import { composeWrap } from "./wraps.ts";
 import type {
   AlertDraft, Attachment, CompartmentKey, Day, Door, Hex, JsonObject, Manifest, Received, Recipient, SourceKeys, WireAttachment,
 } from "./types.ts";
 
 export const PART_BYTES = 4 * 1024 * 1024;
+const WORK_TRIES = 3;
 
 /** An alert on its way: its keys, its draft, and how far it has come. Made by sealAlert. */
 export interface SealedAlert {
@@ -69,8 +71,23 @@ export async function sendAlert(alert: SealedAlert, door: Door = {}): Promise<Re
   }
   tell(null);
   alert.body ??= JSON.stringify(await compose(alert));
-  const response = await postJson(alert.manifest.node, "/api/v1/alerts", alert.body, door);
+  const response = await handIn(alert, alert.body, door);
   return (await response.json()) as Received;
+}
+
+/** Hands the alert in, and does the work that is asked for where so much arrives that sending costs some. */
+async function handIn(alert: SealedAlert, body: string, door: Door): Promise<Response> {
+  const { node } = alert.manifest;
+  let headers: Record<string, string> = {};
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await postJson(node, door.path ?? "/api/v1/alerts", body, door, headers);
+    } catch (error) {
+      // The price may rise while it is being paid; not for ever.
+      if (!(error instanceof Refused) || error.reason !== "work" || attempt >= WORK_TRIES) throw error;
+      headers = { work: await findWork({ node, id: alert.id, day: utcDay(new Date()) }, Number(error.detail)) };
+    }
+  }
 }
 
 /** What POST /api/v1/alerts takes: keys wrapped for each holder, and the two objects every alert has. */

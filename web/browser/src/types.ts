@@ -45,6 +45,7 @@ export type Reason =
   | "file-unreadable" // a file changed or vanished while it was being read; `detail` is its name
   | "not-found"
   | "refused" // the server said no; `detail` is its sentence
+  | "work" // so much arrives that sending costs work; `detail` is how many bits
   | "too-large"
   | "conflict" // another one was first
   | "unreachable"; // the network or the server did not answer; trying again later may work
@@ -198,6 +199,8 @@ export interface Received {
 
 /** How a module reaches the server. Tests hand in their own. */
 export interface Door {
+  /** Where alerts are handed in; the source's own address by default, the desk's for staff who enter one. */
+  readonly path?: string;
   /** Where the server answers, when that is not the node's own name: its onion address. Keys and signatures keep the name. */
   readonly base?: string;
   readonly fetch?: typeof fetch;
