@@ -255,6 +255,17 @@ async def holders_of(session: AsyncSession, of: str) -> dict[str, list[str]]:
     return found
 
 
+async def kept_for_recovery(session: AsyncSession, of: str) -> list[str]:
+    """The compartments whose keys the organisation's recovery key can open."""
+    found = await session.scalars(
+        select(Wrap.compartment)
+        .where(Wrap.of == of, Wrap.holder == RECOVERY)
+        .distinct()
+        .order_by(Wrap.compartment)
+    )
+    return list(found)
+
+
 async def grants_of(session: AsyncSession, of: str) -> list[Grant]:
     """Every grant of an alert or a case, oldest day first."""
     return list(await session.scalars(select(Grant).where(Grant.of == of).order_by(Grant.given_on, Grant.id)))

@@ -33,11 +33,13 @@ class Organisation:
         return self.server.origin
 
 
-async def found_organisation(browser: Any, server: Served, *people: str) -> Organisation:
+async def found_organisation(
+    browser: Any, server: Served, *people: str, roles: tuple[str, ...] = EVERY_ROLE
+) -> Organisation:
     """Let each of these people join the desk through a one-time link, in a browser of their own."""
-    roles = [argument for role in EVERY_ROLE for argument in ("--role", role)]
+    given = [argument for role in roles for argument in ("--role", role)]
     for name in people:
-        link = json.loads(server.run("staff", "invite", *roles, "--json"))["link"]
+        link = json.loads(server.run("staff", "invite", *given, "--json"))["link"]
         page = await (await browser.new_context(locale="en-GB")).new_page()
         await page.goto(link)
         await page.fill("#enrol-name", name)

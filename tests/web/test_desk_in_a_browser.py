@@ -138,7 +138,23 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
     alert = await berta.inner_text("[data-opened]")
     assert ACCOUNT in alert
     assert CANARY in alert
-    assert SENDER in alert
+    # Who the source is takes a reason and another custodian, although Berta keeps the key herself.
+    assert SENDER not in alert
+    await berta.fill("[data-ask-identity] textarea", "The town asks whom to answer (fictional).")
+    await berta.click("[data-ask-identity] button")
+    await berta.wait_for_selector("text=nobody decides about their own request")
+    await carl.click("[data-room=alerts]")
+    await carl.click(".lines a")
+    await carl.wait_for_selector("[data-decide]")
+    assert "The town asks whom to answer" in await carl.inner_text("[data-decide]")
+    found["identity"] = await barriers(carl)
+    await carl.click("[data-decide] button[value=yes]")
+    await carl.wait_for_selector("text=Berta may see this until")
+    assert SENDER not in await carl.inner_text("[data-opened]")
+    await berta.reload()
+    await unlock(berta)
+    await berta.wait_for_selector("[data-opened]:visible")
+    assert SENDER in await berta.inner_text("[data-opened]")
     async with berta.expect_download() as download:
         await berta.click("[data-files] button")
     saved = tmp_path / "bill.pdf"

@@ -246,6 +246,7 @@ async def shown(session: AsyncSession, of: str) -> dict[str, object]:
     """Who holds the keys of an alert or a case, who gave them, who asks, and what waits for a new key."""
     return {
         "holders": await access.holders_of(session, of),
+        "recovery": await access.kept_for_recovery(session, of),
         "grants": [
             {
                 "id": one.id,

@@ -1,7 +1,9 @@
 /** One alert at the desk: opened with this person's key, asked about, taken into a case, or closed. */
 
 import type { AlertAnswer } from "./desk-api.ts";
+import { CASE_ROLES, showAccess } from "./desk-access.ts";
 import { ApiError, api } from "./desk-api.ts";
+import { showIdentityRequests } from "./desk-identity.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, complain, onSubmit, picked, say, slot, view } from "./desk-view.ts";
 import { alertState, answersInWords, callName, sentenceOf, why } from "./desk-words.ts";
@@ -10,8 +12,6 @@ import { all, dayInWords, make, show, sizeInWords, text, today, within } from ".
 import { Refused } from "./refusal.ts";
 import type { Attachment, Entry, Hex, OpenedAlert } from "./types.ts";
 
-/** Roles whose people work on cases; their keys can be given a case's records. */
-const CASE_ROLES: ReadonlySet<string> = new Set(["intake", "verifier", "editor", "publisher"]);
 const MAX_TRIES = 3;
 const MAY_CLOSE = "intake";
 const MAY_TAKE: readonly string[] = ["intake", "verifier"];
@@ -29,12 +29,18 @@ export async function alertView(seat: Seat, id: Hex, goTo: (address: string) => 
     if (!(error instanceof Refused)) throw error;
     const sentence = error.reason === "cannot-open" ? text("cannot-open") : text("broken-alert", { why: why(error.reason) });
     complain(slot(root, "problem"), sentence);
+    showAccess(slot(root, "access"), seat, { kind: "alerts", id, access: record.access, held: {}, compartments: ["dialogue"] }, reload);
     return root;
   }
   show(slot(root, "opened"));
   slot(root, "answers").replaceChildren(...answersOf(opened));
   showFiles(root, opened, record);
-  showIdentity(root, opened);
+  showIdentity(root, opened, record);
+  const about = {
+    kind: "alerts", id, access: record.access, held: opened.held, compartments: ["dialogue", "identity"], source: record.source.age,
+  } as const;
+  showIdentityRequests(slot(root, "identity-requests"), seat, about, record.may_open_identity, reload);
+  showAccess(slot(root, "access"), seat, about, reload);
   slot(root, "exchange").replaceChildren(...opened.entries.map((entry) => entryLine(seat, entry)));
   prepareQuestion(root, seat, opened, reload);
   prepareMoves(root, seat, record, goTo);
@@ -83,9 +89,10 @@ async function saveFile(opened: OpenedAlert, alert: Hex, file: Attachment, butto
   }
 }
 
-function showIdentity(root: HTMLElement, opened: OpenedAlert): void {
+function showIdentity(root: HTMLElement, opened: OpenedAlert, record: AlertAnswer): void {
   const place = slot(root, "identity");
-  if (opened.identity === null) place.textContent = text("identity-custodians");
+  if (!record.may_open_identity) place.textContent = text("identity-closed");
+  else if (opened.identity === null) place.textContent = text("identity-custodians");
   else if ("refused" in opened.identity) place.textContent = text("refused-entry", { why: why(opened.identity.refused) });
   else if (Object.keys(opened.identity.fields).length === 0) place.textContent = text("identity-none");
   else place.replaceChildren(...answersInWords(opened.identity.fields));
@@ -162,7 +169,7 @@ function prepareMoves(root: HTMLElement, seat: Seat, record: AlertAnswer, goTo: 
 }
 
 function listPeople(form: HTMLFormElement, seat: Seat): void {
-  const others = seat.desk.staff.filter((member) => member.id !== seat.me.id && member.roles.some((role) => CASE_ROLES.has(role)));
+  const others = seat.desk.staff.filter((member) => member.id !== seat.me.id && member.left !== true && member.roles.some((role) => CASE_ROLES.has(role)));
   slot(form, "people").replaceChildren(
     ...others.map((member) => {
       const box = make("input", { type: "checkbox", value: member.id });

@@ -1,6 +1,8 @@
 /** The desk's side of the node's API: typed requests, and refusals with the sentence the server gave. */
 
-import type { AlertRecord, CaseRecord, Enrolment, Hex, JsonObject, NewCase, NewObject, StaffMember } from "./types.ts";
+import type {
+  Access, AlertRecord, CaseRecord, Compartment, Enrolment, GivenWrap, Hex, JsonObject, NewCase, NewKey, NewObject, StaffMember,
+} from "./types.ts";
 
 export interface Person {
   readonly id: string;
@@ -25,6 +27,8 @@ export interface AlertLine {
 export interface AlertAnswer extends AlertRecord {
   readonly case: Hex | null;
   readonly closed_for: string | null;
+  readonly may_open_identity: boolean;
+  readonly access: Access;
 }
 
 export interface CaseLine {
@@ -51,6 +55,7 @@ export interface HistoryLine {
 }
 
 export interface CaseAnswer extends CaseRecord {
+  readonly access: Access;
   readonly state: string;
   readonly standard: string | null;
   readonly updated_on: string;
@@ -85,6 +90,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What keys belong to, as the API's addresses name it. */
+export type Kind = "alerts" | "cases";
+
 const BASE = "/api/v1/desk";
 
 async function ask(method: string, path: string, body?: unknown): Promise<Response> {
@@ -118,6 +126,14 @@ export const api = {
   welcome: (token: string, name: string, enrolment: Enrolment) => json<Person>("POST", "/welcome", { token, name, ...enrolment }),
   staff: () => json<StaffMember[]>("GET", "/staff"),
   invite: (roles: readonly string[]) => json<{ link: string }>("POST", "/staff", { roles }),
+  closeAccount: (id: string) => ask("DELETE", `/staff/${id}`),
+  give: (kind: Kind, id: Hex, wraps: readonly GivenWrap[]) => json<Access>("POST", `/${kind}/${id}/wraps`, { wraps }),
+  askFor: (kind: Kind, id: Hex, compartment: Compartment, reason: string | null) =>
+    json<Access>("POST", `/${kind}/${id}/requests`, { compartment, reason }),
+  renew: (kind: Kind, id: Hex, key: NewKey) => json<Access>("POST", `/${kind}/${id}/keys`, key),
+  grantIdentity: (request: string, days: number, wraps: readonly GivenWrap[]) =>
+    json<Access>("POST", `/requests/${request}/grant`, { days, wraps }),
+  refuseIdentity: (request: string, reason: string) => json<Access>("POST", `/requests/${request}/refuse`, { reason }),
   alerts: () => json<AlertLine[]>("GET", "/alerts"),
   alert: (id: Hex) => json<AlertAnswer>("GET", `/alerts/${id}`),
   attachment: async (id: Hex, upload: Hex) => (await ask("GET", `/alerts/${id}/attachments/${upload}`)).blob(),

@@ -1,6 +1,7 @@
 /** One case at the desk: where it stands, whose hands are on it, what was checked, and the steps that are open. */
 
 import type { CaseAnswer, Move } from "./desk-api.ts";
+import { showAccess } from "./desk-access.ts";
 import { ApiError, api } from "./desk-api.ts";
 import { answersOf } from "./desk-alert.ts";
 import { askWhyItMayStand, clearancesOf } from "./desk-clearances.ts";
@@ -73,6 +74,13 @@ class CaseFile {
     this.#showRecords();
     this.#showAlert();
     this.#showHistory();
+    const held = this.#opened === null ? {} : { internal: this.#opened.held };
+    const about = { kind: "cases", id: answer.id, access: answer.access, held, compartments: ["internal"] } as const;
+    showAccess(slot(this.root, "access"), this.#seat, about, () => void this.#reload());
+  }
+
+  async #reload(): Promise<void> {
+    await this.#done(await api.case(this.#answer.id));
   }
 
   #who(id: string | null | undefined): string {

@@ -1,10 +1,12 @@
 /** The rooms of the desk: the list of alerts, the list of cases, the people. What is open stands in the address after "#". */
 
+import { fingerprint } from "./access.ts";
 import { alertView } from "./desk-alert.ts";
 import type { AlertLine, CaseLine } from "./desk-api.ts";
 import { ApiError, api } from "./desk-api.ts";
 import { caseView } from "./desk-case.ts";
 import type { Seat } from "./desk-session.ts";
+import type { StaffMember } from "./types.ts";
 import { Complaint, onSubmit, say, slot, view } from "./desk-view.ts";
 import { alertState, callName, lineState, sentenceOf, standardName } from "./desk-words.ts";
 import { all, byId, dayInWords, goTo, make, show, sizeInWords, text, within } from "./page.ts";
@@ -22,6 +24,7 @@ export class Rooms {
   readonly #seat: Seat;
   readonly #place = byId("view", HTMLElement);
   #shown = 0;
+  #closing: string | null = null;
   #refill: () => Promise<void> = async () => undefined;
 
   constructor(seat: Seat) {
@@ -108,12 +111,23 @@ export class Rooms {
     const root = view("view-people");
     const staff = await api.staff();
     slot(root, "people").replaceChildren(
-      ...staff.map((member) => {
+      ...staff.filter((member) => member.left !== true).map((member) => {
         const roles = member.roles.map((role) => text(`role-${role}`)).join(", ");
         const name = member.id === this.#seat.me.id ? text("you", { name: member.name }) : member.name;
-        return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, roles), make("td", {}, make("code", {}, member.ed25519)));
+        return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, roles), make("td", { class: "eight" }, fingerprint(member), this.#closeButton(root, member)));
       }),
     );
+    onSubmit(within(root, "[data-close-account]", HTMLFormElement), async () => {
+      if (this.#closing === null) return;
+      await api.closeAccount(this.#closing);
+      this.#closing = null;
+      await this.show("#/people");
+      say(text("done"));
+    });
+    within(root, "[data-close-account] [data-cancel]", HTMLButtonElement).addEventListener("click", () => {
+      show(slot(root, "close-account"), false);
+      root.querySelector<HTMLElement>("h1")?.focus();
+    });
     const form = within(root, "[data-invite]", HTMLFormElement);
     show(form, this.#seat.me.roles.includes("administrator"));
     onSubmit(form, async () => {
@@ -125,6 +139,19 @@ export class Rooms {
       show(slot(form, "made"));
     });
     return root;
+  }
+
+  /** An administrator's way to let somebody go; says first what that does, and what it does not. */
+  #closeButton(root: HTMLElement, member: StaffMember): HTMLElement | string {
+    if (!this.#seat.me.roles.includes("administrator") || member.id === this.#seat.me.id) return "";
+    const button = make("button", { type: "button", "aria-label": text("close-account-of", { name: member.name }) }, text("close-account"));
+    button.addEventListener("click", () => {
+      this.#closing = member.id;
+      slot(root, "close-title").textContent = text("close-account-of", { name: member.name });
+      show(slot(root, "close-account"));
+      goTo(slot(root, "close-title"));
+    });
+    return make("span", { class: "moves" }, button);
   }
 }
 

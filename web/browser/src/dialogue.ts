@@ -5,7 +5,7 @@ import { hasMembers } from "./envelope.ts";
 import { openChain } from "./objects.ts";
 import type { Place } from "./objects.ts";
 import type {
-  Attachment, CompartmentKey, Entry, Json, JsonObject, KeyId, Next, ObjectType, Submission, WireObject,
+  Attachment, CompartmentKey, Entry, EpochKey, Json, JsonObject, KeyId, Next, ObjectType, Submission, WireObject,
 } from "./types.ts";
 
 export interface Voices {
@@ -15,12 +15,12 @@ export interface Voices {
 
 export async function readDialogue(
   objects: readonly WireObject[],
-  key: CompartmentKey,
+  keys: CompartmentKey | readonly EpochKey[],
   place: Place,
   voices: Voices,
 ): Promise<{ readonly entries: readonly Entry[]; readonly next: Next }> {
   const own = objects.filter((object) => object.compartment === place.compartment);
-  const { links, next } = await openChain(own, key, place);
+  const { links, next } = await openChain(own, keys, place);
   const days = new Map(own.map((object) => [object.seq, object.posted_on]));
   const entries = links.map(({ seq, opened, reason }): Entry => {
     const at = { seq, postedOn: days.get(seq) ?? "" };

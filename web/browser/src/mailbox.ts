@@ -7,7 +7,7 @@ import { readDialogue } from "./dialogue.ts";
 import { sourceKeys } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
 import { openWrap } from "./wraps.ts";
-import type { Day, Door, Mailbox, MailboxRecord, Manifest, SourceKeys } from "./types.ts";
+import type { Day, Door, EpochKey, Mailbox, MailboxRecord, Manifest, SourceKeys } from "./types.ts";
 
 const TRIES = 3;
 
@@ -28,12 +28,12 @@ export async function sendMessage(
   to: { readonly manifest: Manifest; readonly day: Day },
   door: Door = {},
 ): Promise<Mailbox> {
-  const { keys, dialogue } = mailbox;
-  let { next } = mailbox;
+  const { keys } = mailbox;
+  let { next, dialogue } = mailbox;
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const sealed = toBase64(
       await composeObject("message", { text }, {
-        place: placeOf(mailbox.id, keys), recipient: dialogue.recipient, next, day: to.day, by: keys.signing,
+        place: placeOf(mailbox.id, keys), recipient: dialogue.recipient, epoch: dialogue.epoch, next, day: to.day, by: keys.signing,
       }),
     );
     try {
@@ -45,19 +45,26 @@ export async function sendMessage(
     const updated = await read(record, keys, to.manifest);
     // Looking for our own bytes also recognises a message that arrived although its answer was lost.
     if (record.objects.some((object) => object.sealed === sealed)) return updated;
-    next = updated.next;
+    ({ next, dialogue } = updated);
   }
   throw new Refused("conflict");
 }
 
 async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest): Promise<Mailbox> {
-  const wrap = record.wraps.find((one) => one.compartment === "dialogue");
-  if (wrap === undefined) throw new Refused("malformed", "mailbox");
-  // The source granted this wrap to itself when it wrote: its signature also ties the mailbox to the alert's id.
   const place = placeOf(record.id, keys);
-  const dialogue = await openWrap(fromBase64(wrap.sealed), keys.identity, { place, mayGrant: [keys.signing.id] });
-  const voices = { source: keys.signing.id, desk: manifest.handlers.map((handler) => handler.ed25519) };
-  const { entries, next } = await readDialogue(record.objects, dialogue, place, voices);
+  const desk = manifest.handlers.map((handler) => handler.ed25519);
+  const held: EpochKey[] = [];
+  for (const wrap of record.wraps.filter((one) => one.compartment === "dialogue")) {
+    const epoch = wrap.epoch ?? 1;
+    // The source granted the first wrap to itself when it wrote: its signature also ties the mailbox to the alert's id.
+    // Later keys are made at the desk when somebody leaves it, by people the organisation names in its list.
+    const mayGrant = epoch === 1 ? [keys.signing.id] : desk;
+    held.push(await openWrap(fromBase64(wrap.sealed), keys.identity, { place, mayGrant, epoch }));
+  }
+  const dialogue = held.sort((left, right) => left.epoch - right.epoch).at(-1);
+  if (dialogue === undefined || held[0]?.epoch !== 1) throw new Refused("malformed", "mailbox");
+  const voices = { source: keys.signing.id, desk };
+  const { entries, next } = await readDialogue(record.objects, held, place, voices);
   return { id: record.id, state: record.state, receivedOn: record.received_on, entries, keys, dialogue, next };
 }
 

@@ -11,11 +11,11 @@ import { hasMembers, openJson, sealJson } from "./envelope.ts";
 import { Refused } from "./refusal.ts";
 import { holds, sign } from "./signing.ts";
 import type {
-  Compartment, CompartmentKey, Day, Header, Hex, JsonObject, Next, ObjectType, OpenedObject, Reason, Recipient, SigningKey,
+  Compartment, CompartmentKey, Day, EpochKey, Header, Hex, JsonObject, Next, ObjectType, OpenedObject, Reason, Recipient, SigningKey,
 } from "./types.ts";
 
 export const FIRST: Next = { seq: 1, prev: null };
-const EPOCH = 1;
+const FIRST_EPOCH = 1;
 const TYPES: { readonly [name in Compartment]: readonly ObjectType[] } = {
   dialogue: ["submission", "message"],
   identity: ["identity"],
@@ -42,13 +42,13 @@ export interface Link {
 export async function composeObject(
   type: ObjectType,
   body: JsonObject,
-  to: { readonly place: Place; readonly recipient: Recipient; readonly next: Next; readonly day: Day; readonly by: SigningKey },
+  to: { readonly place: Place; readonly recipient: Recipient; readonly epoch?: number; readonly next: Next; readonly day: Day; readonly by: SigningKey },
 ): Promise<Uint8Array> {
   const header = {
     v: 1,
     type,
     ...to.place,
-    epoch: EPOCH,
+    epoch: to.epoch ?? FIRST_EPOCH,
     ...to.next,
     sender: to.by.id,
     recipient: sha256Hex(utf8(to.recipient)),
@@ -59,7 +59,7 @@ export async function composeObject(
 }
 
 /** Opens one object and checks its signature, its place and its body. Whether the sender may speak is the caller's to judge. */
-export async function openObject(sealed: Uint8Array, key: CompartmentKey, place: Place): Promise<OpenedObject> {
+export async function openObject(sealed: Uint8Array, key: CompartmentKey | EpochKey, place: Place): Promise<OpenedObject> {
   const document = await openJson(sealed, key.identity);
   const { header, body, signature } = document;
   if (!hasMembers(document, ["header", "body", "signature"]) || !isHeader(header) || !isObject(body)) {
@@ -69,7 +69,7 @@ export async function openObject(sealed: Uint8Array, key: CompartmentKey, place:
     header.node === place.node &&
     header.case === place.case &&
     header.compartment === place.compartment &&
-    header.epoch === EPOCH &&
+    header.epoch === ("epoch" in key ? key.epoch : FIRST_EPOCH) &&
     header.recipient === sha256Hex(utf8(key.recipient)) &&
     TYPES[place.compartment].includes(header.type);
   if (!isHere) throw new Refused("wrong-place");
@@ -79,20 +79,27 @@ export async function openObject(sealed: Uint8Array, key: CompartmentKey, place:
   return { header, body, sha256: sha256Hex(sealed) };
 }
 
-/** Opens a compartment's objects in order, following `seq` and `prev`. What does not hold is named, never left out. */
+/**
+ * Opens a compartment's objects in order, following `seq` and `prev`. What does not hold is named, never left out.
+ *
+ * After the first object under a later key nothing is taken under an earlier one: whoever left may still hold that.
+ */
 export async function openChain(
   objects: readonly { readonly seq: number; readonly sealed: string }[],
-  key: CompartmentKey,
+  keys: CompartmentKey | readonly EpochKey[],
   place: Place,
 ): Promise<{ readonly links: readonly Link[]; readonly next: Next }> {
   const links: Link[] = [];
   let next = FIRST;
+  let epoch = FIRST_EPOCH;
   for (const { seq, sealed } of [...objects].sort((left, right) => left.seq - right.seq)) {
     try {
       const bytes = fromBase64(sealed);
       const expected = next;
       next = { seq: seq + 1, prev: sha256Hex(bytes) };
-      const opened = await openObject(bytes, key, place);
+      const opened = await openWithAny(bytes, keys, place);
+      if (opened.header.epoch < epoch) throw new Refused("wrong-place");
+      epoch = opened.header.epoch;
       const follows = seq === expected.seq && opened.header.seq === seq && opened.header.prev === expected.prev;
       links.push(follows ? { seq, opened, reason: null } : { seq, opened: null, reason: "out-of-order" });
     } catch (error) {
@@ -101,6 +108,19 @@ export async function openChain(
     }
   }
   return { links, next };
+}
+
+/** Tries the newest key first; a file does not say for which of them it is. */
+async function openWithAny(sealed: Uint8Array, keys: CompartmentKey | readonly EpochKey[], place: Place): Promise<OpenedObject> {
+  const newestFirst = "identity" in keys ? [keys] : [...keys].sort((left, right) => right.epoch - left.epoch);
+  for (const key of newestFirst) {
+    try {
+      return await openObject(sealed, key, place);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.reason !== "cannot-open") throw error;
+    }
+  }
+  throw new Refused("cannot-open");
 }
 
 function isHeader(value: unknown): value is Header & JsonObject {

@@ -9,9 +9,10 @@ import { composeObject, openChain } from "./objects.ts";
 import { paddedSize } from "./padding.ts";
 import { Refused } from "./refusal.ts";
 import { composeWrap, openWrap } from "./wraps.ts";
+import type { Place } from "./objects.ts";
 import type {
-  AlertRecord, Attachment, CaseEntry, CaseRecord, CompartmentKey, Day, HandlerKeys, JsonObject, NewCase, NewObject, OpenedAlert,
-  OpenedCase, StaffMember,
+  Access, AlertRecord, Attachment, CaseEntry, CaseRecord, CompartmentKey, Day, EpochKey, HandlerKeys, JsonObject, KeyId, NewCase,
+  NewObject, OpenedAlert, OpenedCase, Recipient, StaffMember,
 } from "./types.ts";
 
 export interface Desk {
@@ -21,26 +22,39 @@ export interface Desk {
 
 /** Opens an alert's dialogue, and its identity fields where this handler holds that key. */
 export async function openAlert(record: AlertRecord, me: HandlerKeys, at: Desk): Promise<OpenedAlert> {
-  const dialogue = await compartmentOf(record, "dialogue", me, at);
-  if (dialogue === null) throw new Refused("cannot-open");
+  const held = { dialogue: await keysOf(record, "dialogue", me, at), identity: await keysOf(record, "identity", me, at) };
+  const dialogue = held.dialogue.at(-1);
+  if (dialogue === undefined) throw new Refused("cannot-open");
   const voices = { source: record.source.ed25519, desk: at.staff.map((member) => member.ed25519) };
   const place = { node: at.node, case: record.id, compartment: "dialogue" } as const;
-  const { entries, next } = await readDialogue(record.objects, dialogue, place, voices);
+  const { entries, next } = await readDialogue(record.objects, held.dialogue, place, voices);
   const first = entries[0];
   const submission = first?.verified === true && first.content.type === "submission" ? first.content.submission : null;
   return {
-    id: record.id, node: at.node, entries, submission, identity: await identityOf(record, me, at),
-    attachments: record.attachments, dialogue, next,
+    id: record.id, node: at.node, entries, submission, identity: await identityOf(record, held.identity, at),
+    attachments: record.attachments, dialogue, held, next,
   };
 }
 
 /** Opens an attachment. Returns the file only when it is whole and is the one the submission names. */
 export async function openAttachment(alert: OpenedAlert, attachment: Attachment, sealed: Blob): Promise<Blob> {
+  for (const key of alert.held.dialogue) {
+    try {
+      return await openFile(key, attachment, sealed);
+    } catch (error) {
+      // A file stays under the key it was sealed to; another of the dialogue's keys may be the one.
+      if (!(error instanceof Refused) || error.reason !== "cannot-open") throw error;
+    }
+  }
+  throw new Refused("cannot-open");
+}
+
+async function openFile(key: CompartmentKey, attachment: Attachment, sealed: Blob): Promise<Blob> {
   const hash = sha256.create();
   const chunks: Uint8Array[] = [];
   let [left, seen] = [attachment.size, 0];
   try {
-    const reader = (await openStream(sealed.stream(), alert.dialogue.identity)).getReader();
+    const reader = (await openStream(sealed.stream(), key.identity)).getReader();
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       seen += next.value.length;
       const chunk = next.value.subarray(0, left);
@@ -58,7 +72,7 @@ export async function openAttachment(alert: OpenedAlert, attachment: Attachment,
 /** Seals a reply or question to the source. */
 export async function composeMessage(alert: OpenedAlert, me: HandlerKeys, text: string, day: Day): Promise<NewObject> {
   const place = { node: alert.node, case: alert.id, compartment: "dialogue" } as const;
-  const to = { place, recipient: alert.dialogue.recipient, next: alert.next, day, by: me.signing };
+  const to = { place, recipient: alert.dialogue.recipient, epoch: alert.dialogue.epoch, next: alert.next, day, by: me.signing };
   return { seq: alert.next.seq, sealed: toBase64(await composeObject("message", { text }, to)) };
 }
 
@@ -80,10 +94,10 @@ export async function beginCase(
 export async function openCase(record: CaseRecord, me: HandlerKeys, at: Desk): Promise<OpenedCase> {
   const place = { node: at.node, case: record.id, compartment: "internal" } as const;
   const mayGrant = at.staff.map((member) => member.ed25519);
-  const [wrap] = record.wraps;
-  if (wrap === undefined) throw new Refused("cannot-open");
-  const internal = await openWrap(fromBase64(wrap.sealed), me.identity, { place, mayGrant, recipient: record.internal });
-  const { links, next } = await openChain(record.records, internal, place);
+  const held = await openKeys(record.wraps, { place, mayGrant, first: record.internal, later: record.access }, me);
+  const internal = held.at(-1);
+  if (internal === undefined) throw new Refused("cannot-open");
+  const { links, next } = await openChain(record.records, held, place);
   const wires = new Map(record.records.map((one) => [one.seq, one]));
   const entries = links.map(({ seq, opened, reason }): CaseEntry => {
     const wire = wires.get(seq);
@@ -95,7 +109,7 @@ export async function openCase(record: CaseRecord, me: HandlerKeys, at: Desk): P
     if (type !== wire?.type) return { ...where, verified: false, reason: "wrong-place" };
     return { ...where, verified: true, type: wire.type, sender, day, body: opened.body };
   });
-  return { id: record.id, node: at.node, entries, internal, next };
+  return { id: record.id, node: at.node, entries, internal, held, next };
 }
 
 /** Seals a check, a note or an assessment into the case's internal compartment. */
@@ -107,31 +121,54 @@ export async function composeRecord(
   day: Day,
 ): Promise<NewObject> {
   const place = { node: opened.node, case: opened.id, compartment: "internal" } as const;
-  const to = { place, recipient: opened.internal.recipient, next: opened.next, day, by: me.signing };
+  const to = { place, recipient: opened.internal.recipient, epoch: opened.internal.epoch, next: opened.next, day, by: me.signing };
   return { seq: opened.next.seq, sealed: toBase64(await composeObject(type, body, to)) };
 }
 
-async function compartmentOf(
+function keysOf(
   record: AlertRecord,
   compartment: "dialogue" | "identity",
   me: HandlerKeys,
   at: Desk,
-): Promise<CompartmentKey | null> {
-  const wrap = record.wraps.find((one) => one.compartment === compartment);
-  if (wrap === undefined) return null;
-  return openWrap(fromBase64(wrap.sealed), me.identity, {
-    place: { node: at.node, case: record.id, compartment },
-    mayGrant: [record.source.ed25519, ...at.staff.map((member) => member.ed25519)],
-    recipient: record.compartments[compartment],
-  });
+): Promise<readonly EpochKey[]> {
+  const wraps = record.wraps.filter((one) => one.compartment === compartment);
+  const place = { node: at.node, case: record.id, compartment } as const;
+  const mayGrant = [record.source.ed25519, ...at.staff.map((member) => member.ed25519)];
+  return openKeys(wraps, { place, mayGrant, first: record.compartments[compartment], later: record.access }, me);
 }
 
-async function identityOf(record: AlertRecord, me: HandlerKeys, at: Desk): Promise<OpenedAlert["identity"]> {
+interface Whose {
+  readonly place: Place;
+  readonly mayGrant: readonly KeyId[];
+  /** The recipient of the first key, and where those of later ones stand. */
+  readonly first: Recipient;
+  readonly later: Access | undefined;
+}
+
+/** Every key of a compartment this handler was given, oldest first. */
+async function openKeys(
+  wraps: readonly { readonly epoch?: number; readonly sealed: string }[],
+  whose: Whose,
+  me: HandlerKeys,
+): Promise<readonly EpochKey[]> {
+  const { place, mayGrant, first, later } = whose;
+  const found: EpochKey[] = [];
+  for (const { epoch = 1, sealed } of wraps) {
+    const isKey = (one: Access["keys"][number]): boolean => one.compartment === place.compartment && one.epoch === epoch;
+    const recipient = epoch === 1 ? first : later?.keys.find(isKey)?.recipient;
+    if (recipient === undefined) throw new Refused("malformed", "keys");
+    const { grantedBy: _, ...key } = await openWrap(fromBase64(sealed), me.identity, { place, mayGrant, recipient, epoch });
+    found.push(key);
+  }
+  return found.sort((left, right) => left.epoch - right.epoch);
+}
+
+async function identityOf(record: AlertRecord, keys: readonly EpochKey[], at: Desk): Promise<OpenedAlert["identity"]> {
   try {
-    const key = await compartmentOf(record, "identity", me, at);
-    if (key === null) return null;
     const objects = record.objects.filter((object) => object.compartment === "identity");
-    const { links } = await openChain(objects, key, { node: at.node, case: record.id, compartment: "identity" });
+    // Without a custodian's grant the key may be here, for others, and the text is not.
+    if (keys.length === 0 || objects.length === 0) return null;
+    const { links } = await openChain(objects, keys, { node: at.node, case: record.id, compartment: "identity" });
     const opened = links[0]?.opened ?? null;
     if (opened === null) return { refused: links[0]?.reason ?? "malformed" };
     if (opened.header.sender !== record.source.ed25519) return { refused: "wrong-signature" };

@@ -81,6 +81,11 @@ export interface CompartmentKey {
   readonly recipient: Recipient;
 }
 
+/** One of the keys of a compartment: the first, or a later one made after somebody left. */
+export interface EpochKey extends CompartmentKey {
+  readonly epoch: number;
+}
+
 // ---- sealed objects -----------------------------------------------------------------------------------------------
 
 export interface Header {
@@ -214,6 +219,7 @@ export interface Door {
 
 export interface WireWrap {
   readonly compartment: Compartment;
+  readonly epoch?: number;
   readonly sealed: Base64;
 }
 
@@ -246,6 +252,61 @@ export interface MailboxRecord {
 export interface AlertRecord extends MailboxRecord {
   readonly source: { readonly age: Recipient; readonly ed25519: KeyId };
   readonly compartments: { readonly dialogue: Recipient; readonly identity: Recipient };
+  readonly access?: Access;
+}
+
+/** Who holds the keys of an alert or a case, who asks, and what waits for a new key. */
+export interface Access {
+  readonly holders: { readonly [name in Compartment]?: readonly string[] };
+  readonly grants: readonly GrantLine[];
+  readonly requests: readonly RequestLine[];
+  readonly keys: readonly { readonly compartment: Compartment; readonly epoch: number; readonly recipient: Recipient }[];
+  readonly due: readonly { readonly compartment: Compartment; readonly left: string; readonly since: Day }[];
+  /** The compartments whose keys the organisation's recovery key holds too. */
+  readonly recovery: readonly Compartment[];
+}
+
+export interface GrantLine {
+  readonly id: Hex;
+  readonly compartment: Compartment;
+  readonly epoch: number;
+  readonly holder: string;
+  readonly by: string;
+  readonly on: Day;
+  readonly until: Day | null;
+}
+
+export interface RequestLine {
+  readonly id: string;
+  readonly compartment: Compartment;
+  readonly by: string;
+  readonly on: Day;
+  readonly reason: string | null;
+  readonly state: "asked" | "granted" | "refused";
+  readonly decided_by: string | null;
+  readonly decided_on: Day | null;
+  readonly until: Day | null;
+  readonly refusal: string | null;
+}
+
+/** One key on its way to one colleague, with the giver's signature over what they did. */
+export interface GivenWrap {
+  readonly compartment: Compartment;
+  readonly epoch: number;
+  readonly holder: string;
+  readonly sealed: Base64;
+  readonly day: Day;
+  readonly until: Day | null;
+  readonly signature: Base64;
+}
+
+/** Body of the POSTs that take in a later key of a compartment. */
+export interface NewKey {
+  readonly compartment: Compartment;
+  readonly epoch: number;
+  readonly recipient: Recipient;
+  readonly wraps: readonly GivenWrap[];
+  readonly others: readonly { readonly holder: "source" | "recovery"; readonly sealed: Base64 }[];
 }
 
 export interface WireRecord {
@@ -261,8 +322,9 @@ export interface CaseRecord {
   readonly id: Hex;
   readonly alert: Hex;
   readonly internal: Recipient;
-  readonly wraps: readonly { readonly sealed: Base64 }[];
+  readonly wraps: readonly { readonly epoch?: number; readonly sealed: Base64 }[];
   readonly records: readonly WireRecord[];
+  readonly access?: Access;
 }
 
 /** One line of GET /api/v1/desk/staff. */
@@ -272,6 +334,8 @@ export interface StaffMember {
   readonly roles: readonly string[];
   readonly age: Recipient;
   readonly ed25519: KeyId;
+  /** Who left holds no keys any more; what they signed still holds. */
+  readonly left?: boolean;
 }
 
 // ---- opened, for pages --------------------------------------------------------------------------------------------
@@ -283,7 +347,8 @@ export interface Mailbox {
   readonly receivedOn: Day;
   readonly entries: readonly Entry[];
   readonly keys: SourceKeys;
-  readonly dialogue: CompartmentKey;
+  /** The newest key of the dialogue: what is sealed to now. */
+  readonly dialogue: EpochKey;
   readonly next: Next;
 }
 
@@ -297,7 +362,10 @@ export interface OpenedAlert {
   /** Identity fields; null when this handler is no custodian. */
   readonly identity: { readonly fields: JsonObject } | { readonly refused: Reason } | null;
   readonly attachments: readonly WireAttachment[];
-  readonly dialogue: CompartmentKey;
+  /** The newest key of the dialogue: what is sealed to now. */
+  readonly dialogue: EpochKey;
+  /** Every key this handler holds, oldest first: to read with, and to give on. */
+  readonly held: { readonly dialogue: readonly EpochKey[]; readonly identity: readonly EpochKey[] };
   readonly next: Next;
 }
 
@@ -316,7 +384,8 @@ export interface OpenedCase {
   readonly id: Hex;
   readonly node: string;
   readonly entries: readonly CaseEntry[];
-  readonly internal: CompartmentKey;
+  readonly internal: EpochKey;
+  readonly held: readonly EpochKey[];
   readonly next: Next;
 }
 
