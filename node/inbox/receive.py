@@ -255,11 +255,8 @@ class Inbox:
             return False
         try:
             inner = msgspec.json.decode(envelope.object)
-        except (
-            msgspec.DecodeError,
-            UnicodeDecodeError,
-            RecursionError,
-        ):  # skipped over before, and not looked at
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # The first reading skipped over these bytes.
             return False
         return (inner.get("id") if isinstance(inner, dict) else inner) == envelope.actor_id
 

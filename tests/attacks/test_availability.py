@@ -262,7 +262,7 @@ async def test_nobody_is_posted_to_on_anothers_word(
     await stage.send(evil, evil.activity("Follow", FOLLOWED), to="node")
 
     assert reasons(caplog)
-    assert bystander.received == bystander.asked == []
+    assert (bystander.received, bystander.asked) == ([], [])
 
 
 @pytest.mark.parametrize("attack", ["77 ten thousand mentions"])
@@ -282,7 +282,7 @@ async def test_mentions_are_nobody_to_write_to(stage: Stage, attack: str) -> Non
 
     await stage.send(evil, evil.activity("Create", note), to="node")
 
-    assert bystander.received == bystander.asked == []
+    assert (bystander.received, bystander.asked) == ([], [])
 
 
 # ---- what breaks a reader ------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ connected to is seen not to be. Beside what is here, by the number of the attack
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,7 +56,7 @@ FOLLOWED = "https://node.example/actors/cases"
 
 
 @pytest.fixture
-def tap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tap]:
+def tap(monkeypatch: pytest.MonkeyPatch) -> Tap:
     tapped = Tap()
 
     async def create(loop: object, *arguments: Any, **more: Any) -> Any:
@@ -158,7 +158,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(tap: Tap, at
         return next(turns)
 
     tap.answers["turning.example"] = an_answer(404)
-    tap.resolve = resolve  # type: ignore[assignment, method-assign]  # a resolver that changes its mind
+    tap.resolve = resolve  # type: ignore[method-assign]  # a resolver that changes its mind
     async with tap.client() as http:
         with pytest.raises(FetchError):
             await fetch_actor(http, "https://turning.example/x", signer=SIGNER, now=NOW)
@@ -171,7 +171,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(tap: Tap, at
 async def test_redirects_end_soon(tap: Tap, attack: str, use: str) -> None:
     tap.answers["loop.example"] = lambda path: to(path if "itself" in attack else f"{path}x")
     async with tap.client() as http:
-        asking = {
+        asking: dict[str, Callable[[], Awaitable[object]]] = {
             "actor": lambda: fetch_actor(http, "https://loop.example/x", signer=SIGNER, now=NOW),
             "key": lambda: Fetcher(http).key_owner("https://loop.example/x#k", signer=SIGNER, now=NOW),
             "webfinger": lambda: webfinger.resolve(http, "alice@loop.example", now=NOW),
