@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,7 +48,7 @@ async def feature(
         raise NotFound("no such public case of ours")
     if await session.get(Featured, url) is not None:
         return
-    if (await session.scalar(select(func.count()).select_from(Featured)) or 0) >= MOST:
+    if len(await featured_cases(session)) >= MOST:
         raise WrongState("too many", public=f"At most {MOST} cases can be featured. Take one out first.")
     session.add(Featured(case_url=url, featured_at=now))
     await session.flush()

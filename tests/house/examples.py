@@ -55,7 +55,16 @@ def examples() -> dict[str, dict[str, Any]]:
     signer = keyring("a", born=NOW).signer(ACTOR, "ed25519")
     ours = local_actor_at(SETTINGS, ACTOR)
     assert ours is not None
-    case = attach(write_case(CASE, id=CASE_ID, actor=ACTOR, published=NOW, **AUDIENCE), signer, now=NOW)
+    written_case = write_case(
+        CASE,
+        id=CASE_ID,
+        actor=ACTOR,
+        published=NOW,
+        context=f"{CASE_ID}/context",
+        replies=f"{CASE_ID}/replies",
+        **AUDIENCE,
+    )
+    case = attach(written_case, signer, now=NOW)
     create = activities.create(_id("create"), ACTOR, case, published=NOW, **AUDIENCE)
     stone = write_tombstone(
         id=CASE_ID, actor=ACTOR, published=NOW, deleted=LATER, reason="factual-error", **AUDIENCE
