@@ -146,10 +146,14 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys of one actor": f"{actors._MAX_KEYS}",
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
         "connections to one host · to all": f"{wire.per_host} · {wire.at_once}",
-        "pages of an outbox that are read": f"{chores.MAX_PAGES}",
+        "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
+            f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
+        ),
+        "keys of one host that were not there, in five minutes": f"{fetch.FAILED_KEYS_OF_A_HOST}",
+        "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
     assert delivery.LONGEST_RETRY_AFTER.days == 2
-    assert receive.REFETCH_AFTER.seconds == 5 * 60
+    assert receive.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == 5 * 60
 
 
 # ---- settings ----------------------------------------------------------------------------------------------------
