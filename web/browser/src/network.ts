@@ -11,6 +11,10 @@ export async function get(node: string, path: string, door: Door, headers: Recor
   return request(node, path, { method: "GET", headers }, door);
 }
 
+export async function remove(node: string, path: string, door: Door, headers: Record<string, string>): Promise<Response> {
+  return request(node, path, { method: "DELETE", headers }, door);
+}
+
 export async function putBytes(node: string, path: string, bytes: Uint8Array, door: Door): Promise<Response> {
   const headers = { "content-type": "application/octet-stream" };
   return request(node, path, { method: "PUT", headers, body: bytes as BodyInit }, door);

@@ -4,6 +4,7 @@ import type { Entry, Mailbox, Manifest, Reason } from "./types.ts";
 import { sendMessage, openMailbox } from "./mailbox.ts";
 import { fetchManifest } from "./manifest.ts";
 import { byId, dayInWords, goTo, hasText, make, openWayOut, rootKey, show, text, today } from "./page.ts";
+import { prepareStanding, showStanding } from "./receipt-moves.ts";
 import { readReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
 
@@ -78,6 +79,7 @@ function showMailbox(opened: Mailbox): void {
   const state = `state-${opened.state}`;
   byId("state", HTMLElement).textContent = text(hasText(state) ? state : "state-open", { day: dayInWords(opened.receivedOn) });
   byId("exchange", HTMLOListElement).replaceChildren(...opened.entries.map(entryLine));
+  void showStanding(opened);
 }
 
 function entryLine(entry: Entry): HTMLElement {
@@ -127,7 +129,13 @@ function close(): void {
   goTo(byId("title-ask", HTMLElement));
 }
 
+function burnt(): void {
+  close();
+  byId("opening-said", HTMLElement).textContent = text("burnt");
+}
+
 openWayOut(forget);
+prepareStanding(() => mailbox, burnt);
 show(byId("ask", HTMLElement));
 byId("enter", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
