@@ -1,14 +1,19 @@
 """One delivery: load the signed bytes, post them to one inbox, say what came of it. Runs at least once; a peer that gets it twice sees one id."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from federation.delivery import Delivered, Gone, Later, Refused, backoff, post
+from federation.digests import BodyDigest
 from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Job, Outcome, Postponed
 from node.peers.actors import host_of
-from node.peers.hosts import host_at, is_blocked, remember_answer, remember_failure
-from node.peers.sending import sent_activity
+from node.peers.hosts import Host, blocked, hosts_at, remember_answer, remember_failure
+from node.peers.sending import sent_activities
 from node.peers.synchronising import offer, origin_of
 from node.runtime import Node
 
@@ -23,31 +28,58 @@ PROBE_EVERY = timedelta(days=1)
 GIVEN_UP_AFTER = timedelta(days=35)
 
 
-async def deliver(node: Node, job: Job) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What one delivery needs: the signed bytes with their digest, and what is known of the host."""
+
+    body: bytes
+    digest: BodyDigest
+    about: Host | None
+    is_blocked: bool
+    told: tuple[tuple[bytes, bytes], ...]
+
+
+async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Job]) -> dict[int, Letter]:
+    """Read for many deliveries at once what each of them needs; a job whose activity is gone gets none."""
+    now = node.clock.now()
+    activities = await sent_activities(session, {str(job.payload["activity"]) for job in jobs})
+    digests = {name: BodyDigest.of(sent.body) for name, sent in activities.items()}
+    hosts = {host_of(str(job.payload["inbox"])) for job in jobs}
+    about = await hosts_at(session, hosts)
+    shut = await blocked(session, hosts)
+    letters: dict[int, Letter] = {}
+    for job in jobs:
+        inbox, name = str(job.payload["inbox"]), str(job.payload["activity"])
+        sent, host = activities.get(name), about.get(host_of(inbox))
+        if sent is None:
+            continue
+        last = host.synchronised_at if host else None
+        told: tuple[tuple[bytes, bytes], ...] = ()
+        if sent.is_public and (last is None or now - last >= SYNCHRONISE_EVERY):
+            told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
+        letters[job.seq] = Letter(sent.body, digests[name], host, host_of(inbox) in shut, told)
+    return letters
+
+
+async def deliver(node: Node, job: Job, letter: Letter | None) -> Outcome:
     """Deliver one activity to one inbox. The network is asked with no transaction open."""
     inbox, actor = str(job.payload["inbox"]), str(job.payload["actor"])
     host, now = host_of(inbox), node.clock.now()
-    async with node.database.read() as session:
-        sent = await sent_activity(session, str(job.payload["activity"]))
-        about = await host_at(session, host)
-        blocked = await is_blocked(session, host)
-        known_at = about.synchronised_at if about else None
-        told: tuple[tuple[bytes, bytes], ...] = ()
-        if sent is not None and sent.is_public and (known_at is None or now - known_at >= SYNCHRONISE_EVERY):
-            told = await offer(session, actor, origin_of(inbox))
-    if sent is None:
+    if letter is None:
         return Dead("the activity is not there any more")
-    if blocked:
+    if letter.is_blocked:
         return Dead("the host is blocked")
+    about, told = letter.about, letter.told
     known = about.dialect if about else None
     outcome = await post(
         node.http,
         inbox,
-        sent.body,
+        letter.body,
         signer=node.keyring.signer(actor, "rsa"),
         ed25519=node.keyring.signer(actor, "ed25519"),
         now=now,
         dialect=Dialect(known) if known else None,
+        digest=letter.digest,
         more=told,
     )
     match outcome:

@@ -1,10 +1,13 @@
 """NODE and HUB: which activities are handled, which jobs run, which pages open. The only file that knows both."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from node.deliver import deliver
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from node.deliver import deliver, prepare_letters
 from node.inbox import chores, handlers
 from node.inbox.process import Handler, process
 from node.intake.chores import purge_uploads
@@ -14,6 +17,19 @@ from node.runtime import Node
 from node.settings import Settings
 
 JobHandler = Callable[[Node, Job], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How one kind of job is done.
+
+    prepare  reads at once what many jobs need: job seq → whatever `run` is given for it. Any: each kind knows its own.
+    run      does one job with what was prepared for it. Runs at least once; it may run twice.
+    """
+
+    prepare: Callable[[Node, AsyncSession, Sequence[Job]], Awaitable[Mapping[int, Any]]]
+    run: Callable[[Node, Job, Any], Awaitable[Outcome]]
+
 
 ACTIVITIES: Mapping[str, Handler] = {
     "Follow": handlers.on_follow,
@@ -37,13 +53,13 @@ class Role:
 
     name: str
     activities: Mapping[str, Handler]
-    jobs: Mapping[str, JobHandler]
+    jobs: Mapping[str, JobHandler | Work]
     pages: frozenset[str]
 
 
-def _jobs(**more: JobHandler) -> Mapping[str, JobHandler]:
+def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
     return {
-        "deliver": deliver,
+        "deliver": Work(prepare_letters, deliver),
         "process": partial(_process, handlers=ACTIVITIES),
         "backfill": chores.backfill,
         "refresh-blocklist": blocklists.refresh,

@@ -6,21 +6,27 @@ killed loses nothing: its lanes' leases run out and another takes them.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from node import outbox
 from node.outbox import LEASE, Dead, Job, Outcome, Postponed
-from node.roles import JobHandler, role_of
+from node.roles import JobHandler, Work, role_of
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
 LANES = 64
+# While many lanes run, those that end within this time are recorded, and replaced, together.
+GATHER_SECONDS = 0.004
 JOBS_A_LANE = 50
 LOOK_EVERY = 2.0
 TRIES = 10
 
+# Any: what `prepare` of a kind found for `run` of the same kind.
+Line = list[tuple[Job, Any]]
 Results = list[tuple[int, Outcome]]
+Jobs = Mapping[str, JobHandler | Work]
 
 
 async def run(node: Node) -> None:
@@ -33,14 +39,16 @@ async def run(node: Node) -> None:
     running: dict[asyncio.Task[Results], str] = {}
     try:
         while True:
-            claimed = await _claim(node, LANES - len(running)) if len(running) < LANES else {}
+            claimed = await _claim(node, LANES - len(running), jobs) if len(running) < LANES else {}
             for lane, line in claimed.items():
                 running[asyncio.create_task(_work(node, line, jobs))] = lane
             if running:
                 bell = asyncio.create_task(node.bell.wait(LOOK_EVERY))
                 done, _ = await asyncio.wait([*running, bell], return_when=asyncio.FIRST_COMPLETED)
                 bell.cancel()
-                finished = {running.pop(task): task.result() for task in list(running) if task in done}
+                if done != {bell} and len(running) > LANES // 4:
+                    await asyncio.sleep(GATHER_SECONDS)
+                finished = {running.pop(task): task.result() for task in list(running) if task.done()}
                 if finished:
                     await _finish(node, finished)
             elif not claimed:
@@ -53,14 +61,15 @@ async def run(node: Node) -> None:
 async def run_due(node: Node) -> int:
     """Run what is due now, once; returns how many jobs ran. For tests and for `tracker worker --once`."""
     jobs = role_of(node.settings).jobs
-    claimed = await _claim(node, LANES)
+    claimed = await _claim(node, LANES, jobs)
     results = await asyncio.gather(*(_work(node, line, jobs) for line in claimed.values()))
     if claimed:
         await _finish(node, dict(zip(claimed, results, strict=True)))
     return sum(len(found) for found in results)
 
 
-async def _claim(node: Node, limit: int) -> dict[str, list[Job]]:
+async def _claim(node: Node, limit: int, jobs: Jobs) -> dict[str, Line]:
+    """Some lanes that are due, with their jobs and what these need, read for all of them at once."""
     now = node.clock.now()
     async with node.database.read() as session:
         # A look takes no write lock: an idle node writes nothing.
@@ -69,28 +78,42 @@ async def _claim(node: Node, limit: int) -> dict[str, list[Job]]:
         return {}
     async with node.database.begin() as session:
         lanes = await outbox.claim(session, now=now, limit=limit)
-        return await outbox.line(session, lanes, now=now, limit=JOBS_A_LANE) if lanes else {}
+        lines = await outbox.line(session, lanes, now=now, limit=JOBS_A_LANE) if lanes else {}
+    prepared = await _prepare(node, [job for line in lines.values() for job in line], jobs)
+    return {lane: [(job, prepared.get(job.seq)) for job in line] for lane, line in lines.items()}
 
 
-async def _work(node: Node, line: list[Job], jobs: Mapping[str, JobHandler]) -> Results:
+async def _prepare(node: Node, claimed: Sequence[Job], jobs: Jobs) -> dict[int, Any]:
+    found: dict[int, Any] = {}
+    for kind in {job.kind for job in claimed}:
+        work = jobs.get(kind)
+        if isinstance(work, Work):
+            async with node.database.read() as session:
+                found |= await work.prepare(node, session, [job for job in claimed if job.kind == kind])
+    return found
+
+
+async def _work(node: Node, line: Line, jobs: Jobs) -> Results:
     """The jobs of one lane, in order; the first that has to wait makes those behind it wait."""
     started = node.clock.now()
     results: Results = []
-    for job in line:
+    for job, prepared in line:
         if node.clock.now() - started > LEASE / 2:
             break
-        outcome = await _run(node, job, jobs)
+        outcome = await _run(node, job, prepared, jobs)
         results.append((job.seq, outcome))
         if isinstance(outcome, Postponed | outbox.Dropped):
             break
     return results
 
 
-async def _run(node: Node, job: Job, jobs: Mapping[str, JobHandler]) -> Outcome:
+async def _run(node: Node, job: Job, prepared: Any, jobs: Jobs) -> Outcome:
     handler = jobs.get(job.kind)
     if handler is None:
         return Dead(f"nobody here does {job.kind}")
     try:
+        if isinstance(handler, Work):
+            return await handler.run(node, job, prepared)
         return await handler(node, job)
     except Exception as error:  # a worker that catches everything records everything
         log.exception("job.failed", extra={"kind": job.kind, "job": job.seq, "attempts": job.attempts})

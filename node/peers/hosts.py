@@ -179,9 +179,9 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
             )
 
 
-async def host_at(session: AsyncSession, host: str) -> Host | None:
-    """What we know of a host by exactly this name."""
-    return await session.get(Host, host)
+async def hosts_at(session: AsyncSession, hosts: Collection[str]) -> dict[str, Host]:
+    """What we know of hosts by exactly these names."""
+    return {row.name: row for row in await session.scalars(select(Host).where(Host.name.in_(hosts)))}
 
 
 async def remember_answer(

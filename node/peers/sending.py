@@ -1,7 +1,7 @@
 """What we say to others: activities with a proof, kept as the exact bytes that are sent, one delivery per folded inbox."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -106,6 +106,12 @@ def delivery_key(activity_id: str, inbox: str) -> str:
 async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:
     """An activity of ours by its address."""
     return await session.get(Sent, activity_id)
+
+
+async def sent_activities(session: AsyncSession, ids: Collection[str]) -> dict[str, Sent]:
+    """Activities of ours by their addresses; those that are not there are left out."""
+    found = await session.scalars(select(Sent).where(Sent.id.in_(ids)))
+    return {sent.id: sent for sent in found}
 
 
 async def sent_by(
