@@ -1,7 +1,7 @@
 """A handler's vault: their identity and signing key, sealed to a key that only their passphrase makes.
 
 One passphrase gives two keys that say nothing of each other: `auth` proves to the server who logs in, the vault key
-opens the vault. A second copy is sealed to a recovery code of twelve words. The server uses none of this; it is here for
+opens the vault. A second copy is sealed to a recovery code of twelve words, which derive to two such keys too. The server uses none of this; it is here for
 offline tools, demonstrations and tests.
 Spec: RFC 9106 (Argon2id), RFC 5869 (HKDF).
 """
@@ -57,6 +57,7 @@ class NewHandler:
     auth: bytes = field(repr=False)
     vault: bytes
     recovery_vault: bytes
+    recovery_auth: bytes = field(repr=False)
     keys: HandlerKeys
     recovery_code: Receipt
 
@@ -80,6 +81,7 @@ def enrol(passphrase: str) -> NewHandler:
         auth=login.auth,
         vault=seal_vault(keys, recipient_of(login.vault_identity)),
         recovery_vault=seal_vault(keys, recipient_of(recovery_identity(code))),
+        recovery_auth=recovery_auth(code),
         keys=keys,
         recovery_code=code,
     )
@@ -103,8 +105,18 @@ def open_vault(vault: bytes, identity: str) -> HandlerKeys:
 
 def recovery_identity(code: str) -> Identity:
     """Return the identity that opens the second copy. Raises InvalidReceipt."""
-    derivation = HKDF(algorithm=hashes.SHA256(), length=32, salt=RECOVERY_SALT, info=b"vault")
-    return identity_from_seed(derivation.derive(entropy_of(code)))
+    return identity_from_seed(_recover(code, b"vault"))
+
+
+def recovery_auth(code: str) -> bytes:
+    """Return what proves to the server that the code is known, and says nothing of what opens. Raises InvalidReceipt."""
+    return _recover(code, b"auth")
+
+
+def _recover(code: str, label: bytes) -> bytes:
+    # No slow derivation: the code is 128 random bits, not something a person thought of.
+    derivation = HKDF(algorithm=hashes.SHA256(), length=32, salt=RECOVERY_SALT, info=label)
+    return derivation.derive(entropy_of(code))
 
 
 def _derive(master: bytes, label: bytes) -> bytes:

@@ -89,7 +89,10 @@ class Invitation(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """What a new member's browser hands in."""
+    """What a new member's browser hands in.
+
+    recovery_auth  proof of the recovery words; without it they open the vault's second copy, and no door.
+    """
 
     name: str
     salt: bytes
@@ -98,6 +101,7 @@ class Enrolment:
     recovery_vault: bytes
     age: str
     ed25519: str
+    recovery_auth: bytes | None = None
 
     def problems(self) -> dict[str, str]:
         """Field → sentence, empty when all holds."""
@@ -109,8 +113,10 @@ class Enrolment:
             found["salt"] = f"The salt has {SALT_BYTES} bytes."
         if len(self.auth) != AUTH_BYTES:
             found["auth"] = f"The proof of the passphrase has {AUTH_BYTES} bytes."
+        if self.recovery_auth is not None and len(self.recovery_auth) != AUTH_BYTES:
+            found["recovery_auth"] = f"The proof of the recovery code has {AUTH_BYTES} bytes."
         for field, vault in (("vault", self.vault), ("recovery_vault", self.recovery_vault)):
-            if not vault.startswith(b"age-encryption.org/v1\n") or len(vault) > MAX_VAULT_BYTES:
+            if not is_vault(vault):
                 found[field] = "A vault is an age file of at most 64 KiB."
         # A classical recipient would undo the post-quantum sealing of every case this person is given.
         if not is_hybrid_recipient(self.age):
@@ -191,6 +197,7 @@ async def enrol(session: AsyncSession, enrolment: Enrolment, *, token: str, now:
         auth_hash=auth_hash(enrolment.auth),
         vault=enrolment.vault,
         recovery_vault=enrolment.recovery_vault,
+        recovery_auth_hash=None if enrolment.recovery_auth is None else auth_hash(enrolment.recovery_auth),
         age=enrolment.age,
         ed25519=enrolment.ed25519,
         is_active=True,
@@ -256,6 +263,11 @@ def token_hash(token: str) -> str:
 def auth_hash(auth: bytes) -> str:
     """What is kept of the proof of a passphrase, which is itself 256 bits out of Argon2id and HKDF."""
     return hashlib.sha256(auth).hexdigest()
+
+
+def is_vault(vault: bytes) -> bool:
+    """Whether this can be a vault, seen from outside."""
+    return vault.startswith(b"age-encryption.org/v1\n") and len(vault) <= MAX_VAULT_BYTES
 
 
 def _is_ed25519(key: str) -> bool:

@@ -43,6 +43,10 @@ class Person:
     def auth(self) -> bytes:
         return seeded(f"auth {self.name}")
 
+    @property
+    def recovery_auth(self) -> bytes:
+        return seeded(f"recovery auth {self.name}")
+
 
 @cache
 def a_person(name: str = "Ana") -> Person:
@@ -63,6 +67,7 @@ def an_enrolment(name: str = "Ana", /, **changes: Any) -> Enrolment:
         recovery_vault=vault,
         age=person.recipient,
         ed25519=person.signing.public.multibase,
+        recovery_auth=person.recovery_auth,
     )
     return replace(enrolment, **changes)
 

@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from tests.rig.processes import Served, served
-from tests.web.door import ACCOUNT, barriers, found_organisation, send_alert, sign_in, unlock
+from tests.web.door import (
+    ACCOUNT,
+    PASSPHRASE,
+    barriers,
+    found_organisation,
+    keep_words,
+    send_alert,
+    sign_in,
+    unlock,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -124,3 +133,34 @@ async def test_a_newcomer_is_given_access_and_who_leaves_is_kept_out(browser: An
 
     assert kept["ok"]
     assert {name: barrier for name, barrier in found.items() if barrier} == {}
+
+
+async def test_the_recovery_words_open_the_desk_again(browser: Any, server: Served) -> None:
+    link = json.loads(server.run("staff", "invite", "--role", "intake", "--json"))["link"]
+    page = await a_page(browser, 390)
+    await page.goto(link)
+    await page.fill("#enrol-name", "Emil")
+    await page.fill("#enrol-passphrase", "a passphrase that will be forgotten")
+    await page.fill("#enrol-again", "a passphrase that will be forgotten")
+    await page.click("#make-keys")
+    words = await keep_words(page)
+    await page.wait_for_selector("#enrolled:visible", timeout=60_000)
+
+    await page.goto(f"{server.origin}/desk")
+    await page.click("[data-recover]")
+    await page.fill("#recover-name", "Emil")
+    await page.fill("#recover-words", " ".join(words[:11]))
+    await page.fill("#recover-passphrase", PASSPHRASE)
+    await page.fill("#recover-again", PASSPHRASE)
+    await page.click(".signin button[type=submit]")
+    await page.wait_for_selector("#error-recover:visible")
+    assert "not twelve words" in await page.inner_text("#error-recover")
+    await picture(page, "recover-390")
+    found = await barriers(page)
+    await page.fill("#recover-words", " ".join(words).upper())
+    await page.click(".signin button[type=submit]")
+    await page.wait_for_selector("text=Your passphrase was changed", timeout=60_000)
+    await unlock(page)
+
+    assert found == []
+    assert await page.is_visible("#lock")

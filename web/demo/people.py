@@ -141,6 +141,7 @@ class Colleague:
                 "auth": _b64(made.auth),
                 "vault": _b64(made.vault),
                 "recovery_vault": _b64(made.recovery_vault),
+                "recovery_auth": _b64(made.recovery_auth),
                 "age": made.keys.recipient,
                 "ed25519": made.keys.signing.id,
             },

@@ -24,7 +24,7 @@ from node.settings import Settings
 from node.staff.accounts import Enrolment, Staff, active_staff, enrol, former_staff, invite, names_of
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
-from web.pages import access, asking, cases, deliveries, replies
+from web.pages import access, asking, cases, deliveries, recovery, replies
 from web.pages.intake import NewMessage, sealed_parts
 from web.pages.rendering import render, speech_of
 from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json
@@ -58,6 +58,7 @@ class Welcome(Wire, frozen=True):
     recovery_vault: Vault
     age: Recipient
     ed25519: KeyId
+    recovery_auth: Bytes32 | None = None
 
 
 class Invite(Wire, frozen=True):
@@ -87,6 +88,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{api}/staff", list_staff),
         Route(f"{api}/staff", invite_staff, methods=["POST"]),
         Route(f"{api}/staff/{{id}}", close_staff, methods=["DELETE"]),
+        Route(f"{api}/staff/{{id}}/reset", reset_staff, methods=["POST"]),
         Route(f"{api}/audit", show_audit),
         Route(f"{api}/alerts", list_alerts),
         Route(f"{api}/alerts/{{id}}", show_alert),
@@ -95,6 +97,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{api}/alerts/{{id}}/close", close_alert, methods=["POST"]),
         *cases.routes(settings),
         *access.routes(settings),
+        *recovery.routes(settings),
         *deliveries.routes(settings),
         *replies.routes(settings),
     ]
@@ -177,6 +180,7 @@ async def welcome(request: Request) -> Response:
         recovery_vault=given.recovery_vault,
         age=given.age,
         ed25519=given.ed25519,
+        recovery_auth=given.recovery_auth,
     )
     async with node.database.begin() as session:
         staff = await enrol(session, enrolment, token=given.token, now=node.clock.now())
@@ -217,6 +221,18 @@ async def close_staff(request: Request) -> Response:
         me = await signed_in(request, session, now=now)
         await deactivate(session, request.path_params["id"][:26], by=me, now=now)
     return Response(status_code=204, headers=NO_STORE)
+
+
+async def reset_staff(request: Request) -> Response:
+    """A link with which somebody begins anew: other keys, so what was sealed to the old ones stays closed to them."""
+    require_same_origin(request)
+    node: Node = request.app.state.node
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        me = await signed_in(request, session, now=now)
+        closed = await deactivate(session, request.path_params["id"][:26], by=me, now=now)
+        token = await invite(session, roles=closed.roles, by=me, now=now)
+    return answer({"link": f"{node.settings.origin}/desk/welcome#{token}"}, 201)
 
 
 async def show_audit(request: Request) -> Response:

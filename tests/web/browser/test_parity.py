@@ -22,7 +22,7 @@ from node.sealing.objects import ObjectType, OpenedObject
 from node.sealing.receipts import new_receipt, source_keys
 from node.sealing.recipients import generate_identity, recipient_of
 from node.sealing.records import begin_case, compose_record, open_case
-from node.sealing.vault import HandlerKeys, derive_login, enrol, open_vault, recovery_identity
+from node.sealing.vault import HandlerKeys, derive_login, enrol, open_vault, recovery_auth, recovery_identity
 from tests.node.sealing.people import (
     DAY,
     NODE,
@@ -301,3 +301,4 @@ def test_a_vault_made_on_either_side_opens_on_the_other() -> None:
     assert (keys.recipient, keys.signing.id) == (made["age"], made["ed25519"])
     code = answer["made"]["recoveryCode"]
     assert open_vault(base64.b64decode(made["recovery_vault"]), recovery_identity(code)) == keys
+    assert text(recovery_auth(code)) == made["recovery_auth"]

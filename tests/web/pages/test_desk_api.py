@@ -732,3 +732,61 @@ async def test_the_pages_hold_no_data_and_are_not_kept(desks: Desks, path: str, 
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-store"
     assert "Ana" not in response.text
+
+
+# ---- a forgotten passphrase ----------------------------------------------------------------------------------------
+
+
+def recovering(name: str = "Ana", proof: bytes | None = None) -> dict[str, str]:
+    return {"name": name, "recovery_auth": b64(a_person(name).recovery_auth if proof is None else proof)}
+
+
+@pytest.mark.parametrize("body", [recovering(proof=b"x" * 32), recovering("Nobody")])
+async def test_wrong_recovery_words_get_one_answer(desks: Desks, body: dict[str, str]) -> None:
+    answered = await desks.visitor().post("/recovery", body)
+
+    assert answered.status_code == 401
+    assert answered.json() == {"error": "The name and the recovery words do not belong together."}
+
+
+async def test_recovery_words_cannot_be_tried_out(desks: Desks) -> None:
+    visitor = desks.visitor()
+    for _ in range(10):
+        await visitor.post("/recovery", recovering(proof=b"x" * 32))
+
+    assert (await visitor.post("/recovery", recovering())).status_code == 429
+
+
+async def test_another_site_recovers_nothing(desks: Desks) -> None:
+    answered = await desks.visitor().send("POST", "/recovery", recovering(), origin="https://evil.example")
+
+    assert answered.status_code == 403
+
+
+async def test_the_words_fetch_the_second_vault_and_a_new_passphrase_ends_the_sessions(
+    desks: Desks, people: dict[str, Staff]
+) -> None:
+    ana, visitor = await desks.of("Ana"), desks.visitor()
+
+    fetched = await visitor.post("/recovery", recovering())
+    new = {"salt": b64(seeded("s")[:16]), "auth": b64(seeded("new")), "vault": b64(people["Ana"].vault)}
+    changed = await visitor.post("/recovery/passphrase", recovering() | new)
+
+    assert fetched.json() == {"recovery_vault": b64(people["Ana"].recovery_vault)}
+    assert changed.status_code == 204
+    assert (await ana.get("/session")).status_code == 401
+    signed_in = await visitor.post("/session", {"name": "Ana", "auth": b64(seeded("new"))})
+    assert signed_in.status_code == 200
+
+
+async def test_only_an_administrator_lets_somebody_begin_anew(desks: Desks, people: dict[str, Staff]) -> None:
+    ana, olga = await desks.of("Ana"), await desks.of("Olga")
+    path = f"/staff/{people['Boris'].id}/reset"
+
+    assert (await ana.post(path, {})).status_code == 403
+    made = await olga.post(path, {})
+
+    assert made.status_code == 201
+    assert "/desk/welcome#" in made.json()["link"]
+    listed = {one["name"]: one["left"] for one in (await olga.get("/staff")).json()}
+    assert listed["Boris"]

@@ -26,6 +26,8 @@ export interface AlertLine {
 
 export interface AlertAnswer extends AlertRecord {
   readonly case: Hex | null;
+  readonly mode: string;
+  readonly is_blocked: boolean;
   readonly closed_for: string | null;
   readonly may_open_identity: boolean;
   readonly access: Access;
@@ -124,6 +126,10 @@ export const api = {
   session: () => json<SessionAnswer>("GET", "/session"),
   signOut: () => ask("DELETE", "/session"),
   welcome: (token: string, name: string, enrolment: Enrolment) => json<Person>("POST", "/welcome", { token, name, ...enrolment }),
+  recover: (name: string, proof: string) => json<{ recovery_vault: string }>("POST", "/recovery", { name, recovery_auth: proof }),
+  reseal: (name: string, proof: string, sealed: { readonly salt: string; readonly auth: string; readonly vault: string }) =>
+    ask("POST", "/recovery/passphrase", { name, recovery_auth: proof, ...sealed }),
+  reset: (id: string) => json<{ link: string }>("POST", `/staff/${id}/reset`, {}),
   staff: () => json<StaffMember[]>("GET", "/staff"),
   invite: (roles: readonly string[]) => json<{ link: string }>("POST", "/staff", { roles }),
   closeAccount: (id: string) => ask("DELETE", `/staff/${id}`),
@@ -138,6 +144,7 @@ export const api = {
   alert: (id: Hex) => json<AlertAnswer>("GET", `/alerts/${id}`),
   attachment: async (id: Hex, upload: Hex) => (await ask("GET", `/alerts/${id}/attachments/${upload}`)).blob(),
   askSource: (id: Hex, message: NewObject) => json<unknown>("POST", `/alerts/${id}/messages`, message),
+  block: (id: Hex, isBlocked: boolean) => json<unknown>("POST", `/alerts/${id}/${isBlocked ? "block" : "unblock"}`, {}),
   closeAlert: (id: Hex, reason: string) => json<unknown>("POST", `/alerts/${id}/close`, { reason }),
   openCase: (alert: Hex, wanted: NewCase) => json<CaseAnswer>("POST", `/alerts/${alert}/case`, wanted),
   cases: () => json<CaseLine[]>("GET", "/cases"),

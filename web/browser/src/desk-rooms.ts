@@ -25,6 +25,7 @@ export class Rooms {
   readonly #place = byId("view", HTMLElement);
   #shown = 0;
   #closing: string | null = null;
+  #resetting: StaffMember | null = null;
   #refill: () => Promise<void> = async () => undefined;
 
   constructor(seat: Seat) {
@@ -124,6 +125,20 @@ export class Rooms {
       await this.show("#/people");
       say(text("done"));
     });
+    const resetForm = within(root, "[data-reset]", HTMLFormElement);
+    onSubmit(resetForm, async () => {
+      if (this.#resetting === null) return;
+      const { id, name } = this.#resetting;
+      const { link } = await api.reset(id);
+      this.#resetting = null;
+      slot(resetForm, "made-said").textContent = text("reset-made", { name });
+      slot(resetForm, "link").textContent = link;
+      show(slot(resetForm, "made"));
+    });
+    within(resetForm, "[data-cancel]", HTMLButtonElement).addEventListener("click", () => {
+      show(resetForm, false);
+      root.querySelector<HTMLElement>("h1")?.focus();
+    });
     within(root, "[data-close-account] [data-cancel]", HTMLButtonElement).addEventListener("click", () => {
       show(slot(root, "close-account"), false);
       root.querySelector<HTMLElement>("h1")?.focus();
@@ -145,13 +160,23 @@ export class Rooms {
   #closeButton(root: HTMLElement, member: StaffMember): HTMLElement | string {
     if (!this.#seat.me.roles.includes("administrator") || member.id === this.#seat.me.id) return "";
     const button = make("button", { type: "button", "aria-label": text("close-account-of", { name: member.name }) }, text("close-account"));
+    const reset = make("button", { type: "button", "aria-label": text("reset-of", { name: member.name }) }, text("reset"));
+    reset.addEventListener("click", () => {
+      this.#resetting = member;
+      show(slot(root, "close-account"), false);
+      slot(root, "reset-title").textContent = text("reset-of", { name: member.name });
+      show(within(root, "[data-reset] [data-made]", HTMLElement), false);
+      show(slot(root, "reset"));
+      goTo(slot(root, "reset-title"));
+    });
     button.addEventListener("click", () => {
+      show(slot(root, "reset"), false);
       this.#closing = member.id;
       slot(root, "close-title").textContent = text("close-account-of", { name: member.name });
       show(slot(root, "close-account"));
       goTo(slot(root, "close-title"));
     });
-    return make("span", { class: "moves" }, button);
+    return make("span", { class: "moves" }, button, " ", reset);
   }
 }
 

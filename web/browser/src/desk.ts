@@ -5,6 +5,7 @@ import { listenForKeys } from "./desk-keys.ts";
 import { Rooms } from "./desk-rooms.ts";
 import { rememberedName, signIn, signOut, watchIdle } from "./desk-session.ts";
 import { complain, say, slot, view } from "./desk-view.ts";
+import { recoverView } from "./desk-recover.ts";
 import { sentenceOf } from "./desk-words.ts";
 import { openWelcome } from "./desk-welcome.ts";
 import { byId, show, text, within } from "./page.ts";
@@ -38,6 +39,11 @@ function openDesk(): void {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void enter(form, nameBox.value.trim(), passphrase);
+    });
+    within(root, "[data-recover]", HTMLButtonElement).addEventListener("click", () => {
+      const back = (said: string | null, whose: string): void => showSignIn(said, whose === "" ? null : whose);
+      place.replaceChildren(recoverView(nameBox.value.trim(), back));
+      place.querySelector<HTMLElement>("h1")?.focus();
     });
     place.replaceChildren(root);
     (name === null ? nameBox : passphrase).focus();

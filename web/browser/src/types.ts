@@ -204,6 +204,8 @@ export interface Received {
 
 /** How a module reaches the server. Tests hand in their own. */
 export interface Door {
+  /** "same-origin" where staff enter an alert; a source's requests carry no cookie. */
+  readonly credentials?: RequestCredentials;
   /** Where alerts are handed in; the source's own address by default, the desk's for staff who enter one. */
   readonly path?: string;
   /** Where the server answers, when that is not the node's own name: its onion address. Keys and signatures keep the name. */
@@ -420,6 +422,8 @@ export interface Enrolment {
   readonly auth: Base64;
   readonly vault: Base64;
   readonly recovery_vault: Base64;
+  /** Proof of the recovery code; the server keeps its hash. */
+  readonly recovery_auth: Base64;
   readonly age: Recipient;
   readonly ed25519: KeyId;
 }

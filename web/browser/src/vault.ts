@@ -46,7 +46,11 @@ export async function enrol(
   const keys = { ...(await generateKey()), signing: signingKey(randomBytes(32)) };
   const recoveryCode = newReceipt();
   const recovery = await keyOf(await recoveryIdentity(recoveryCode));
-  const sealed = { ...(await reseal(keys, passphrase, kdf)), recovery_vault: await sealVault(keys, recovery.recipient) };
+  const sealed = {
+    ...(await reseal(keys, passphrase, kdf)),
+    recovery_vault: await sealVault(keys, recovery.recipient),
+    recovery_auth: recoveryAuth(recoveryCode),
+  };
   return { enrolment: { ...sealed, age: keys.recipient, ed25519: keys.signing.id }, keys, recoveryCode };
 }
 
@@ -72,7 +76,17 @@ export async function openVault(vault: Base64, identity: Identity): Promise<Hand
 
 /** The identity that opens the second copy. */
 export async function recoveryIdentity(code: string): Promise<Identity> {
-  return (await keyFromSeed(hkdf(sha256, entropyOf(code), RECOVERY_SALT, utf8("vault"), 32))).identity;
+  return (await keyFromSeed(recover(code, "vault"))).identity;
+}
+
+/** What proves to the server that the code is known, and says nothing of what opens. */
+export function recoveryAuth(code: string): Base64 {
+  return toBase64(recover(code, "auth"));
+}
+
+function recover(code: string, label: "vault" | "auth"): Uint8Array {
+  // No slow derivation: the code is 128 random bits, not something a person thought of.
+  return hkdf(sha256, entropyOf(code), RECOVERY_SALT, utf8(label), 32);
 }
 
 async function sealVault(keys: HandlerKeys, recipient: Recipient): Promise<Base64> {
