@@ -11,7 +11,7 @@ import { enrol, workerKdf } from "./vault.ts";
 import { WORDS } from "./wordlist.ts";
 
 const PASSPHRASE_WORDS = 6;
-const MIN_PASSPHRASE = 12;
+export const MIN_PASSPHRASE = 12;
 
 /** Six words of 2,048 each: 66 bits, before the slow step makes every guess cost half a second. */
 export function newPassphrase(): string {
