@@ -204,7 +204,7 @@ async def finish(
     """
     names = sorted(outcomes)
     # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
-    await session.scalars(select(Lane).where(Lane.name.in_(names)).order_by(Lane.name).with_for_update())
+    await session.execute(select(Lane.name).where(Lane.name.in_(names)).order_by(Lane.name).with_for_update())
     done = [seq for results in outcomes.values() for seq, outcome in results if isinstance(outcome, Done)]
     if done:
         await session.execute(

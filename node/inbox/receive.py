@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import LargeBinary, String, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,6 +38,7 @@ MAX_ID_CHARACTERS = 2000
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
 BATCH = 200
+REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
 AWAKE_AGAIN = timedelta(minutes=10)
 COMPARE_AGAIN = timedelta(hours=1)
@@ -109,6 +110,7 @@ class Inbox:
         self._failed: OrderedDict[str, datetime] = OrderedDict()
         self._heard: OrderedDict[str, datetime] = OrderedDict()
         self._compared: OrderedDict[str, datetime] = OrderedDict()
+        self._kept: OrderedDict[bytes, None] = OrderedDict()
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[Answer]]] = []
         self._committer: asyncio.Task[None] | None = None
 
@@ -268,6 +270,9 @@ class Inbox:
         digest = own_digest(actor, activity_id)
         if signer != actor:
             digest = hashlib.sha256(f"{signer}\n{actor}\n{activity_id}".encode()).digest()
+        if digest in self._kept:
+            # A repeat of what this process has committed: nothing is written for it.
+            return Answer.ACCEPTED
         row = {
             "digest": digest,
             "activity_id": activity_id,
@@ -309,14 +314,15 @@ class Inbox:
             unique = {row["digest"]: row for row in rows if not shut & _hosts(row)}
             if not unique:
                 return shut
-            fresh = set(
-                await session.scalars(
-                    insert(Received)
-                    .values(list(unique.values()))
-                    .on_conflict_do_nothing(index_elements=[Received.digest])
-                    .returning(Received.digest)
+            known = set(await session.scalars(select(Received.digest).where(Received.digest.in_(unique))))
+            fresh = [digest for digest in unique if digest not in known]
+            if fresh:
+                # One statement for any number of rows: compiled once, run by the driver. Another process may keep the same
+                # activity at this moment; its job and ours are then worked off once.
+                await session.execute(
+                    insert(Received).on_conflict_do_nothing(index_elements=[Received.digest]),
+                    [unique[digest] for digest in fresh],
                 )
-            )
             # A lane per signer: what somebody forwards delays nobody's own.
             lanes = {digest: host_of(unique[digest]["signer"]) for digest in fresh}
             await outbox.enqueue_many(
@@ -328,8 +334,7 @@ class Inbox:
                         lane=f"from:{lanes[digest]}",
                         key=f"process:{digest.hex()}",
                     )
-                    for digest in unique
-                    if digest in fresh
+                    for digest in fresh
                 ),
                 now=now,
             )
@@ -338,6 +343,10 @@ class Inbox:
                 await outbox.wake(session, [f"to:{host}" for host in heard], now=now)
         for host in lanes.values():
             self._shedder.kept(host)
+        for digest in unique:
+            self._kept[digest] = None
+        while len(self._kept) > REPEATS_REMEMBERED:
+            self._kept.popitem(last=False)
         return shut
 
     async def _compare(self, actor: str, field: bytes) -> None:
