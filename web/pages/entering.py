@@ -13,8 +13,10 @@ from node.intake.alerts import Mode
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
-from web.pages.intake import take_in
-from web.pages.wire import MAX_JSON_BYTES, answer, path_id, read_bytes
+from web.pages import asking
+from web.pages.intake import is_open, take_in
+from web.pages.rendering import render, speech_of
+from web.pages.wire import MAX_JSON_BYTES, NO_STORE, answer, path_id, read_bytes
 from web.sessions import require_same_origin, signed_in
 
 
@@ -22,10 +24,24 @@ def routes(settings: Settings) -> list[BaseRoute]:
     """The addresses."""
     alerts = "/api/v1/desk/alerts"
     return [
+        Route("/desk/enter", enter_page),
         Route(alerts, enter_alert, methods=["POST"]),
         Route(f"{alerts}/{{id}}/block", block, methods=["POST"]),
         Route(f"{alerts}/{{id}}/unblock", unblock, methods=["POST"]),
     ]
+
+
+async def enter_page(request: Request) -> Response:
+    """The source's own form, filled in by staff. It shows nothing of anybody; sending asks who is signed in."""
+    node: Node = request.app.state.node
+    return render(
+        request,
+        "desk/enter.html",
+        headers=NO_STORE,
+        is_open=await is_open(node),
+        root_key=node.keyring.root_id or "",
+        **asking.context(speech_of(request).language),
+    )
 
 
 async def enter_alert(request: Request) -> Response:
@@ -41,7 +57,8 @@ async def enter_alert(request: Request) -> Response:
     if is_new:
         async with node.database.begin() as session:
             await audit.record(session, actor=me.id, action="alert.entered", subject=alert.id, now=now)
-    return answer({"id": alert.id, "state": alert.state}, 201 if is_new else 200)
+    received = {"id": alert.id, "state": alert.state, "received_on": alert.received_on.isoformat()}
+    return answer(received, 201 if is_new else 200)
 
 
 async def block(request: Request) -> Response:

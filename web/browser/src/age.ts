@@ -90,6 +90,22 @@ export async function openStream(
   }
 }
 
+/** Opens a file that was sealed to every reader with the stock tool: several recipients, every one of them hybrid. */
+export async function openShared(
+  sealed: ReadableStream<Uint8Array>,
+  identity: Identity,
+): Promise<ReadableStream<Uint8Array>> {
+  requireHybridIdentity(identity);
+  const decrypter = new Decrypter();
+  decrypter.addIdentity({ unwrapFileKey: requireHybridStanzas });
+  try {
+    decrypter.addIdentity(identity);
+    return await decrypter.decrypt(sealed);
+  } catch (error) {
+    throw error instanceof Refused ? error : new Refused("cannot-open");
+  }
+}
+
 function encrypterTo(recipient: Recipient): Encrypter {
   if (typeof recipient !== "string" || !recipient.startsWith(RECIPIENT)) throw new Refused("not-hybrid", "recipient");
   const encrypter = new Encrypter();
@@ -116,6 +132,11 @@ function decrypterOf(identity: Identity): Decrypter {
 
 function requireOneHybridStanza(stanzas: Stanza[]): null {
   if (stanzas.length !== 1 || stanzas[0]?.args[0] !== "mlkem768x25519") throw new Refused("not-hybrid", "file");
+  return null;
+}
+
+function requireHybridStanzas(stanzas: Stanza[]): null {
+  if (!stanzas.every((stanza) => stanza.args[0] === "mlkem768x25519")) throw new Refused("not-hybrid", "file");
   return null;
 }
 

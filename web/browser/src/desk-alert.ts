@@ -3,6 +3,7 @@
 import type { AlertAnswer } from "./desk-api.ts";
 import { CASE_ROLES, showAccess } from "./desk-access.ts";
 import { ApiError, api } from "./desk-api.ts";
+import { nothingToOpen, showDoor } from "./desk-door.ts";
 import { showIdentityRequests } from "./desk-identity.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, complain, onSubmit, picked, say, slot, view } from "./desk-view.ts";
@@ -22,6 +23,13 @@ export async function alertView(seat: Seat, id: Hex, goTo: (address: string) => 
   const record = await api.alert(id);
   slot(root, "name").textContent = callName(id);
   slot(root, "state").textContent = `${text("alert-line", { day: dayInWords(record.received_on), size: sizeOf(record) })}. ${alertState(record)}`;
+  showDoor(root, seat, record, reload);
+  if (nothingToOpen(record)) {
+    // A file of the stock tool is taken up or closed like any other alert.
+    slot(root, "door").append(slot(root, "moves"));
+    prepareMoves(root, seat, record, goTo);
+    return root;
+  }
   let opened: OpenedAlert;
   try {
     opened = await openAlert(record, seat.keys, seat.desk);

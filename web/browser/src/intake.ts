@@ -26,6 +26,10 @@ let manifest: Manifest | null = null;
 let sealed: SealedAlert | null = null;
 let hasArrived = false;
 
+/** At the desk the same form takes what somebody told in person, by telephone or by letter. */
+const byStaff = document.querySelector('meta[name="srt-entered-by"]') !== null;
+const AT_THE_DESK = { path: "/api/v1/desk/alerts", credentials: "same-origin" } as const;
+
 /** The page that is carried away brings the list of keys along, and sends nothing. */
 const carried = carriedList();
 
@@ -189,7 +193,7 @@ async function send(): Promise<void> {
       save(await packAlert(sealed, { onProgress }));
       return arrived(sealed.day);
     }
-    const answer = await sendAlert(sealed, { onProgress });
+    const answer = await sendAlert(sealed, { onProgress, ...(byStaff ? AT_THE_DESK : {}) });
     arrived(answer.received_on);
   } catch (error) {
     card.failed(whyFailed(error));

@@ -38,10 +38,10 @@ async function request(node: string, path: string, init: RequestInit, door: Door
     if (attempt > 0) await sleep(FIRST_WAIT_MS * 2 ** (attempt - 1));
     let response: Response;
     try {
-      // No cookie, no cache, no redirect: what is asked stays between this page and its own node.
+      // No cookie but at the desk, no cache, no redirect: what is asked stays between this page and its own node.
       response = await ask(`${door.base ?? node}${path}`, {
         ...init,
-        credentials: "omit",
+        credentials: door.credentials ?? "omit",
         cache: "no-store",
         redirect: "error",
         referrerPolicy: "no-referrer",
