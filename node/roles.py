@@ -12,7 +12,7 @@ from node.inbox import chores, handlers
 from node.inbox.process import Handler, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
-from node.peers import blocklists, synchronising
+from node.peers import blocklists, synchronising, witness
 from node.runtime import Node
 from node.settings import Settings
 
@@ -63,6 +63,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         "process": partial(_process, handlers=ACTIVITIES),
         "backfill": chores.backfill,
         "refresh-blocklist": blocklists.refresh,
+        witness.KIND: witness.look,
         "synchronise": synchronising.synchronise,
         **more,
     }

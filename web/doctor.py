@@ -15,6 +15,7 @@ from federation.fetch import fetch_document
 from node import audit
 from node.errors import NodeError
 from node.outbox import Job, Lane
+from node.peers import witness
 from node.peers.directory import fetch_signer
 from node.runtime import Node
 from node.staff.accounts import active_staff
@@ -83,6 +84,17 @@ async def _findings(node: Node) -> AsyncIterator[Finding]:
         "queue",
         not late,
         f"{waiting} waiting, {dead} given up" + ("; a worker is not running" if late else ""),
+    )
+    async with node.database.read() as session:
+        contradicted = await witness.forked(session)
+    yield Finding(
+        "lists of others",
+        not contradicted,
+        "nobody we follow has shown two lists of keys for one time"
+        if not contradicted
+        else "two lists of keys for one time, or another root: "
+        + ", ".join(sorted({one.node for one in contradicted}))
+        + ". Ask that organisation by another way; until then believe neither",
     )
     if not settings.is_hub:
         enough = len(handlers) >= 2

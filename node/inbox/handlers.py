@@ -14,6 +14,7 @@ from node.entries.entries import WITHDRAWN, Entry
 from node.hub.aggregate import take_back, take_in
 from node.inbox.moving import move_in
 from node.inbox.process import RefusedActivity, prove
+from node.peers import witness
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import (
@@ -73,6 +74,7 @@ async def on_accept(node: Node, activity: Activity) -> None:
             key=f"backfill:{activity.actor}"[:300],
             now=now,
         )
+        await witness.watch(session, activity.actor, now=now)
     await node.bell.ring()
 
 

@@ -1,0 +1,105 @@
+"""Each node keeps the lists of keys it saw of those it follows, and says when two contradict each other."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from node.casework.team import intake_terms
+from node.database import Database
+from node.intake.manifest import IntakeManifest, sign_manifest
+from node.outbox import Job
+from node.peers.directory import find_actor
+from node.peers.follows import follow
+from node.peers.ours import local_actor_at
+from node.peers.witness import KIND, forked, keep, seen_of
+from node.settings import Settings
+from tests.rig.alerts import a_member, an_open_door
+from tests.rig.clock import NOON
+from tests.rig.keys import keyring
+from tests.rig.town import Town
+
+ORIGIN = "https://a.example"
+
+
+async def lists(database: Database) -> tuple[IntakeManifest, IntakeManifest, IntakeManifest]:
+    """The first list, one that follows it, and another for the same time as that."""
+    door = await an_open_door(database)
+    async with database.begin() as session:
+        await a_member(session, "Dora")
+        terms = await intake_terms(session, Settings(origin=ORIGIN, name="Sample (fictional)"))
+    root = keyring("a").root()
+    following = sign_manifest(terms, previous=door.manifest, root=root, now=NOON)
+    other = sign_manifest(door.terms, previous=door.manifest, root=root, now=NOON + timedelta(days=1))
+    return door.manifest, following, other
+
+
+async def kept(database: Database, *bodies: bytes) -> list[bool | None]:
+    found: list[bool | None] = []
+    for body in bodies:
+        async with database.begin() as session:
+            row = await keep(session, ORIGIN, body, now=NOON + timedelta(days=1))
+            found.append(None if row is None else row.is_forked)
+    return found
+
+
+async def test_two_lists_for_one_time_are_told(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    first, following, other = await lists(database)
+
+    with caplog.at_level(logging.ERROR):
+        found = await kept(database, first.body, following.body, other.body)
+
+    assert found == [False, False, True]
+    assert "manifest.forked" in caplog.messages
+    async with database.read() as session:
+        assert [row.sha256 for row in await forked(session)] == [other.sha256]
+        assert len(await seen_of(session, ORIGIN)) == 3
+
+
+async def test_a_list_under_another_root_is_a_fork_too(database: Database) -> None:
+    first, _, _ = await lists(database)
+    async with database.read() as session:
+        terms = await intake_terms(session, Settings(origin=ORIGIN, name="Sample (fictional)"))
+    stranger = sign_manifest(terms, previous=first, root=keyring("b").root(), now=NOON)
+
+    assert await kept(database, first.body, stranger.body) == [False, True]
+
+
+async def test_an_earlier_list_that_comes_late_is_held_against_the_later_one(database: Database) -> None:
+    first, following, _ = await lists(database)
+
+    assert await kept(database, following.body, first.body) == [False, False]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"not json"])
+async def test_what_is_no_list_is_not_kept(database: Database, body: bytes) -> None:
+    assert await kept(database, body) == [None]
+
+
+async def test_the_list_of_another_node_is_not_kept(database: Database) -> None:
+    first, _, _ = await lists(database)
+
+    async with database.begin() as session:
+        assert await keep(session, "https://b.example", first.body, now=NOON) is None
+
+
+async def test_whoever_follows_a_node_looks_every_day(town: Town) -> None:
+    hub, a = town["hub"], town["a"]
+    async with a.node.database.begin() as session:
+        for name in ("Ana", "Boris"):
+            await a_member(session, name, now=a.node.clock.now())
+    us = local_actor_at(hub.settings, hub.settings.main_actor)
+    assert us is not None
+    them = await find_actor(hub.node, a.settings.main_actor, invited=True)
+    async with hub.node.database.begin() as session:
+        await follow(session, hub.settings, hub.node.keyring, us=us, them=them, now=hub.node.clock.now())
+
+    await town.settle()
+
+    async with hub.node.database.read() as session:
+        seen = await seen_of(session, a.origin)
+        waiting: list[Any] = list(await session.scalars(select(Job).where(Job.kind == KIND)))
+    assert [(row.epoch, row.is_forked) for row in seen] == [(1, False)]
+    assert [job.not_before - hub.node.clock.now() for job in waiting] == [timedelta(days=1)]
