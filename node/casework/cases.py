@@ -2,7 +2,7 @@
 
 The rule stands in this row and nowhere else: whoever proposes a finding does not confirm it, whoever last wrote the public
 text does not approve it, and the approval names the hash of exactly that text. Roles are looked at in `node.casework.desk`.
-Spec: casework.md §2, §3 of the design; OHCHR standards of proof as coded there (§1.4).
+Spec: OHCHR, Commissions of Inquiry and Fact-Finding Missions: Guidance and Practice (2015), for the standards of proof.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """Remote actors we know, and their keys. Everything here was fetched from the actor's own address and may be fetched again."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from sqlalchemy import ForeignKey, String, delete, select
@@ -55,6 +56,7 @@ class RemoteKey(Row):
     expires_at: Mapped[datetime | None]
 
 
+@lru_cache(maxsize=16_384)
 def host_of(url: str) -> str:
     """Host and port of an address, lower-case: what policies and lanes go by."""
     return urlsplit(url).netloc.lower()

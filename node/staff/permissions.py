@@ -1,6 +1,6 @@
 """Who may do what: one table, no exceptions elsewhere. What needs two people is a rule of the case, not of a role.
 
-The roles follow casework.md of the design; an administrator looks after people and settings and
+The roles are those of fact-checking practice; an administrator looks after people and settings and
 opens no case. A small organisation may give one person several roles; it never lets one person publish alone.
 """
 
