@@ -31,6 +31,8 @@ from node.settings import Settings
 FRAGMENTS = {"rsa": "main-key", "ed25519": "ed25519-key"}
 FILES = ("rsa.pem", "ed25519.pem", "root.pem")
 HISTORY = "history.json"
+# The public half of the organisation root, which stays when the private one is taken away.
+ROOT_PUBLIC = "root.pub"
 
 Algorithm = Literal["rsa", "ed25519"]
 
@@ -78,9 +80,11 @@ class Keyring:
         *,
         born: datetime,
         former: tuple[Generation, ...] = (),
+        root_id: str | None = None,
     ) -> None:
         self._keys: dict[str, PrivateKey] = {"rsa": rsa, "ed25519": ed25519}
         self._root = root
+        self._root_id = root.public.multibase if root else root_id
         self.born = born
         self.former = former
         self.generation = len(former) + 1
@@ -110,7 +114,11 @@ class Keyring:
         )
         if rsa is None or ed25519 is None:
             raise Misconfigured(f"{directory} cannot be read")
-        return cls(rsa, ed25519, root, born=born or _made_at(directory / names[1]), former=former)
+        public = directory / ROOT_PUBLIC
+        root_id = public.read_text("ascii").strip() if root is None and public.exists() else None
+        return cls(
+            rsa, ed25519, root, born=born or _made_at(directory / names[1]), former=former, root_id=root_id
+        )
 
     def rotate(self, settings: Settings, *, now: datetime) -> "Keyring":
         """Make new federation keys, which sign from now on under new key ids; returns the keyring with them.
@@ -135,7 +143,26 @@ class Keyring:
         )
         former = (*self.former, retired)
         _remember(directory, former, born=self.born)
-        return Keyring(rsa, ed25519, self._root, born=self.born, former=former)
+        return Keyring(rsa, ed25519, self._root, born=self.born, former=former, root_id=self._root_id)
+
+    def take_root_away(self, settings: Settings, copy: Path) -> None:
+        """Move the organisation root's private key to `copy`, and keep its public half. Raises Misconfigured.
+
+        The copy is on the disk and was read back before the original goes; there is no second one.
+        """
+        directory = settings.data / "keys"
+        if self._root is None or self._root_id is None:
+            raise Misconfigured("the organisation root is not on this server")
+        if copy.absolute().is_relative_to(settings.data.absolute()):
+            raise Misconfigured(f"{copy} lies in the data directory: name a place that leaves this server")
+        _put(copy, (directory / FILES[2]).read_bytes())
+        again = _load(copy, settings.keyring_passphrase)
+        if again is None or again.public.multibase != self._root_id:
+            raise Misconfigured(f"{copy} does not read back; nothing was removed")
+        public = directory / ROOT_PUBLIC
+        public.unlink(missing_ok=True)
+        _put(public, f"{self._root_id}\n".encode())
+        (directory / FILES[2]).unlink()
 
     def former_keys(self, actor_id: str) -> tuple[FormerKey, ...]:
         """The Ed25519 keys with which the actor proved things before, newest first."""
@@ -151,8 +178,13 @@ class Keyring:
 
     @property
     def root_id(self) -> str | None:
-        """The organisation root as Multikey, or None when its key is kept elsewhere."""
-        return self._root.public.multibase if self._root else None
+        """The organisation root as Multikey, wherever its key is kept; None when nothing is known of it any more."""
+        return self._root_id
+
+    @property
+    def has_root(self) -> bool:
+        """Whether this server can sign lists of keys itself."""
+        return self._root is not None
 
     def root(self) -> Signer:
         """The organisation root, which signs intake manifests. Raises Misconfigured when it is kept offline."""

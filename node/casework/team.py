@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.casework.rotation import ask_for_new_keys
 from node.intake.alerts import Wrap
 from node.intake.manifest import Handler, Terms
+from node.intake.recovery import recovery_recipient
 from node.settings import Settings
 from node.staff.accounts import Staff, active_staff, close_account
 from node.staff.entrance import end_sessions
@@ -21,7 +22,7 @@ async def intake_terms(
     bundle_sha256: str | None = None,
     recovery: str | None = None,
 ) -> Terms:
-    """What the intake manifest says now: everybody active who reads alerts."""
+    """What the intake manifest says now: everybody active who reads alerts, and the organisation's recovery key."""
     return Terms(
         node=settings.origin,
         organisation=settings.organisation,
@@ -30,7 +31,7 @@ async def intake_terms(
             for one in await active_staff(session)
             if one.is_handler
         ),
-        recovery=recovery,
+        recovery=recovery or await recovery_recipient(session),
         bundle_sha256=bundle_sha256,
     )
 

@@ -84,7 +84,11 @@ class IntakeManifest(Row):
 
     def names_only(self, terms: Terms) -> bool:
         """Whether everybody it names is still here with the same keys."""
-        return set(self.handlers()) <= set(terms.handlers) and self.terms()["recovery"] == terms.recovery
+        # A list from before there was a recovery key harms nobody; one that names a retired key might.
+        return set(self.handlers()) <= set(terms.handlers) and self.terms()["recovery"] in {
+            None,
+            terms.recovery,
+        }
 
     def says(self, terms: Terms, *, root: str) -> bool:
         """Whether it still says what holds now."""
@@ -103,7 +107,7 @@ async def served_manifest(
     """
     if len(terms.handlers) < MIN_HANDLERS:
         raise DoorClosed("fewer than two handlers")
-    latest = await _latest(session)
+    latest = await latest_manifest(session)
     if latest is None or not latest.is_valid(now=now):
         return None
     if root is None:
@@ -124,7 +128,7 @@ async def current_manifest(
         return served
     if root is None:
         raise DoorClosed("the manifest must be signed anew with the root key, which is not on this server")
-    row = sign_manifest(terms, previous=await _latest(session), root=root, now=now)
+    row = sign_manifest(terms, previous=await latest_manifest(session), root=root, now=now)
     session.add(row)
     await session.flush()
     return row
@@ -134,23 +138,40 @@ def sign_manifest(
     terms: Terms, *, previous: IntakeManifest | None, root: Signer, now: datetime
 ) -> IntakeManifest:
     """The epoch after `previous`, signed by the organisation's root key."""
+    body = unsigned(terms, previous=previous, root=root.public.multibase, now=now)
+    signature = base64.b64encode(root.sign(canonical(body))).decode()
+    return as_row(canonical(body | {"signature": signature}))
+
+
+def unsigned(
+    terms: Terms,
+    *,
+    previous: IntakeManifest | None,
+    root: str,
+    now: datetime,
+    valid_for: timedelta = VALID_FOR,
+) -> dict[str, Any]:
+    """What the root is to sign: the epoch after `previous`."""
     # From yesterday's midnight: the clocks of telephones run late, and a list of keys tells no times.
     not_before = datetime.combine(now.date(), time(), UTC) - timedelta(days=1)
-    not_after = not_before + VALID_FOR
-    body = _body(terms, root=root.public.multibase) | {
+    not_after = not_before + valid_for
+    return _body(terms, root=root) | {
         "v": 1,
         "epoch": 1 if previous is None else previous.epoch + 1,
         "not_before": _rfc3339(not_before),
         "not_after": _rfc3339(not_after),
         "previous": None if previous is None else previous.sha256,
     }
-    signature = base64.b64encode(root.sign(canonical(body))).decode()
-    signed = canonical(body | {"signature": signature})
+
+
+def as_row(signed: bytes) -> IntakeManifest:
+    """The row of a manifest that was signed."""
+    body = msgspec.json.decode(signed)
     return IntakeManifest(
         epoch=body["epoch"],
         sha256=hashlib.sha256(signed).hexdigest(),
-        not_before=not_before,
-        not_after=not_after,
+        not_before=datetime.fromisoformat(body["not_before"]),
+        not_after=datetime.fromisoformat(body["not_after"]),
         body=signed,
     )
 
@@ -183,7 +204,7 @@ def required_holders(manifest: IntakeManifest) -> dict[str, frozenset[str]]:
     return {"dialogue": everybody | always, "identity": custodians | always}
 
 
-async def _latest(session: AsyncSession) -> IntakeManifest | None:
+async def latest_manifest(session: AsyncSession) -> IntakeManifest | None:
     return await session.scalar(select(IntakeManifest).order_by(IntakeManifest.epoch.desc()).limit(1))
 
 

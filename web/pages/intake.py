@@ -218,7 +218,7 @@ async def take_in(node: Node, body: bytes, *, mode: Mode = Mode.SEALED) -> tuple
     async with node.database.read() as session:
         await uploads.check_files(session, node.blobs, sealed.attachments)
     async with node.database.begin() as session:
-        terms = await _terms(session, node)
+        terms = await terms_now(session, node)
         alert, is_new = await receive_alert(session, sealed, terms, now=node.clock.now(), mode=mode)
     await node.bell.ring()
     return alert, is_new
@@ -331,16 +331,18 @@ async def manifest_now(node: Node) -> IntakeManifest:
     """
     now = node.clock.now()
     async with node.database.read() as session:
-        terms = await _terms(session, node)
-        served = await served_manifest(session, terms, root=node.keyring.root_id, now=now)
+        terms = await terms_now(session, node)
+        root_id = node.keyring.root_id if node.keyring.has_root else None
+        served = await served_manifest(session, terms, root=root_id, now=now)
     if served is not None:
         return served
-    root = None if node.keyring.root_id is None else node.keyring.root()
+    root = node.keyring.root() if node.keyring.has_root else None
     async with node.database.begin() as session:
-        return await current_manifest(session, await _terms(session, node), root=root, now=now)
+        return await current_manifest(session, await terms_now(session, node), root=root, now=now)
 
 
-async def _terms(session: AsyncSession, node: Node) -> Terms:
+async def terms_now(session: AsyncSession, node: Node) -> Terms:
+    """What a list of keys would say now."""
     return await intake_terms(session, node.settings, bundle_sha256=bundle_sha256())
 
 
