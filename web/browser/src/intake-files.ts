@@ -4,22 +4,20 @@
  */
 
 import { all, byId, make, sizeInWords, text } from "./page.ts";
+import type { Traces } from "./traces.ts";
+import { tracesIn } from "./traces.ts";
 
 const MAX_FILES = 10;
 const MAX_BYTES = 2 * 1000 * 1000 * 1000;
 const KINDS: ReadonlySet<string> = new Set("pdf png jpg jpeg webp txt odt docx ods xlsx csv mp4 mp3".split(" "));
 const PICTURES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/webp"]);
 
+/** What goes: the file as it is (the evidence), a copy without hidden details, or both. */
+type Copies = "original" | "clean" | "both";
+
 interface Chosen {
   readonly original: File;
-  clean: boolean;
-}
-
-export interface HiddenDetails {
-  readonly place: boolean;
-  readonly time: boolean;
-  readonly device: string;
-  readonly author: string;
+  copies: Copies;
 }
 
 /** The list of chosen files, kept beside its <input>. */
@@ -35,12 +33,18 @@ export class FileList {
   }
 
   get count(): number {
-    return this.#chosen.length;
+    return this.#chosen.reduce((sum, { copies }) => sum + (copies === "both" ? 2 : 1), 0);
   }
 
   /** The bytes to seal: each file as it is, or its clean copy. */
   async toSend(): Promise<File[]> {
-    return await Promise.all(this.#chosen.map(async ({ original, clean }) => (clean ? await cleanCopy(original) : original)));
+    const files = await Promise.all(
+      this.#chosen.map(async ({ original, copies }) => [
+        ...(copies === "clean" ? [] : [original]),
+        ...(copies === "original" ? [] : [await cleanCopy(original)]),
+      ]),
+    );
+    return files.flat();
   }
 
   forget(): void {
@@ -55,8 +59,8 @@ export class FileList {
       const ending = file.name.toLowerCase().split(".").at(-1) ?? "";
       if (!KINDS.has(ending)) complaints.push(text("bad-type", { name: file.name }));
       else if (file.size > MAX_BYTES) complaints.push(text("too-large", { name: file.name }));
-      else if (this.#chosen.length >= MAX_FILES) complaints.push(text("too-many-files"));
-      else this.#add({ original: file, clean: false });
+      else if (this.count >= MAX_FILES) complaints.push(text("too-many-files"));
+      else this.#add({ original: file, copies: "original" });
     }
     // The chosen files live in our list; an emptied input lets the same file be chosen again after it was taken out.
     this.#input.value = "";
@@ -73,31 +77,35 @@ export class FileList {
       (all(this.#list, "button", HTMLButtonElement)[0] ?? this.#input).focus();
     });
     this.#list.append(line);
-    if (PICTURES.has(chosen.original.type)) void this.#offerCleanCopy(chosen, line);
+    void this.#tellTraces(chosen, line);
   }
 
-  async #offerCleanCopy(chosen: Chosen, line: HTMLElement): Promise<void> {
-    const details = inWords(await hiddenDetails(chosen.original));
-    if (!drawsTruly()) {
-      if (details) line.append(make("p", { class: "help" }, details));
+  /** Says what the file tells about its maker, before anything is sent; a picture may go without it. */
+  async #tellTraces(chosen: Chosen, line: HTMLElement): Promise<void> {
+    const details = inWords(await tracesIn(chosen.original));
+    if (!PICTURES.has(chosen.original.type) || !drawsTruly()) {
+      if (details !== "") line.append(make("p", { class: "help" }, details));
       return;
     }
     const name = `copy-${crypto.randomUUID()}`;
-    const option = (label: string, clean: boolean): HTMLElement => {
+    const option = (label: string, copies: Copies): HTMLElement => {
       const radio = make("input", { type: "radio", name });
-      radio.checked = chosen.clean === clean;
+      radio.checked = chosen.copies === copies;
       radio.addEventListener("change", () => {
-        chosen.clean = clean;
+        const before = chosen.copies;
+        chosen.copies = copies;
+        if (this.count <= MAX_FILES) return this.#complain(null);
+        chosen.copies = before;
+        this.#complain(text("too-many-files"));
       });
       return make("label", { class: "choice" }, radio, " ", make("span", {}, label));
     };
-    line.append(
-      make("fieldset", {}, make("legend", {}, details || chosen.original.name), option(text("send-original"), false), option(text("send-clean"), true)),
-    );
+    const options = [option(text("send-original"), "original"), option(text("send-clean"), "clean"), option(text("send-both"), "both")];
+    line.append(make("fieldset", {}, make("legend", {}, details || chosen.original.name), ...options));
   }
 }
 
-function inWords(details: HiddenDetails | null): string {
+function inWords(details: Traces | null): string {
   if (details === null) return "";
   const said: string[] = [];
   if (details.place) said.push(text("detail-place"));
@@ -132,50 +140,4 @@ export async function cleanCopy(file: File): Promise<File> {
   if (blob === null) throw new Error("The picture could not be drawn anew.");
   const name = file.name.replace(/\.[^.]*$/, "") + (type === "image/png" ? ".png" : ".jpg");
   return new File([blob], name, { type, lastModified: 0 });
-}
-
-const EXIF = "Exif\0\0";
-const TAG_MAKE = 0x010f;
-const TAG_MODEL = 0x0110;
-const TAG_TIME = 0x0132;
-const TAG_ARTIST = 0x013b;
-const TAG_EXIF = 0x8769;
-const TAG_GPS = 0x8825;
-
-/** What the Exif part of a picture tells, or null where there is none. Looks at the first 128 KiB only. */
-export async function hiddenDetails(file: Blob): Promise<HiddenDetails | null> {
-  const bytes = new Uint8Array(await file.slice(0, 131072).arrayBuffer());
-  const found = indexOfText(bytes, EXIF);
-  return found < 0 ? null : readTiff(new DataView(bytes.buffer, found + EXIF.length));
-}
-
-function indexOfText(bytes: Uint8Array, wanted: string): number {
-  const codes = [...wanted].map((letter) => letter.charCodeAt(0));
-  return bytes.findIndex((_, start) => codes.every((code, at) => bytes[start + at] === code));
-}
-
-/** Reads the first directory of a TIFF structure (Exif 2.32 §4.6); a broken one tells nothing. */
-function readTiff(view: DataView): HiddenDetails | null {
-  try {
-    const little = view.getUint16(0) === 0x4949;
-    const start = view.getUint32(4, little);
-    const details = { place: false, time: false, device: "", author: "" };
-    const words = (entry: number): string => {
-      const length = view.getUint32(entry + 4, little);
-      const at = length > 4 ? view.getUint32(entry + 8, little) : entry + 8;
-      const letters = Array.from({ length: Math.min(length, 64) }, (_, index) => view.getUint8(at + index));
-      return String.fromCharCode(...letters.filter((code) => code >= 32 && code < 127)).trim();
-    };
-    for (let index = 0; index < view.getUint16(start, little); index += 1) {
-      const entry = start + 2 + index * 12;
-      const tag = view.getUint16(entry, little);
-      if (tag === TAG_MAKE || tag === TAG_MODEL) details.device = `${details.device} ${words(entry)}`.trim();
-      else if (tag === TAG_ARTIST) details.author = words(entry);
-      else if (tag === TAG_TIME || tag === TAG_EXIF) details.time = true;
-      else if (tag === TAG_GPS) details.place = true;
-    }
-    return details;
-  } catch {
-    return null;
-  }
 }
