@@ -199,6 +199,14 @@ class Keyring:
         return "Keyring(…)"
 
 
+def read_key_file(path: Path, passphrase: str) -> PrivateKey:
+    """A private key from its file, as on the machine where the organisation root is kept. Raises Misconfigured."""
+    key = _load(path, passphrase)
+    if key is None:
+        raise Misconfigured(f"{path} is not there")
+    return key
+
+
 def _fragment(algorithm: Algorithm, generation: int) -> str:
     """A new key has a new id: whoever holds the old one under the old id has to ask."""
     return FRAGMENTS[algorithm] if generation == 1 else f"{FRAGMENTS[algorithm]}-{generation}"

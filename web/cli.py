@@ -32,6 +32,7 @@ from node.sealing.receipts import digits_of, entropy_of, new_receipt
 from node.settings import Settings
 from node.staff.accounts import active_staff, invite
 from node.staff.permissions import Role
+from web import ceremony
 from web.serve import configure_logs, opened, serve, work
 
 Answer = dict[str, Any] | list[Any] | None
@@ -131,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     moving.add_argument("actor", help="the new actor's address; it must name this one as an earlier one")
     known = verb("also-known-as", "Say that this server's actor was another before.", _keys_known_as, keys)
     known.add_argument("actor", help="the old actor's address")
+    ceremony.add_verbs(verb, keys)
 
     for name, says in (
         ("members", "Organisations this hub aggregates."),

@@ -2,7 +2,7 @@
 
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from sqlalchemy import func, select
 from federation.fetch import fetch_document
 from node import audit
 from node.errors import NodeError
+from node.intake.manifest import IntakeManifest, latest_manifest
+from node.intake.offline import WARN_BEFORE
 from node.outbox import Job, Lane
 from node.peers import witness
 from node.peers.directory import fetch_signer
@@ -34,14 +36,15 @@ class Finding:
 
 async def examine(node: Node) -> dict[str, Any]:
     """Look at everything; `ok` is true when all of it holds."""
-    findings = [finding async for finding in _findings(node)]
+    found = [finding async for finding in findings(node)]
     return {
-        "ok": all(finding.ok for finding in findings),
-        "checks": [{"name": f.name, "ok": f.ok, "says": f.says} for f in findings],
+        "ok": all(finding.ok for finding in found),
+        "checks": [{"name": f.name, "ok": f.ok, "says": f.says} for f in found],
     }
 
 
-async def _findings(node: Node) -> AsyncIterator[Finding]:
+async def findings(node: Node) -> AsyncGenerator[Finding, None]:
+    """What was looked at, one thing after the other; what asks the network comes last."""
     settings = node.settings
     https = settings.origin.startswith("https:")
     yield Finding(
@@ -53,10 +56,10 @@ async def _findings(node: Node) -> AsyncIterator[Finding]:
     yield _private("keys", settings.data / "keys")
     yield Finding(
         "organisation root",
-        True,
-        f"{node.keyring.root_id}"
+        node.keyring.root_id is not None,
+        f"{node.keyring.root_id}" + ("" if node.keyring.has_root else ", kept offline")
         if node.keyring.root_id
-        else "kept offline: sign the intake list before it runs out",
+        else "nothing is known of it: bring keys/root.pem or keys/root.pub back",
     )
     try:
         await node.database.ping()
@@ -75,6 +78,7 @@ async def _findings(node: Node) -> AsyncIterator[Finding]:
             .where(Lane.due_at < node.clock.now() - timedelta(minutes=10))
         )
         handlers = [person for person in await active_staff(session) if person.is_handler]
+        listed = await latest_manifest(session)
         try:
             head = await audit.verify(session)
             yield Finding("audit record", True, f"{head.seq} entries, unbroken")
@@ -104,8 +108,26 @@ async def _findings(node: Node) -> AsyncIterator[Finding]:
             f"{len(handlers)} can open alerts"
             + ("" if enough else ": the intake stays closed below two; `tracker staff invite`"),
         )
+        yield _list_of_keys(listed, node, is_needed=enough)
     yield await _name(settings.origin)
     yield await _reachable(node)
+
+
+def _list_of_keys(listed: IntakeManifest | None, node: Node, *, is_needed: bool) -> Finding:
+    name, mend = (
+        "list of keys",
+        "`tracker keys root export`, sign it where the root is kept, `tracker keys root import`",
+    )
+    now = node.clock.now()
+    if node.keyring.has_root:
+        until = "made when it is first asked for" if listed is None else f"until {listed.not_after:%Y-%m-%d}"
+        return Finding(name, True, f"{until}, and renewed here by itself")
+    if listed is None or not listed.is_valid(now=now):
+        return Finding(name, not is_needed, f"none that holds, so the intake is closed: {mend}")
+    days = (listed.not_after - now).days
+    if listed.not_after - now < WARN_BEFORE:
+        return Finding(name, False, f"runs out in {days} days, on {listed.not_after:%Y-%m-%d}: {mend}")
+    return Finding(name, True, f"signed offline, until {listed.not_after:%Y-%m-%d} ({days} days)")
 
 
 def _private(name: str, path: Path) -> Finding:

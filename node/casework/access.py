@@ -298,3 +298,55 @@ def keep(
     )
     session.add(grant)
     return grant
+
+
+async def export_for_recovery(session: AsyncSession) -> list[Wrap]:
+    """Every wrap of the recovery key."""
+    found = await session.scalars(
+        select(Wrap).where(Wrap.holder == RECOVERY).order_by(Wrap.of, Wrap.compartment, Wrap.epoch)
+    )
+    return list(found)
+
+
+async def take_recovered(
+    session: AsyncSession, recovered: Sequence[tuple[str, str, int, bytes]], *, holder: Staff, now: datetime
+) -> int:
+    """Keep wraps that the recovery key made for somebody, as (of, compartment, epoch, sealed); returns how many were new.
+
+    Each use is an entry of the audit record, and so is each key that was given. What the person holds already is left as it is,
+    and what their roles do not include is left out. Raises Invalid, TooLarge.
+    """
+    custodians = {one.id for one in await active_staff(session) if one.is_custodian}
+    known = {
+        (wrap.of, wrap.compartment, wrap.epoch)
+        for wrap in await session.scalars(select(Wrap).where(Wrap.holder == RECOVERY))
+    }
+    held = {
+        (wrap.of, wrap.compartment, wrap.epoch)
+        for wrap in await session.scalars(select(Wrap).where(Wrap.holder == holder.id))
+    }
+    await audit.record(session, actor="node", action="recovery.used", subject=holder.id, now=now)
+    count = 0
+    for of, compartment, epoch, sealed in recovered:
+        if (of, compartment, epoch) not in known:
+            raise Invalid("a wrap that was never sealed to the recovery key")
+        if len(sealed) > MAX_WRAP_BYTES:
+            raise TooLarge("a wrap is too large")
+        require_sealed(sealed)
+        given = GivenWrap(
+            compartment=compartment,
+            epoch=epoch,
+            holder=holder.id,
+            sealed=sealed,
+            day=now.date(),
+            signature="",
+        )
+        if (of, compartment, epoch) in held or not may_hold(holder, given, custodians=custodians):
+            continue
+        held.add((of, compartment, epoch))
+        session.add(
+            Wrap(of=of, compartment=compartment, holder=holder.id, epoch=epoch, until=None, sealed=sealed)
+        )
+        await audit.record(session, actor="node", action=f"{compartment}.recovered", subject=of, now=now)
+        count += 1
+    return count

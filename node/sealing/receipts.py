@@ -117,6 +117,12 @@ def words_of(entropy: bytes) -> Receipt:
     return Receipt(" ".join(_words()[bits >> place & 0x7FF] for place in places))
 
 
+def words_of_bits(data: bytes, count: int) -> tuple[str, ...]:
+    """Return the first bits of `data` as words of the same list, eleven bits each."""
+    bits, length = int.from_bytes(data, "big"), 8 * len(data)
+    return tuple(_words()[bits >> (length - 11 * at) & 0x7FF] for at in range(1, count + 1))
+
+
 def digits_of(entropy: bytes) -> str:
     """Return the forty digits of sixteen bytes, in groups of four: to be read over the telephone, in any language."""
     digits = str(int.from_bytes(entropy, "big") * CHECK_PRIME).zfill(DIGITS_IN_RECEIPT)
