@@ -372,3 +372,33 @@ async def test_a_request_is_decided_once(door: Door, custodians: tuple[Staff, St
         with pytest.raises(WrongState):
             await access.grant_identity(session, request, [], days=1, origin=ORIGIN, by=carl, now=now)
         await session.rollback()
+
+
+async def test_the_recovery_key_may_hold_a_case_and_a_source_may_not(
+    database: Database, now: datetime
+) -> None:
+    door = await an_open_door(database, now=now)
+    mine = SealedWrap("internal", door.ana.id, sealed_to(door.ana.age, {}))
+
+    async def opened(holder: str) -> None:
+        async with database.begin() as session:
+            other = SealedWrap("internal", holder, sealed_to(a_recipient(holder), {}))
+            await triage.open_case(
+                session,
+                ALERT,
+                case_id=CASE,
+                internal=a_recipient("internal"),
+                wraps=[mine, other],
+                by=door.ana,
+                now=now,
+            )
+
+    async with database.begin() as session:
+        await receive_alert(session, an_alert(door.manifest), door.terms, now=now)
+    with pytest.raises(Invalid):
+        await opened("source")
+    await opened("recovery")
+
+    async with database.read() as session:
+        assert await access.kept_for_recovery(session, CASE) == ["internal"]
+        assert await access.holders_of(session, CASE) == {"internal": [door.ana.id]}

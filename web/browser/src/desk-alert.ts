@@ -1,7 +1,7 @@
 /** One alert at the desk: opened with this person's key, asked about, taken into a case, or closed. */
 
 import type { AlertAnswer } from "./desk-api.ts";
-import { CASE_ROLES, showAccess } from "./desk-access.ts";
+import { CASE_ROLES, showAccess, signedList } from "./desk-access.ts";
 import { ApiError, api } from "./desk-api.ts";
 import { nothingToOpen, showDoor } from "./desk-door.ts";
 import { showIdentityRequests } from "./desk-identity.ts";
@@ -164,7 +164,9 @@ function prepareMoves(root: HTMLElement, seat: Seat, record: AlertAnswer, goTo: 
   onSubmit(takeForm, async () => {
     const chosen = new Set(all(takeForm, "input:checked", HTMLInputElement).map((box) => box.value));
     const holders = seat.desk.staff.filter((member) => member.id === seat.me.id || chosen.has(member.id));
-    const wanted = await beginCase(seat.keys, { node: seat.desk.node, holders });
+    // Only from the list the root signed: a server could name a recovery key of its own.
+    const recovery = (await signedList())?.recovery ?? null;
+    const wanted = await beginCase(seat.keys, { node: seat.desk.node, holders, recovery });
     await api.openCase(record.id, wanted);
     goTo(`#/cases/${wanted.id}`);
   });

@@ -76,16 +76,17 @@ export async function composeMessage(alert: OpenedAlert, me: HandlerKeys, text: 
   return { seq: alert.next.seq, sealed: toBase64(await composeObject("message", { text }, to)) };
 }
 
-/** Makes a case's internal compartment and wraps its key for `holders`, the caller among them. */
+/** Makes a case's internal compartment and wraps its key for `holders`, the caller among them, and for the recovery key. */
 export async function beginCase(
   me: HandlerKeys,
-  at: { readonly node: string; readonly holders: readonly StaffMember[] },
+  at: { readonly node: string; readonly holders: readonly StaffMember[]; readonly recovery?: Recipient | null },
 ): Promise<NewCase> {
   const id = toHex(randomBytes(16));
   const key = await generateKey();
   const grant = { place: { node: at.node, case: id, compartment: "internal" } as const, manifest: null, by: me.signing };
   const wraps = [];
-  for (const { id: holder, age } of at.holders) {
+  const recovery = at.recovery ? [{ id: "recovery", age: at.recovery }] : [];
+  for (const { id: holder, age } of [...at.holders, ...recovery]) {
     wraps.push({ holder, sealed: toBase64(await composeWrap(key, age, grant)) });
   }
   return { id, internal: key.recipient, wraps };

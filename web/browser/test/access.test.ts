@@ -6,6 +6,7 @@ import { fingerprint, giveKey, makeNewKey, trustIn } from "../src/access.ts";
 import { generateKey } from "../src/age.ts";
 import { fromBase64, sha256Hex, toBase64 } from "../src/encoding.ts";
 import { composeObject, openChain } from "../src/objects.ts";
+import { beginCase } from "../src/open.ts";
 import { holds } from "../src/signing.ts";
 import type { EpochKey } from "../src/types.ts";
 import { openWrap } from "../src/wraps.ts";
@@ -87,4 +88,14 @@ test("a fingerprint is eight words, the same for the same keys and no others", a
   assert.equal(fingerprint(ana), fingerprint({ ...ana }));
   assert.notEqual(fingerprint(ana), fingerprint(boris));
   assert.notEqual(fingerprint(ana), fingerprint({ ...ana, ed25519: boris.ed25519 }));
+});
+
+test("the recovery key gets a case's key too, where the signed list names one", async () => {
+  const [ana, paper] = [await aPerson("ana"), await generateKey()];
+  const begun = await beginCase(ana.keys, { node: NODE, holders: [ana], recovery: paper.recipient });
+  const kept = begun.wraps.find((wrap) => wrap.holder === "recovery");
+  const place = { node: NODE, case: begun.id, compartment: "internal" } as const;
+
+  assert.equal((await openWrap(fromBase64(kept?.sealed), paper.identity, { place, mayGrant: [ana.ed25519] })).recipient, begun.internal);
+  assert.deepEqual((await beginCase(ana.keys, { node: NODE, holders: [ana] })).wraps.map((wrap) => wrap.holder), ["ana"]);
 });
