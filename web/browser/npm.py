@@ -36,7 +36,9 @@ def npm_command(node: str) -> list[str]:
         return [node, str(beside)]
     found = shutil.which("npm")
     if not found:
-        sys.exit("npm was not found beside Node.js: install it, or run `make setup` without a system Node.js.")
+        sys.exit(
+            "npm was not found beside Node.js: install it, or run `make setup` without a system Node.js."
+        )
     return [found]
 
 

@@ -33,6 +33,10 @@ def test_a_file_is_addressed_by_its_content() -> None:
     assert re.fullmatch(r"/static/base\.css\?v=[0-9a-f]{12}", address)
 
 
+# One file that is opened from a disk: its scripts are inside, each named by its hash in the page's own policy.
+CARRIED_AWAY = "intake/offline.html"
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_template_compiles(name: str) -> None:
     make_templates().get_template(name)
@@ -43,6 +47,8 @@ def test_no_template_has_inline_style_script_or_handler(name: str) -> None:
     source = files("web").joinpath("templates", name).read_text("utf-8")
 
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=\"|javascript:", source)
+    if name == CARRIED_AWAY:
+        return
     for opening in re.findall(r"<script\b[^>]*>", source):
         # A data block is not a script: CSP leaves it alone.
         assert "src=" in opening or re.search(r'type="application/(ld\+)?json"', opening), opening

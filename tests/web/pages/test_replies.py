@@ -72,7 +72,7 @@ async def publish_known(town: Town) -> Publication:
     """A case that the desk's addresses can name."""
     node = town["a"].node
     async with node.database.begin() as session:
-        found = await publish(
+        return await publish(
             session,
             node.settings,
             node.keyring,
@@ -82,7 +82,6 @@ async def publish_known(town: Town) -> Publication:
             approved_by="approver",
             now=node.clock.now(),
         )
-    return found
 
 
 async def arrive(town: Town, stranger: Stranger, kind: str, note: Any, number: int = 1) -> None:
