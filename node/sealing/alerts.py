@@ -6,7 +6,7 @@ JSON is that of the sealed-alert API (`/api/v1`).
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from node.sealing.attachments import Attachment, File, Part, open_file, seal_file
@@ -22,6 +22,7 @@ from node.sealing.errors import (
 from node.sealing.manifest import VerifiedManifest
 from node.sealing.objects import (
     FIRST,
+    FIRST_EPOCH,
     Compartment,
     CompartmentKey,
     Next,
@@ -64,6 +65,7 @@ class OpenedMailbox:
     entries: tuple[Entry | RefusedEntry, ...]
     dialogue: CompartmentKey
     at: Next
+    held: tuple[CompartmentKey, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -190,24 +192,27 @@ def open_alert(
     may_grant = {source, *staff}
     recipients = _member(record, "compartments")
 
-    def key_of(compartment: Compartment) -> CompartmentKey | None:
-        sealed = next(_sealed(record, "wraps", compartment), None)
-        if sealed is None:
-            return None
-        return open_wrap(
-            sealed[1],
-            keys.identity,
-            place=Place(node, identifier, compartment),
-            may_grant=may_grant,
-            recipient=_text_in(recipients, str(compartment)),
-        ).key
+    def keys_of(compartment: Compartment) -> tuple[CompartmentKey, ...]:
+        first = _text_in(recipients, str(compartment))
+        opened = [
+            open_wrap(
+                sealed,
+                keys.identity,
+                place=Place(node, identifier, compartment),
+                may_grant=may_grant,
+                recipient=first if epoch == FIRST_EPOCH else None,
+                epoch=epoch,
+            ).key
+            for epoch, sealed in _wraps(record, compartment)
+        ]
+        return tuple(sorted(opened, key=lambda one: one.epoch))
 
-    dialogue = key_of(Compartment.DIALOGUE)
-    if dialogue is None:
+    held = keys_of(Compartment.DIALOGUE)
+    if not held:
         raise NotForThisKey("no wrap for this person")
     entries, at = read_dialogue(
         _sealed(record, "objects", Compartment.DIALOGUE),
-        dialogue,
+        held,
         Place(node, identifier, Compartment.DIALOGUE),
         Voices(source, staff),
     )
@@ -215,12 +220,14 @@ def open_alert(
     submission = first.content if isinstance(first, Entry) and isinstance(first.content, Submission) else None
     fields: Document | SealingError | None
     try:
-        identity = key_of(Compartment.IDENTITY)
+        identity = keys_of(Compartment.IDENTITY)
         place = Place(node, identifier, Compartment.IDENTITY)
-        fields = None if identity is None else _identity_fields(record, identity, place, source)
+        # Without a custodian's grant the key may be here, for others, and the text is not.
+        is_here = bool(identity) and any(True for _ in _sealed(record, "objects", Compartment.IDENTITY))
+        fields = _identity_fields(record, identity, place, source) if is_here else None
     except SealingError as error:
         fields = error
-    return OpenedAlert(identifier, node, entries, dialogue, at, submission, fields)
+    return OpenedAlert(identifier, node, entries, held[-1], at, submission, fields, held=held)
 
 
 def open_mailbox(record: Mapping[str, object], source: SourceKeys, *, desk: Collection[str]) -> OpenedMailbox:
@@ -230,15 +237,25 @@ def open_mailbox(record: Mapping[str, object], source: SourceKeys, *, desk: Coll
     desk    key ids of the handlers in a verified manifest: a reply signed by anybody else is refused.
     """
     place = Place(source.node, _text_in(record, "id"), Compartment.DIALOGUE)
-    sealed = next(_sealed(record, "wraps", Compartment.DIALOGUE), None)
-    if sealed is None:
+    # The source granted the first wrap to itself: its signature also ties the mailbox to the alert's id. Later keys are made
+    # at the desk when somebody leaves it, by people the organisation names in its list.
+    opened = [
+        open_wrap(
+            sealed,
+            source.identity,
+            place=place,
+            may_grant={source.signing.id} if epoch == FIRST_EPOCH else desk,
+            epoch=epoch,
+        ).key
+        for epoch, sealed in _wraps(record, Compartment.DIALOGUE)
+    ]
+    held = tuple(sorted(opened, key=lambda one: one.epoch))
+    if not held or held[0].epoch != FIRST_EPOCH:
         raise MalformedContent("a mailbox without its key")
-    # The source granted this wrap to itself: its signature also ties the mailbox to the alert's id.
-    wrap = open_wrap(sealed[1], source.identity, place=place, may_grant={source.signing.id})
     entries, at = read_dialogue(
-        _sealed(record, "objects", Compartment.DIALOGUE), wrap.key, place, Voices(source.signing.id, desk)
+        _sealed(record, "objects", Compartment.DIALOGUE), held, place, Voices(source.signing.id, desk)
     )
-    return OpenedMailbox(place.case, source.node, entries, wrap.key, at)
+    return OpenedMailbox(place.case, source.node, entries, held[-1], at, held=held)
 
 
 def compose_message(opened: OpenedMailbox, text: str, *, by: SigningKey, day: date) -> Document:
@@ -249,6 +266,7 @@ def compose_message(opened: OpenedMailbox, text: str, *, by: SigningKey, day: da
         {"text": text},
         place=place,
         recipient=opened.dialogue.recipient,
+        epoch=opened.dialogue.epoch,
         at=opened.at,
         day=day,
         by=by,
@@ -258,7 +276,13 @@ def compose_message(opened: OpenedMailbox, text: str, *, by: SigningKey, day: da
 
 def open_attachment(opened: OpenedMailbox, attachment: Attachment, sealed: bytes) -> bytes:
     """Return a file of the submission, only when it is whole and the one that was named."""
-    return open_file([sealed], opened.dialogue.identity, attachment)
+    for key in opened.held:
+        try:
+            return open_file([sealed], key.identity, attachment)
+        except NotForThisKey:
+            # A file stays under the key it was sealed to; another of the dialogue's keys may be the one.
+            continue
+    raise NotForThisKey("sealed to none of these keys")
 
 
 def _holders(
@@ -272,9 +296,9 @@ def _holders(
 
 
 def _identity_fields(
-    record: Mapping[str, object], key: CompartmentKey, place: Place, source: str
+    record: Mapping[str, object], keys: Sequence[CompartmentKey], place: Place, source: str
 ) -> Document:
-    links, _ = open_chain(_sealed(record, "objects", Compartment.IDENTITY), key, place)
+    links, _ = open_chain(_sealed(record, "objects", Compartment.IDENTITY), keys, place)
     if not links:
         raise MalformedContent("no identity object")
     outcome = links[0].outcome
@@ -286,8 +310,17 @@ def _identity_fields(
     return fields
 
 
+def _wraps(record: Mapping[str, object], compartment: Compartment) -> Iterator[tuple[int, bytes]]:
+    """Yield (epoch, sealed) of a record's wraps of one compartment."""
+    listed = record.get("wraps")
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, Mapping) and one.get("compartment") == str(compartment):
+            epoch = one.get("epoch", FIRST_EPOCH)
+            yield (epoch if isinstance(epoch, int) else 0), from_base64(one.get("sealed"))
+
+
 def _sealed(record: Mapping[str, object], name: str, compartment: Compartment) -> Iterator[tuple[int, bytes]]:
-    """Yield (seq, sealed) of a record's wraps or objects in one compartment; wraps have seq 0."""
+    """Yield (seq, sealed) of a record's objects in one compartment."""
     listed = record.get(name)
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, Mapping) and one.get("compartment") == str(compartment):

@@ -1,6 +1,6 @@
 """The dialogue of an alert as it reads once opened: the submission first, then messages of the source and of the desk."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -56,10 +56,13 @@ class Voices:
 
 
 def read_dialogue(
-    objects: Iterable[tuple[int, bytes]], key: CompartmentKey, place: Place, voices: Voices
+    objects: Iterable[tuple[int, bytes]],
+    keys: CompartmentKey | Sequence[CompartmentKey],
+    place: Place,
+    voices: Voices,
 ) -> tuple[tuple[Entry | RefusedEntry, ...], Next]:
     """Return the entries of a dialogue, given as (seq, sealed), and where the next one goes."""
-    links, at = open_chain(objects, key, place)
+    links, at = open_chain(objects, keys, place)
     entries: list[Entry | RefusedEntry] = []
     for link in links:
         try:

@@ -6,18 +6,25 @@ inside the ciphertext, signed by the sender: a server that moves, repeats, drops
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from node.sealing.envelope import Document, open_json, require_members, seal_json, text_of
-from node.sealing.errors import MalformedContent, OutOfOrder, SealingError, WrongPlace, WrongSignature
+from node.sealing.errors import (
+    MalformedContent,
+    NotForThisKey,
+    OutOfOrder,
+    SealingError,
+    WrongPlace,
+    WrongSignature,
+)
 from node.sealing.recipients import Identity, generate_identity, recipient_of
 from node.sealing.signing import SigningKey, holds
 from vocab.canonical import canonical
 
-EPOCH = 1
+FIRST_EPOCH = 1
 MEMBERS = ("header", "body", "signature")
 HEADER_MEMBERS = (
     *("v", "type", "node", "case", "compartment", "epoch", "seq", "prev"),
@@ -73,10 +80,11 @@ FIRST = Next()
 
 @dataclass(frozen=True)
 class CompartmentKey:
-    """A compartment's key pair."""
+    """One of a compartment's key pairs: the first, or one of a later epoch, made after somebody left."""
 
     identity: Identity
     recipient: str
+    epoch: int = FIRST_EPOCH
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,9 @@ def generate_compartment() -> CompartmentKey:
     return compartment_key(generate_identity())
 
 
-def compartment_key(identity: Identity) -> CompartmentKey:
+def compartment_key(identity: Identity, epoch: int = FIRST_EPOCH) -> CompartmentKey:
     """Return the key pair of an identity."""
-    return CompartmentKey(identity, recipient_of(identity))
+    return CompartmentKey(identity, recipient_of(identity), epoch)
 
 
 def compose(
@@ -122,6 +130,7 @@ def compose(
     at: Next,
     day: date,
     by: SigningKey,
+    epoch: int = FIRST_EPOCH,
 ) -> bytes:
     """Return a sealed object. Raises InvalidRecipient; WrongPlace for a type its compartment does not hold."""
     if kind not in TYPES[place.compartment]:
@@ -132,7 +141,7 @@ def compose(
         "node": place.node,
         "case": place.case,
         "compartment": str(place.compartment),
-        "epoch": EPOCH,
+        "epoch": epoch,
         "seq": at.seq,
         "prev": at.prev,
         "sender": by.id,
@@ -159,7 +168,7 @@ def open_object(sealed: bytes, key: CompartmentKey, place: Place) -> OpenedObjec
         "node": place.node,
         "case": place.case,
         "compartment": str(place.compartment),
-        "epoch": EPOCH,
+        "epoch": key.epoch,
         "recipient": hashlib.sha256(key.recipient.encode("ascii")).hexdigest(),
     }
     if (
@@ -175,25 +184,40 @@ def open_object(sealed: bytes, key: CompartmentKey, place: Place) -> OpenedObjec
 
 
 def open_chain(
-    objects: Iterable[tuple[int, bytes]], key: CompartmentKey, place: Place
+    objects: Iterable[tuple[int, bytes]], keys: CompartmentKey | Sequence[CompartmentKey], place: Place
 ) -> tuple[tuple[Link, ...], Next]:
     """Open a compartment's objects, given as (seq, sealed), following `seq` and `prev`.
 
-    What does not hold is named, never left out. Returns the links, and where the next object goes.
+    What does not hold is named, never left out. After the first object under a later key nothing is taken under an earlier
+    one: whoever left may still hold that. Returns the links, and where the next object goes.
     """
     links: list[Link] = []
-    at = FIRST
+    at, epoch = FIRST, FIRST_EPOCH
+    newest_first = [keys] if isinstance(keys, CompartmentKey) else sorted(keys, key=lambda one: -one.epoch)
     for seq, sealed in sorted(objects):
         expected, at = at, Next(seq + 1, hashlib.sha256(sealed).hexdigest())
         outcome: OpenedObject | SealingError
         try:
-            outcome = open_object(sealed, key, place)
+            outcome, used = _open_with_any(sealed, newest_first, place)
+            if used < epoch:
+                raise WrongPlace("sealed to a key that was replaced")
+            epoch = used
             if (seq, outcome.seq, outcome.prev) != (expected.seq, seq, expected.prev):
                 outcome = OutOfOrder(f"object {seq} does not follow the one before it")
         except SealingError as error:
             outcome = error
         links.append(Link(seq, outcome))
     return tuple(links), at
+
+
+def _open_with_any(sealed: bytes, keys: Sequence[CompartmentKey], place: Place) -> tuple[OpenedObject, int]:
+    """Try each key; a file does not say for which of them it is. Returns the object and its key's epoch."""
+    for key in keys:
+        try:
+            return open_object(sealed, key, place), key.epoch
+        except NotForThisKey:
+            continue
+    raise NotForThisKey("sealed to none of these keys")
 
 
 def read_opened(sealed: bytes, identity: str) -> Document:

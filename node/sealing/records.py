@@ -8,6 +8,7 @@ from datetime import date
 from node.sealing.envelope import Document, from_base64, to_base64
 from node.sealing.errors import MalformedContent, NotForThisKey, SealingError, WrongPlace, WrongSignature
 from node.sealing.objects import (
+    FIRST_EPOCH,
     Compartment,
     CompartmentKey,
     Link,
@@ -62,14 +63,23 @@ def open_case(
     if not isinstance(wraps, list) or not wraps:
         raise NotForThisKey("no wrap for this person")
     place = Place(node, identifier, Compartment.INTERNAL)
-    wrap = open_wrap(
-        from_base64(wraps[0]["sealed"]), keys.identity, place=place, may_grant=staff, recipient=internal
-    )
+    opened = [
+        open_wrap(
+            from_base64(one["sealed"]),
+            keys.identity,
+            place=place,
+            may_grant=staff,
+            recipient=internal if one.get("epoch", FIRST_EPOCH) == FIRST_EPOCH else None,
+            epoch=one.get("epoch", FIRST_EPOCH),
+        ).key
+        for one in wraps
+    ]
+    held = sorted(opened, key=lambda one: one.epoch)
     listed = records if isinstance(records, list) else []
     types = {one["seq"]: one["type"] for one in listed}
-    links, at = open_chain(((one["seq"], from_base64(one["sealed"])) for one in listed), wrap.key, place)
+    links, at = open_chain(((one["seq"], from_base64(one["sealed"])) for one in listed), held, place)
     return OpenedCase(
-        identifier, node, tuple(_judged(link, types[link.seq], staff) for link in links), wrap.key, at
+        identifier, node, tuple(_judged(link, types[link.seq], staff) for link in links), held[-1], at
     )
 
 
@@ -79,7 +89,14 @@ def compose_record(
     """Return the JSON that adds a check, a note or an assessment. Raises WrongPlace for any other type."""
     place = Place(opened.node, opened.id, Compartment.INTERNAL)
     sealed = compose(
-        kind, body, place=place, recipient=opened.internal.recipient, at=opened.at, day=day, by=by
+        kind,
+        body,
+        place=place,
+        recipient=opened.internal.recipient,
+        at=opened.at,
+        day=day,
+        by=by,
+        epoch=opened.internal.epoch,
     )
     return {"seq": opened.at.seq, "type": str(kind), "sealed": to_base64(sealed)}
 

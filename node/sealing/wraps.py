@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from node.sealing.envelope import Document, open_json, require_members, seal_json, text_of
 from node.sealing.errors import WrongPlace, WrongSignature
-from node.sealing.objects import EPOCH, CompartmentKey, Place, compartment_key
+from node.sealing.objects import FIRST_EPOCH, CompartmentKey, Place, compartment_key
 from node.sealing.recipients import read_identity
 from node.sealing.signing import SigningKey, holds
 
@@ -36,7 +36,7 @@ def compose_wrap(
         "node": place.node,
         "case": place.case,
         "compartment": str(place.compartment),
-        "epoch": EPOCH,
+        "epoch": key.epoch,
         "identity": str(key.identity),
         "manifest": manifest,
         "granted_by": by.id,
@@ -45,7 +45,13 @@ def compose_wrap(
 
 
 def open_wrap(
-    sealed: bytes, identity: str, *, place: Place, may_grant: Collection[str], recipient: str | None = None
+    sealed: bytes,
+    identity: str,
+    *,
+    place: Place,
+    may_grant: Collection[str],
+    recipient: str | None = None,
+    epoch: int = FIRST_EPOCH,
 ) -> OpenedWrap:
     """Open a wrap.
 
@@ -62,13 +68,13 @@ def open_wrap(
         "node": place.node,
         "case": place.case,
         "compartment": str(place.compartment),
-        "epoch": EPOCH,
+        "epoch": epoch,
     }
     if any(document[name] != value for name, value in expected.items()):
         raise WrongPlace("made for another place")
     if granted_by not in may_grant or not holds(document, signature, granted_by):
         raise WrongSignature("not granted by anybody who may")
-    key = compartment_key(read_identity(text_of(document, "identity")))
+    key = compartment_key(read_identity(text_of(document, "identity")), epoch)
     if recipient is not None and key.recipient != recipient:
         raise WrongPlace("the key of another compartment")
     return OpenedWrap(key, granted_by, manifest if isinstance(manifest, str) else None)

@@ -17,7 +17,7 @@ from node.sealing.alerts import (
     open_mailbox,
 )
 from node.sealing.attachments import PART_BYTES, File, read_attachment
-from node.sealing.dialogue import Entry, Message, Submission
+from node.sealing.dialogue import Entry, Message, RefusedEntry, Submission
 from node.sealing.envelope import pad_file, padded_size
 from node.sealing.errors import (
     MalformedContent,
@@ -29,11 +29,11 @@ from node.sealing.errors import (
     WrongPlace,
     WrongSignature,
 )
-from node.sealing.objects import FIRST, Compartment, ObjectType, Place, compose
+from node.sealing.objects import FIRST, Compartment, ObjectType, Place, compartment_key, compose
 from node.sealing.receipts import new_receipt, source_keys
 from node.sealing.recipients import generate_identity, recipient_of
 from node.sealing.records import begin_case, compose_record, open_case
-from node.sealing.wraps import open_wrap
+from node.sealing.wraps import compose_wrap, open_wrap
 from tests.node.sealing.people import DAY, NODE, a_manifest, a_person, a_root, as_record, handler
 
 CANARY = "the canary sang in the flooded stairwell"
@@ -172,7 +172,33 @@ def test_identity_fields_by_anybody_but_the_source_are_refused() -> None:
     without = open_alert(record | {"objects": dialogue}, ANA, node=NODE, staff=STAFF)
 
     assert isinstance(opened.identity_fields, WrongSignature)
-    assert isinstance(without.identity_fields, MalformedContent)
+    # Not handed out, as to a custodian whom nobody granted it.
+    assert without.identity_fields is None
+
+
+def test_a_new_key_reads_on_and_the_old_one_is_no_longer_taken() -> None:
+    record, old = as_record(ALERT, "ana"), open_alert(as_record(ALERT, "ana"), ANA, node=NODE, staff=STAFF)
+    place = Place(NODE, ALERT.id, Compartment.DIALOGUE)
+    key = compartment_key(generate_identity(), 2)
+
+    def wrapped(recipient: str) -> dict[str, Any]:
+        sealed = compose_wrap(key, recipient, place=place, by=BEN.signing)
+        return {"compartment": "dialogue", "epoch": 2, "sealed": base64.b64encode(sealed).decode()}
+
+    rotated = record | {"wraps": [*record["wraps"], wrapped(ANA.recipient)]}
+    opened = open_alert(rotated, ANA, node=NODE, staff=STAFF)
+    fresh = compose_message(opened, "Under the new key.", by=ANA.signing, day=DAY)
+    rotated = rotated | {"objects": [*record["objects"], {"compartment": "dialogue", **fresh}]}
+    opened = open_alert(rotated, ANA, node=NODE, staff=STAFF)
+    late = compose_message(replace(old, at=opened.at), "Under the old key.", by=BEN.signing, day=DAY)
+    rotated = rotated | {"objects": [*rotated["objects"], {"compartment": "dialogue", **late}]}
+    opened = open_alert(rotated, ANA, node=NODE, staff=STAFF)
+
+    assert opened.dialogue.epoch == 2
+    assert opened.submission is not None
+    assert isinstance(opened.entries[1], Entry)
+    assert isinstance(opened.entries[2], RefusedEntry)
+    assert isinstance(opened.entries[2].reason, WrongPlace)
 
 
 def test_messages_that_are_dropped_forged_or_repeated_are_shown_as_refused() -> None:
