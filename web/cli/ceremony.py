@@ -4,13 +4,11 @@ Some of these run on a machine without a network, and read no settings and no da
 """
 
 import argparse
-import asyncio
 import base64
 import getpass
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +24,9 @@ from node.runtime import Node
 from node.sealing.errors import SealingError
 from node.sealing.recovering import fingerprint, make_recovery, recovery_identity, rewrap
 from node.sealing.shares import read_share
-from node.settings import Settings
 from node.staff.accounts import Staff, active_staff, fold
+from web.cli.frame import Answer, Verb, with_node
 from web.pages.intake import terms_now
-from web.serve import opened
-
-Answer = dict[str, Any] | list[Any] | None
-Verb = Callable[..., argparse.ArgumentParser]
 
 EXPORT = "social-rights-tracker/wraps-for-recovery/v1"
 RECOVERED = "social-rights-tracker/wraps-recovered/v1"
@@ -102,7 +96,7 @@ def _export(options: argparse.Namespace) -> Answer:
             "next": f"Carry it to the machine with the root: tracker keys root sign {options.file.name} --key root.pem",
         }
 
-    return _with_node(export)
+    return with_node(export)
 
 
 def _remove(options: argparse.Namespace) -> Answer:
@@ -115,7 +109,7 @@ def _remove(options: argparse.Namespace) -> Answer:
             "sign the next one before (`tracker doctor` says when). Take the key out of backups of this server too.",
         }
 
-    return _with_node(remove)
+    return with_node(remove)
 
 
 def _sign(options: argparse.Namespace) -> Answer:
@@ -154,7 +148,7 @@ def _import(options: argparse.Namespace) -> Answer:
             row = await take_signed(session, body, terms, root=root, now=node.clock.now())
         return {"ok": True, "epoch": row.epoch, "until": row.not_after.date().isoformat()}
 
-    return _with_node(take)
+    return with_node(take)
 
 
 # ---- the organisation's recovery key -------------------------------------------------------------------------------
@@ -175,7 +169,7 @@ def _make(options: argparse.Namespace) -> Answer:
             "is sealed from now on. They are not shown again and are kept nowhere. What came before is not sealed to it.",
         }
 
-    return _with_node(make)
+    return with_node(make)
 
 
 def _give(options: argparse.Namespace) -> Answer:
@@ -199,7 +193,7 @@ def _give(options: argparse.Namespace) -> Answer:
             "next": f"Carry it to a machine without a network: tracker keys recovery use {options.file.name}",
         }
 
-    return _with_node(export)
+    return with_node(export)
 
 
 def _use(options: argparse.Namespace) -> Answer:
@@ -254,18 +248,10 @@ def _take(options: argparse.Namespace) -> Answer:
             count = await take_recovered(session, wraps, holder=person, now=node.clock.now())
         return {"ok": True, "for": person.name, "keys": count}
 
-    return _with_node(take)
+    return with_node(take)
 
 
 # ---- private -------------------------------------------------------------------------------------------------------
-
-
-def _with_node(use: Callable[[Node], Awaitable[Answer]]) -> Answer:
-    async def run() -> Answer:
-        async with opened(Settings.read(os.environ)) as node:
-            return await use(node)
-
-    return asyncio.run(run())
 
 
 async def _person(session: Any, name: str) -> Staff:

@@ -1,0 +1,68 @@
+"""What every command shares: reading the settings, opening the node, printing the answer. The environment is read in this package and nowhere else."""
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from node.errors import Misconfigured
+from node.peers.actors import RemoteActor
+from node.peers.directory import find_actor, find_by_handle
+from node.peers.ours import LocalActor, local_actor_at
+from node.runtime import Node
+from node.settings import Settings
+from web.serve import opened
+
+Answer = dict[str, Any] | list[Any] | None
+# Adds one command: its name, what it says of itself, what it runs, and under which group.
+Verb = Callable[..., argparse.ArgumentParser]
+
+
+def read_settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+def with_node(use: Callable[[Node], Awaitable[Answer]], settings: Settings | None = None) -> Answer:
+    async def run() -> Answer:
+        async with opened(settings or read_settings()) as node:
+            return await use(node)
+
+    return asyncio.run(run())
+
+
+async def find_remote(node: Node, text: str) -> RemoteActor:
+    if text.startswith(("https://", "http://")):
+        return await find_actor(node, text, invited=True)
+    return await find_by_handle(node, text)
+
+
+def main_actor(node: Node) -> LocalActor:
+    found = local_actor_at(node.settings, node.settings.main_actor)
+    if found is None:
+        raise Misconfigured("the main actor is missing")
+    return found
+
+
+def show(answer: dict[str, Any] | list[Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False, indent=2))
+        return
+    rows = answer if isinstance(answer, list) else [answer]
+    for row in rows:
+        for key, value in row.items() if isinstance(row, dict) else [("", row)]:
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                for one in value:
+                    print("  ".join(_cell(cell) for cell in one.values()))
+            else:
+                print(f"{key:12} {_cell(value)}" if key else value)
+        if len(rows) > 1:
+            print()
+
+
+def _cell(value: object) -> str:
+    """A value in a line for people."""
+    if isinstance(value, bool):
+        return "ok" if value else "MEND"
+    return f"{value:<20}" if isinstance(value, str) and len(value) < 20 else str(value)
