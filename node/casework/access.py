@@ -3,7 +3,7 @@
 A grant is two things at once: a wrap, which only the giver's browser can make because the server holds no key, and a
 statement signed with the giver's own key, kept beside the audit record and named in it by its hash. Only who holds a key can
 give it on, and only to somebody whose role may have it.
-Spec: sealing.md §2 "Wraps", §5 "Add handler" of the design.
+What it protects, and what it does not: SECURITY.md.
 """
 
 import hashlib

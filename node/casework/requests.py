@@ -2,7 +2,7 @@
 
 Who a source is stands in a compartment of its own. Where custodians are named, opening it takes a reason written down by a
 named person and a custodian who grants it for some days: never one's own request, not even a custodian's.
-Spec: sealing.md §2 "Why three compartments" of the design; casework.md on custodians.
+What it protects, and what it does not: SECURITY.md.
 """
 
 from collections.abc import Sequence

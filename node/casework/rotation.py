@@ -3,7 +3,7 @@
 Deleting a wrap keeps somebody from fetching a key again; it does not make them forget it. So those who remain make a new key:
 what is written from then on is sealed to it, what was written before stays under the old one. That undoes nothing: whoever
 left may have kept what they could read until then.
-Spec: sealing.md §5 "Remove handler" of the design.
+What it protects, and what it does not: SECURITY.md.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 The server keeps the recipient, never more. The identity is made and printed in shares by `tracker keys recovery make`, and put
 together again on a machine without a network when all who could open something are gone.
-Spec: sealing.md §2 "Offline recovery O", §5 "Offline recovery" of the design.
+What it protects, and what it does not: SECURITY.md.
 """
 
 from datetime import date, datetime

@@ -3,7 +3,7 @@
 A server that shows one list to a source and another to the rest needs its organisation's root key to do so, and two lists of
 one epoch then exist. Nobody notices alone; so each node looks once a day at those it follows and keeps every list it saw. The
 root of a node is taken as first seen; another one later is a fork too.
-Spec: sealing.md §2 "Intake-key manifest" of the design.
+What it protects, and what it does not: SECURITY.md.
 """
 
 import logging

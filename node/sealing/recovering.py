@@ -2,7 +2,7 @@
 
 The document in a wrap stays as its giver signed it; only the envelope is another. So the new holder's browser believes it like
 any other wrap, and the recovery key need not sign anything.
-Spec: sealing.md §5 "Offline recovery" of the design.
+What it protects, and what it does not: SECURITY.md.
 """
 
 import hashlib

@@ -21,10 +21,13 @@ Verb = Callable[..., argparse.ArgumentParser]
 
 
 def read_settings() -> Settings:
+    """The settings of the environment. Raises Misconfigured."""
     return Settings.read(os.environ)
 
 
 def with_node(use: Callable[[Node], Awaitable[Answer]], settings: Settings | None = None) -> Answer:
+    """Open the node, use it, close it; returns what `use` returned."""
+
     async def run() -> Answer:
         async with opened(settings or read_settings()) as node:
             return await use(node)
@@ -33,12 +36,14 @@ def with_node(use: Callable[[Node], Awaitable[Answer]], settings: Settings | Non
 
 
 async def find_remote(node: Node, text: str) -> RemoteActor:
+    """A remote actor by its address or its handle. Raises FetchError."""
     if text.startswith(("https://", "http://")):
         return await find_actor(node, text, invited=True)
     return await find_by_handle(node, text)
 
 
 def main_actor(node: Node) -> LocalActor:
+    """The actor that speaks for this server."""
     found = local_actor_at(node.settings, node.settings.main_actor)
     if found is None:
         raise Misconfigured("the main actor is missing")
@@ -46,6 +51,7 @@ def main_actor(node: Node) -> LocalActor:
 
 
 def show(answer: dict[str, Any] | list[Any], *, as_json: bool) -> None:
+    """Print an answer: lines for people, or JSON for programs."""
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=2))
         return
