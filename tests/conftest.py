@@ -76,6 +76,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What starts servers and browsers takes longest: begun first, it does not leave one worker waiting for the other.
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in NETWORKED))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if any(item.get_closest_marker(name) for name in NETWORKED):
         pytest_socket.enable_socket()
