@@ -122,7 +122,7 @@ def _comma(text: str, position: int) -> int:
     position = _OWS.match(text, position).end()  # type: ignore[union-attr]  # it matches the empty string
     if not text.startswith(",", position):
         raise NotStructured("a comma is expected")
-    return _OWS.match(text, position + 1).end()  # type: ignore[union-attr]
+    return _OWS.match(text, position + 1).end()  # type: ignore[union-attr]  # likewise
 
 
 def _inner_list(text: str, position: int) -> tuple[tuple[tuple[str, bool], ...], int]:

@@ -200,16 +200,6 @@ async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -
     return row.failing_since
 
 
-async def dialect_of(session: AsyncSession, host: str) -> str | None:
-    """The signature dialect this host accepted last."""
-    return await session.scalar(select(Host.dialect).where(Host.name == host))
-
-
-async def remember_dialect(session: AsyncSession, host: str, dialect: str) -> None:
-    """Next time, knock like this first."""
-    (await _host(session, host)).dialect = dialect
-
-
 async def _decisions(session: AsyncSession, hosts: Collection[str]) -> dict[str, str]:
     """Host → the policy that holds for it: the nearest decision made here, else the nearest advice, the strictest of several."""
     lines = {host: _lineage(host) for host in hosts}
