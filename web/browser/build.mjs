@@ -1,54 +1,130 @@
 /**
- * Bundles each page's script into web/static/built and writes manifest.json beside them.
+ * Bundles each page's scripts into web/static/built and writes manifest.json beside them.
  *
+ * What a page needs later, an `import()` in its sources, becomes a part of its own; what several need is shared. Every
+ * file is a classic script: a page names the ones it begins with, each with its hash, and a script names with its hash
+ * each one it fetches later (src/loading.ts). So nothing runs that the first one's hash does not vouch for.
  * The manifest names every file with its hash; its own hash stands in the intake manifest and in the release, so that
  * anyone can compare what a source is served with what was published. The same sources give the same bytes.
  */
 
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
-import { access, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const ENTRIES = ["desk", "intake", "kdf", "receipt"];
+// Pages in one row share what they have in common; a page that is carried away, or a worker, is one file whole.
+const DOORS = [["intake", "receipt"], ["desk"]];
+const WHOLE = { kdf: "kdf", offline: "intake" };
+
 const here = fileURLToPath(new URL(".", import.meta.url));
+const source = (name) => join(here, "src", `${name}.ts`);
 const built = process.argv[2] ?? join(here, "..", "static", "built");
+const usual = { bundle: true, minify: true, write: false, target: "es2022", charset: "utf8", legalComments: "eof", logLevel: "warning" };
+// A classic script is not strict by itself.
+const classic = { ...usual, format: "iife", banner: { js: '"use strict";' } };
 
-const exists = (path) => access(path).then(() => true, () => false);
 const digest = (algorithm, encoding, bytes) => createHash(algorithm).update(bytes).digest(encoding);
 
-await mkdir(built, { recursive: true });
 const manifest = {};
-for (const name of ENTRIES) {
-  const source = join(here, "src", `${name}.ts`);
-  if (!(await exists(source))) {
-    console.log(`  ${name}: no src/${name}.ts, skipped`);
-    continue;
-  }
-  const { outputFiles } = await build({
-    entryPoints: [source],
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "iife",
-    target: "es2022",
-    charset: "utf8",
-    legalComments: "eof",
-    logLevel: "warning",
-  });
-  const bytes = outputFiles[0].contents;
+const files = new Map();
+
+function keep(name, bytes, needs = []) {
   const sha256 = digest("sha256", "hex", bytes);
-  const file = `${name}-${sha256.slice(0, 12)}.js`;
-  await writeFile(join(built, file), bytes);
-  manifest[`${name}.js`] = { file, integrity: `sha384-${digest("sha384", "base64", bytes)}`, sha256 };
-  console.log(`  ${file}  ${(bytes.length / 1024).toFixed(0)} KiB`);
+  const file = `${name.replace(/\.js$/, "")}-${sha256.slice(0, 12)}.js`;
+  manifest[name] = { file, integrity: `sha384-${digest("sha384", "base64", bytes)}`, sha256, needs };
+  files.set(file, bytes);
+}
+
+/** One page, or worker, in one file. */
+async function bundleWhole(name, entry) {
+  const { outputFiles } = await build({ ...classic, entryPoints: [source(entry)] });
+  keep(`${name}.js`, outputFiles[0].contents);
+}
+
+/** Some pages with the parts they fetch later, divided by the bundler, then each written as a classic script. */
+async function bundleDoor(names) {
+  const { outputFiles, metafile } = await build({
+    ...usual,
+    entryPoints: names.map(source),
+    inject: [source("loading")],
+    format: "esm",
+    splitting: true,
+    metafile: true,
+    absWorkingDir: here,
+    outdir: "out",
+    chunkNames: "[name]-[hash]",
+  });
+  const texts = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+  const imports = new Map(Object.entries(metafile.outputs).map(([path, output]) => [basename(path), output.imports]));
+  const named = (name, kind) => imports.get(name).filter((one) => one.kind === kind).map((one) => basename(one.path));
+
+  /** Everything that has to run before it, first things first. */
+  const needs = (name) => [...new Set(named(name, "import-statement").flatMap((one) => [...needs(one), one]))];
+  const done = new Set();
+  async function write(name) {
+    if (done.has(name)) return;
+    done.add(name);
+    for (const one of [...named(name, "import-statement"), ...named(name, "dynamic-import")]) await write(one);
+    keep(name, await asClassic(name, withLoads(name)), needs(name));
+  }
+
+  function withLoads(name) {
+    let text = texts.get(name);
+    for (const part of named(name, "dynamic-import")) {
+      const row = [...needs(part), part].map((one) => [one, manifest[one].file, manifest[one].integrity]);
+      text = text.replaceAll(`import("./${part}")`, () => `srt.load(${JSON.stringify(row)})`);
+    }
+    if (/\bimport\(/.test(text)) throw new Error(`${name} fetches something whose hash nobody names.`);
+    return text;
+  }
+
+  for (const name of names) await write(`${name}.js`);
+}
+
+/** The same code as a script that takes what it imports from, and leaves what it exports in, the one global `srt`. */
+async function asClassic(name, contents) {
+  const { outputFiles } = await build({
+    ...classic,
+    stdin: { contents, resolveDir: here, sourcefile: name },
+    globalName: `srt[${JSON.stringify(name)}]`,
+    plugins: [
+      {
+        name: "parts",
+        setup({ onLoad, onResolve }) {
+          onResolve({ filter: /^\.\// }, ({ path }) => ({ path: basename(path), namespace: "part" }));
+          onLoad({ filter: /.*/, namespace: "part" }, ({ path }) => ({ contents: `module.exports = srt[${JSON.stringify(path)}]` }));
+        },
+      },
+    ],
+  });
+  return outputFiles[0].contents;
+}
+
+for (const names of DOORS) await bundleDoor(names);
+for (const [name, entry] of Object.entries(WHOLE)) await bundleWhole(name, entry);
+
+await mkdir(built, { recursive: true });
+const current = new Set(["manifest.json"]);
+for (const [file, bytes] of files) {
+  // Compressed here, once and as far as it goes: nobody's secret is in these files.
+  const copies = {
+    [file]: bytes,
+    [`${file}.br`]: brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }),
+    [`${file}.gz`]: gzipSync(bytes, { level: 9 }),
+  };
+  for (const [name, content] of Object.entries(copies)) {
+    current.add(name);
+    await writeFile(join(built, name), content);
+  }
+  console.log(`  ${file}  ${(bytes.length / 1024).toFixed(0)} KiB, ${(copies[`${file}.br`].length / 1024).toFixed(0)} as sent`);
 }
 
 // Last, and in one step: whoever reads the manifest finds the files it names.
 await writeFile(join(built, "manifest.json.new"), `${JSON.stringify(manifest, null, 2)}\n`);
 await rename(join(built, "manifest.json.new"), join(built, "manifest.json"));
-const current = new Set(["manifest.json", ...Object.values(manifest).map(({ file }) => file)]);
 for (const name of await readdir(built)) {
   if (!current.has(name)) await rm(join(built, name), { force: true, recursive: true });
 }

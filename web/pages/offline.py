@@ -96,7 +96,7 @@ def _script() -> str:
     listing = built.joinpath("manifest.json")
     if not listing.is_file():
         raise Misconfigured("The browser bundle is not built: run `make setup`")
-    script = built.joinpath(json.loads(listing.read_bytes())["intake.js"]["file"]).read_text("utf-8")
+    script = built.joinpath(json.loads(listing.read_bytes())["offline.js"]["file"]).read_text("utf-8")
     if re.search(r"</script|<!--", script, re.IGNORECASE):
         raise Misconfigured("The browser bundle holds an end tag and cannot be put into a page")
     return script

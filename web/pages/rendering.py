@@ -1,7 +1,7 @@
 """Pages out of templates: one Jinja environment, and the few things every template may call.
 
-Templates find `settings`, `speech`, `language`, `path` and `status` in every page; `static(name)` and
-`asset(name)` for files, `link(path)` for addresses that keep the reader's language, and gettext as `_` or
+Templates find `settings`, `speech`, `language`, `path` and `status` in every page; `static(name)`,
+`asset(name)` and `scripts(name)` for files, `link(path)` for addresses that keep the reader's language, and gettext as `_` or
 `{% trans %}`. Macros that speak are imported `with context`.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -52,6 +53,7 @@ def make_templates() -> Environment:
         static=cache(_static),
         usual_sentence=errors.sentence,
         asset=cache(_asset),
+        scripts=cache(_scripts),
         LANGUAGE_NAMES=locale.NAMES,
     )
     wording.install(environment)
@@ -102,11 +104,23 @@ def _static(name: str) -> str:
 
 def _asset(name: str) -> Asset:
     """A file of the browser bundle by its name in static/built/manifest.json."""
+    entry = _built()[name]
+    return Asset(f"/static/built/{entry['file']}", entry["integrity"])
+
+
+def _scripts(name: str) -> tuple[Asset, ...]:
+    """What a page begins with, in the order in which it has to run: what its script needs, then the script itself."""
+    return tuple(_asset(one) for one in (*_built()[name]["needs"], name))
+
+
+@cache
+def _built() -> dict[str, Any]:
+    # Any: the list that web/browser/build.mjs writes.
     manifest = files("web").joinpath("static", "built", "manifest.json")
     if not manifest.is_file():
         raise Misconfigured("The browser bundle is not built: run `make setup`")
-    entry = json.loads(manifest.read_text("utf-8"))[name]
-    return Asset(f"/static/built/{entry['file']}", entry["integrity"])
+    found: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
+    return found
 
 
 @pass_context

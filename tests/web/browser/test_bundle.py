@@ -1,8 +1,10 @@
 """The built scripts: the same sources give the same bytes, the manifest tells the truth, and no compiler is needed."""
 
 import base64
+import gzip
 import hashlib
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -52,14 +54,36 @@ def test_the_same_sources_give_the_same_bytes_and_the_manifest_names_them(tmp_pa
 
     assert built == {path.name: path.read_bytes() for path in second.iterdir()}
     manifest = json.loads(built["manifest.json"])
-    assert {"intake.js", "receipt.js", "desk.js", "kdf.js"} <= set(manifest)
+    assert {"intake.js", "receipt.js", "desk.js", "kdf.js", "offline.js"} <= set(manifest)
     for entry in manifest.values():
         data = built[entry["file"]]
+        assert gzip.decompress(built[f"{entry['file']}.gz"]) == data
         assert entry["sha256"] == hashlib.sha256(data).hexdigest()
         assert entry["integrity"] == f"sha384-{base64.b64encode(hashlib.sha384(data).digest()).decode()}"
         # What a strict content security policy forbids, and what cautious readers have switched off.
         for forbidden in (b"WebAssembly", b"eval(", b"new Function(", b"localStorage", b"sessionStorage"):
             assert forbidden not in data, f"{forbidden!r} in {entry['file']}"
+
+
+def test_nothing_is_fetched_whose_hash_is_not_named_by_what_fetches_it(tmp_path: Path) -> None:
+    node("build.mjs", str(tmp_path))
+    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    hashes = {entry["file"]: entry["integrity"] for entry in manifest.values()}
+    pages = {"intake.js", "receipt.js", "desk.js", "kdf.js", "offline.js"}
+    parts = set(manifest) - pages
+
+    begun_with = {need for page in pages for need in manifest[page]["needs"]}
+    fetched: set[str] = set()
+    for entry in manifest.values():
+        text = (tmp_path / entry["file"]).read_text("utf-8")
+        assert "import(" not in text
+        for row in re.findall(r"srt\.load\((\[\[.*?\]\])\)", text):
+            for name, file, integrity in json.loads(row):
+                assert integrity == hashes[file] == manifest[name]["integrity"]
+                fetched.add(name)
+
+    assert fetched
+    assert parts == begun_with | fetched  # nothing lies about that no page asks for
 
 
 def test_a_source_seals_without_a_just_in_time_compiler_and_without_webassembly(tmp_path: Path) -> None:

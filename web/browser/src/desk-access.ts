@@ -8,7 +8,7 @@ import type { Seat } from "./desk-session.ts";
 import { Complaint, onSubmit, say, slot, view } from "./desk-view.ts";
 import { sentenceOf, who } from "./desk-words.ts";
 import { fetchManifest } from "./manifest.ts";
-import { all, dayInWords, make, show, text, today, within } from "./page.ts";
+import { all, dayInWords, make, nodeOrigin, show, text, today, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
 import type { Access, Compartment, EpochKey, GivenWrap, Hex, Manifest, Recipient, StaffMember } from "./types.ts";
 
@@ -162,7 +162,7 @@ export async function signedList(): Promise<Manifest | null> {
   const root = document.querySelector('meta[name="srt-root"]')?.getAttribute("content");
   if (!root) return null;
   try {
-    return await fetchManifest(location.origin, root, new Date());
+    return await fetchManifest(nodeOrigin(), root, new Date());
   } catch (error) {
     if (error instanceof Refused) return null;
     throw error;

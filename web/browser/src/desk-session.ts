@@ -6,6 +6,7 @@
 import type { Person, SessionAnswer } from "./desk-api.ts";
 import { ApiError, api } from "./desk-api.ts";
 import type { Desk } from "./open.ts";
+import { nodeOrigin } from "./page.ts";
 import type { HandlerKeys, StaffMember } from "./types.ts";
 import { deriveLogin, openVault, workerKdf } from "./vault.ts";
 
@@ -30,7 +31,7 @@ export async function signIn(name: string, passphrase: string): Promise<Seat> {
   const login = await deriveLogin(passphrase, salt, workerKdf(kdfAddress()));
   const session: SessionAnswer = await api.signIn(name, login.auth);
   const keys = await openVault(session.vault, login.vaultIdentity);
-  return { me: session.staff, keys, desk: { node: location.origin, staff: await api.staff() } };
+  return { me: session.staff, keys, desk: { node: nodeOrigin(), staff: await api.staff() } };
 }
 
 /** The name the server still knows this browser by, to spare typing it; null when there is none. */

@@ -1,20 +1,16 @@
 /**
  * The source's door: asks the questions, shows the twelve words, then seals and sends.
- * Keeps nothing: no storage, no history entries, no request before the words were noted but the signed list of keys.
+ * Keeps nothing: no storage, no history entries, no request before the words were noted but, once the form is begun, for the
+ * part that seals and for the signed list of keys. Without either the form does not open.
  */
 
 import type { AlertDraft, Manifest, Progress } from "./types.ts";
-import { all, byId, dayInWords, goTo, locale, make, openWayOut, rootKey, show, text, today, within } from "./page.ts";
+import { all, byId, dayInWords, goTo, locale, make, nodeOrigin, openWayOut, rootKey, show, text, today, within } from "./page.ts";
 import { FileList } from "./intake-files.ts";
 import { mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
 import { ReceiptCard } from "./intake-receipt.ts";
-import { fromBase64 } from "./encoding.ts";
-import { fetchManifest, verifyManifest } from "./manifest.ts";
-import { packAlert } from "./packages.ts";
-import { newReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
 import type { SealedAlert } from "./seal.ts";
-import { readdress, sealAlert, sendAlert } from "./seal.ts";
 
 const form = byId("alert", HTMLFormElement);
 const opening = byId("opening", HTMLElement);
@@ -22,6 +18,9 @@ const steps = all(form, ".step", HTMLElement);
 const narrow = matchMedia("(max-width: 54rem)");
 const files = new FileList((sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence));
 
+type Sealing = typeof import("./sealing.ts");
+
+let sealing: Sealing | null = null;
 let manifest: Manifest | null = null;
 let sealed: SealedAlert | null = null;
 let hasArrived = false;
@@ -147,7 +146,7 @@ function checkAll(): boolean {
 
 // ---- the words and the sending --------------------------------------------------------------------------------------
 
-function showWords(): void {
+function showWords({ newReceipt }: Sealing): void {
   show(form, false);
   show(opening, false);
   // Answers may have been changed since the words were first shown; what was sealed before is then stale, the words are not.
@@ -180,11 +179,12 @@ function onProgress(progress: Progress): void {
 
 async function send(): Promise<void> {
   const receipt = card.words;
-  if (receipt === null) return;
+  if (receipt === null || sealing === null) return;
+  const { packAlert, readdress, sealAlert, sendAlert } = sealing;
   card.progress(text("sealing"), 4);
   try {
     if (manifest === null) {
-      manifest = await currentManifest();
+      manifest = await currentManifest(sealing);
       if (sealed !== null) readdress(sealed, manifest);
     }
     // Sealed once: a second try goes on under the same id, so that nothing can arrive twice.
@@ -232,11 +232,11 @@ function arrived(day: string): void {
 
 // ---- opening the page -----------------------------------------------------------------------------------------------
 
-async function currentManifest(): Promise<Manifest> {
+async function currentManifest({ fetchManifest, fromBase64, verifyManifest }: Sealing): Promise<Manifest> {
   const root = rootKey();
   if (root === null) throw new Refused("manifest-wrong-root");
   if (carried !== null) return verifyManifest(fromBase64(carried.list), { node: carried.node, root, now: new Date() });
-  return await fetchManifest(location.origin, root, new Date());
+  return await fetchManifest(nodeOrigin(), root, new Date());
 }
 
 function closeDoor(error: unknown): void {
@@ -244,9 +244,36 @@ function closeDoor(error: unknown): void {
   const unreachable = error instanceof Refused && error.reason === "unreachable";
   within(cannot, "[data-why]", HTMLElement).textContent = text(unreachable ? "why-network" : "why-manifest");
   show(cannot);
+  // A connection may come back; a list that nobody vouches for does not get better by asking again.
+  show(byId("begin", HTMLButtonElement), unreachable);
 }
 
-async function openDoor(): Promise<void> {
+/** Fetches what seals and the list of those it is sealed for; the form opens only once both were found good. */
+async function begin(): Promise<void> {
+  const button = byId("begin", HTMLButtonElement);
+  const said = byId("begin-said", HTMLElement);
+  button.disabled = true;
+  said.textContent = text("one-moment");
+  show(byId("cannot", HTMLElement), false);
+  try {
+    sealing ??= await import("./sealing.ts");
+    manifest ??= await currentManifest(sealing);
+  } catch (error) {
+    return closeDoor(error);
+  } finally {
+    button.disabled = false;
+    said.textContent = "";
+  }
+  const handlers = text("handlers", { n: manifest.handlers.length, name: manifest.organisation });
+  for (const place of all(document, "[data-handlers]", HTMLElement)) place.textContent = handlers;
+  show(opening, false);
+  show(form);
+  // Another language would be another page: it is chosen before anything is typed.
+  show(within(document, ".tongues", HTMLElement), false);
+  goToStep(0);
+}
+
+function openDoor(): void {
   openWayOut(forget);
   if (!("crypto" in window) || crypto.subtle === undefined) {
     const cannot = byId("cannot", HTMLElement);
@@ -256,22 +283,10 @@ async function openDoor(): Promise<void> {
   prepareSteps();
   settleConditions(form);
   settleCounts(form);
-  try {
-    manifest = await currentManifest();
-  } catch (error) {
-    return closeDoor(error);
-  }
-  const handlers = within(opening, "[data-handlers]", HTMLElement);
-  handlers.textContent = text("handlers", { n: manifest.handlers.length, name: manifest.organisation });
-  const begin = byId("begin", HTMLButtonElement);
-  show(begin);
-  begin.addEventListener("click", () => {
-    show(opening, false);
-    show(form);
-    // Another language would be another page: it is chosen before anything is typed.
-    show(within(document, ".tongues", HTMLElement), false);
-    goToStep(0);
-  });
+  // The page says whether anybody could open an alert at all.
+  const start = byId("begin", HTMLButtonElement);
+  show(start, byId("cannot", HTMLElement).hidden === true);
+  start.addEventListener("click", () => void begin());
   form.addEventListener("change", (event) => {
     if (event.target instanceof HTMLInputElement) settleSame(form, event.target);
     settleConditions(form);
@@ -291,7 +306,7 @@ async function openDoor(): Promise<void> {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (checkAll()) showWords();
+    if (sealing !== null && checkAll()) showWords(sealing);
   });
   window.addEventListener("beforeunload", (event) => {
     if (hasArrived || (form.hidden && card.words === null)) return;
@@ -299,4 +314,4 @@ async function openDoor(): Promise<void> {
   });
 }
 
-void openDoor();
+openDoor();

@@ -33,13 +33,15 @@ export async function postJson(
 /** Asks, and asks again after a while where nobody answered; every request made here may safely be repeated. */
 async function request(node: string, path: string, init: RequestInit, door: Door): Promise<Response> {
   const ask = door.fetch ?? fetch;
+  // A page asks whoever served it: at the node's onion address its own name would be a stranger.
+  const base = door.base ?? (typeof location === "undefined" ? node : "");
   const sleep = door.sleep ?? ((ms: number) => new Promise((done) => setTimeout(done, ms)));
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     if (attempt > 0) await sleep(FIRST_WAIT_MS * 2 ** (attempt - 1));
     let response: Response;
     try {
       // No cookie but at the desk, no cache, no redirect: what is asked stays between this page and its own node.
-      response = await ask(`${door.base ?? node}${path}`, {
+      response = await ask(`${base}${path}`, {
         ...init,
         credentials: door.credentials ?? "omit",
         cache: "no-store",

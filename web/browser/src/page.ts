@@ -118,6 +118,11 @@ export function openWayOut(forget: () => void): void {
   });
 }
 
+/** The node's own name, by which keys and signatures know it: at its onion address a page has another one. */
+export function nodeOrigin(): string {
+  return within(document, 'meta[name="srt-node"]', HTMLMetaElement).content;
+}
+
 /** The organisation's root key as this page carries it; without one nothing is sealed. */
 export function rootKey(): string | null {
   return document.querySelector('meta[name="srt-root"]')?.getAttribute("content") || null;

@@ -3,7 +3,7 @@
 import type { Entry, Mailbox, Manifest, Reason } from "./types.ts";
 import { sendMessage, openMailbox } from "./mailbox.ts";
 import { fetchManifest } from "./manifest.ts";
-import { byId, dayInWords, goTo, hasText, make, openWayOut, rootKey, show, text, today } from "./page.ts";
+import { byId, dayInWords, goTo, hasText, make, nodeOrigin, openWayOut, rootKey, show, text, today } from "./page.ts";
 import { prepareStanding, showStanding } from "./receipt-moves.ts";
 import { readReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
@@ -60,7 +60,7 @@ async function enter(): Promise<void> {
     said.textContent = text("looking");
     const root = rootKey();
     if (root === null) throw new Refused("manifest-wrong-root");
-    manifest = await fetchManifest(location.origin, root, new Date());
+    manifest = await fetchManifest(nodeOrigin(), root, new Date());
     mailbox = await openMailbox(receipt, manifest);
     typed.value = "";
     showMailbox(mailbox);
