@@ -4,19 +4,37 @@ SQLite (WAL, foreign keys, writers begin immediately) is the default; PostgreSQL
 No other file makes an engine, and no transaction stays open while the network is awaited.
 """
 
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, LargeBinary, MetaData, event, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Insert,
+    LargeBinary,
+    MetaData,
+    String,
+    event,
+    func,
+    literal,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
+
+from node import sqlite
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +119,50 @@ class Database:
         await self.engine.dispose()
 
 
+class Bulk:
+    """One statement for rows by the hundred, past the ORM: compiled once for each database, run by its driver.
+
+    make      the statement, given the database's `insert`.
+    columns   what every row gives: defaults of the mapping do not apply.
+    """
+
+    def __init__(self, make: Callable[[Any], Insert], columns: Sequence[str]) -> None:
+        self._make = make
+        self._columns = columns
+        self._compiled: dict[str, tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]] = {}
+
+    async def run(self, session: AsyncSession, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run it for these rows, in the session's transaction."""
+        connection = await session.connection()
+        dialect = connection.dialect
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = self._compile(dialect)
+        sql, binds = self._compiled[dialect.name]
+        values = [tuple(bind(row[name]) if bind else row[name] for name, bind in binds) for row in rows]
+        if values:
+            await connection.exec_driver_sql(sql, values)
+
+    def _compile(self, dialect: Dialect) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
+        statement = self._make(sqlite_insert if dialect.name == "sqlite" else postgresql_insert)
+        compiled = statement.compile(dialect=dialect, column_keys=list(self._columns))
+        # Any: a compiled insert knows the order of its parameters, but the base class does not say so.
+        named: Any = compiled
+        return str(compiled), [
+            (name, named.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in named.positiontup
+        ]
+
+
+def listed(session: AsyncSession, values: Collection[str]) -> Any:
+    """Texts as a subquery for `in_`: one parameter however many they are, so that the statement is compiled once.
+
+    Any: a table-valued function has no types of its own for mypy.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return select(func.json_each(json.dumps(list(values))).table_valued("value").c.value)
+    return select(func.unnest(literal(list(values), ARRAY(String))).column_valued())
+
+
 def async_url(url: str) -> str:
     """The same database address with the asynchronous driver."""
     parsed = make_url(url)
@@ -123,12 +185,15 @@ def _engine(url: str) -> AsyncEngine:
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     # Errors name no values: what was to be stored must not end in a log.
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True)
+    engine = create_async_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": sqlite.connect},
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        # Any: the DBAPI connection of aiosqlite's adapter. Autocommit mode, so that BEGIN below is ours alone.
-        connection.isolation_level = None
+        # Any: the DBAPI connection of SQLAlchemy's adapter.
         cursor = connection.cursor()
         for pragma in (
             "journal_mode=WAL",
@@ -143,8 +208,7 @@ def _engine(url: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        # A writer takes its lock at once: a deferred one that upgrades later fails with SQLITE_BUSY whatever the timeout.
-        reads = connection.get_execution_options().get("srt_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        opened: sqlite.Connection = connection.connection.driver_connection
+        opened.begin(reads=connection.get_execution_options().get("srt_reads", False))
 
     return engine

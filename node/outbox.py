@@ -10,12 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Insert,
+    Integer,
+    String,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row, UtcDateTime
+from node.database import Bulk, Row, UtcDateTime
 
 LEASE = timedelta(seconds=60)
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
@@ -55,6 +66,28 @@ class Job(Row):
     __table_args__ = (Index("ix_jobs_line", "lane", "dead_at", "seq"),)
 
 
+def _open_lanes(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    opened = insert(Lane)
+    sooner = Lane.due_at.is_(None) | (Lane.due_at > opened.excluded.due_at)
+    # A lane that failed waits for its own turn: fresh work does not call a dead host sooner.
+    changed: Insert = opened.on_conflict_do_update(
+        index_elements=[Lane.name],
+        set_={"due_at": opened.excluded.due_at},
+        where=(Lane.failures == literal_column("0")) & sooner,
+    )
+    return changed
+
+
+def _add_jobs(insert: Any) -> Insert:
+    added: Insert = insert(Job).on_conflict_do_nothing(index_elements=[Job.key])
+    return added
+
+
+_OPEN = Bulk(_open_lanes, ("name", "due_at", "failures"))
+_ADD = Bulk(_add_jobs, ("lane", "kind", "payload", "key", "not_before", "attempts"))
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A job to be: what `enqueue_many` takes."""
@@ -81,7 +114,7 @@ async def enqueue(
 
 
 async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: datetime) -> None:
-    """Add many jobs in two statements, in the caller's transaction."""
+    """Add many jobs in the caller's transaction: two statements, whatever their number."""
     rows: list[dict[str, Any]] = []
     first: dict[str, datetime] = {}
     for order in orders:
@@ -100,23 +133,10 @@ async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: d
     if not rows:
         return
     # Sorted: two transactions that touch the same lanes lock them in the same order.
-    lanes = [{"name": name, "due_at": due, "failures": 0} for name, due in sorted(first.items())]
-    insert = _insert(session)
-    opened = insert(Lane)
-    await session.execute(
-        opened.on_conflict_do_update(
-            index_elements=[Lane.name],
-            set_={
-                "due_at": _earlier(session)(
-                    func.coalesce(Lane.due_at, opened.excluded.due_at), opened.excluded.due_at
-                )
-            },
-            # A lane that failed waits for its own turn: fresh work does not call a dead host sooner.
-            where=(Lane.failures == 0),
-        ),
-        lanes,
+    await _OPEN.run(
+        session, ({"name": name, "due_at": due, "failures": 0} for name, due in sorted(first.items()))
     )
-    await session.execute(insert(Job).on_conflict_do_nothing(index_elements=[Job.key]), rows)
+    await _ADD.run(session, rows)
 
 
 async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: timedelta = LEASE) -> list[str]:
@@ -289,13 +309,3 @@ async def next_due(session: AsyncSession, *, now: datetime) -> datetime | None:
 async def pending(session: AsyncSession) -> int:
     """How many jobs are waiting."""
     return await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_(None))) or 0
-
-
-def _insert(session: AsyncSession) -> Any:
-    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
-    return sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-
-
-def _earlier(session: AsyncSession) -> Any:
-    # Any: SQLAlchemy's function generators are untyped. SQLite spells LEAST as a two-argument MIN.
-    return func.min if session.get_bind().dialect.name == "sqlite" else func.least

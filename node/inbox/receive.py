@@ -14,8 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import LargeBinary, String, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Insert, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import FederationError, Forbidden, NotThere
@@ -23,7 +22,7 @@ from federation.keys import VerifyingKey
 from federation.requests import Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
 from node import outbox
-from node.database import Row
+from node.database import Bulk, Row
 from node.inbox.shedding import Limits, Shedder
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
@@ -56,6 +55,15 @@ class Received(Row):
     signer: Mapped[str] = mapped_column(String(2000))
     body: Mapped[bytes | None]
     received_at: Mapped[datetime]
+
+
+def _keep(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    kept: Insert = insert(Received).on_conflict_do_nothing(index_elements=[Received.digest])
+    return kept
+
+
+_KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
 class Answer(StrEnum):
@@ -306,7 +314,6 @@ class Inbox:
         """Keep what comes from hosts that may write; returns the hosts that may not."""
         node = self._node
         now = node.clock.now()
-        insert = sqlite.insert if node.database.is_sqlite else postgresql.insert
         async with node.database.begin() as session:
             hosts = set[str]().union(*(_hosts(row) for row in rows))
             found = await standings(session, node.settings, hosts)
@@ -314,27 +321,20 @@ class Inbox:
             unique = {row["digest"]: row for row in rows if not shut & _hosts(row)}
             if not unique:
                 return shut
-            known = set(await session.scalars(select(Received.digest).where(Received.digest.in_(unique))))
-            fresh = [digest for digest in unique if digest not in known]
-            if fresh:
-                # One statement for any number of rows: compiled once, run by the driver. Another process may keep the same
-                # activity at this moment; its job and ours are then worked off once.
-                await session.execute(
-                    insert(Received).on_conflict_do_nothing(index_elements=[Received.digest]),
-                    [unique[digest] for digest in fresh],
-                )
+            # What came before keeps its row; that its job may come again does no harm.
+            await _KEEP.run(session, unique.values())
             # A lane per signer: what somebody forwards delays nobody's own.
-            lanes = {digest: host_of(unique[digest]["signer"]) for digest in fresh}
+            lanes = {digest: host_of(row["signer"]) for digest, row in unique.items()}
             await outbox.enqueue_many(
                 session,
                 (
                     outbox.Order(
                         kind="process",
                         payload={"digest": digest.hex()},
-                        lane=f"from:{lanes[digest]}",
+                        lane=f"from:{lane}",
                         key=f"process:{digest.hex()}",
                     )
-                    for digest in fresh
+                    for digest, lane in lanes.items()
                 ),
                 now=now,
             )

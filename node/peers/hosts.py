@@ -13,7 +13,7 @@ from sqlalchemy import ForeignKey, String, delete, literal, select, union_all, u
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row
+from node.database import Row, listed
 from node.errors import Invalid
 from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.follows import Follow
@@ -124,7 +124,10 @@ async def standings(session: AsyncSession, settings: Settings, hosts: Collection
             await session.scalars(
                 select(RemoteActor.host)
                 .join(Follow, Follow.followed == RemoteActor.id)
-                .where(RemoteActor.host.in_(unknown), Follow.state.in_(("requested", "accepted")))
+                .where(
+                    RemoteActor.host.in_(listed(session, unknown)),
+                    Follow.state.in_(("requested", "accepted")),
+                )
             )
         )
         found |= {host: Standing.OPEN if host in followed else Standing.SHUT for host in unknown}
@@ -181,7 +184,10 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
 
 async def hosts_at(session: AsyncSession, hosts: Collection[str]) -> dict[str, Host]:
     """What we know of hosts by exactly these names."""
-    return {row.name: row for row in await session.scalars(select(Host).where(Host.name.in_(hosts)))}
+    return {
+        row.name: row
+        for row in await session.scalars(select(Host).where(Host.name.in_(listed(session, hosts))))
+    }
 
 
 async def remember_answer(
@@ -210,9 +216,11 @@ async def _decisions(session: AsyncSession, hosts: Collection[str]) -> dict[str,
     found: Any = await session.execute(
         union_all(
             select(literal(0).label("rank"), Host.name, Host.policy).where(
-                Host.name.in_(names), Host.policy.is_not(None)
+                Host.name.in_(listed(session, names)), Host.policy.is_not(None)
             ),
-            select(literal(1), HostAdvice.name, HostAdvice.policy).where(HostAdvice.name.in_(names)),
+            select(literal(1), HostAdvice.name, HostAdvice.policy).where(
+                HostAdvice.name.in_(listed(session, names))
+            ),
         )
     )
     said: tuple[dict[str, str], dict[str, str]] = ({}, {})
