@@ -44,7 +44,11 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One actor. `summary` is HTML of the actor's own making: sanitise before showing it."""
+    """One actor. `summary` is HTML of the actor's own making: sanitise before showing it.
+
+    webfinger   `name@host`, as the actor says it; to be looked up before it is believed (FEP-2c59).
+    implements  address and name of each thing its software says it can do (FEP-844e).
+    """
 
     id: str
     type: str
@@ -68,6 +72,8 @@ class Actor:
     moved_to: str | None = None
     attribution_domains: tuple[str, ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
+    webfinger: str | None = None
+    implements: tuple[tuple[str, str], ...] = ()
 
     def key(self, key_id: str) -> PublicKey | None:
         """Return the key with this id, if the actor shows it."""
@@ -91,11 +97,14 @@ def read_actor(document: Mapping[str, object]) -> Actor:
     if inbox is None or not properties.is_http(inbox):
         raise NotAnActor(f"{kind} without an inbox")
     endpoints = properties.embedded(plain, "endpoints") or {}
+    webfinger = (properties.text(plain, "webfinger") or "").removeprefix("acct:")[:_MAX_NAME] or None
     icon = properties.embedded(plain, "icon")
     return Actor(
         id=own_id,
         type=kind,
-        preferred_username=_shortened(properties.text(plain, "preferredUsername"), _MAX_NAME) or "",
+        # What it is called in its handle, for those who leave the name itself out.
+        preferred_username=_shortened(properties.text(plain, "preferredUsername"), _MAX_NAME)
+        or (webfinger or "").rpartition("@")[0],
         inbox=inbox,
         name=_shortened(
             properties.text(plain, "name") or _first(properties.texts(plain, "nameMap")), _MAX_NAME
@@ -119,6 +128,8 @@ def read_actor(document: Mapping[str, object]) -> Actor:
             item for item in _list(plain.get("attributionDomains"))[:256] if isinstance(item, str)
         ),
         fields=_fields(plain),
+        webfinger=webfinger,
+        implements=_implements(plain),
     )
 
 
@@ -185,6 +196,13 @@ def write_actor(actor: Actor) -> dict[str, object]:
             "attributionDomains": list(actor.attribution_domains),
             "alsoKnownAs": list(actor.also_known_as),
             "movedTo": actor.moved_to,
+            "webfinger": actor.webfinger,
+            "generator": {
+                "type": "Application",
+                "implements": [{"href": href, "name": name} for href, name in actor.implements],
+            }
+            if actor.implements
+            else None,
             "attachment": [
                 {"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields
             ],
@@ -213,6 +231,15 @@ def _fields(plain: Properties) -> tuple[tuple[str, str], ...]:
         if "PropertyValue" in properties.types(item) or "schema:PropertyValue" in properties.types(item)
     )
     return tuple((name[:_MAX_NAME], value[:_MAX_NAME]) for name, value in rows if name and value)
+
+
+def _implements(plain: Properties) -> tuple[tuple[str, str], ...]:
+    generator = properties.embedded(plain, "generator") or {}
+    features = (
+        (properties.iri_of(item), properties.text(item, "name") or "")
+        for item in properties.objects(generator, "implements")[:50]
+    )
+    return tuple((href, name[:_MAX_NAME]) for href, name in features if href)
 
 
 def _list(value: object) -> Sequence[object]:

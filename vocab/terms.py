@@ -105,6 +105,16 @@ ACTOR_CONTEXT: Final[list[object]] = [
             "@container": "@set",
         },
         "attributionDomains": {"@id": "toot:attributionDomains", "@type": "@id"},
+        # FEP-2c59 and FEP-844e.
+        "webfinger": {
+            "@id": "https://purl.archive.org/socialweb/webfinger#webfinger",
+            "@type": "http://www.w3.org/2001/XMLSchema#string",
+        },
+        "implements": {
+            "@id": "https://w3id.org/fep/844e#implements",
+            "@type": "@id",
+            "@container": "@set",
+        },
         "PropertyValue": "schema:PropertyValue",
         "value": "schema:value",
     },

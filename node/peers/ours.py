@@ -1,4 +1,4 @@
-"""The actors of this server. A node speaks as `cases`; a hub as `hub`, and per State, article and theme as an actor that announces.
+"""The actors of this server. A node speaks as `cases`; a hub as `hub`, and per State, article, theme, group and kind as an actor that announces.
 
 No member of staff is an actor. The instance actor, named like the host, signs what we fetch.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,12 +17,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 from node.database import Row
 from node.keyring import Keyring
 from node.settings import Settings
-from vocab import charter, states
+from vocab import charter, lists, states
 from vocab.actors import Actor, PublicKey, write_actor
+from vocab.terms import SRT
 
 # Others read ten keys of an actor.
 MOST_FORMER = 8
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
+# What nobody can see from our actors and objects (FEP-844e).
+IMPLEMENTS = (
+    ("https://datatracker.ietf.org/doc/html/rfc9421", "RFC-9421: HTTP Message Signatures"),
+    ("https://w3id.org/fep/8b32", "FEP-8b32: Object Integrity Proofs"),
+    (SRT, "Cases of the Social Rights Tracker"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,12 @@ class LocalActor:
     @property
     def inbox(self) -> str:
         return f"{self.id}/inbox"
+
+    @property
+    def page(self) -> str:
+        """Where people read what it publishes or announces; on its own host."""
+        origin = self.id.partition("/actors/")[0]
+        return f"{origin}/cases?{urlencode([self.facet])}" if self.facet else f"{origin}/"
 
     @property
     def followers(self) -> str:
@@ -87,6 +101,8 @@ def local_actors(settings: Settings) -> Iterator[LocalActor]:
         names += [f"state-{state.code.lower()}" for state in states.states()]
         names += [f"article-{article.number}" for article in charter.articles()]
         names += [f"theme-{theme.id}" for theme in charter.themes()]
+        names += [f"group-{group.id}" for group in lists.items("groups")]
+        names += [f"kind-{kind.id}" for kind in lists.items("case_kinds")]
     names.append(settings.instance_actor.rsplit("/", 1)[1])
     for name in names:
         actor = local_actor(settings, name)
@@ -139,7 +155,7 @@ def actor_document(
             followers=actor.followers,
             following=f"{actor.id}/following",
             featured=f"{actor.id}/featured",
-            url=settings.origin + "/",
+            url=actor.page,
             keys=(
                 PublicKey(id=rsa.key_id, owner=actor.id, algorithm="rsa", spki_pem=rsa.public),
                 PublicKey(id=ed25519.key_id, owner=actor.id, algorithm="ed25519", multibase=ed25519.public),
@@ -185,6 +201,12 @@ def _announcer(settings: Settings, name: str) -> LocalActor | None:
                 return None
     except KeyError:
         return None
+            case "group":
+                title = lists.label("groups", value, "en")
+                of = f"about those concerned: {title}"
+            case "kind":
+                title = lists.label("case_kinds", value, "en")
+                of = f"of the kind: {title}"
     if name != f"{kind}-{value.lower()}":
         return None
     return LocalActor(

@@ -107,6 +107,8 @@ CLAIMS = {
     "0151": ("federation/nodeinfo.py", "FEP-0151"),
     "2677": ("federation/nodeinfo.py", "server_actor"),
     "d556": ("federation/webfinger.py", "is_server_actor"),
+    "2c59": ("vocab/actors.py", "webfinger"),
+    "844e": ("node/peers/ours.py", "IMPLEMENTS"),
     "521a": ("vocab/actors.py", "assertionMethod"),
     "8b32": ("federation/proofs.py", "eddsa-jcs-2022"),
     "fe34": ("federation/fetch.py", "same_origin"),

@@ -38,6 +38,8 @@ ACTOR = Actor(
     also_known_as=("https://old.example/actors/cases",),
     attribution_domains=("a.example",),
     fields=(("Methodology", "https://a.example/about"),),
+    webfinger="cases@a.example",
+    implements=(("https://w3id.org/fep/8b32", "FEP-8b32: Object Integrity Proofs"),),
 )
 
 
@@ -113,6 +115,19 @@ def test_an_actor_of_ours_reads_back_the_same() -> None:
 
     assert read_actor(document) == ACTOR
     assert jsonld.expand(document)
+
+
+@pytest.mark.parametrize("webfinger", ["sam@b.example", "acct:sam@b.example"])
+def test_who_leaves_their_name_out_is_called_as_their_handle_is(webfinger: str) -> None:
+    actor = read_actor(a_document(preferredUsername=None, webfinger=webfinger))
+
+    assert actor.preferred_username == "sam"
+    assert actor.webfinger == "sam@b.example"
+
+
+@pytest.mark.parametrize("generator", ["https://a.example/", [], {"implements": "all"}, {"implements": [{}]}])
+def test_what_a_generator_does_not_say_is_not_read(generator: object) -> None:
+    assert read_actor(a_document(generator=generator)).implements == ()
 
 
 def test_an_actor_with_the_least_reads_back_the_same() -> None:

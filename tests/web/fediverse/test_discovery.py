@@ -58,7 +58,10 @@ async def test_webfinger_knows_nobody_else(town: Town, resource: str, status: in
     assert answer.status_code == status
 
 
-@pytest.mark.parametrize("name", ["hub", "state-fr", "article-31", "theme-migration", "hub.example"])
+@pytest.mark.parametrize(
+    "name",
+    ["hub", "state-fr", "article-31", "theme-migration", "group-homeless", "kind-violation", "hub.example"],
+)
 async def test_every_handle_of_the_hub_leads_back_to_itself(town: Town, name: str) -> None:
     node = town["a"].node
 
@@ -75,6 +78,9 @@ async def test_every_actor_is_readable_without_a_signature_and_shows_both_keys(t
             assert answer.headers["content-type"] == ACTIVITY_JSON
             assert "Accept" in answer.headers["vary"]
             assert actor.id == ours.id
+            assert actor.webfinger == f"{ours.name}@hub.example"
+            assert actor.attribution_domains == ("hub.example",)
+            assert ("https://w3id.org/fep/8b32", "FEP-8b32: Object Integrity Proofs") in actor.implements
             assert [(key.id, key.algorithm) for key in actor.keys] == [
                 (f"{ours.id}#main-key", "rsa"),
                 (f"{ours.id}#ed25519-key", "ed25519"),

@@ -1,0 +1,53 @@
+"""Each State, article, theme, group and kind is an actor, a feed and an address for programs, with the same cases in each."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.rig.publications import a_case, publish_case
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_JSON
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+FITTING = {"state": "FR", "provisions": ["31.2"], "groups": ["homeless"]}
+
+
+@pytest.mark.parametrize(
+    ("facet", "value"),
+    [
+        ("state", "FR"),
+        ("article", "31"),
+        ("theme", "equality-inclusion"),
+        ("group", "homeless"),
+        ("kind", "violation"),
+    ],
+)
+async def test_an_actor_its_feeds_and_its_list_name_the_same_cases(
+    town: Town, facet: str, value: str
+) -> None:
+    await town.befriend("hub", "a")
+    await publish_case(town["a"].node, a_case(8))
+    await town.settle()
+    town.clock.forward(hours=1)
+    here = await publish_case(town["a"].node, a_case(0, **FITTING))
+    await town.settle()
+    town.clock.forward(hours=1)
+    also = await publish_case(town["a"].node, a_case(0, **FITTING))
+    await town.settle()
+
+    name = f"{facet}-{value.lower()}"
+    async with town.visitor("hub", headers={"Accept": ACTIVITY_JSON}) as http:
+        actor = (await http.get(f"/actors/{name}")).json()
+        announced = (await http.get(f"/actors/{name}/outbox?page=1")).json()["orderedItems"]
+        page = await http.get(f"/actors/{name}", headers={"Accept": "text/html"})
+        atom = ElementTree.fromstring((await http.get(f"/feeds/cases.atom?{facet}={value}")).content)  # noqa: S314 (our own feed)
+        feed = (await http.get(f"/feeds/cases.json?{facet}={value}")).json()
+        listed = (await http.get(f"/api/v1/cases?{facet}={value}")).json()
+
+    cases = [item["object"] for item in announced if isinstance(item["object"], str)]
+    assert cases[:2] == [also.url, here.url]
+    assert actor["url"] == f"https://hub.example/cases?{facet}={value}"
+    assert page.headers["location"] == f"/cases?{facet}={value}"
+    assert [entry.findtext(f"{ATOM}id") for entry in atom.findall(f"{ATOM}entry")] == cases
+    assert [item["id"] for item in feed["items"]] == cases
+    assert [item["id"] for item in listed["cases"]] == cases
