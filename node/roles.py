@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.deliver import deliver, prepare_letters
-from node.inbox import chores, handlers
+from node.inbox import chores, groups, handlers
 from node.inbox.process import Handler, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
@@ -39,7 +39,7 @@ ACTIVITIES: Mapping[str, Handler] = {
     "Create": handlers.on_create,
     "Update": handlers.on_update,
     "Delete": handlers.on_delete,
-    "Announce": handlers.on_announce,
+    "Announce": groups.on_announce,
     "Like": handlers.on_like,
     "Flag": handlers.on_flag,
     "Block": handlers.on_block,

@@ -183,14 +183,18 @@ def delete(
 def announce(
     id: str,
     actor: str,
-    object: str,
+    object: str | Mapping[str, object],
     *,
     to: Sequence[str],
     cc: Sequence[str] = (),
     published: datetime | None = None,
 ) -> Json:
-    """Write the Announce of an object by its id; everyone fetches it from its own home."""
-    return _activity("Announce", id, actor, object, to=to, cc=cc, published=published)
+    """Write the Announce of an object by its id, so that everyone fetches it from its own home; or of somebody's activity.
+
+    An activity is embedded as it came, its `@context` and proof with it, or the proof would not hold (FEP-1b12).
+    """
+    inner = object if isinstance(object, str) else dict(object)
+    return _activity("Announce", id, actor, inner, to=to, cc=cc, published=published)
 
 
 def add(

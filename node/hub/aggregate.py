@@ -1,11 +1,12 @@
 """Fold what followed organisations publish into entries: only what their own proof holds for, newest version, once.
 
-A hub announces what is new from its main actor and from the actors of the case's State, articles and themes.
+A hub announces what is new from its main actor and from the actors of the case's State, articles and themes: the address of
+the case, which is what most software shows; and the publisher's own activity, proof and all, for software of groups (FEP-1b12).
 """
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from node.peers.ours import LocalActor, local_actor_at, local_actors
 from node.peers.sending import Sent, new_activity_id, send
 from node.settings import Settings
 from vocab import activities
-from vocab.cases import PublicCase, read_case
+from vocab.cases import read_case
 from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
@@ -37,11 +38,13 @@ async def take_in(
     publisher: RemoteActor,
     document: dict[str, Any],
     proof_key: str,
+    said: Mapping[str, object] | None = None,
     now: datetime,
 ) -> Entry | None:
     """Keep a case of an organisation we follow, and announce it when it is new; None when it changes nothing.
 
     document   the object as it was proven with `proof_key`, which is the publisher's.
+    said       the publisher's public activity that brought it, with its own proof; None when there is none to pass on.
     Raises NotACase (vocab) when it is something else.
     """
     case, meta = read_case(document)
@@ -73,8 +76,16 @@ async def take_in(
         updated_at=meta.updated,
         now=now,
     )
-    if entry is not None and is_new and settings.is_hub:
-        await announce(session, settings, keyring, entry.id, case, now=now)
+    if entry is None or not settings.is_hub:
+        return entry
+    found = await session.execute(
+        select(EntryFacet.facet, EntryFacet.value).where(EntryFacet.entry == entry.id)
+    )
+    ours = [actor.id for actor in announcers(settings, {(facet, value) for facet, value in found})]
+    if is_new:
+        await announce(session, settings, keyring, entry.id, by=ours, now=now)
+    if said is not None:
+        await pass_on(session, settings, keyring, said, about=entry.id, by=ours, now=now)
     return entry
 
 
@@ -86,14 +97,23 @@ async def take_back(
     url: str,
     by: str,
     tombstone: dict[str, Any],
+    said: Mapping[str, object] | None = None,
     now: datetime,
 ) -> Entry | None:
-    """A publisher withdrew a case: keep the dated tombstone, and take our announcements back."""
+    """A publisher withdrew a case: keep the dated tombstone, and take our announcements back.
+
+    said  the publisher's public Delete, with its own proof, to be passed on; None when there is none.
+    """
     entry = await withdraw_entry(session, url, actor=by, tombstone=write(tombstone), now=now)
     if entry is None or not settings.is_hub:
         return entry
-    announced = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))
-    for sent in list(announced):
+    found = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))
+    announced = list(found)
+    for sent in announced:
+        # What was passed on holds the text of what is withdrawn: nobody reads it here any more.
+        sent.is_public = False
+        if sent.wraps is not None:
+            continue
         inner = {
             "id": sent.id,
             "type": "Announce",
@@ -102,23 +122,52 @@ async def take_back(
             "to": [PUBLIC],
             "cc": [f"{sent.actor}/followers"],
         }
-        sent.is_public = False
         undo = activities.undo(new_activity_id(settings), sent.actor, inner)
         await send(session, keyring, undo, inboxes=await follower_inboxes(session, sent.actor), now=now)
+    if said is not None:
+        ours = sorted({sent.actor for sent in announced})
+        await pass_on(session, settings, keyring, said, about=url, by=ours, now=now)
     return entry
 
 
 async def announce(
-    session: AsyncSession, settings: Settings, keyring: Keyring, url: str, case: PublicCase, *, now: datetime
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    url: str,
+    *,
+    by: Iterable[str],
+    now: datetime,
 ) -> None:
     """Announce a case by its address, so that everyone fetches it from its own home."""
-    found = await session.execute(select(EntryFacet.facet, EntryFacet.value).where(EntryFacet.entry == url))
-    for actor in announcers(settings, {(facet, value) for facet, value in found}):
+    for actor in by:
         activity = activities.announce(
-            new_activity_id(settings), actor.id, url, to=[PUBLIC], cc=[actor.followers], published=now
+            new_activity_id(settings), actor, url, to=[PUBLIC], cc=[f"{actor}/followers"], published=now
         )
-        inboxes = await follower_inboxes(session, actor.id)
+        inboxes = await follower_inboxes(session, actor)
         await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
+
+
+async def pass_on(
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    said: Mapping[str, object],
+    *,
+    about: str,
+    by: Iterable[str],
+    now: datetime,
+) -> None:
+    """Announce a publisher's activity as it was said, to those who follow (FEP-1b12); its proof makes it hold, not our word."""
+    for actor in by:
+        inboxes = await follower_inboxes(session, actor)
+        if not inboxes:
+            # It carries the whole case: what nobody is told is not kept once more.
+            continue
+        activity = activities.announce(
+            new_activity_id(settings), actor, said, to=[PUBLIC], cc=[f"{actor}/followers"], published=now
+        )
+        await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True, about=about)
 
 
 def announcers(settings: Settings, facets: Iterable[tuple[str, str]]) -> list[LocalActor]:

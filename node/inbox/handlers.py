@@ -34,6 +34,7 @@ from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.objects import read_object
+from vocab.terms import PUBLIC
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
         raise RefusedActivity("Delete of nothing")
     if host_of(target) != host_of(activity.actor):
         raise RefusedActivity("Delete of something on another host")
+    said = await _to_pass_on(node, activity)
     now = node.clock.now()
     async with node.database.begin() as session:
         if target == activity.actor:
@@ -144,6 +146,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
             url=target,
             by=activity.actor,
             tombstone=tombstone,
+            said=said,
             now=now,
         )
     await node.bell.ring()
@@ -154,7 +157,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
     url = activity.object_id or ""
     async with node.database.read() as session:
         known = await session.get(Entry, url)
-        followed = await _follows(node, activity.actor)
+    followed = await is_followed(node, activity.actor)
     if known is not None and known.own:
         await _react(node, activity, "boost", url)
         return
@@ -216,18 +219,26 @@ async def fetch_case(node: Node, url: str) -> None:
     await _keep_case(node, publisher, document)
 
 
-async def _on_case(node: Node, activity: Activity) -> None:
-    if not await _follows(node, activity.actor):
-        raise RefusedActivity("a case of an organisation that we do not follow")
+async def take_case(node: Node, activity: Activity) -> None:
+    """Keep the case that a Create or Update brings, on its publisher's proof. Raises RefusedActivity, FetchError."""
     publisher = await find_actor(node, activity.actor)
     if activity.object is None:
         await fetch_case(node, activity.object_id or "")
         return
-    await _keep_case(node, publisher, activity.object)
+    await _keep_case(node, publisher, activity.object, activity)
 
 
-async def _keep_case(node: Node, publisher: RemoteActor, document: dict[str, Any]) -> None:
+async def _on_case(node: Node, activity: Activity) -> None:
+    if not await is_followed(node, activity.actor):
+        raise RefusedActivity("a case of an organisation that we do not follow")
+    await take_case(node, activity)
+
+
+async def _keep_case(
+    node: Node, publisher: RemoteActor, document: dict[str, Any], brought_by: Activity | None = None
+) -> None:
     proven = await prove(node, document, publisher.id)
+    said = await _to_pass_on(node, brought_by) if brought_by is not None else None
     async with node.database.begin() as session:
         await take_in(
             session,
@@ -236,9 +247,21 @@ async def _keep_case(node: Node, publisher: RemoteActor, document: dict[str, Any
             publisher=publisher,
             document=proven.document,
             proof_key=proven.key_id,
+            said=said,
             now=node.clock.now(),
         )
     await node.bell.ring()
+
+
+async def _to_pass_on(node: Node, activity: Activity) -> dict[str, Any] | None:
+    """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven."""
+    for_everybody = PUBLIC in (*activity.to, *activity.cc) and not {"bto", "bcc"} & activity.raw.keys()
+    if not node.settings.is_hub or not for_everybody or "proof" not in activity.raw:
+        return None
+    try:
+        return (await prove(node, activity.raw, activity.actor)).document
+    except RefusedActivity:
+        return None
 
 
 async def _on_reply(node: Node, activity: Activity) -> None:
@@ -275,7 +298,8 @@ async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:
             )
 
 
-async def _follows(node: Node, actor: str) -> bool:
+async def is_followed(node: Node, actor: str) -> bool:
+    """Whether our main actor follows them."""
     async with node.database.read() as session:
         return await follows(session, node.settings.main_actor, actor)
 

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import proofs
 from federation.errors import FederationError, NotThere, Unreachable
@@ -48,10 +50,10 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
         if handler is None:
             log.info("inbox.ignored", extra={"type": activity.type})
         else:
-            await _require_standing(node, activity, received.signer)
-            if received.signer != activity.actor and await _is_repeat(node, activity):
+            await require_standing(node, activity, received.signer)
+            if received.signer != activity.actor and await is_repeat(node, activity):
                 raise RefusedActivity("a repeat of what was worked off before")
-            await handler(node, await _authorised(node, activity, received.signer))
+            await handler(node, await authorised(node, activity, received.signer))
             worked_off = activity
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": received.activity_id})
@@ -65,30 +67,39 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
         row = await session.get(Received, digest)
         if row is not None:
             row.body = None
-        own = worked_off and own_digest(worked_off.actor, worked_off.id)
-        if own and await session.get(Received, own) is None:
-            # Whoever passes it on next brings a repeat, and so does its actor.
-            session.add(
-                Received(
-                    digest=own,
-                    activity_id=received.activity_id,
-                    actor=received.actor,
-                    signer=received.signer,
-                    body=None,
-                    received_at=received.received_at,
-                )
+        if worked_off is not None:
+            await remember_worked_off(
+                session, worked_off, signer=received.signer, received_at=received.received_at
             )
     return Done()
 
 
-async def _is_repeat(node: Node, activity: Activity) -> bool:
+async def remember_worked_off(
+    session: AsyncSession, activity: Activity, *, signer: str, received_at: datetime
+) -> None:
+    """Whoever passes this activity on next brings a repeat, and so does its actor."""
+    own = own_digest(activity.actor, activity.id)
+    if await session.get(Received, own) is None:
+        session.add(
+            Received(
+                digest=own,
+                activity_id=activity.id,
+                actor=activity.actor,
+                signer=signer,
+                body=None,
+                received_at=received_at,
+            )
+        )
+
+
+async def is_repeat(node: Node, activity: Activity) -> bool:
     """True when this activity was worked off before, from its actor or on its proof. Its actor could take it back since."""
     async with node.database.read() as session:
         known = await session.get(Received, own_digest(activity.actor, activity.id))
     return known is not None and known.body is None
 
 
-async def _require_standing(node: Node, activity: Activity, signer: str) -> None:
+async def require_standing(node: Node, activity: Activity, signer: str) -> None:
     """Raises RefusedActivity when one of the hosts concerned is shut out, or may not add anything here.
 
     The inbox has asked before, but a decision may have been made since; and what somebody passes on may be of a host that is blocked.
@@ -106,7 +117,7 @@ async def _require_standing(node: Node, activity: Activity, signer: str) -> None
         raise RefusedActivity("a host that may only follow")
 
 
-async def _authorised(node: Node, activity: Activity, signer: str) -> Activity:
+async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
     """The activity when its signer is its actor; else what the actor's own proof on it holds for. Raises RefusedActivity."""
     if activity.actor == signer:
         return activity

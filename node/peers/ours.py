@@ -84,7 +84,7 @@ def local_actor(settings: Settings, name: str) -> LocalActor | None:
             return LocalActor(
                 name,
                 at,
-                "Service",
+                "Group",
                 settings.organisation,
                 "Announces the cases that member organisations have verified.",
             )
@@ -212,7 +212,7 @@ def _announcer(settings: Settings, name: str) -> LocalActor | None:
     return LocalActor(
         name,
         f"{settings.origin}/actors/{name}",
-        "Service",
+        "Group",
         f"{title} · {settings.organisation}",
         f"Announces verified cases {of}.",
         (kind, value),

@@ -20,7 +20,11 @@ from vocab.jsonld import write
 
 
 class Sent(Row):
-    """An activity of ours: the signed bytes, never serialised again."""
+    """An activity of ours: the signed bytes, never serialised again.
+
+    object_id  what it is about.
+    wraps      the activity of somebody else that it passes on (FEP-1b12); None for what we say ourselves.
+    """
 
     __tablename__ = "sent"
 
@@ -28,6 +32,7 @@ class Sent(Row):
     actor: Mapped[str] = mapped_column(String(600), index=True)
     type: Mapped[str] = mapped_column(String(40))
     object_id: Mapped[str] = mapped_column(String(2000), index=True)
+    wraps: Mapped[str | None] = mapped_column(String(2000))
     body: Mapped[bytes]
     is_public: Mapped[bool]
     sent_at: Mapped[datetime] = mapped_column(index=True)
@@ -55,22 +60,26 @@ async def send(
     inboxes: Iterable[str],
     now: datetime,
     is_public: bool = False,
+    about: str | None = None,
 ) -> Sent:
     """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction.
 
     activity  as built by vocab.activities; `object` is an id or a mapping with one.
     inboxes   already folded to shared inboxes; doubles are sent once.
+    about     what an activity is about that its object, an activity of somebody else, is passed on for.
     """
     actor = str(activity["actor"])
     signed = attach(activity, keyring.signer(actor, "ed25519"), now=now)
     object_ = activity.get("object")
     if isinstance(object_, list):
         object_ = object_[0]
+    object_id = str(object_.get("id") if isinstance(object_, dict) else object_)
     sent = Sent(
         id=str(activity["id"]),
         actor=actor,
         type=str(activity["type"]),
-        object_id=str(object_.get("id") if isinstance(object_, dict) else object_),
+        object_id=about or object_id,
+        wraps=object_id if about else None,
         body=write(signed),
         is_public=is_public,
         sent_at=now,
@@ -117,11 +126,11 @@ async def sent_activities(session: AsyncSession, ids: Collection[str]) -> dict[s
 async def sent_by(
     session: AsyncSession, actor: str, *, after: tuple[datetime, str] | None = None, limit: int = 20
 ) -> list[Sent]:
-    """Public activities of an actor, newest first.
+    """Public activities of an actor, newest first; without what it passed on, which its own Announce stands for.
 
     after  moment and id of the last one that the reader has seen.
     """
-    wanted = select(Sent).where(Sent.actor == actor, Sent.is_public.is_(True))
+    wanted = select(Sent).where(Sent.actor == actor, Sent.is_public.is_(True), Sent.wraps.is_(None))
     if after is not None:
         moment, last = after
         wanted = wanted.where(or_(Sent.sent_at < moment, and_(Sent.sent_at == moment, Sent.id < last)))
@@ -129,6 +138,10 @@ async def sent_by(
 
 
 async def count_sent(session: AsyncSession, actor: str) -> int:
-    """How many public activities an actor has sent."""
-    counted = select(func.count()).select_from(Sent).where(Sent.actor == actor, Sent.is_public.is_(True))
+    """How many public activities of its own an actor has sent."""
+    counted = (
+        select(func.count())
+        .select_from(Sent)
+        .where(Sent.actor == actor, Sent.is_public.is_(True), Sent.wraps.is_(None))
+    )
     return await session.scalar(counted) or 0

@@ -347,7 +347,14 @@ async def test_nobody_adds_to_what_is_anothers(stage: Stage, attack: str, kind: 
 
 
 @pytest.mark.parametrize(
-    "attack", ["63 a Create that alice never sent", "63 an Announce of an Announce", "63 a Delete of alice's"]
+    "attack",
+    [
+        "63 a Create that alice never sent",
+        "63 an Announce of an Announce",
+        "63 a Delete of alice's",
+        "63 a Create under another's proof",
+        "63 a Delete of what is still there",
+    ],
 )
 async def test_a_group_that_announces_is_not_believed(
     stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
@@ -359,6 +366,10 @@ async def test_a_group_that_announces_is_not_believed(
     inner = alice.activity("Create", forged, number=63)
     if "Delete" in attack:
         inner = alice.activity("Delete", case["id"], number=63)
+        if "still there" in attack:
+            alice.documents["/cases/c1"] = case
+    elif "another's proof" in attack:
+        inner = stage.prove(group, inner)
     elif "Announce of" in attack:
         for depth in range(10):
             inner = group.activity("Announce", inner, number=100 + depth)
@@ -440,7 +451,13 @@ async def test_nothing_is_fetched_for_somebody_without_authority(
 
 @pytest.mark.parametrize(
     "attack",
-    ["70 in person", "70 passed on by another", "70 announced by another", "70 as a reply passed on"],
+    [
+        "70 in person",
+        "70 passed on by another",
+        "70 announced by another",
+        "70 announced with its proof",
+        "70 as a reply passed on",
+    ],
 )
 async def test_who_is_blocked_does_not_come_in_by_another_door(
     stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
@@ -457,6 +474,9 @@ async def test_who_is_blocked_does_not_come_in_by_another_door(
     if "person" in attack:
         status = await stage.send(alice, alice.activity("Create", case))
         assert status == 403
+    elif "with its proof" in attack:
+        said = stage.prove(alice, alice.activity("Create", case))
+        await stage.send(relay, relay.activity("Announce", said))
     elif "announced" in attack:
         await stage.send(relay, relay.activity("Announce", case["id"]))
     else:

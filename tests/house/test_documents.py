@@ -119,6 +119,7 @@ CLAIMS = {
     "96ff": ("web/fediverse/answers.py", 'rel="type"'),
     "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
     "7628": ("node/inbox/moving.py", "FEP-7628"),
+    "1b12": ("node/hub/aggregate.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),
 }
 

@@ -176,6 +176,15 @@ def test_an_undo_goes_to_whom_the_activity_went() -> None:
     assert activities.undo("https://a.example/2", A, a_follow(), to=[A])["to"] == [A]
 
 
+def test_an_activity_that_is_passed_on_is_embedded_as_it_came() -> None:
+    said = {**OURS["Create"], "proof": {"type": "DataIntegrityProof", "proofValue": "z"}}
+
+    document = activities.announce("https://b.example/1", B, said, to=[PUBLIC], cc=[A], published=NOW)
+
+    assert document["object"] == said
+    assert jsonld.expand(document)
+
+
 def test_a_delete_may_only_name_its_object() -> None:
     assert (
         activities.delete("https://a.example/1", A, "https://a.example/cases/1", to=[PUBLIC])["object"]

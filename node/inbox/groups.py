@@ -1,0 +1,95 @@
+"""What a group passes on (FEP-1b12): an activity of somebody else, wrapped in an Announce.
+
+It counts on its actor's own proof; or, when we follow the group, as it is found at its actor's own server. Never as the group's
+word: what is wrapped is of no more weight than what anybody else brings.
+"""
+
+from collections.abc import Mapping
+
+from federation.errors import NotThere
+from node.inbox import handlers
+from node.inbox.process import (
+    Handler,
+    RefusedActivity,
+    authorised,
+    is_repeat,
+    remember_worked_off,
+    require_standing,
+)
+from node.peers.actors import host_of
+from node.peers.directory import find_document
+from node.runtime import Node
+from vocab import properties
+from vocab.activities import ACTIVITY_TYPES, Activity, read_activity
+
+# One wrapping deep: an Announce in an Announce is nobody's news.
+PASSED_ON: Mapping[str, Handler] = {
+    "Create": handlers.on_create,
+    "Update": handlers.on_update,
+    "Delete": handlers.on_delete,
+    "Like": handlers.on_like,
+}
+
+
+async def on_announce(node: Node, activity: Activity) -> None:
+    """A boost of an object; or what somebody else said, passed on by a group."""
+    if activity.object is None or activity.object_type not in ACTIVITY_TYPES:
+        await handlers.on_announce(node, activity)
+        return
+    said = read_activity(activity.object)
+    if said.type not in PASSED_ON:
+        raise RefusedActivity(f"no {said.type} is passed on")
+    if host_of(said.id) != host_of(said.actor):
+        raise RefusedActivity("passed on under an id of another host")
+    if host_of(said.actor) == node.settings.authority:
+        # Our own words, come back.
+        return
+    await require_standing(node, said, activity.actor)
+    if await is_repeat(node, said):
+        return
+    followed = await handlers.is_followed(node, activity.actor)
+    try:
+        heard = await authorised(node, said, activity.actor)
+    except RefusedActivity:
+        if not followed:
+            # Anybody could make us ask.
+            raise
+        if said.type == "Delete":
+            # Nothing of it but that its object is gone is known: its id may be invented, and is not remembered.
+            await handlers.on_delete(node, await _gone(node, said))
+            return
+        heard = await _at_home(node, said)
+    if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
+        # As with a case that it announces by its address: whom a group that we follow passes on we need not follow.
+        await handlers.take_case(node, heard)
+    else:
+        await PASSED_ON[heard.type](node, heard)
+    async with node.database.begin() as session:
+        await remember_worked_off(session, heard, signer=activity.actor, received_at=node.clock.now())
+
+
+async def _at_home(node: Node, said: Activity) -> Activity:
+    """The same activity as its actor's own server tells it; nothing of what was wrapped is used. Raises FetchError."""
+    found = read_activity(await find_document(node, said.id))
+    if (found.id, found.type, found.actor) != (said.id, said.type, said.actor):
+        raise RefusedActivity("its actor's server tells it otherwise")
+    return found
+
+
+async def _gone(node: Node, said: Activity) -> Activity:
+    """The Delete of something that its own server says is gone for good; what is merely not there may come back.
+
+    Raises RefusedActivity, FetchError.
+    """
+    target = said.object_id or ""
+    if host_of(target) != host_of(said.actor):
+        raise RefusedActivity("Delete of something on another host")
+    try:
+        found = await find_document(node, target)
+    except NotThere as error:
+        if not error.gone:
+            raise
+    else:
+        if "Tombstone" not in properties.types(found):
+            raise RefusedActivity("Delete of something that is still there")
+    return Activity(id=said.id, type="Delete", actor=said.actor, object_id=target)

@@ -1,0 +1,326 @@
+"""What a group passes on: a hub embeds what its members signed, and what is embedded counts on its actor's word alone."""
+
+import logging
+from typing import Any
+
+import httpx
+import pytest
+
+from federation.proofs import Proven, check
+from node.entries.search import entry_at
+from node.peers.directory import find_actor, verifying_keys
+from node.peers.follows import follow
+from node.peers.hosts import decide
+from node.peers.ours import local_actor_at
+from node.publishing.publish import correct, withdraw
+from node.publishing.reactions import count_reactions
+from tests.attacks.stage import Stage, reasons
+from tests.rig.publications import a_case, publish_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_JSON, PUBLIC
+
+TWO = {"drafted_by": "one", "approved_by": "two"}
+
+
+@pytest.fixture
+def stage(town: Town) -> Stage:
+    return Stage(town)
+
+
+@pytest.fixture(autouse=True)
+def reasons_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+
+async def a_reader(stage: Stage) -> Stranger:
+    """Somebody elsewhere who follows the hub."""
+    reader = stage.stranger(name="rita", key="peer")
+    await stage.send(reader, reader.activity("Follow", stage.town.hub.settings.main_actor))
+    reader.received.clear()
+    return reader
+
+
+async def a_group(stage: Stage, at: str = "a") -> Stranger:
+    """A group that a node follows."""
+    group, node = stage.stranger(name="group", key="peer"), stage.town[at].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, group.id)
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+    await stage.send(group, group.activity("Accept", row.activity), to=at)
+    return group
+
+
+def wrapped(reader: Stranger) -> list[dict[str, Any]]:
+    """What was passed on to a reader, oldest first."""
+    found = [one["object"] for one in reader.received if one["type"] == "Announce"]
+    return [one for one in found if isinstance(one, dict)]
+
+
+async def case_at(town: Town, name: str, url: str) -> Any:
+    async with town[name].node.database.read() as session:
+        return await entry_at(session, url)
+
+
+async def reactions(town: Town, url: str) -> dict[str, int]:
+    async with town["a"].node.database.read() as session:
+        return await count_reactions(session, url)
+
+
+# ---- a hub passes on -----------------------------------------------------------------------------------------------
+
+
+async def test_who_follows_a_hub_is_told_the_address_and_then_what_the_member_signed(stage: Stage) -> None:
+    alice, reader = await stage.victim(), await a_reader(stage)
+    case = stage.case(alice)
+    signed = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC]))
+
+    await stage.send(alice, signed)
+
+    first, second = [one for one in reader.received if one["type"] == "Announce"]
+    assert first["object"] == case["id"]
+    assert second["object"] == signed
+    keys = await verifying_keys(stage.town.hub.node, alice.id)
+    assert isinstance(check(second["object"], keys, now=stage.town.clock.now()), Proven)
+    async with stage.town.visitor("hub") as http:
+        served = await http.get(second["id"], headers={"accept": ACTIVITY_JSON})
+        actor = (await http.get("/actors/hub", headers={"accept": ACTIVITY_JSON})).json()
+        page = (await http.get("/actors/hub/outbox?page=1")).json()
+    assert served.json() == second
+    assert actor["type"] == "Group"
+    assert [one["id"] for one in page["orderedItems"]] == [first["id"]]
+
+
+@pytest.mark.parametrize(
+    "flaw", ["no proof", "another's proof", "changed since", "for followers only", "bcc"]
+)
+async def test_what_would_not_hold_elsewhere_or_is_not_for_everybody_is_not_passed_on(
+    stage: Stage, flaw: str
+) -> None:
+    alice, mallory, reader = await stage.victim(), stage.stranger(), await a_reader(stage)
+    activity = alice.activity("Create", stage.case(alice), to=[PUBLIC])
+    signed = stage.prove(alice, activity)
+    sent = {
+        "no proof": activity,
+        "another's proof": stage.prove(mallory, activity),
+        "changed since": signed | {"summary": "Other words"},
+        "for followers only": stage.prove(alice, activity, to=[f"{alice.id}/followers"]),
+        "bcc": stage.prove(alice, activity, bcc=["https://somebody.example/users/x"]),
+    }[flaw]
+
+    await stage.send(alice, sent)
+
+    assert await stage.entry(activity["object"]["id"]) is not None
+    assert wrapped(reader) == []
+    assert [one["object"] for one in reader.received] == [activity["object"]["id"]]
+
+
+async def test_a_correction_and_a_withdrawal_are_passed_on_and_the_withdrawn_text_is_served_no_more(
+    stage: Stage,
+) -> None:
+    alice, reader = await stage.victim(), await a_reader(stage)
+    case = stage.case(alice)
+    created = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC]))
+    updated = stage.prove(alice, alice.activity("Update", stage.case(alice, minutes=1), to=[PUBLIC]))
+    tombstone = {"id": case["id"], "type": "Tombstone"}
+    deleted = stage.prove(alice, alice.activity("Delete", tombstone, to=[PUBLIC]))
+
+    for activity in (created, updated, deleted):
+        await stage.send(alice, activity)
+
+    assert wrapped(reader) == [created, updated, deleted]
+    announced = [one for one in reader.received if one["type"] == "Announce"]
+    undone = [one["object"]["id"] for one in reader.received if one["type"] == "Undo"]
+    assert undone == [announced[0]["id"]]
+    async with stage.town.visitor("hub") as http:
+        statuses = [
+            (await http.get(one["id"], headers={"accept": ACTIVITY_JSON})).status_code for one in announced
+        ]
+    assert statuses == [404, 404, 404, 200]
+
+
+async def test_who_follows_only_the_hub_hears_of_corrections_and_withdrawals(town: Town) -> None:
+    await town.befriend("hub", "a")
+    await town.befriend("b", "hub")
+    node = town["a"].node
+    publication = await publish_case(node)
+    await town.settle()
+    about: dict[str, Any] = {"case_id": publication.case_id}
+
+    town.clock.forward(minutes=5)
+    async with node.database.begin() as session:
+        better = a_case(title={"en": "A corrected title of a fictional case"})
+        await correct(session, node.settings, node.keyring, case=better, now=node.clock.now(), **about, **TWO)
+    await town.settle()
+    corrected = await case_at(town, "b", publication.url)
+    town.clock.forward(minutes=5)
+    async with node.database.begin() as session:
+        by = {"reason": "factual-error", "proposed_by": "one", "approved_by": "two"}
+        await withdraw(session, node.settings, node.keyring, now=node.clock.now(), **about, **by)
+    await town.settle()
+    withdrawn = await case_at(town, "b", publication.url)
+
+    assert corrected.state == "corrected"
+    assert corrected.case.title["en"] == "A corrected title of a fictional case"
+    assert withdrawn.state == "withdrawn"
+
+
+# ---- what a group passes on to us ----------------------------------------------------------------------------------
+
+
+async def test_what_its_actor_proved_counts_whoever_passes_it_on(stage: Stage) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, nobody = stage.stranger(name="alice", key="other"), stage.stranger(name="group")
+    like = stage.prove(alice, alice.activity("Like", url))
+
+    await stage.send(nobody, nobody.activity("Announce", like), to="a")
+    await stage.send(nobody, nobody.activity("Announce", like, number=2), to="a")
+    await stage.send(alice, like, to="a")
+
+    assert await reactions(stage.town, url) == {"like": 1}
+
+
+async def test_without_a_proof_what_its_actors_server_tells_counts(stage: Stage) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
+    like = alice.activity("Like", url)
+    alice.documents["/activities/like-1"] = like
+
+    await stage.send(group, group.activity("Announce", {**like, "content": "The group's words"}), to="a")
+
+    assert await reactions(stage.town, url) == {"like": 1}
+
+
+async def test_a_group_that_is_not_followed_makes_nobody_ask(stage: Stage) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, nobody = stage.stranger(name="alice", key="other"), stage.stranger(name="group")
+    like = alice.activity("Like", url)
+    alice.documents["/activities/like-1"] = like
+
+    await stage.send(nobody, nobody.activity("Announce", like), to="a")
+
+    assert await reactions(stage.town, url) == {}
+    assert "/activities/like-1" not in alice.asked
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, {"type": "Dislike"}, {"actor": "https://evil.example/users/x"}, {"object": "https://x.example/1"}],
+)
+async def test_what_is_told_otherwise_at_home_is_not_taken(
+    stage: Stage, caplog: pytest.LogCaptureFixture, told: dict[str, str] | None
+) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
+    like = alice.activity("Like", url)
+    if told is not None:
+        alice.documents["/activities/like-1"] = like | told
+    caplog.clear()
+
+    await stage.send(group, group.activity("Announce", like), to="a")
+
+    assert await reactions(stage.town, url) == {}
+
+
+@pytest.mark.parametrize("kind", ["Announce", "Follow", "Undo", "Accept", "Move", "Flag", "Block"])
+async def test_other_activities_are_not_passed_on(
+    stage: Stage, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
+    inner = stage.prove(alice, alice.activity(kind, stage.town["a"].settings.main_actor))
+    caplog.clear()
+
+    await stage.send(group, group.activity("Announce", inner), to="a")
+
+    assert f"no {kind} is passed on" in reasons(caplog)
+
+
+async def test_an_id_of_another_host_is_refused(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
+    inner = stage.prove(alice, alice.activity("Like", url) | {"id": f"https://{group.host}/activities/like"})
+    caplog.clear()
+
+    await stage.send(group, group.activity("Announce", inner), to="a")
+
+    assert reasons(caplog) == ["passed on under an id of another host"]
+    assert await reactions(stage.town, url) == {}
+
+
+async def test_what_a_blocked_host_said_does_not_come_in_through_a_group(stage: Stage) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
+    node = stage.town["a"].node
+    async with node.database.begin() as session:
+        await decide(session, alice.host, "block", reason="a test", now=node.clock.now())
+
+    await stage.send(
+        group, group.activity("Announce", stage.prove(alice, alice.activity("Like", url))), to="a"
+    )
+
+    assert await reactions(stage.town, url) == {}
+    assert alice.asked == []
+
+
+@pytest.mark.parametrize("answers", ["still there", "not found", "gone"])
+async def test_an_unproven_delete_counts_only_when_its_object_is_gone_for_good(
+    stage: Stage, answers: str
+) -> None:
+    alice, hub_reads = await stage.victim(), stage.stranger(name="group", key="peer")
+    group = await stage.admit(hub_reads)
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case))
+    if answers == "still there":
+        alice.documents["/cases/c1"] = case
+    elif answers == "gone":
+        alice.documents["/cases/c1"] = httpx.Response(410)
+    claimed = {"id": case["id"], "type": "Tombstone", "summary": "The group's words"}
+
+    await stage.send(group, group.activity("Announce", alice.activity("Delete", claimed)))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == ("withdrawn" if answers == "gone" else "live")
+    assert b"words" not in entry.document
+
+
+async def test_a_deleted_reply_does_not_come_back_because_it_is_passed_on_again(stage: Stage) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
+    note = {
+        "id": f"https://{alice.host}/notes/1",
+        "type": "Note",
+        "attributedTo": alice.id,
+        "inReplyTo": url,
+        "content": "x",
+    }
+    reply = stage.prove(alice, alice.activity("Create", note))
+
+    await stage.send(group, group.activity("Announce", reply), to="a")
+    before = await reactions(stage.town, url)
+    await stage.send(alice, alice.activity("Delete", note["id"]), to="a")
+    await stage.send(group, group.activity("Announce", reply, number=2), to="a")
+
+    assert before == {"reply": 1}
+    assert await reactions(stage.town, url) == {}
+
+
+async def test_our_own_words_come_back_without_effect(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    group = await a_group(stage)
+    publication = await publish_case(stage.town["a"].node)
+    await stage.town.settle()
+    ours = stage.town["a"].settings.main_actor
+    inner = {
+        "id": f"{stage.town['a'].origin}/activities/x",
+        "type": "Delete",
+        "actor": ours,
+        "object": publication.url,
+    }
+    caplog.clear()
+
+    await stage.send(group, group.activity("Announce", inner), to="a")
+
+    assert (await case_at(stage.town, "a", publication.url)).state == "live"
+    assert reasons(caplog) == []
