@@ -175,12 +175,16 @@ def actor_document(
             published=published,
             discoverable=actor.id != settings.instance_actor,
             indexable=actor.id != settings.instance_actor,
+            # Link previews of our pages may name our actors, and those of no other host (Mastodon 4.3).
+            attribution_domains=(settings.authority,),
+            webfinger=f"{actor.name}@{settings.authority}",
+            implements=IMPLEMENTS,
         )
     )
 
 
 def _announcer(settings: Settings, name: str) -> LocalActor | None:
-    """The actor that announces one State, article or theme, or None."""
+    """The actor that announces one State, article, theme, group or kind, or None."""
     kind, _, value = name.partition("-")
     try:
         match kind:
