@@ -201,16 +201,16 @@ def _announcer(settings: Settings, name: str) -> LocalActor | None:
             case "theme":
                 theme = charter.theme(value)
                 title, of = theme.label("en"), f"on: {theme.label('en')}"
-            case _:
-                return None
-    except KeyError:
-        return None
             case "group":
                 title = lists.label("groups", value, "en")
                 of = f"about those concerned: {title}"
             case "kind":
                 title = lists.label("case_kinds", value, "en")
                 of = f"of the kind: {title}"
+            case _:
+                return None
+    except KeyError:
+        return None
     if name != f"{kind}-{value.lower()}":
         return None
     return LocalActor(
