@@ -1,14 +1,17 @@
 """make_app(node): the routes of the role, the middleware and the error handlers, as lists."""
 
+import os
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import NotModifiedResponse, PathLike, StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.inbox.receive import Inbox
@@ -34,17 +37,29 @@ from web.pages import (
     sealed,
 )
 from web.pages.rendering import make_templates, render
+from web.pages.squeezing import squeezed_file
 from web.security import MAX_BODY_BYTES, SecurityHeaders
 
 
 class KeptFiles(StaticFiles):
-    """Static files whose address carries the hash of their content: kept for ever by whoever fetched them."""
+    """Static files whose address carries the hash of their content: kept for ever by whoever fetched them, and sent small."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         if response.status_code == 200 and (b"v=" in scope["query_string"] or path.startswith("built/")):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
+
+    def file_response(
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        headers = Headers(scope=scope)
+        response = squeezed_file(Path(full_path), stat_result, headers)
+        return (
+            NotModifiedResponse(response.headers)
+            if self.is_not_modified(response.headers, headers)
+            else response
+        )
 
 
 def make_app(node: Node) -> ASGIApp:

@@ -137,6 +137,7 @@ async def form_page(request: Request) -> Response:
         request,
         "intake/form.html",
         headers=NO_STORE,
+        holds_no_secret=True,
         is_open=await is_open(request.app.state.node),
         root_key=_root_key(request),
         **asking.context(speech_of(request).language),
@@ -149,6 +150,7 @@ async def receipt_page(request: Request) -> Response:
         request,
         "intake/receipt.html",
         headers=NO_STORE,
+        holds_no_secret=True,
         root_key=_root_key(request),
         **asking.context(speech_of(request).language),
     )

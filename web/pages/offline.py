@@ -24,6 +24,7 @@ from node.settings import Settings
 from web.pages import asking
 from web.pages.intake import manifest_now
 from web.pages.rendering import render, speech_of
+from web.pages.squeezing import squeezed
 from web.pages.wire import NO_STORE
 
 PATH = "/alert/offline.html"
@@ -65,7 +66,7 @@ async def offline_page(request: Request) -> Response:
         "Content-Disposition": f'attachment; filename="{FILENAME}"',
         "Content-Language": page.headers["content-language"],
     }
-    return Response(text, media_type="text/html", headers=headers)
+    return squeezed(Response(text, media_type="text/html", headers=headers), request.headers)
 
 
 def _policy(script: str, styles: Sequence[str]) -> str:

@@ -16,13 +16,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from node.errors import Misconfigured
 from node.settings import Settings
 from web import errors, locale
 from web.locale import Speech
 from web.pages import addresses, wording
+from web.pages.squeezing import squeezed
 
 HASH_LENGTH = 12  # hex digits in ?v=: enough to tell versions apart, not a check
 
@@ -67,9 +68,13 @@ def render(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    holds_no_secret: bool = False,
     **context: object,
-) -> HTMLResponse:
-    """A page. `context` is what the template names besides what every page has."""
+) -> Response:
+    """A page. `context` is what the template names besides what every page has.
+
+    holds_no_secret  nothing in it was typed by anybody or is anybody's own: it may be sent compressed.
+    """
     environment: Environment = request.app.state.templates
     settings: Settings = request.app.state.node.settings
     speech = speech_of(request)
@@ -85,7 +90,7 @@ def render(
     response = HTMLResponse(body, status, dict(headers or {}))
     response.headers["Content-Language"] = speech.language
     response.headers.add_vary_header("Accept-Language")
-    return response
+    return squeezed(response, request.headers) if holds_no_secret else response
 
 
 def speech_of(request: Request) -> Speech:

@@ -158,6 +158,14 @@ export function mark(field: HTMLElement, sentence: string | null): void {
   }
 }
 
+/** Gives a menu that is like another one its choices, and its choice. */
+export function copyMenus(form: ParentNode): void {
+  for (const menu of all(form, "select[data-like]", HTMLSelectElement)) {
+    const other = within(form, `select[name="${CSS.escape(menu.dataset["like"] ?? "")}"]`, HTMLSelectElement);
+    menu.append(...[...other.options].filter(({ value }) => value !== "").map((option) => option.cloneNode(true)));
+  }
+}
+
 /** How many are ticked, written on each closed fold. */
 export function settleCounts(form: ParentNode): void {
   for (const shelf of all(form, "details.shelf", HTMLDetailsElement)) {

@@ -7,7 +7,7 @@
 import type { AlertDraft, Manifest, Progress } from "./types.ts";
 import { all, byId, dayInWords, goTo, locale, make, nodeOrigin, openWayOut, rootKey, show, text, today, within } from "./page.ts";
 import { FileList } from "./intake-files.ts";
-import { mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
+import { copyMenus, mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
 import { ReceiptCard } from "./intake-receipt.ts";
 import { Refused } from "./refusal.ts";
 import type { SealedAlert } from "./seal.ts";
@@ -280,6 +280,7 @@ function openDoor(): void {
     within(cannot, "[data-why]", HTMLElement).textContent = text("why-browser");
     return show(cannot);
   }
+  copyMenus(form);
   prepareSteps();
   settleConditions(form);
   settleCounts(form);
