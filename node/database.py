@@ -9,21 +9,21 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Dialect,
     Insert,
     LargeBinary,
     MetaData,
     String,
+    bindparam,
     event,
-    func,
-    literal,
-    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -31,8 +31,10 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from node import sqlite
 
@@ -59,7 +61,7 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a datetime without a zone")
-        return value.astimezone(UTC)
+        return value if value.tzinfo is UTC else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -119,8 +121,13 @@ class Database:
         await self.engine.dispose()
 
 
+# How many rows one statement takes on SQLite. Each call leaves and takes the interpreter's lock once, not once a row.
+ROWS_AT_ONCE = (64, 16, 4, 1)
+Binder = Callable[[Any], Any]
+
+
 class Bulk:
-    """One statement for rows by the hundred, past the ORM: compiled once for each database, run by its driver.
+    """An insert of rows by the hundred, past the ORM: compiled once for each database, run by its driver.
 
     make      the statement, given the database's `insert`.
     columns   what every row gives: defaults of the mapping do not apply.
@@ -129,38 +136,91 @@ class Bulk:
     def __init__(self, make: Callable[[Any], Insert], columns: Sequence[str]) -> None:
         self._make = make
         self._columns = columns
-        self._compiled: dict[str, tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]] = {}
+        self._binders: dict[str, list[Binder | None]] = {}
+        self._texts: dict[tuple[str, int], str] = {}
 
     async def run(self, session: AsyncSession, rows: Iterable[Mapping[str, Any]]) -> None:
         """Run it for these rows, in the session's transaction."""
         connection = await session.connection()
         dialect = connection.dialect
-        if dialect.name not in self._compiled:
-            self._compiled[dialect.name] = self._compile(dialect)
-        sql, binds = self._compiled[dialect.name]
-        values = [tuple(bind(row[name]) if bind else row[name] for name, bind in binds) for row in rows]
-        if values:
-            await connection.exec_driver_sql(sql, values)
-
-    def _compile(self, dialect: Dialect) -> tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]:
-        statement = self._make(sqlite_insert if dialect.name == "sqlite" else postgresql_insert)
-        compiled = statement.compile(dialect=dialect, column_keys=list(self._columns))
-        # Any: a compiled insert knows the order of its parameters, but the base class does not say so.
-        named: Any = compiled
-        return str(compiled), [
-            (name, named.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in named.positiontup
+        binders = self._binders_of(dialect)
+        values = [
+            tuple(
+                bind(row[name]) if bind else row[name]
+                for name, bind in zip(self._columns, binders, strict=True)
+            )
+            for row in rows
         ]
+        if dialect.name != "sqlite":
+            if values:
+                await connection.exec_driver_sql(self._text(dialect, 1), values)
+            return
+        start = 0
+        for size in ROWS_AT_ONCE:
+            while len(values) - start >= size:
+                some = values[start : start + size]
+                await connection.exec_driver_sql(self._text(dialect, size), tuple(chain.from_iterable(some)))
+                start += size
+
+    def _text(self, dialect: Dialect, rows: int) -> str:
+        if (dialect.name, rows) not in self._texts:
+            statement = self._make(_inserts(dialect)).values([dict.fromkeys(self._columns)] * rows)
+            self._texts[dialect.name, rows] = str(statement.compile(dialect=dialect))
+        return self._texts[dialect.name, rows]
+
+    def _binders_of(self, dialect: Dialect) -> list[Binder | None]:
+        if dialect.name not in self._binders:
+            types = [self._make(_inserts(dialect)).table.c[name].type for name in self._columns]
+            self._binders[dialect.name] = [one.dialect_impl(dialect).bind_processor(dialect) for one in types]
+        return self._binders[dialect.name]
 
 
-def listed(session: AsyncSession, values: Collection[str]) -> Any:
-    """Texts as a subquery for `in_`: one parameter however many they are, so that the statement is compiled once.
+def _inserts(dialect: Dialect) -> Any:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    return sqlite_insert if dialect.name == "sqlite" else postgresql_insert
 
-    Any: a table-valued function has no types of its own for mypy.
+
+class Texts(TypeDecorator[list[str]]):
+    """Texts as one parameter, for `among`."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(String()))
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:
+        return json.dumps(list(value or ())) if dialect.name == "sqlite" else list(value or ())
+
+
+class _Listed(FunctionElement[str]):
+    inherit_cache = True
+
+
+@compiles(_Listed, "sqlite")
+def _listed_in_json(element: _Listed, compiler: Any, **more: Any) -> str:
+    return f"(SELECT value FROM json_each({compiler.process(element.clauses, **more)}))"  # noqa: S608  # what stands inside is a parameter
+
+
+# noqa: S608  # what stands inside is a parameter
+@compiles(_Listed)
+def _listed_in_array(element: _Listed, compiler: Any, **more: Any) -> str:
+    return f"(SELECT unnest({compiler.process(element.clauses, **more)}))"
+
+
+def among(column: Any, texts: str | Collection[str]) -> ColumnElement[bool]:
+    """Tell whether a column's text is one of these: one parameter however many they are, so that a statement compiles once.
+
+    column  Any: a mapped attribute or a column of a table.
+    texts   the texts, or the name under which the statement is given them.
     """
-    if session.get_bind().dialect.name == "sqlite":
-        return select(func.json_each(json.dumps(list(values))).table_valued("value").c.value)
-    return select(func.unnest(literal(list(values), ARRAY(String))).column_valued())
+    given = (
+        bindparam(texts, type_=Texts)
+        if isinstance(texts, str)
+        else bindparam(None, texts, type_=Texts, unique=True)
+    )
+    found: ColumnElement[bool] = column.op("IN", is_comparison=True)(_Listed(given))
+    return found
 
 
 def async_url(url: str) -> str:

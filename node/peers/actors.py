@@ -56,10 +56,16 @@ class RemoteKey(Row):
     expires_at: Mapped[datetime | None]
 
 
-@lru_cache(maxsize=16_384)
 def host_of(url: str) -> str:
-    """Host and port of an address, lower-case: what policies and lanes go by."""
-    return urlsplit(url).netloc.lower()
+    """Host and port of an address, lower-case: what policies and lanes go by. Raises ValueError when it is no address."""
+    # Addresses are many and hosts are few: what stands before the path is remembered.
+    end = url.find("/", len("https://"))
+    return _host_of(url if end < 0 else url[:end])
+
+
+@lru_cache(maxsize=16_384)
+def _host_of(origin: str) -> str:
+    return urlsplit(origin).netloc.lower()
 
 
 async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:

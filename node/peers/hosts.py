@@ -6,14 +6,15 @@ A decision holds for the host and all below it, unless one nearer to the host sa
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import idna
-from sqlalchemy import ForeignKey, String, delete, literal, select, union_all, update
+from sqlalchemy import ForeignKey, String, delete, literal_column, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row, listed
+from node.database import Row, among
 from node.errors import Invalid
 from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.follows import Follow
@@ -125,7 +126,7 @@ async def standings(session: AsyncSession, settings: Settings, hosts: Collection
                 select(RemoteActor.host)
                 .join(Follow, Follow.followed == RemoteActor.id)
                 .where(
-                    RemoteActor.host.in_(listed(session, unknown)),
+                    among(RemoteActor.host, unknown),
                     Follow.state.in_(("requested", "accepted")),
                 )
             )
@@ -184,10 +185,7 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
 
 async def hosts_at(session: AsyncSession, hosts: Collection[str]) -> dict[str, Host]:
     """What we know of hosts by exactly these names."""
-    return {
-        row.name: row
-        for row in await session.scalars(select(Host).where(Host.name.in_(listed(session, hosts))))
-    }
+    return {row.name: row for row in await session.scalars(select(Host).where(among(Host.name, hosts)))}
 
 
 async def remember_answer(
@@ -206,6 +204,16 @@ async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -
     return row.failing_since
 
 
+_HOSTS, _ADVICE = Host.__table__.c, HostAdvice.__table__.c
+# Built once: it is asked for every batch that comes in.
+_SAID = union_all(
+    select(literal_column("0").label("rank"), _HOSTS.name, _HOSTS.policy).where(
+        among(_HOSTS.name, "names"), _HOSTS.policy.is_not(None)
+    ),
+    select(literal_column("1"), _ADVICE.name, _ADVICE.policy).where(among(_ADVICE.name, "names")),
+)
+
+
 async def _decisions(session: AsyncSession, hosts: Collection[str]) -> dict[str, str]:
     """Host → the policy that holds for it: the nearest decision made here, else the nearest advice, the strictest of several."""
     lines = {host: _lineage(host) for host in hosts}
@@ -213,16 +221,7 @@ async def _decisions(session: AsyncSession, hosts: Collection[str]) -> dict[str,
     if not names:
         return {}
     # Any: a union has no types of its own for mypy.
-    found: Any = await session.execute(
-        union_all(
-            select(literal(0).label("rank"), Host.name, Host.policy).where(
-                Host.name.in_(listed(session, names)), Host.policy.is_not(None)
-            ),
-            select(literal(1), HostAdvice.name, HostAdvice.policy).where(
-                HostAdvice.name.in_(listed(session, names))
-            ),
-        )
-    )
+    found: Any = await (await session.connection()).execute(_SAID, {"names": names})
     said: tuple[dict[str, str], dict[str, str]] = ({}, {})
     rows: Sequence[Any] = found.all()
     for row in rows:
@@ -235,6 +234,7 @@ def _nearest(line: tuple[str, ...], said: tuple[Mapping[str, str], ...]) -> str 
     return next((words[name] for words in said for name in line if name in words), None)
 
 
+@lru_cache(maxsize=16_384)
 def _lineage(host: str) -> tuple[str, ...]:
     """The names under which something may be decided about a host, nearest first."""
     try:
