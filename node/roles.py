@@ -41,6 +41,7 @@ ACTIVITIES: Mapping[str, Handler] = {
     "Delete": handlers.on_delete,
     "Announce": groups.on_announce,
     "Like": handlers.on_like,
+    "EmojiReact": handlers.on_like,
     "Flag": handlers.on_flag,
     "Block": handlers.on_block,
     "Move": handlers.on_move,

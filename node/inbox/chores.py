@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from federation.errors import FetchError
 from node.inbox.handlers import fetch_case
-from node.inbox.process import RefusedActivity
+from node.inbox.proving import RefusedActivity
 from node.outbox import Done, Job, Outcome
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document

@@ -6,20 +6,13 @@ word: what is wrapped is of no more weight than what anybody else brings.
 
 from collections.abc import Mapping
 
-from federation.errors import NotThere
 from node.inbox import handlers
-from node.inbox.process import (
-    Handler,
-    RefusedActivity,
-    authorised,
-    is_repeat,
-    remember_worked_off,
-    require_standing,
-)
+from node.inbox.forwarded import gone
+from node.inbox.process import Handler, is_repeat, remember_worked_off, require_standing
+from node.inbox.proving import RefusedActivity, authorised
 from node.peers.actors import host_of
 from node.peers.directory import find_document
 from node.runtime import Node
-from vocab import properties
 from vocab.activities import ACTIVITY_TYPES, Activity, read_activity
 
 # One wrapping deep: an Announce in an Announce is nobody's news.
@@ -56,7 +49,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
             raise
         if said.type == "Delete":
             # Nothing of it but that its object is gone is known: its id may be invented, and is not remembered.
-            await handlers.on_delete(node, await _gone(node, said))
+            await handlers.on_delete(node, await gone(node, said))
             return
         heard = await _at_home(node, said)
     if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
@@ -74,22 +67,3 @@ async def _at_home(node: Node, said: Activity) -> Activity:
     if (found.id, found.type, found.actor) != (said.id, said.type, said.actor):
         raise RefusedActivity("its actor's server tells it otherwise")
     return found
-
-
-async def _gone(node: Node, said: Activity) -> Activity:
-    """The Delete of something that its own server says is gone for good; what is merely not there may come back.
-
-    Raises RefusedActivity, FetchError.
-    """
-    target = said.object_id or ""
-    if host_of(target) != host_of(said.actor):
-        raise RefusedActivity("Delete of something on another host")
-    try:
-        found = await find_document(node, target)
-    except NotThere as error:
-        if not error.gone:
-            raise
-    else:
-        if "Tombstone" not in properties.types(found):
-            raise RefusedActivity("Delete of something that is still there")
-    return Activity(id=said.id, type="Delete", actor=said.actor, object_id=target)

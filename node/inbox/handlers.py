@@ -13,20 +13,21 @@ from node import outbox
 from node.entries.entries import WITHDRAWN, Entry
 from node.hub.aggregate import take_back, take_in
 from node.inbox.moving import move_in
-from node.inbox.process import RefusedActivity, prove
+from node.inbox.proving import RefusedActivity, prove
 from node.peers import witness
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import (
-    between,
+    followed_by_activity,
     follows,
     receive_answer,
     receive_block,
+    receive_farewell,
     receive_follow,
     receive_undo,
 )
 from node.peers.hosts import Standing, standings
-from node.peers.ours import local_actor_at, local_actors
+from node.peers.ours import local_actor_at
 from node.peers.reports import MAX_OBJECTS, keep_report
 from node.publishing.reactions import drop_reaction, keep_reaction, reply_changed
 from node.runtime import Node
@@ -92,16 +93,13 @@ async def on_undo(node: Node, activity: Activity) -> None:
     inner = activity.object or {}
     now = node.clock.now()
     async with node.database.begin() as session:
-        followed = inner.get("object")
-        if inner.get("type") == "Follow" and isinstance(followed, str):
-            await receive_undo(session, follower=activity.actor, followed=followed, now=now)
-        elif activity.object_id:
+        followed = properties.iri(inner, "object") if activity.object_type == "Follow" else None
+        if followed is None and activity.object_id:
+            # Some name only the id of what they take back.
             await drop_reaction(session, id=activity.object_id, actor=activity.actor)
-            if not inner:
-                for us in local_actors(node.settings):
-                    row = await between(session, activity.actor, us.id)
-                    if row is not None and row.activity_id == activity.object_id:
-                        await receive_undo(session, follower=activity.actor, followed=us.id, now=now)
+            followed = await followed_by_activity(session, activity.object_id, follower=activity.actor)
+        if followed is not None:
+            await receive_undo(session, follower=activity.actor, followed=followed, now=now)
 
 
 async def on_create(node: Node, activity: Activity) -> None:
@@ -136,6 +134,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
     async with node.database.begin() as session:
         if target == activity.actor:
             await forget_actor(session, activity.actor, now=now)
+            await receive_farewell(session, activity.actor, now=now)
             return
         await drop_reaction(session, id=target, actor=activity.actor)
         tombstone: dict[str, Any] = dict(activity.object or {"id": target, "type": "Tombstone"})

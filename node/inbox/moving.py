@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from node.inbox.process import RefusedActivity
+from node.inbox.proving import RefusedActivity
 from node.peers.actors import RemoteActor, host_of, remember_actor
 from node.peers.directory import ask_actor
 from node.peers.follows import Follow, between, follow, unfollow

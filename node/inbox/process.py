@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from federation import proofs
-from federation.errors import FederationError, NotThere, Unreachable
-from federation.requests import Refused
-from node.inbox.receive import REFETCH_AFTER, Received, own_digest
+from federation.errors import FederationError, Unreachable
+from node.inbox.forwarded import heard
+from node.inbox.proving import RefusedActivity
+from node.inbox.receive import Received, own_digest
 from node.outbox import Dead, Done, Job, Outcome, Postponed
 from node.peers.actors import host_of
-from node.peers.directory import find_actor, proving_keys
 from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
@@ -24,10 +23,6 @@ log = logging.getLogger(__name__)
 TRIES = 8
 # What a limited host may do: follow, answer, leave, and take back what it said.
 HARMLESS = frozenset({"Follow", "Accept", "Reject", "Undo", "Delete", "Block", "Move"})
-
-
-class RefusedActivity(Exception):
-    """An activity that is not taken; the reason is for the log."""
 
 
 Handler = Callable[[Node, Activity], Awaitable[None]]
@@ -53,8 +48,10 @@ async def process(node: Node, job: Job, handlers: Mapping[str, Handler]) -> Outc
             await require_standing(node, activity, received.signer)
             if received.signer != activity.actor and await is_repeat(node, activity):
                 raise RefusedActivity("a repeat of what was worked off before")
-            await handler(node, await authorised(node, activity, received.signer))
-            worked_off = activity
+            told = await heard(node, activity, received.signer)
+            await handler(node, told)
+            # What was found at its author's server came perhaps under an invented id, which would shut out the real one.
+            worked_off = activity if told.raw else None
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": received.activity_id})
     except Unreachable as error:
@@ -115,32 +112,3 @@ async def require_standing(node: Node, activity: Activity, signer: str) -> None:
         raise RefusedActivity("a host that is shut out")
     if activity.type not in HARMLESS and Standing.LIMITED in found.values():
         raise RefusedActivity("a host that may only follow")
-
-
-async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
-    """The activity when its signer is its actor; else what the actor's own proof on it holds for. Raises RefusedActivity."""
-    if activity.actor == signer:
-        return activity
-    try:
-        await find_actor(node, activity.actor, max_age=timedelta(days=7))
-    except NotThere as error:
-        raise RefusedActivity("forwarded for an actor that is not there") from error
-    return read_activity((await prove(node, activity.raw, activity.actor)).document)
-
-
-async def prove(node: Node, document: Mapping[str, object], owner: str) -> proofs.Proven:
-    """What the owner's own proof holds for: use that, never the document as it came. Raises RefusedActivity."""
-    keys, retired = await proving_keys(node, owner)
-    named = proofs.verification_methods(document)
-    if not isinstance(named, Refused) and not set(named) <= set(keys):
-        # Perhaps a new key; its owner is asked again, but not at every try.
-        await find_actor(node, owner, max_age=REFETCH_AFTER)
-        keys, retired = await proving_keys(node, owner)
-    outcome = proofs.check(document, keys, now=node.clock.now())
-    if isinstance(outcome, Refused):
-        raise RefusedActivity(f"proof: {outcome.reason}")
-    ends = [retired[key_id] for key_id in outcome.key_ids if key_id in retired]
-    # `created` is the earliest of several: with several proofs a retired key holds for none that is younger than it.
-    if ends and (outcome.created is None or outcome.created > min(ends)):
-        raise RefusedActivity("proof: made with a key after it was retired")
-    return outcome

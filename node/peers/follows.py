@@ -183,6 +183,21 @@ async def receive_block(session: AsyncSession, *, by: str, us: str, now: datetim
         ours.move("rejected", now)
 
 
+async def receive_farewell(session: AsyncSession, by: str, *, now: datetime) -> None:
+    """A remote actor is gone: it follows nobody and is followed by nobody any more."""
+    standing = Follow.state.in_(("requested", "accepted"))
+    found = select(Follow).where((Follow.follower == by) | (Follow.followed == by), standing)
+    for row in list(await session.scalars(found)):
+        row.move("undone" if row.follower == by else "rejected", now)
+
+
+async def followed_by_activity(session: AsyncSession, activity_id: str, *, follower: str) -> str | None:
+    """Whom they follow by the Follow with that id."""
+    return await session.scalar(
+        select(Follow.followed).where(Follow.activity_id == activity_id, Follow.follower == follower)
+    )
+
+
 async def between(session: AsyncSession, follower: str, followed: str) -> Follow | None:
     """The Follow between these two, whatever its state."""
     return await session.scalar(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from federation.proofs import Proven, attach, check
 from node.errors import Misconfigured, NotAllowed
-from node.inbox.process import RefusedActivity, prove
+from node.inbox.proving import RefusedActivity, prove
 from node.keyring import Keyring
 from node.peers.changing import announce_move, rotate_keys
 from node.peers.directory import find_actor, verifying_keys

@@ -1,0 +1,174 @@
+"""What somebody passes on for another: on that one's word, or as that one's own server has it; never on the bringer's."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from federation import ldsignatures
+from federation.keys import Signer
+from node.publishing.reactions import Reaction
+from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_CONTEXT, AS, PUBLIC
+
+__all__ = ["mallory", "victim"]
+
+
+async def a_reply(town: Town, author: Stranger, **more: Any) -> dict[str, Any]:
+    """A reply of theirs to a case of a."""
+    publication = await publish_case(town["a"].node)
+    return {
+        "@context": AS,
+        "id": f"https://{author.host}/notes/1",
+        "type": "Note",
+        "attributedTo": author.id,
+        "inReplyTo": publication.url,
+        "content": "<p>Hear the other side.</p>",
+        "published": "2026-11-21T10:00:00Z",
+        "to": [PUBLIC],
+        **more,
+    }
+
+
+def signed_by(author: Stranger, activity: dict[str, Any], town: Town, signer: Signer | None = None) -> Any:
+    """An activity with the older signature that most servers still make."""
+    return ldsignatures.attach(
+        activity | {"@context": ACTIVITY_CONTEXT}, signer or author.signer(), now=town.clock.now()
+    )
+
+
+async def noted(town: Town, id: str) -> Reaction | None:
+    await town.settle()
+    async with town["a"].node.database.read() as session:
+        return await session.get(Reaction, id)
+
+
+async def test_a_reply_passed_on_under_its_authors_signature_is_noted(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    note.pop("@context")
+
+    await mallory.post("a", signed_by(victim, victim.activity("Create", note), town))
+
+    assert await noted(town, note["id"]) is not None
+    assert "/notes/1" not in victim.asked
+
+
+@pytest.mark.parametrize("forged", ["another-key", "other-words", "another-name"])
+async def test_a_signature_that_is_not_its_authors_counts_for_nothing(
+    town: Town, victim: Stranger, mallory: Stranger, forged: str
+) -> None:
+    like = victim.activity("Like", (await publish_case(town["a"].node)).url)
+    match forged:
+        case "another-key":
+            sent = signed_by(victim, like, town, mallory.rsa.signer(victim.key_id))
+        case "another-name":
+            sent = signed_by(victim, like, town, mallory.signer())
+        case _:
+            sent = signed_by(victim, like, town) | {"id": "https://victim.example/activities/like-2"}
+
+    assert (await mallory.post("a", sent)).status_code == 202
+
+    assert await noted(town, sent["id"]) is None
+
+
+async def test_a_proof_that_does_not_hold_is_not_made_up_for_by_a_signature(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    victim.documents["/notes/1"] = note
+    inner = {name: value for name, value in note.items() if name != "@context"}
+    proof = {"type": "DataIntegrityProof", "cryptosuite": "eddsa-jcs-2022", "proofValue": "z1"}
+    sent = signed_by(victim, victim.activity("Create", inner), town) | {"proof": proof}
+
+    await mallory.post("a", sent)
+
+    assert await noted(town, note["id"]) is None
+    assert "/notes/1" not in victim.asked
+
+
+async def test_without_either_a_reply_is_read_where_it_was_written(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    victim.documents["/notes/1"] = note
+
+    await mallory.post("a", victim.activity("Create", note | {"content": "Forged"}))
+
+    assert await noted(town, note["id"]) is not None
+    assert "/notes/1" in victim.asked
+
+
+async def test_what_its_authors_server_does_not_say_is_not_noted(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    somewhere = note | {"inReplyTo": "https://elsewhere.example/1"}
+    victim.documents["/notes/2"] = note | {"id": "https://victim.example/notes/2", "attributedTo": mallory.id}
+    victim.documents["/notes/3"] = somewhere | {"id": "https://victim.example/notes/3"}
+
+    for number in (1, 2, 3):
+        told = note | {"id": f"https://victim.example/notes/{number}"}
+        await mallory.post("a", victim.activity("Create", told, number=number))
+        assert await noted(town, told["id"]) is None
+
+
+async def test_nobody_makes_us_ask_for_what_does_not_concern_us(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim, inReplyTo="https://elsewhere.example/1")
+    case = a_document(victim, town)
+
+    for number, (kind, about) in enumerate(
+        [("Create", note), ("Create", case), ("Delete", note["id"]), ("Like", note["id"]), ("Update", case)]
+    ):
+        await mallory.post("a", victim.activity(kind, about, number=number))
+    await town.settle()
+
+    assert {"/notes/1", "/cases/c1"}.isdisjoint(victim.asked)
+
+
+async def test_a_withdrawal_passed_on_counts_when_its_server_says_the_same(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    await admit(town, victim)
+    case = a_document(victim, town)
+    await victim.post("hub", victim.activity("Create", case))
+    await town.settle()
+    victim.documents["/cases/c1"] = case
+    farewell = victim.activity("Delete", case["id"])
+
+    await mallory.post("hub", farewell)
+    await town.settle()
+    still_there = await at_hub(town)
+    victim.documents["/cases/c1"] = httpx.Response(404)
+    await mallory.post("hub", farewell | {"id": "https://victim.example/activities/delete-2"})
+    await town.settle()
+    not_found = await at_hub(town)
+    victim.documents["/cases/c1"] = httpx.Response(410)
+    await mallory.post("hub", farewell | {"id": "https://victim.example/activities/delete-3"})
+    await town.settle()
+    gone = await at_hub(town)
+
+    assert still_there.withdrawn_at is None
+    assert not_found.withdrawn_at is None
+    assert gone.withdrawn_at is not None
+
+
+async def test_an_id_that_somebody_invents_does_not_shut_out_the_real_activity(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    victim.documents["/notes/1"] = note
+    farewell = victim.activity("Delete", {"id": note["id"], "type": "Tombstone"})
+
+    await mallory.post("a", victim.activity("Create", note) | {"id": farewell["id"]})
+    was_there = await noted(town, note["id"])
+    await victim.post("a", farewell)
+
+    assert was_there is not None
+    assert await noted(town, note["id"]) is None
