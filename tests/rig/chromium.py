@@ -22,6 +22,8 @@ ARGUMENTS = (
     "--headless=shell",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",  # no test reaches the internet
 )
+# As in Tor Browser at the level "Safer": no just-in-time compiler, and so no WebAssembly either.
+WITHOUT_COMPILERS = "--js-flags=--jitless"
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
@@ -56,13 +58,16 @@ def find() -> Chromium:
 
 
 @asynccontextmanager
-async def launched(**options: object) -> AsyncIterator[Browser]:
-    """A running browser, closed at the end. Contexts are cheap: take a new one per visitor."""
+async def launched(*arguments: str, **options: object) -> AsyncIterator[Browser]:
+    """A running browser, closed at the end. Contexts are cheap: take a new one per visitor.
+
+    arguments  more of Chromium's own, such as `WITHOUT_COMPILERS`.
+    """
     found = find()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=found.path,
-            args=list(ARGUMENTS),
+            args=[*ARGUMENTS, *arguments],
             env=dict(found.environment),
             **options,  # type: ignore[arg-type]  # passed through to Playwright, which checks them
         )

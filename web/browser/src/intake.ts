@@ -302,8 +302,8 @@ function openDoor(): void {
     if (field instanceof HTMLElement) searchIn(field, box.value, within(field, "[data-search-said]", HTMLElement));
   });
   form.addEventListener("keydown", (event) => {
-    // Enter in a line of text would send the form from its middle.
-    if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.type !== "submit") event.preventDefault();
+    // Enter in a line of text would send the form from its middle; on the choice of files it opens it.
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.type !== "file") event.preventDefault();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
