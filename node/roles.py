@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from node.casework import retention
 from node.deliver import deliver, prepare_letters
 from node.inbox import chores, groups, handlers
 from node.inbox.process import Handler, process
@@ -77,7 +78,13 @@ async def _process(node: Node, job: Job, *, handlers: Mapping[str, Handler]) -> 
 NODE = Role(
     "node",
     ACTIVITIES,
-    _jobs(**{"notify-desk": chores.notify_desk, "purge-uploads": purge_uploads}),
+    _jobs(
+        **{
+            "notify-desk": chores.notify_desk,
+            "purge-uploads": purge_uploads,
+            retention.JOB: retention.erase_records,
+        }
+    ),
     frozenset({"intake", "desk", "publications"}),
 )
 HUB = Role("hub", ACTIVITIES, _jobs(), frozenset({"hub", "publications"}))

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from federation.keys import Signer
 from node.database import Row
 from node.errors import Conflict, NodeError
+from node.intake.switch import closure
 from vocab.canonical import canonical
 
 VALID_FOR = timedelta(days=21)
@@ -26,7 +27,7 @@ MIN_HANDLERS = 2
 
 
 class DoorClosed(NodeError):
-    """Fewer than two people can read alerts here."""
+    """Fewer than two people can read alerts here, the list of their keys is not signed, or the door was closed by hand."""
 
     public = "No alerts are taken here at present."
 
@@ -103,10 +104,9 @@ async def served_manifest(
 
     root  the organisation's root as Multikey; None when its key is kept offline: then the last epoch it signed is served
           while it holds and names nobody who left.
-    Raises DoorClosed with fewer than two handlers.
+    Raises DoorClosed with fewer than two handlers, and when the door was closed by hand.
     """
-    if len(terms.handlers) < MIN_HANDLERS:
-        raise DoorClosed("fewer than two handlers")
+    await _require_open(session, terms)
     latest = await latest_manifest(session)
     if latest is None or not latest.is_valid(now=now):
         return None
@@ -185,8 +185,7 @@ async def accepted_manifest(
     who began to write before somebody joined loses nothing, and nothing is taken that is sealed to somebody who left.
     Raises UnknownManifest, DoorClosed.
     """
-    if len(terms.handlers) < MIN_HANDLERS:
-        raise DoorClosed("fewer than two handlers")
+    await _require_open(session, terms)
     row = await session.scalar(select(IntakeManifest).where(IntakeManifest.sha256 == sha256))
     if row is None or not row.is_valid(now=now):
         raise UnknownManifest("unknown or expired manifest")
@@ -224,3 +223,10 @@ def _body(terms: Terms, *, root: str) -> dict[str, Any]:
 
 def _rfc3339(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def _require_open(session: AsyncSession, terms: Terms) -> None:
+    if await closure(session) is not None:
+        raise DoorClosed("closed by hand")
+    if len(terms.handlers) < MIN_HANDLERS:
+        raise DoorClosed("fewer than two handlers")

@@ -8,6 +8,7 @@ from sqlalchemy import String, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from node import audit
 from node.database import Row
 from node.errors import Invalid, NotFound, WrongState
 from node.ids import random_id
@@ -19,6 +20,7 @@ from vocab import activities
 from vocab.markup import plain_text
 
 MAX_TEXT = 2_000
+MAX_NOTE = 1_000
 MAX_OBJECTS = 20
 # Open reports of one host; more say nothing new, and would bury those of others.
 MAX_OPEN = 100
@@ -38,12 +40,14 @@ class Report(Row):
     text: Mapped[str] = mapped_column(String(MAX_TEXT))
     received_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(26))
+    note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
 
-    def close(self, now: datetime) -> None:
-        """Somebody has looked at it. Raises WrongState."""
+    def close(self, note: str, *, by: str, now: datetime) -> None:
+        """Somebody has looked at it, and says what came of it. Raises WrongState."""
         if self.closed_at is not None:
-            raise WrongState("this report is closed already")
-        self.closed_at = now
+            raise WrongState("this report is closed already", public="This report is settled already.")
+        self.closed_at, self.closed_by, self.note = now, by, note.strip()[:MAX_NOTE]
 
 
 async def keep_report(
@@ -87,12 +91,22 @@ async def open_reports(session: AsyncSession, *, limit: int = 200) -> list[Repor
     return list(await session.scalars(waiting.limit(limit)))
 
 
-async def close_report(session: AsyncSession, id: str, *, now: datetime) -> Report:
-    """Somebody has looked at it. Raises NotFound, WrongState."""
+async def closed_reports(session: AsyncSession, *, limit: int = 50) -> list[Report]:
+    """Reports that were settled, latest first."""
+    settled = select(Report).where(Report.closed_at.is_not(None)).order_by(Report.closed_at.desc(), Report.id)
+    return list(await session.scalars(settled.limit(limit)))
+
+
+async def close_report(session: AsyncSession, id: str, note: str, *, by: str, now: datetime) -> Report:
+    """Somebody has looked at it. Raises NotFound, WrongState.
+
+    by  id of a member of staff, or `node` for the terminal.
+    """
     report = await session.get(Report, id)
     if report is None:
         raise NotFound("no such report")
-    report.close(now)
+    report.close(note, by=by, now=now)
+    await audit.record(session, actor=by, action="report.settled", subject=report.id, now=now)
     return report
 
 

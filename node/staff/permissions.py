@@ -34,6 +34,12 @@ class Action(StrEnum):
     DRAFT = "draft"
     APPROVE = "approve"
     SPEAK_IN_PUBLIC = "speak-in-public"
+    HANDLE_REPORTS = "handle-reports"
+    DECIDE_HOSTS = "decide-hosts"
+    SEE_TERMS = "see-terms"
+    SET_TERMS = "set-terms"
+    HOLD_RECORDS = "hold-records"
+    CLOSE_INTAKE = "close-intake"
     READ_AUDIT = "read-audit"
 
 
@@ -54,6 +60,14 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.APPROVE: frozenset({PUBLISHER}),
     # What others see beside the cases: which stand first, which replies are shown. Changes no case.
     Action.SPEAK_IN_PUBLIC: frozenset({EDITOR, PUBLISHER}),
+    Action.HANDLE_REPORTS: frozenset({EDITOR, PUBLISHER, ADMINISTRATOR}),
+    Action.DECIDE_HOSTS: frozenset({PUBLISHER, ADMINISTRATOR}),
+    # How long records are kept: whoever works on them may hold one, and nobody has to open it for that.
+    Action.SEE_TERMS: frozenset(Role) - {CUSTODIAN},
+    Action.SET_TERMS: frozenset({ADMINISTRATOR}),
+    Action.HOLD_RECORDS: frozenset({INTAKE, VERIFIER, EDITOR, PUBLISHER, ADMINISTRATOR}),
+    # A door that is closed in haste harms less than one that stays open.
+    Action.CLOSE_INTAKE: frozenset({INTAKE, ADMINISTRATOR}),
     Action.READ_AUDIT: frozenset({ADMINISTRATOR, AUDITOR}),
 }
 

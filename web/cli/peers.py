@@ -7,6 +7,7 @@ from typing import Any
 from node.errors import NotFound
 from node.peers import blocklists, follows, hosts, reports
 from node.runtime import Node
+from node.staff.accounts import NODE
 from web.cli.frame import Answer, Verb, find_remote, main_actor, with_node
 
 
@@ -45,6 +46,7 @@ def add_verbs(verb: Verb, verbs: Any) -> None:
     verb("reports", "List what others have reported to us.", _peers_reports, group)
     closing = verb("close-report", "Say that a report has been looked at.", _peers_close_report, group)
     closing.add_argument("report")
+    closing.add_argument("--note", default="", help="what came of it")
     reporting = verb(
         "report", "Report an actor to their own server; nobody here is named.", _peers_report, group
     )
@@ -138,7 +140,9 @@ def _peers_reports(_options: argparse.Namespace) -> Answer:
 def _peers_close_report(options: argparse.Namespace) -> Answer:
     async def closed(node: Node) -> Answer:
         async with node.database.begin() as session:
-            report = await reports.close_report(session, options.report, now=node.clock.now())
+            report = await reports.close_report(
+                session, options.report, options.note, by=NODE, now=node.clock.now()
+            )
         return {"id": report.id, "state": "closed"}
 
     return with_node(closed)

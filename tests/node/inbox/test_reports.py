@@ -18,6 +18,7 @@ from node.peers.reports import (
     open_reports,
     send_report,
 )
+from node.staff.accounts import NODE
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -80,7 +81,7 @@ async def test_a_host_that_reports_without_end_buries_nobody(town: Town) -> None
     assert len(found) == MAX_OPEN + 1
     assert found[-1].host == "other.example" or any(one.host == "other.example" for one in found)
     async with town["a"].node.database.begin() as session:
-        await close_report(session, found[0].id, now=town.clock.now())
+        await close_report(session, found[0].id, "Looked at.", by=NODE, now=town.clock.now())
     assert len(await reports(town)) == MAX_OPEN
 
 
