@@ -4,12 +4,14 @@ One RSA and one Ed25519 key sign for every actor of the server, each under the k
 a third key, which signs the list of intake keys; its file may be taken away and kept offline.
 
 The first two can be rotated. `history.json` says which generation signs, and keeps the public halves of those before with their
-dates, so that what they proved can be checked for good; their private files may then be destroyed.
+dates, so that what they proved can be checked for good; their private files may then be destroyed. The public halves of those
+that sign lie beside them, so that a key which is lost can still be named.
 """
 
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -33,6 +35,7 @@ FILES = ("rsa.pem", "ed25519.pem", "root.pem")
 HISTORY = "history.json"
 # The public half of the organisation root, which stays when the private one is taken away.
 ROOT_PUBLIC = "root.pub"
+PUBLIC = ("rsa.pub", "ed25519.pub")
 
 Algorithm = Literal["rsa", "ed25519"]
 
@@ -54,15 +57,20 @@ class Generation:
     ed25519: str
     made_at: datetime
     retired_at: datetime
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FormerKey:
-    """An Ed25519 key of an actor that signs no more: what it proved before it was retired still holds."""
+    """An Ed25519 key of an actor that signs no more: what it proved before it was retired still holds.
+
+    is_lost  it was not retired but lost or stolen, at that moment.
+    """
 
     key_id: str
     public: str
     retired_at: datetime
+    is_lost: bool = False
 
 
 class Keyring:
@@ -97,7 +105,7 @@ class Keyring:
         A key that is missing beside others is never replaced in silence: peers know the old one.
         """
         directory = settings.data / "keys"
-        if not any((directory / name).exists() for name in (*FILES, HISTORY)):
+        if not any((directory / name).exists() for name in (*FILES, HISTORY, ROOT_PUBLIC, *PUBLIC)):
             made = {
                 "rsa.pem": generate_rsa(),
                 "ed25519.pem": generate_ed25519(),
@@ -108,17 +116,20 @@ class Keyring:
         names = _names(len(former) + 1)
         missing = [name for name in names if not (directory / name).exists()]
         if missing:
-            raise Misconfigured(f"{directory} has lost {', '.join(missing)}: restore it from the backup")
+            raise Misconfigured(
+                f"{directory} has lost {', '.join(missing)}: restore it from the backup; where there is none, "
+                "`tracker keys replace-lost` makes new ones"
+            )
         rsa, ed25519, root = (
             _load(directory / name, settings.keyring_passphrase) for name in (*names, FILES[2])
         )
         if rsa is None or ed25519 is None:
             raise Misconfigured(f"{directory} cannot be read")
-        public = directory / ROOT_PUBLIC
-        root_id = public.read_text("ascii").strip() if root is None and public.exists() else None
-        return cls(
-            rsa, ed25519, root, born=born or _made_at(directory / names[1]), former=former, root_id=root_id
-        )
+        with suppress(OSError):
+            # Keys may lie where the server may only read: they are none the worse for it, until they are lost.
+            _write_public(directory, dict(zip(names, (rsa, ed25519), strict=True)))
+        born = born or _made_at(directory / names[1])
+        return cls(rsa, ed25519, root, born=born, former=former, root_id=_root_id(directory))
 
     def rotate(self, settings: Settings, *, now: datetime) -> "Keyring":
         """Make new federation keys, which sign from now on under new key ids; returns the keyring with them.
@@ -126,14 +137,6 @@ class Keyring:
         The new private halves are on the disk before the one step that makes them count, so a power cut leaves either
         the old or the new. Who runs with the old keyring signs with the old keys until it is opened anew.
         """
-        directory = settings.data / "keys"
-        rsa, ed25519 = generate_rsa(), generate_ed25519()
-        number = self.generation + 1
-        names = _names(number)
-        for name in names:
-            # Left over from a rotation that was cut short: nobody has ever seen it.
-            (directory / name).unlink(missing_ok=True)
-        _write(directory, dict(zip(names, (rsa, ed25519), strict=True)), settings.keyring_passphrase)
         retired = Generation(
             number=self.generation,
             rsa=self._keys["rsa"].public.pem,
@@ -142,8 +145,62 @@ class Keyring:
             retired_at=now.replace(microsecond=0),
         )
         former = (*self.former, retired)
-        _remember(directory, former, born=self.born)
+        rsa, ed25519 = _follow(settings, former, born=self.born)
         return Keyring(rsa, ed25519, self._root, born=self.born, former=former, root_id=self._root_id)
+
+    @classmethod
+    def replace_lost(
+        cls,
+        settings: Settings,
+        *,
+        since: datetime,
+        now: datetime,
+        stolen: bool = False,
+        root: PrivateKey | None = None,
+    ) -> "Keyring":
+        """Make new federation keys in the place of those that nobody has any more, or that somebody else has.
+
+        since   when they were lost: what they proved until then holds, and nothing later.
+        stolen  they are still here; whoever else has them must not be able to go on.
+        root    the organisation root that is to sign what is said of it, where it is kept offline.
+        Raises Misconfigured: when no key is missing, when its public half is not there to be named, when the moment cannot be,
+        when it is another root. Nothing is changed then.
+        """
+        directory = settings.data / "keys"
+        former, born = _history(directory)
+        names = _names(len(former) + 1)
+        if all((directory / name).exists() for name in names) and not stolen:
+            raise Misconfigured(
+                "no key is missing: `tracker keys rotate` replaces those that are here, and --stolen those that others have too"
+            )
+        here = _load(directory / FILES[2], settings.keyring_passphrase)
+        known = here.public.multibase if here else _root_id(directory)
+        if root is not None and known not in (None, root.public.multibase):
+            raise Misconfigured("that is not the root of this organisation")
+        rsa, ed25519 = (_public_half(directory, name) for name in names)
+        if ed25519 is None:
+            raise Misconfigured(
+                f"{_public_path(directory, names[1])} is not there: write the key's publicKeyMultibase into it, as another "
+                "server knows it, or nobody can check any more what it proved"
+            )
+        # The file of the key itself is gone; its public half may have been put there later than it was made.
+        since = since.replace(microsecond=0)
+        born = born or min(since, _made_at(_public_path(directory, names[1])))
+        made_at = former[-1].retired_at if former else born
+        if not made_at <= since <= now:
+            raise Misconfigured(
+                f"a key that was made on {made_at:%Y-%m-%d %H:%M} was not lost on {since:%Y-%m-%d %H:%M}"
+            )
+        lost = Generation(
+            number=len(former) + 1,
+            rsa=rsa or "",
+            ed25519=ed25519,
+            made_at=made_at,
+            retired_at=since,
+            is_lost=True,
+        )
+        _follow(settings, (*former, lost), born=born)
+        return cls.open(settings)
 
     def take_root_away(self, settings: Settings, copy: Path) -> None:
         """Move the organisation root's private key to `copy`, and keep its public half. Raises Misconfigured.
@@ -167,7 +224,9 @@ class Keyring:
     def former_keys(self, actor_id: str) -> tuple[FormerKey, ...]:
         """The Ed25519 keys with which the actor proved things before, newest first."""
         return tuple(
-            FormerKey(f"{actor_id}#{_fragment('ed25519', one.number)}", one.ed25519, one.retired_at)
+            FormerKey(
+                f"{actor_id}#{_fragment('ed25519', one.number)}", one.ed25519, one.retired_at, one.is_lost
+            )
             for one in reversed(self.former)
         )
 
@@ -192,6 +251,10 @@ class Keyring:
             raise Misconfigured("the organisation root is not on this server")
         return self._root.signer(self._root.public.multibase)
 
+    def root_prover(self) -> Signer | None:
+        """The organisation root under the key id that a proof names it by; None when it is kept offline."""
+        return None if self._root is None else as_prover(self._root)
+
     def _signer(self, actor_id: str, algorithm: Algorithm) -> Signer:
         return self._keys[algorithm].signer(f"{actor_id}#{_fragment(algorithm, self.generation)}")
 
@@ -205,6 +268,30 @@ def read_key_file(path: Path, passphrase: str) -> PrivateKey:
     if key is None:
         raise Misconfigured(f"{path} is not there")
     return key
+
+
+def as_prover(root: PrivateKey) -> Signer:
+    """A root key as the signer of a proof: it belongs to no actor, so it is named by itself (did:key)."""
+    multibase = root.public.multibase
+    return root.signer(f"did:key:{multibase}#{multibase}")
+
+
+def _follow(
+    settings: Settings, former: tuple[Generation, ...], *, born: datetime
+) -> tuple[PrivateKey, PrivateKey]:
+    """Make the keys of the generation after these, which sign from now on."""
+    directory = settings.data / "keys"
+    names = _names(len(former) + 1)
+    for name in names:
+        # Left over from a rotation that was cut short: nobody has ever seen it.
+        (directory / name).unlink(missing_ok=True)
+        _public_path(directory, name).unlink(missing_ok=True)
+    rsa, ed25519 = generate_rsa(), generate_ed25519()
+    made = dict(zip(names, (rsa, ed25519), strict=True))
+    _write(directory, made, settings.keyring_passphrase)
+    _write_public(directory, made)
+    _remember(directory, former, born=born)
+    return rsa, ed25519
 
 
 def _fragment(algorithm: Algorithm, generation: int) -> str:
@@ -234,6 +321,7 @@ def _history(directory: Path) -> tuple[tuple[Generation, ...], datetime | None]:
                 ed25519=str(one["ed25519"]),
                 made_at=datetime.fromisoformat(one["made_at"]),
                 retired_at=datetime.fromisoformat(one["retired_at"]),
+                is_lost=bool(one.get("lost", False)),
             )
             for one in told["former"]
         )
@@ -255,6 +343,7 @@ def _remember(directory: Path, former: tuple[Generation, ...], *, born: datetime
                 "ed25519": one.ed25519,
                 "made_at": one.made_at.isoformat(),
                 "retired_at": one.retired_at.isoformat(),
+                "lost": one.is_lost,
             }
             for one in former
         ],
@@ -274,6 +363,29 @@ def _write(directory: Path, made: Mapping[str, PrivateKey], passphrase: str) -> 
             BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption(),
         )
         _put(directory / name, pem)
+
+
+def _write_public(directory: Path, made: Mapping[str, PrivateKey]) -> None:
+    """Put the public half of each key beside it, where it is not there yet."""
+    for name, key in made.items():
+        path = _public_path(directory, name)
+        if not path.exists():
+            shown = key.public.pem if name.startswith("rsa") else f"{key.public.multibase}\n"
+            _put(path, shown.encode("ascii"))
+
+
+def _public_path(directory: Path, name: str) -> Path:
+    return (directory / name).with_suffix(".pub")
+
+
+def _public_half(directory: Path, name: str) -> str | None:
+    path = _public_path(directory, name)
+    return path.read_text("ascii").strip() if path.exists() else None
+
+
+def _root_id(directory: Path) -> str | None:
+    public = directory / ROOT_PUBLIC
+    return public.read_text("ascii").strip() if public.exists() else None
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ readers), `assertionMethod` a list of Multikeys. ActivityPub §4; FEP-521a; FEP-
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -32,6 +32,7 @@ class PublicKey:
     """A key as an actor shows it: `spki_pem` for RSA, `multibase` for Ed25519. Not yet parsed, not yet trusted.
 
     expires   from then on it makes nothing valid; what it made before stays so (Controlled Identifiers §2.2.1).
+    revoked   it ended because it was lost or stolen: written as `revoked` too, and of the two dates the earlier one is read.
     """
 
     id: str
@@ -40,6 +41,7 @@ class PublicKey:
     spki_pem: str | None = None
     multibase: str | None = None
     expires: datetime | None = None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +156,17 @@ def _key(item: Properties, holder: str | None) -> PublicKey | None:
     owner = properties.iri(item, "owner") or properties.iri(item, "controller") or holder
     if key_id is None or owner is None:
         return None
-    expires = properties.instant(item, "expires")
-    if expires is None and "expires" in item:
+    ends = [properties.instant(item, name) for name in ("expires", "revoked") if name in item]
+    dated = [end for end in ends if end is not None]
+    if len(dated) < len(ends):
         # A date that cannot be read might be one that has passed.
         return None
+    expires, revoked = min(dated, default=None), "revoked" in item
     if pem := properties.text(item, "publicKeyPem"):
-        return PublicKey(key_id, owner, "rsa", spki_pem=pem, expires=expires)
+        return PublicKey(key_id, owner, "rsa", spki_pem=pem, expires=expires, revoked=revoked)
     multibase = properties.text(item, "publicKeyMultibase")
     if multibase and multibase.startswith(_ED25519_PREFIX):
-        return PublicKey(key_id, owner, "ed25519", multibase=multibase, expires=expires)
+        return PublicKey(key_id, owner, "ed25519", multibase=multibase, expires=expires, revoked=revoked)
     return None
 
 
@@ -207,21 +211,27 @@ def write_actor(actor: Actor) -> dict[str, object]:
                 {"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields
             ],
             "publicKey": {"id": rsa.id, "owner": rsa.owner, "publicKeyPem": rsa.spki_pem} if rsa else None,
-            "assertionMethod": [
-                present(
-                    {
-                        "id": key.id,
-                        "type": "Multikey",
-                        "controller": key.owner,
-                        "publicKeyMultibase": key.multibase,
-                        "expires": written(key.expires) if key.expires else None,
-                    }
-                )
-                for key in actor.keys
-                if key.algorithm == "ed25519"
-            ],
+            "assertionMethod": write_multikeys(actor.keys),
         }
     )
+
+
+def write_multikeys(keys: Iterable[PublicKey]) -> list[dict[str, object]]:
+    """Write the Ed25519 keys among them as Multikeys, each with its end if it has one."""
+    return [
+        present(
+            {
+                "id": key.id,
+                "type": "Multikey",
+                "controller": key.owner,
+                "publicKeyMultibase": key.multibase,
+                "expires": written(key.expires) if key.expires else None,
+                "revoked": written(key.expires) if key.expires and key.revoked else None,
+            }
+        )
+        for key in keys
+        if key.algorithm == "ed25519"
+    ]
 
 
 def _fields(plain: Properties) -> tuple[tuple[str, str], ...]:

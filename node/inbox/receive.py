@@ -36,6 +36,8 @@ MAX_BODY_BYTES = 1_048_576
 MAX_ID_CHARACTERS = 2000
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
+# Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
+HELD_FOR = timedelta(minutes=5)
 BATCH = 200
 REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
@@ -82,6 +84,7 @@ class _Key:
     key: VerifyingKey
     fetched_at: datetime
     expires_at: datetime | None
+    read_at: datetime
 
 
 class _Reference(msgspec.Struct):
@@ -218,7 +221,9 @@ class Inbox:
         return verify(presented, request, known.key, now=now, origin=settings.origin)
 
     async def _key(self, key_id: str, *, refresh: bool = False) -> _Key:
-        if not refresh and (held := self._keys.get(key_id)) is not None:
+        now = self._node.clock.now()
+        held = self._keys.get(key_id)
+        if not refresh and held is not None and now - held.read_at < HELD_FOR:
             self._keys.move_to_end(key_id)
             return held
         row = None
@@ -229,7 +234,7 @@ class Inbox:
             row = await self._fetch_key(key_id)
         if row is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
-        held = _Key(row.owner, verifying_key(row), row.fetched_at, row.expires_at)
+        held = _Key(row.owner, verifying_key(row), row.fetched_at, row.expires_at, now)
         self._keys[key_id] = held
         self._keys.move_to_end(key_id)
         while len(self._keys) > CACHED_KEYS:

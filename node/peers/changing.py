@@ -1,20 +1,30 @@
 """Our own actors change: new keys, another address. Said to followers by Update and Move (FEP-7628, out)."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from federation.keys import Signer
+from federation.proofs import attach
 from node.errors import Conflict, NotAllowed
 from node.keyring import Keyring
 from node.peers.directory import ask_actor
 from node.peers.follows import count_followers, follower_inboxes
-from node.peers.ours import LocalActor, actor_document, aliases_of, local_actors, say_alias
+from node.peers.ours import LocalActor, actor_document, aliases_of, local_actors, say_alias, shown_keys
 from node.peers.sending import new_activity_id, send
 from node.runtime import Node
 from node.settings import Settings
 from vocab import activities
-from vocab.terms import PUBLIC
+from vocab.actors import write_multikeys
+from vocab.jsonld import write
+from vocab.properties import written
+from vocab.terms import ACTOR_CONTEXT, PUBLIC
+
+STATEMENT = "/.well-known/social-rights-tracker/keys"
 
 
 async def rotate_keys(node: Node) -> Keyring:
@@ -30,6 +40,39 @@ async def rotate_keys(node: Node) -> Keyring:
         await tell_of_change(session, node.settings, node.keyring, shown=renewed, now=now)
     await node.bell.ring()
     return renewed
+
+
+async def tell_of_loss(node: Node, *, root: Signer | None = None) -> bool:
+    """Say that keys were lost, after `Keyring.replace_lost`; returns whether the organisation root signed that.
+
+    The Update goes out under the new keys: the old ones sign nothing any more, and whoever gets it asks our actor.
+    root   the organisation root, from where it is kept (`as_prover`); without it, the one of this server if it has one.
+    """
+    now = node.clock.now()
+    root = root or node.keyring.root_prover()
+    if root is not None:
+        statement = attach(key_statement(node.settings, node.keyring, now=now), root, now=now)
+        await asyncio.to_thread(statement_file(node.settings).write_bytes, write(statement))
+    async with node.database.begin() as session:
+        await tell_of_change(session, node.settings, node.keyring, now=now)
+    await node.bell.ring()
+    return root is not None
+
+
+def key_statement(settings: Settings, keyring: Keyring, *, now: datetime) -> dict[str, Any]:
+    """Which keys prove what our main actor says, and which have ended and when, to be signed by the organisation root."""
+    return {
+        "@context": ACTOR_CONTEXT,
+        "id": f"{settings.origin}{STATEMENT}",
+        "attributedTo": settings.main_actor,
+        "published": written(now),
+        "assertionMethod": write_multikeys(shown_keys(keyring, settings.main_actor)),
+    }
+
+
+def statement_file(settings: Settings) -> Path:
+    """Where the signed statement lies, once there is one."""
+    return settings.data / "keys" / "statement.json"
 
 
 async def announce_move(node: Node, new_id: str) -> None:

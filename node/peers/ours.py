@@ -129,6 +129,26 @@ async def say_alias(session: AsyncSession, actor_id: str, other: str, kind: str,
     await session.merge(Alias(actor=actor_id, other=other, kind=kind, said_at=now))
 
 
+def shown_keys(keyring: Keyring, actor_id: str) -> tuple[PublicKey, ...]:
+    """The keys of an actor of ours: those that sign, and the Ed25519 keys of before, each with its end."""
+    rsa, ed25519 = keyring.public_keys(actor_id)
+    return (
+        PublicKey(id=rsa.key_id, owner=actor_id, algorithm="rsa", spki_pem=rsa.public),
+        PublicKey(id=ed25519.key_id, owner=actor_id, algorithm="ed25519", multibase=ed25519.public),
+        *(
+            PublicKey(
+                id=one.key_id,
+                owner=actor_id,
+                algorithm="ed25519",
+                multibase=one.public,
+                expires=one.retired_at,
+                revoked=one.is_lost,
+            )
+            for one in keyring.former_keys(actor_id)[:MOST_FORMER]
+        ),
+    )
+
+
 def actor_document(
     settings: Settings,
     keyring: Keyring,
@@ -141,7 +161,6 @@ def actor_document(
 
     Ed25519 keys of before are listed with the day they were retired, so that what they proved can be checked.
     """
-    rsa, ed25519 = keyring.public_keys(actor.id)
     return write_actor(
         Actor(
             id=actor.id,
@@ -156,20 +175,7 @@ def actor_document(
             following=f"{actor.id}/following",
             featured=f"{actor.id}/featured",
             url=actor.page,
-            keys=(
-                PublicKey(id=rsa.key_id, owner=actor.id, algorithm="rsa", spki_pem=rsa.public),
-                PublicKey(id=ed25519.key_id, owner=actor.id, algorithm="ed25519", multibase=ed25519.public),
-                *(
-                    PublicKey(
-                        id=one.key_id,
-                        owner=actor.id,
-                        algorithm="ed25519",
-                        multibase=one.public,
-                        expires=one.retired_at,
-                    )
-                    for one in keyring.former_keys(actor.id)[:MOST_FORMER]
-                ),
-            ),
+            keys=shown_keys(keyring, actor.id),
             also_known_as=tuple(one.other for one in aliases if one.kind == "also-known-as"),
             moved_to=next((one.other for one in aliases if one.kind == "moved-to"), None),
             published=published,

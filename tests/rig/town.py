@@ -17,11 +17,12 @@ from typing import Self
 
 import httpx
 
+from node.keyring import Keyring
 from node.runtime import Node, open_node
 from node.settings import Settings
 from tests.rig.clock import FrozenClock
 from tests.rig.databases import know_every_row
-from tests.rig.keys import keyring
+from tests.rig.keys import keyring as test_keyring
 from tests.rig.wires import Wires
 
 ROUNDS = 200
@@ -99,8 +100,8 @@ class Town:
         await site.node.database.create_all()
         return site
 
-    async def start(self, name: str) -> Site:
-        """Plug a stopped server in again, with what it had stored."""
+    async def start(self, name: str, *, keyring: Keyring | None = None) -> Site:
+        """Plug a stopped server in again, with what it had stored; with other keys than those of its name where given."""
         from web.app import make_app
 
         site = self._sites[name]
@@ -110,7 +111,7 @@ class Town:
                     site.settings,
                     clock=self.clock,
                     http=self._http,
-                    keyring=keyring(name, born=self.clock.now()),
+                    keyring=keyring or test_keyring(name, born=self.clock.now()),
                 )
             )
             app = httpx.ASGITransport(make_app(site.running), client=VISITOR)

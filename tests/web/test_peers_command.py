@@ -45,6 +45,10 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
         ("peers", "unsubscribe", "https://hub.example/list"),
         ("peers", "close-report", "none"),
         ("keys", "announce-move", "https://a.example/actors/other"),
+        ("keys", "replace-lost"),
+        ("keys", "replace-lost", "--since", "yesterday"),
+        ("keys", "replace-lost", "--since", "2026-11-21T12:00"),
+        ("keys", "replace-lost", "--root", "/nowhere/root.pem"),
     ],
 )
 def test_a_mistake_is_one_sentence(tracker: Any, words: tuple[str, ...]) -> None:
@@ -64,3 +68,17 @@ def test_keys_are_rotated_and_the_old_stay_known(tracker: Any) -> None:
     assert rotated["ed25519"] == after["ed25519"]["id"] == "https://a.example/actors/cases#ed25519-key-2"
     assert [key["multibase"] for key in after["former"]] == [before["ed25519"]["multibase"]]
     assert after["root"] == before["root"]
+
+
+def test_keys_that_are_gone_are_replaced_and_named_with_the_moment(tracker: Any, tmp_path: Path) -> None:
+    before = tracker("keys", "show")
+    for name in ("rsa.pem", "ed25519.pem"):
+        (tmp_path / "data" / "keys" / name).unlink()
+
+    replaced = tracker("keys", "replace-lost")
+    after = tracker("keys", "show")
+
+    assert replaced["lost"]["id"] == before["ed25519"]["id"]
+    assert replaced["ed25519"] == after["ed25519"]["id"] == "https://a.example/actors/cases#ed25519-key-2"
+    assert [key["retired"] for key in after["former"]] == [replaced["lost"]["since"]]
+    assert replaced["statement"] == "https://a.example/.well-known/social-rights-tracker/keys"

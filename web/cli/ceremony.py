@@ -7,7 +7,6 @@ import argparse
 import base64
 import getpass
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +18,12 @@ from node.casework.access import export_for_recovery, take_recovered
 from node.errors import Invalid, Misconfigured, NotFound
 from node.intake.offline import list_to_sign, read_to_sign, sign_list, take_signed
 from node.intake.recovery import RecoveryKey, add_recovery
-from node.keyring import read_key_file
 from node.runtime import Node
 from node.sealing.errors import SealingError
 from node.sealing.recovering import fingerprint, make_recovery, recovery_identity, rewrap
 from node.sealing.shares import read_share
 from node.staff.accounts import Staff, active_staff, fold
-from web.cli.frame import Answer, Verb, with_node
+from web.cli.frame import Answer, Verb, read_root, with_node
 from web.pages.intake import terms_now
 
 EXPORT = "social-rights-tracker/wraps-for-recovery/v1"
@@ -124,7 +122,7 @@ def _sign(options: argparse.Namespace) -> Answer:
             people,
             "Did you compare the words with them?",
         )
-    signer = read_key_file(options.key, _passphrase(options.key))
+    signer = read_root(options.key)
     signed = sign_list(waiting, signer.signer(signer.public.multibase), now=datetime.now(UTC))
     out = options.out or options.file.with_suffix(options.file.suffix + ".signed")
     out.write_bytes(signed)
@@ -300,12 +298,3 @@ def _asked_shares() -> list[str]:
             print(f"Not taken: {error}. Once more, please.")
             continue
         shares.append(text)
-
-
-def _passphrase(key: Path) -> str:
-    given = os.environ.get("TRACKER_KEYRING_PASSPHRASE", "")
-    if given or b"ENCRYPTED" not in key.read_bytes():
-        return given
-    if not sys.stdin.isatty():
-        raise Invalid("the root key is locked: set TRACKER_KEYRING_PASSPHRASE")
-    return getpass.getpass("Passphrase of the root key: ")

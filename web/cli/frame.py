@@ -2,12 +2,17 @@
 
 import argparse
 import asyncio
+import getpass
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from node.errors import Misconfigured
+from federation.keys import PrivateKey
+from node.errors import Invalid, Misconfigured
+from node.keyring import read_key_file
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.ours import LocalActor, local_actor_at
@@ -33,6 +38,16 @@ def with_node(use: Callable[[Node], Awaitable[Answer]], settings: Settings | Non
             return await use(node)
 
     return asyncio.run(run())
+
+
+def read_root(file: Path) -> PrivateKey:
+    """The organisation root from the file where it is kept; asks for its passphrase where it is locked. Raises Misconfigured."""
+    given = os.environ.get("TRACKER_KEYRING_PASSPHRASE", "")
+    if not given and file.exists() and b"ENCRYPTED" in file.read_bytes():
+        if not sys.stdin.isatty():
+            raise Invalid("the root key is locked: set TRACKER_KEYRING_PASSPHRASE")
+        given = getpass.getpass("Passphrase of the root key: ")
+    return read_key_file(file, given)
 
 
 async def find_remote(node: Node, text: str) -> RemoteActor:

@@ -1,14 +1,18 @@
 """`tracker staff` and `tracker keys`: people of the organisation, and the keys of its server."""
 
 import argparse
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from node.errors import Invalid
+from node.keyring import Keyring, as_prover
 from node.peers import changing
 from node.peers.ours import say_alias
 from node.runtime import Node
 from node.staff.accounts import active_staff, invite
 from node.staff.permissions import Role
-from web.cli.frame import Answer, Verb, find_remote, with_node
+from web.cli.frame import Answer, Verb, find_remote, read_root, read_settings, with_node
 
 
 def add_verbs(verb: Verb, verbs: Any) -> Any:
@@ -29,6 +33,19 @@ def add_verbs(verb: Verb, verbs: Any) -> Any:
         "Make new federation keys; the old ones stay known for what they proved.",
         _keys_rotate,
         keys,
+    )
+    replacing = verb(
+        "replace-lost",
+        "Make new federation keys where the old are lost or stolen; what they proved until then holds.",
+        _keys_replace,
+        keys,
+    )
+    replacing.add_argument(
+        "--since", metavar="WHEN", help="when they were lost, such as 2027-03-01T12:00Z (default: now)"
+    )
+    replacing.add_argument("--stolen", action="store_true", help="they are still here, but not only here")
+    replacing.add_argument(
+        "--root", type=Path, metavar="root.pem", help="the organisation root, where it is kept offline"
     )
     moving = verb(
         "announce-move", "Tell followers that this server's actor lives elsewhere now.", _keys_move, keys
@@ -87,6 +104,42 @@ def _keys_rotate(_options: argparse.Namespace) -> Answer:
         }
 
     return with_node(rotated)
+
+
+def _keys_replace(options: argparse.Namespace) -> Answer:
+    settings, now = read_settings(), datetime.now(UTC)
+    root = read_root(options.root) if options.root else None
+    Keyring.replace_lost(
+        settings, since=_moment(options.since) or now, now=now, stolen=options.stolen, root=root
+    )
+
+    async def told(node: Node) -> Answer:
+        is_signed = await changing.tell_of_loss(node, root=as_prover(root) if root else None)
+        rsa, ed25519 = node.keyring.public_keys(node.settings.main_actor)
+        lost = node.keyring.former_keys(node.settings.main_actor)[0]
+        return {
+            "rsa": rsa.key_id,
+            "ed25519": ed25519.key_id,
+            "lost": {"id": lost.key_id, "since": lost.retired_at.isoformat()},
+            "statement": f"{node.settings.origin}{changing.STATEMENT}" if is_signed else None,
+            "next": "Say so publicly, too"
+            + ("" if is_signed else ": no organisation root was at hand to sign it")
+            + f". Then back up {node.settings.data / 'keys'} again.",
+        }
+
+    return with_node(told, settings)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid(f"{text} is no moment: write it like 2027-03-01T12:00Z") from error
+    if moment.tzinfo is None:
+        raise Invalid(f"{text} could mean any of 26 hours: end it with Z or a zone")
+    return moment.astimezone(UTC)
 
 
 def _keys_move(options: argparse.Namespace) -> Answer:

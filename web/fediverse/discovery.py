@@ -1,5 +1,6 @@
-"""Being found: WebFinger, NodeInfo, host-meta, security.txt."""
+"""Being found: WebFinger, NodeInfo, host-meta, security.txt, what became of lost keys."""
 
+import asyncio
 from datetime import timedelta
 from xml.sax.saxutils import quoteattr
 
@@ -12,10 +13,11 @@ from federation import nodeinfo, webfinger
 from node import __version__
 from node.entries.entries import WITHDRAWN, Entry
 from node.errors import Invalid, NotFound
+from node.peers.changing import STATEMENT, statement_file
 from node.peers.ours import LocalActor, local_actor, local_actor_at
 from node.runtime import Node
 from node.settings import Settings
-from vocab.terms import JRD_JSON
+from vocab.terms import JRD_JSON, LD_JSON
 
 OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 VALID = timedelta(days=180)
@@ -29,6 +31,7 @@ def routes() -> list[Route]:
         Route("/.well-known/nodeinfo", nodeinfo_index),
         Route("/nodeinfo/{version}", nodeinfo_document),
         Route("/.well-known/security.txt", security),
+        Route(STATEMENT, keys),
     ]
 
 
@@ -107,6 +110,17 @@ async def security(request: Request) -> Response:
     return PlainTextResponse(
         f"Contact: {contact}\nExpires: {expires}\nCanonical: {origin}/.well-known/security.txt\n"
     )
+
+
+async def keys(request: Request) -> Response:
+    """Which keys were lost and when, under the signature of the organisation root; there when it ever was said."""
+    node: Node = request.app.state.node
+    file = statement_file(node.settings)
+    try:
+        body = await asyncio.to_thread(file.read_bytes)
+    except FileNotFoundError as error:
+        raise NotFound("no key of this server was ever lost") from error
+    return Response(body, media_type=LD_JSON, headers=OPEN)
 
 
 def _asked(settings: Settings, resource: str) -> LocalActor | None:
