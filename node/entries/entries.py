@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, delete
+from sqlalchemy import ForeignKey, Index, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +17,7 @@ class Entry(Row):
     """A public case.
 
     id        the case's own address, on the server of its publisher
+    text      its words as they are searched; none when its publisher does not want that
     document  the signed object, byte for byte as it was proven; a Tombstone when withdrawn
     own       published here
     """
@@ -78,6 +79,7 @@ async def put_entry(
     proof_key: str,
     published_at: datetime,
     updated_at: datetime | None,
+    is_searched: bool = True,
     now: datetime,
 ) -> Entry | None:
     """Keep a case, new or changed; None when what we have is as new, or withdrawn for good.
@@ -98,7 +100,7 @@ async def put_entry(
     row.language = case.language
     row.fields = case.fields()
     row.document, row.sha256, row.proof_key = document, sha256, proof_key
-    row.text = searchable(case)
+    row.text = searchable(case) if is_searched else ""
     row.published_at, row.updated_at = published_at, updated_at
     await session.flush()
     await session.execute(delete(EntryFacet).where(EntryFacet.entry == id))
@@ -122,6 +124,16 @@ async def withdraw_entry(
     row.fields, row.text, row.document = {}, "", tombstone
     await session.execute(delete(EntryFacet).where(EntryFacet.entry == id, EntryFacet.facet != "node"))
     return row
+
+
+async def set_searched(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
+    """A publisher agrees that the words of their cases are searched here, or no more (FEP-5feb)."""
+    empty = Entry.text == ""
+    found = select(Entry).where(
+        Entry.actor == actor, Entry.state != WITHDRAWN, empty if is_searched else ~empty
+    )
+    for row in list(await session.scalars(found)):
+        row.text = searchable(row.case()) if is_searched else ""
 
 
 def searchable(case: PublicCase) -> str:

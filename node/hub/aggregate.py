@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import Entry, EntryFacet, put_entry, withdraw_entry
+from node.hub.quarantine import let_go
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
 from node.peers.follows import follower_inboxes
@@ -74,8 +75,10 @@ async def take_in(
         proof_key=proof_key,
         published_at=meta.published,
         updated_at=meta.updated,
+        is_searched=publisher.indexable,
         now=now,
     )
+    await let_go(session, meta.id)
     if entry is None or not settings.is_hub:
         return entry
     found = await session.execute(

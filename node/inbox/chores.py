@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import select
 
 from federation.errors import FetchError
+from node.hub.quarantine import waiting
 from node.inbox.handlers import fetch_case
 from node.inbox.proving import RefusedActivity
 from node.outbox import Done, Job, Outcome
@@ -30,8 +31,11 @@ async def backfill(node: Node, job: Job) -> Outcome:
     actor_id = str(job.payload["actor"])
     async with node.database.read() as session:
         actor = await session.scalar(select(RemoteActor).where(RemoteActor.id == actor_id))
+        kept_out = await waiting(session, actor=actor_id)
     if actor is None or actor.outbox is None or host_of(actor.outbox) != actor.host:
         return Done()
+    for case in kept_out:
+        await _take(node, case.id, actor.host)
     try:
         page = await _fetch(node, actor.outbox)
         following = _link(page.get("first")) if "orderedItems" not in page else None
@@ -46,18 +50,22 @@ async def backfill(node: Node, job: Job) -> Outcome:
                     log.info("backfill.ended", extra={"host": actor.host, "reason": f"{asked} asked for"})
                     return Done()
                 asked += 1
-                try:
-                    await fetch_case(node, url)
-                    misses = 0
-                except (FetchError, RefusedActivity, VocabError) as error:
-                    misses += 1
-                    log.info("backfill.skipped", extra={"host": actor.host, "reason": str(error)})
+                misses = 0 if await _take(node, url, actor.host) else misses + 1
             following = _link(page.get("next"))
             if following is None:
                 break
     except FetchError as error:
         log.info("backfill.ended", extra={"host": actor.host, "reason": str(error)})
     return Done()
+
+
+async def _take(node: Node, url: str, host: str) -> bool:
+    try:
+        await fetch_case(node, url)
+    except (FetchError, RefusedActivity, VocabError) as error:
+        log.info("backfill.skipped", extra={"host": host, "reason": str(error)})
+        return False
+    return True
 
 
 async def notify_desk(node: Node, job: Job) -> Outcome:

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import select
 
 from node import outbox
-from node.entries.entries import WITHDRAWN, Entry
+from node.entries.entries import WITHDRAWN, Entry, set_searched
 from node.hub.aggregate import take_back, take_in
+from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity, prove
 from node.peers import witness
@@ -34,6 +35,7 @@ from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
+from vocab.errors import VocabError
 from vocab.objects import read_object
 from vocab.terms import PUBLIC
 
@@ -113,7 +115,9 @@ async def on_create(node: Node, activity: Activity) -> None:
 async def on_update(node: Node, activity: Activity) -> None:
     """A newer version of a case, or a remote actor's new self-description."""
     if activity.object_id == activity.actor:
-        await find_actor(node, activity.actor, max_age=timedelta(0))
+        actor = await find_actor(node, activity.actor, max_age=timedelta(0))
+        async with node.database.begin() as session:
+            await set_searched(session, actor.id, is_searched=actor.indexable)
         return
     if activity.object is None or activity.object_type == "Article":
         await _on_case(node, activity)
@@ -229,6 +233,7 @@ async def take_case(node: Node, activity: Activity) -> None:
 
 async def _on_case(node: Node, activity: Activity) -> None:
     if not await is_followed(node, activity.actor):
+        await _keep_out(node, activity.object or {}, by=activity.actor, reason=NOT_A_MEMBER)
         raise RefusedActivity("a case of an organisation that we do not follow")
     await take_case(node, activity)
 
@@ -236,7 +241,11 @@ async def _on_case(node: Node, activity: Activity) -> None:
 async def _keep_case(
     node: Node, publisher: RemoteActor, document: dict[str, Any], brought_by: Activity | None = None
 ) -> None:
-    proven = await prove(node, document, publisher.id)
+    try:
+        proven = await prove(node, document, publisher.id)
+    except RefusedActivity as refusal:
+        await _keep_out(node, document, by=publisher.id, reason=str(refusal))
+        raise
     said = await _to_pass_on(node, brought_by) if brought_by is not None else None
     async with node.database.begin() as session:
         await take_in(
@@ -250,6 +259,19 @@ async def _keep_case(
             now=node.clock.now(),
         )
     await node.bell.ring()
+
+
+async def _keep_out(node: Node, document: dict[str, Any], *, by: str, reason: str) -> None:
+    """On a hub, let somebody see that a case was sent which is not shown; what is no case of theirs is nobody's business."""
+    if not node.settings.is_hub:
+        return
+    try:
+        _, meta = read_case(document)
+    except VocabError:
+        return
+    if meta.actor == by and host_of(meta.id) == host_of(by):
+        async with node.database.begin() as session:
+            await keep_out(session, meta.id, actor=by, reason=reason, now=node.clock.now())
 
 
 async def _to_pass_on(node: Node, activity: Activity) -> dict[str, Any] | None:

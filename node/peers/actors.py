@@ -15,7 +15,10 @@ FRESH = timedelta(days=1)
 
 
 class RemoteActor(Row):
-    """An actor of another server, as its own server last described it."""
+    """An actor of another server, as its own server last described it.
+
+    indexable  agrees that its words are searched here (FEP-5feb); absent means no.
+    """
 
     __tablename__ = "remote_actors"
 
@@ -33,6 +36,7 @@ class RemoteActor(Row):
     gone_at: Mapped[datetime | None]
     moved_to: Mapped[str | None] = mapped_column(String(2000))
     moved_at: Mapped[datetime | None]
+    indexable: Mapped[bool] = mapped_column(default=False)
 
     @property
     def delivery_inbox(self) -> str:
@@ -87,6 +91,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row.shared_inbox = actor.shared_inbox
     row.followers = actor.followers
     row.outbox = actor.outbox
+    row.indexable = actor.indexable
     row.fetched_at = now
     row.gone_at = None
     await session.flush()

@@ -24,16 +24,15 @@ from node.outbox import Done, Job, Outcome
 from node.peers.actors import host_of
 from node.peers.directory import find_actor, find_document, verifying_keys
 from node.peers.hosts import Blocklist, Host, HostAdvice, decide, decisions, drop_blocked, host_name
+from node.peers.lists import signed_list
 from node.runtime import Node
 from node.settings import Settings
 from vocab.errors import VocabError
-from vocab.objects import ordered_collection, ordered_collection_page
 from vocab.properties import iri, objects, one_type, simplified, text
 
 log = logging.getLogger(__name__)
 
 REFRESH = timedelta(days=1)
-PAGE = 500
 MAX_PAGES = 40
 HEADER = ("#domain", "#severity", "#reject_media", "#reject_reports", "#public_comment", "#obfuscate")
 SEVERITIES = {"suspend": "block", "silence": "limit"}
@@ -106,22 +105,10 @@ async def blocklist_document(
     session: AsyncSession, settings: Settings, keyring: Keyring, *, page: int | None, now: datetime
 ) -> dict[str, Any]:
     """What this server publishes of its decisions: the collection, or one of its pages, with a proof. Raises NotFound."""
-    actor = settings.main_actor
-    at = f"{actor}/blocklist"
-    shared = [host for host in await decisions(session) if host.policy in _VERB_OF]
-    pages = max(1, -(-len(shared) // PAGE))
-    if page is None:
-        document = ordered_collection(at, total_items=len(shared), first=f"{at}?page=1")
-    elif 1 <= page <= pages:
-        document = ordered_collection_page(
-            f"{at}?page={page}",
-            part_of=at,
-            items=[_item(actor, host) for host in shared[(page - 1) * PAGE : page * PAGE]],
-            next=f"{at}?page={page + 1}" if page < pages else None,
-        )
-    else:
-        raise NotFound("no such page")
-    return proofs.attach({**document, "attributedTo": actor}, keyring.signer(actor, "ed25519"), now=now)
+    shared = [
+        _item(settings.main_actor, host) for host in await decisions(session) if host.policy in _VERB_OF
+    ]
+    return signed_list(settings, keyring, "blocklist", shared, page=page, now=now)
 
 
 async def subscribe(node: Node, url: str) -> int:

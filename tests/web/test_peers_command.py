@@ -35,6 +35,7 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
     found = {host["host"]: host["policy"] for host in tracker("peers", "hosts")}
     assert found == {"evil.example": "block", "friend.example": "allow", "loud.example": "limit"}
     assert tracker("peers", "reports") == []
+    assert tracker("members", "waiting") == []
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,8 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
         ("peers", "import", "/nowhere/at/all.csv"),
         ("peers", "unsubscribe", "https://hub.example/list"),
         ("peers", "close-report", "none"),
+        ("members", "let-in", "https://evil.example/cases/1"),
+        ("members", "turn-away", "https://evil.example/cases/1"),
         ("keys", "announce-move", "https://a.example/actors/other"),
         ("keys", "replace-lost"),
         ("keys", "replace-lost", "--since", "yesterday"),

@@ -4,11 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from node.errors import NotFound
+from node.errors import Invalid, NotFound
+from node.hub import quarantine
+from node.inbox.handlers import fetch_case
+from node.inbox.proving import RefusedActivity
 from node.peers import blocklists, follows, hosts, reports
 from node.runtime import Node
 from node.staff.accounts import NODE
-from web.cli.frame import Answer, Verb, find_remote, main_actor, with_node
+from vocab.errors import VocabError
+from web.cli.frame import Answer, Verb, main_actor, with_node
 
 
 def add_verbs(verb: Verb, verbs: Any) -> None:
@@ -33,6 +37,17 @@ def add_verbs(verb: Verb, verbs: Any) -> None:
             group,
         )
         leaving.add_argument("actor")
+        if name == "members":
+            verb("waiting", "List cases that are kept out, and why.", _members_waiting, group)
+            letting = verb(
+                "let-in",
+                "Take in a case that waits, as its own address shows it now.",
+                _members_let_in,
+                group,
+            )
+            letting.add_argument("case", help="its address")
+            refusing = verb("turn-away", "Forget a case that waits.", _members_turn_away, group)
+            refusing.add_argument("case", help="its address")
         for decision, policy, sentence in (
             ("block", "block", "Take nothing from a host and all below it, and send it nothing."),
             ("limit", "limit", "Let a host follow, but add nothing here: no replies, no likes, no cases."),
@@ -107,6 +122,46 @@ def _peers_unfollow(options: argparse.Namespace) -> Answer:
         return {"actor": them.id, "state": "undone"}
 
     return with_node(left)
+
+
+def _members_waiting(_options: argparse.Namespace) -> Answer:
+    async def listed(node: Node) -> Answer:
+        async with node.database.read() as session:
+            found = await quarantine.waiting(session)
+        return [
+            {
+                "case": one.id,
+                "by": one.actor,
+                "on": one.received_at.date().isoformat(),
+                "reason": one.reason,
+            }
+            for one in found
+        ]
+
+    return with_node(listed)
+
+
+def _members_let_in(options: argparse.Namespace) -> Answer:
+    async def taken(node: Node) -> Answer:
+        async with node.database.read() as session:
+            case = await quarantine.waits(session, options.case)
+        try:
+            await fetch_case(node, case.id)
+        except (RefusedActivity, VocabError) as refusal:
+            raise Invalid(f"{case.id} cannot be let in: {refusal}") from refusal
+        return {"case": case.id, "state": "taken in"}
+
+    return with_node(taken)
+
+
+def _members_turn_away(options: argparse.Namespace) -> Answer:
+    async def forgotten(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            case = await quarantine.waits(session, options.case)
+            await quarantine.let_go(session, case.id)
+        return {"case": options.case, "state": "forgotten"}
+
+    return with_node(forgotten)
 
 
 def _peers_decide(options: argparse.Namespace) -> Answer:

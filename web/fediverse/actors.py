@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from node.errors import NotFound
+from node.hub.members import member_document
 from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
@@ -33,6 +34,7 @@ def routes() -> list[Route]:
         Route(f"{of}/following", signed_where_wanted(following)),
         Route(f"{of}/featured", signed_where_wanted(featured)),
         Route(f"{of}/blocklist", signed_where_wanted(blocklist)),
+        Route(f"{of}/members", signed_where_wanted(members)),
         Route("/activities/{id}", signed_where_wanted(activity)),
     ]
 
@@ -113,14 +115,21 @@ async def featured(request: Request) -> Response:
 async def blocklist(request: Request) -> Response:
     """The hosts that a hub blocks or limits, signed, for those who follow its list. A node's decisions are its own."""
     node, ours = _ours(request)
-    if not node.settings.is_hub or ours.id != node.settings.main_actor:
-        raise NotFound("no list here")
-    page = request.query_params.get("page")
-    if page is not None and not (page.isascii() and page.isdigit() and len(page) < 5):
-        raise NotFound("no such page")
+    page = _page_of_list(request, node, ours)
     async with node.database.read() as session:
         document = await blocklist_document(
-            session, node.settings, node.keyring, page=int(page) if page else None, now=node.clock.now()
+            session, node.settings, node.keyring, page=page, now=node.clock.now()
+        )
+    return activity_answer(document)
+
+
+async def members(request: Request) -> Response:
+    """The member organisations of a hub, signed."""
+    node, ours = _ours(request)
+    page = _page_of_list(request, node, ours)
+    async with node.database.read() as session:
+        document = await member_document(
+            session, node.settings, node.keyring, page=page, now=node.clock.now()
         )
     return activity_answer(document)
 
@@ -134,6 +143,16 @@ async def activity(request: Request) -> Response:
     if sent is None or not sent.is_public:
         raise NotFound("no such public activity")
     return activity_answer(sent.body)
+
+
+def _page_of_list(request: Request, node: Node, ours: LocalActor) -> int | None:
+    """Which page of a hub's list is asked for; None for the list itself. Raises NotFound."""
+    if not node.settings.is_hub or ours.id != node.settings.main_actor:
+        raise NotFound("no list here")
+    page = request.query_params.get("page")
+    if page is not None and not (page.isascii() and page.isdigit() and len(page) < 5):
+        raise NotFound("no such page")
+    return int(page) if page else None
 
 
 def _ours(request: Request) -> tuple[Node, LocalActor]:

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from node.entries.entries import Entry
 from node.errors import NotFound
+from node.hub.quarantine import Waiting
 from node.outbox import Job, Lane
 from node.runtime import Node
 from node.settings import Settings
@@ -45,6 +46,7 @@ async def metrics(request: Request) -> Response:
         waiting = await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_(None)))
         dead = await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_not(None)))
         failing = await session.scalar(select(func.count()).select_from(Lane).where(Lane.failures > 0))
+        kept_out = await session.scalar(select(func.count()).select_from(Waiting))
         entries = await session.execute(select(Entry.state, func.count()).group_by(Entry.state))
     lines = [
         "# TYPE tracker_jobs_waiting gauge",
@@ -53,6 +55,8 @@ async def metrics(request: Request) -> Response:
         f"tracker_jobs_dead {dead}",
         "# TYPE tracker_lanes_failing gauge",
         f"tracker_lanes_failing {failing}",
+        "# TYPE tracker_cases_kept_out gauge",
+        f"tracker_cases_kept_out {kept_out}",
         "# TYPE tracker_entries gauge",
         *(
             f'tracker_entries{{state="{state}"}} {n}'

@@ -6,7 +6,7 @@ import pytest
 
 from federation.errors import Forbidden, Mismatch
 from node.errors import Invalid, NotAllowed
-from node.peers import blocklists
+from node.peers import blocklists, lists
 from node.peers.actors import keys_of
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.follows import between, follow, follows
@@ -309,10 +309,10 @@ async def test_a_hubs_list_is_followed_day_by_day_and_own_decisions_win(town: To
 
 
 async def test_a_long_list_comes_in_pages_and_a_list_that_is_down_keeps_what_it_said(town: Town) -> None:
-    for number in range(blocklists.PAGE + 3):
+    for number in range(lists.PAGE + 3):
         await decided(town, "hub", f"evil{number}.example", "block")
 
-    assert await blocklists.subscribe(town["a"].node, the_list(town)) == blocklists.PAGE + 3
+    assert await blocklists.subscribe(town["a"].node, the_list(town)) == lists.PAGE + 3
 
     await town.stop("hub")
     town.clock.forward(hours=25)
@@ -320,7 +320,7 @@ async def test_a_long_list_comes_in_pages_and_a_list_that_is_down_keeps_what_it_
     async with town["a"].node.database.read() as session:
         (row,) = await blocklists.subscriptions(session)
         assert row.trouble
-        assert await is_blocked(session, f"evil{blocklists.PAGE + 2}.example")
+        assert await is_blocked(session, f"evil{lists.PAGE + 2}.example")
 
 
 async def test_a_list_cannot_cut_us_off_from_ourselves_and_ends_when_we_say_so(town: Town) -> None:

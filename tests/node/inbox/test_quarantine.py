@@ -1,0 +1,173 @@
+"""A hub shows its members' cases only, on a proof that holds; everything else waits where somebody can see it, and why."""
+
+import pytest
+
+from federation.proofs import Proven, check
+from node.hub import quarantine
+from node.hub.quarantine import NOT_A_MEMBER, let_go, waiting
+from node.peers.directory import proving_keys
+from node.peers.lists import PAGE, signed_list
+from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_JSON, PUBLIC
+
+__all__ = ["mallory", "victim"]
+
+
+async def kept_out(town: Town) -> dict[str, str]:
+    async with town.hub.node.database.read() as session:
+        return {one.id: one.reason for one in await waiting(session)}
+
+
+async def test_a_case_of_somebody_who_is_no_member_waits_and_is_taken_in_when_they_are(
+    town: Town, victim: Stranger
+) -> None:
+    case = a_document(victim, town)
+    victim.documents["/cases/c1"] = case
+    await victim.post("hub", victim.activity("Create", case))
+    await town.settle()
+    before = await at_hub(town)
+    noted = await kept_out(town)
+    async with town.visitor("hub") as http:
+        pages = [(await http.get(path)).text for path in ("/cases", "/feeds/cases.atom", "/api/v1/cases")]
+
+    await admit(town, victim)
+
+    assert before is None
+    assert noted == {case["id"]: NOT_A_MEMBER}
+    assert not any("victim.example" in page for page in pages)
+    assert await at_hub(town) is not None
+    assert await kept_out(town) == {}
+
+
+async def test_a_member_whose_proof_does_not_hold_is_kept_out_until_they_mend_it(
+    town: Town, victim: Stranger, caplog: pytest.LogCaptureFixture
+) -> None:
+    await admit(town, victim)
+    case = a_document(victim, town)
+
+    await victim.post("hub", victim.activity("Create", {**case, "name": "Other words"}))
+    await town.settle()
+    before = await at_hub(town)
+    noted = await kept_out(town)
+    await victim.post("hub", victim.activity("Create", case, number=2))
+    await town.settle()
+
+    assert before is None
+    assert noted == {case["id"]: "proof: bad-signature"}
+    assert "quarantine.kept-out" in caplog.messages
+    assert await at_hub(town) is not None
+    assert await kept_out(town) == {}
+
+
+async def test_nobody_fills_the_list_with_what_is_not_theirs_or_no_case(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    case = a_document(victim, town)
+    article = {"id": "https://evil.example/1", "type": "Article", "attributedTo": mallory.id, "to": [PUBLIC]}
+
+    for number, document in enumerate((case, {**case, "attributedTo": mallory.id}, article)):
+        await mallory.post("hub", mallory.activity("Create", document, number=number))
+    await town.settle()
+
+    assert await kept_out(town) == {}
+
+
+async def test_one_host_does_not_fill_the_list_for_others(
+    town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_OF_A_HOST", 2)
+
+    for number in range(4):
+        case = a_document(mallory, town, f"c{number}")
+        await mallory.post("hub", mallory.activity("Create", case, number=number))
+        await town.settle()
+    await victim.post("hub", victim.activity("Create", a_document(victim, town)))
+    await town.settle()
+
+    assert sorted(await kept_out(town)) == [
+        "https://evil.example/cases/c0",
+        "https://evil.example/cases/c1",
+        "https://victim.example/cases/c1",
+    ]
+
+
+async def test_what_somebody_turned_away_waits_no_more(town: Town, mallory: Stranger) -> None:
+    case = a_document(mallory, town)
+    await mallory.post("hub", mallory.activity("Create", case))
+    await town.settle()
+
+    async with town.hub.node.database.begin() as session:
+        assert await let_go(session, case["id"])
+        assert not await let_go(session, case["id"])
+
+    assert await kept_out(town) == {}
+
+
+async def test_a_node_keeps_no_such_list(town: Town, victim: Stranger) -> None:
+    await victim.post("a", victim.activity("Create", a_document(victim, town)))
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        assert await waiting(session) == []
+
+
+async def test_the_list_of_members_is_signed_and_names_who_accepted(town: Town, victim: Stranger) -> None:
+    await admit(town, victim)
+    node = town["a"].node
+    await town.befriend("a", "hub")
+
+    async with town.visitor("hub", headers={"Accept": ACTIVITY_JSON}) as http:
+        head = (await http.get("/actors/hub/members")).json()
+        page = (await http.get(head["first"])).json()
+        missing = [(await http.get(f"/actors/hub/members?page={n}")).status_code for n in ("2", "0", "x")]
+        elsewhere = await http.get("/actors/state-fr/members")
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        on_a_node = await http.get("/actors/cases/members")
+
+    keys, _ = await proving_keys(node, town.hub.settings.main_actor)
+    assert all(isinstance(check(one, keys, now=town.clock.now()), Proven) for one in (head, page))
+    assert not isinstance(check(page | {"orderedItems": []}, keys, now=town.clock.now()), Proven)
+    assert head["totalItems"] == 1
+    assert [(one["id"], one["type"]) for one in page["orderedItems"]] == [(victim.id, "Organization")]
+    assert missing == [404, 404, 404]
+    assert (elsewhere.status_code, on_a_node.status_code) == (404, 404)
+
+
+async def test_a_long_list_has_pages(town: Town) -> None:
+    node = town.hub.node
+    items = [{"id": f"https://{number}.example/"} for number in range(PAGE + 1)]
+
+    def read(page: int | None) -> dict[str, object]:
+        return signed_list(node.settings, node.keyring, "members", items, page=page, now=node.clock.now())
+
+    assert read(None)["totalItems"] == PAGE + 1
+    assert read(1)["orderedItems"] == items[:PAGE]
+    assert read(1)["next"] == read(2)["id"]
+    assert read(2)["orderedItems"] == items[PAGE:]
+    assert "next" not in read(2)
+
+
+async def test_the_words_of_a_publisher_who_does_not_agree_are_not_searched(
+    town: Town, victim: Stranger
+) -> None:
+    async def found() -> int:
+        async with town.visitor("hub") as http:
+            total: int = (await http.get("/api/v1/cases?q=accommodation")).json()["total"]
+        return total
+
+    await admit(town, victim)
+    case = a_document(victim, town)
+    await victim.post("hub", victim.activity("Create", case))
+    await town.settle()
+    silent = await found()
+    counts = [silent]
+    for number, agrees in enumerate((True, False), start=1):
+        victim.documents["/users/cases"] = victim.actor(indexable=agrees)
+        await victim.post("hub", victim.activity("Update", victim.actor(), number=number))
+        await town.settle()
+        counts.append(await found())
+
+    assert await at_hub(town) is not None
+    assert counts == [0, 1, 0]
