@@ -9,6 +9,7 @@ from node.hub import quarantine
 from node.inbox.handlers import fetch_case
 from node.inbox.proving import RefusedActivity
 from node.peers import blocklists, follows, hosts, reports
+from node.peers.directory import find_remote
 from node.runtime import Node
 from node.staff.accounts import NODE
 from vocab.errors import VocabError
