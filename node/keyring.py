@@ -38,6 +38,8 @@ ROOT_PUBLIC = "root.pub"
 PUBLIC = ("rsa.pub", "ed25519.pub")
 
 Algorithm = Literal["rsa", "ed25519"]
+# What changes on the disk when keys are rotated, replaced or taken away: moment, size and inode of the files that say so.
+Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Keyring:
 
     born     when the first were made, which is when the server's actors were.
     former   those that signed before, oldest first.
+    stamp    how the files looked when they were read; None when they were not.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Keyring:
         self.born = born
         self.former = former
         self.generation = len(former) + 1
+        self.stamp: Stamp | None = None
         self.signer = lru_cache(maxsize=1024)(self._signer)
 
     @classmethod
@@ -112,6 +116,7 @@ class Keyring:
                 "root.pem": generate_ed25519(),
             }
             _write(directory, made, settings.keyring_passphrase)
+        stamp = stamp_of(settings)
         former, born = _history(directory)
         names = _names(len(former) + 1)
         missing = [name for name in names if not (directory / name).exists()]
@@ -129,13 +134,26 @@ class Keyring:
             # Keys may lie where the server may only read: they are none the worse for it, until they are lost.
             _write_public(directory, dict(zip(names, (rsa, ed25519), strict=True)))
         born = born or _made_at(directory / names[1])
-        return cls(rsa, ed25519, root, born=born, former=former, root_id=_root_id(directory))
+        opened = cls(rsa, ed25519, root, born=born, former=former, root_id=_root_id(directory))
+        opened.stamp = stamp
+        return opened
+
+    def take_over(self, newer: "Keyring") -> None:
+        """Be the newer keyring from now on, for everybody who holds this one."""
+        self._keys, self._root, self._root_id = newer._keys, newer._root, newer._root_id
+        self.born, self.former, self.generation, self.stamp = (
+            newer.born,
+            newer.former,
+            newer.generation,
+            newer.stamp,
+        )
+        self.signer.cache_clear()
 
     def rotate(self, settings: Settings, *, now: datetime) -> "Keyring":
         """Make new federation keys, which sign from now on under new key ids; returns the keyring with them.
 
         The new private halves are on the disk before the one step that makes them count, so a power cut leaves either
-        the old or the new. Who runs with the old keyring signs with the old keys until it is opened anew.
+        the old or the new. Who runs with the old keyring signs with the old keys until it takes over the new.
         """
         retired = Generation(
             number=self.generation,
@@ -268,6 +286,19 @@ def read_key_file(path: Path, passphrase: str) -> PrivateKey:
     if key is None:
         raise Misconfigured(f"{path} is not there")
     return key
+
+
+def stamp_of(settings: Settings) -> Stamp:
+    """How the files look now that say which keys there are."""
+
+    def look(path: Path) -> tuple[int, int, int] | None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    return tuple(look(settings.data / "keys" / name) for name in (HISTORY, FILES[2], ROOT_PUBLIC))
 
 
 def as_prover(root: PrivateKey) -> Signer:

@@ -1,6 +1,7 @@
 """The node: eight resources, opened and closed in one place. No globals, nothing at import, no half-built bag."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,9 +14,14 @@ from federation.fetch import Fetcher
 from node.blobs import Blobs
 from node.clock import Clock, SystemClock
 from node.database import Database
-from node.keyring import Keyring
+from node.errors import Misconfigured
+from node.keyring import Keyring, stamp_of
 from node.sealing import self_test
 from node.settings import Settings
+
+log = logging.getLogger(__name__)
+
+KEYS_EVERY = 1.0
 
 
 class Bell(Protocol):
@@ -63,6 +69,35 @@ class Node:
     http: httpx.AsyncClient
     fetcher: Fetcher
     bell: Bell
+
+
+async def keep_keys(node: Node, *, after: float = 0) -> None:
+    """Take up keys that are rotated, replaced or taken away while this process runs. Until cancelled.
+
+    after  seconds between seeing new keys and signing with them, where another process shows them: some servers remember for
+           minutes that an actor does not list a key.
+    """
+    while True:
+        await node.clock.sleep(KEYS_EVERY)
+        await take_up_keys(node, after=after)
+
+
+async def take_up_keys(node: Node, *, after: float = 0) -> bool:
+    """Take up the keys on the disk when they have changed; keys that cannot be read leave the old ones in place."""
+    stamp = stamp_of(node.settings)
+    if stamp == node.keyring.stamp:
+        return False
+    await node.clock.sleep(after)
+    try:
+        newer = await asyncio.to_thread(Keyring.open, node.settings)
+    except Misconfigured as error:
+        log.error("keys.unreadable", extra={"reason": str(error)})
+        # Said once, until something changes again.
+        node.keyring.stamp = stamp
+        return False
+    node.keyring.take_over(newer)
+    log.info("keys.renewed", extra={"generation": newer.generation})
+    return True
 
 
 @asynccontextmanager

@@ -11,13 +11,15 @@ import uvicorn
 
 from node import worker
 from node.migrations import migrate
-from node.runtime import Bell, LocalBell, Node, open_node
+from node.runtime import Bell, LocalBell, Node, keep_keys, open_node
 from node.settings import Settings
 from web.app import make_app
 
 log = logging.getLogger(__name__)
 
 STOP_AFTER_SECONDS = 10
+# By then every web server shows new keys.
+SIGN_AFTER_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -39,20 +41,26 @@ async def serve(settings: Settings) -> None:
     async with opened(settings) as node:
         server = make_server(node)
         async with asyncio.TaskGroup() as group:
-            working = None if settings.redis_url else group.create_task(worker.run(node))
+            beside = [group.create_task(keep_keys(node))]
+            if not settings.redis_url:
+                beside.append(group.create_task(worker.run(node)))
             try:
                 await server.serve()
             finally:
-                if working is not None:
-                    working.cancel()
+                for task in beside:
+                    task.cancel()
 
 
 async def work(settings: Settings) -> None:
     """Work the outbox until cancelled: the worker of the scale profile."""
     from node.queue import work as work_through_redis
 
-    async with opened(settings) as node:
-        await work_through_redis(node)
+    async with opened(settings) as node, asyncio.TaskGroup() as group:
+        keeping = group.create_task(keep_keys(node, after=SIGN_AFTER_SECONDS))
+        try:
+            await work_through_redis(node)
+        finally:
+            keeping.cancel()
 
 
 def make_server(node: Node) -> uvicorn.Server:

@@ -30,7 +30,7 @@ STATEMENT = "/.well-known/social-rights-tracker/keys"
 async def rotate_keys(node: Node) -> Keyring:
     """Make new federation keys, and tell every follower with the old ones; returns the new keyring.
 
-    The running server goes on with the old keys until it is started anew. Old proofs stay good: the old public keys
+    A running server takes them up by itself. Old proofs stay good: the old public keys
     remain in the actor's document, with the day they were retired.
     """
     now = node.clock.now()

@@ -99,8 +99,8 @@ def _keys_rotate(_options: argparse.Namespace) -> Answer:
         return {
             "rsa": rsa.key_id,
             "ed25519": ed25519.key_id,
-            "next": "Start the server and its workers anew: until then they sign with the old keys. "
-            f"Then back up {node.settings.data / 'keys'} again.",
+            "next": "A running server and its workers take them up within seconds. "
+            f"Back up {node.settings.data / 'keys'} again.",
         }
 
     return with_node(rotated)
