@@ -37,6 +37,7 @@ from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.errors import VocabError
 from vocab.objects import read_object
+from vocab.positions import read_position
 from vocab.terms import PUBLIC
 
 log = logging.getLogger(__name__)
@@ -301,6 +302,7 @@ async def _on_reply(node: Node, activity: Activity) -> None:
                 kind="reply",
                 actor=activity.actor,
                 case_url=case.id,
+                position=read_position(activity.object or {}),
                 now=node.clock.now(),
             )
 

@@ -15,6 +15,7 @@ from node.errors import NotFound
 from node.peers.directory import find_actor, find_document
 from node.runtime import Node
 from vocab.objects import read_object
+from vocab.positions import read_position
 
 KINDS = ("reply", "like", "boost")
 MOST_SHOWN = 500
@@ -24,6 +25,7 @@ class Reaction(Row):
     """A reply, like or boost. A reply's text stays at its author's server until the desk shows it.
 
     content     what the desk has agreed to show: sanitised HTML as it was then. A later change by its author is not shown unasked.
+    position    what a reply says it is: a dissent, a request for correction, an endorsement; None for any other.
     decided_at  when somebody of the desk showed or hid it; None while it waits for that.
     """
 
@@ -38,6 +40,7 @@ class Reaction(Row):
     author: Mapped[str | None] = mapped_column(String(2048))
     content: Mapped[str | None]
     published_at: Mapped[datetime | None]
+    position: Mapped[str | None] = mapped_column(String(30))
     decided_by: Mapped[str | None] = mapped_column(String(40))
     decided_at: Mapped[datetime | None]
 
@@ -56,14 +59,32 @@ class ReplyText:
     content: str
     published: datetime | None
     sha256: str
+    position: str | None = None
 
 
 async def keep_reaction(
-    session: AsyncSession, *, id: str, kind: str, actor: str, case_url: str, now: datetime
+    session: AsyncSession,
+    *,
+    id: str,
+    kind: str,
+    actor: str,
+    case_url: str,
+    position: str | None = None,
+    now: datetime,
 ) -> None:
     """Keep one reaction; the same one twice is one."""
     if await session.get(Reaction, id) is None:
-        session.add(Reaction(id=id, kind=kind, actor=actor, case_url=case_url, received_at=now, shown=False))
+        session.add(
+            Reaction(
+                id=id,
+                kind=kind,
+                actor=actor,
+                case_url=case_url,
+                position=position,
+                received_at=now,
+                shown=False,
+            )
+        )
 
 
 async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> None:
@@ -103,6 +124,7 @@ async def show_reply(session: AsyncSession, id: str, text: ReplyText, *, by: str
     reply = await _reply(session, id)
     reply.shown, reply.decided_by, reply.decided_at = True, by, now
     reply.author, reply.content, reply.published_at = text.author, text.content, text.published
+    reply.position = text.position
     await _note(session, reply, "shown", by=by, now=now)
     return reply
 
@@ -143,6 +165,7 @@ async def read_reply(node: Node, id: str) -> ReplyText:
         content=content,
         published=item.published,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
+        position=read_position(document),
     )
 
 

@@ -80,7 +80,7 @@ def test_the_terms_are_those_that_are_written_and_read() -> None:
         mapping = term if isinstance(term, dict) else {}
         return kinds.get(mapping.get("@container", ""), "link" if mapping.get("@type") == "@id" else "value")
 
-    used = {*casewire._TERMS.values(), "withdrawal", "reason", "summary", "date"}
+    used = {*casewire._TERMS.values(), "withdrawal", "reason", "summary", "date", "position", "caseHash"}
     used |= {name for record in casewire._RECORDS.values() for name in record.values()}
     declared = {name.removeprefix("srt:") for name in terms.CASE_TERMS if name.startswith("srt:")}
 

@@ -1,16 +1,18 @@
 """Cases at one address: the signed object for servers, the page for people, by `Accept`; and our vocabulary."""
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from node.entries.search import document_at, entry_at
 from node.errors import NotFound
+from node.publishing.positions import position_at
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
 from vocab.terms import AS, CASE_TERMS
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import signed_where_wanted
+from web.pages.addresses import case_address
 from web.pages.publications import case_page
 from web.pages.vocabulary import vocabulary_page
 
@@ -21,6 +23,7 @@ def routes() -> list[Route]:
         Route("/cases/{id}", signed_where_wanted(case, also_page=True)),
         Route("/cases/{id}/context", signed_where_wanted(context)),
         Route("/cases/{id}/replies", signed_where_wanted(replies)),
+        Route("/positions/{id}", signed_where_wanted(position, also_page=True)),
         Route("/ns/v1", vocabulary),
     ]
 
@@ -70,6 +73,19 @@ async def context(request: Request) -> Response:
         "orderedItems": [at, *shown],
     }
     return activity_answer(document, max_age=60)
+
+
+async def position(request: Request) -> Response:
+    """What we say of another's case: the signed bytes; people read it on our copy of that case."""
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        found = await position_at(session, request.path_params["id"])
+        case = await entry_at(session, found.case_url) if found else None
+    if found is None or found.document is None or case is None:
+        raise NotFound("no such position")
+    if not wants_activity(request):
+        return RedirectResponse(f"{case_address(case)}#voices", 303, headers={"Vary": "Accept"})
+    return activity_answer(found.document, 410 if found.state == "withdrawn" else 200, max_age=60)
 
 
 async def _conversation(request: Request) -> tuple[str, str, list[str]]:

@@ -24,7 +24,7 @@ from node.settings import Settings
 from node.staff.accounts import Enrolment, Staff, active_staff, enrol, former_staff, invite, names_of
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
-from web.pages import access, asking, cases, deliveries, recovery, replies
+from web.pages import access, asking, cases, deliveries, positions, recovery, replies
 from web.pages.intake import NewMessage, sealed_parts
 from web.pages.rendering import render, speech_of
 from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json
@@ -100,6 +100,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *recovery.routes(settings),
         *deliveries.routes(settings),
         *replies.routes(settings),
+        *positions.routes(settings),
     ]
 
 

@@ -1,17 +1,21 @@
 """Cases for readers: the front of a node, the list with its filters, the page of a case, and the place of a withdrawn one."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from node.entries.search import Card, Coverage, Filter, Listing, coverage, entry_at, search
 from node.errors import NotFound
+from node.publishing.positions import positions_on
+from node.publishing.reactions import shown_replies
 from node.runtime import Node
 from node.settings import Settings
+from vocab.markup import plain_text
 from web.pages import feeds
 from web.pages.caseview import view_of
 from web.pages.filters import chips, options
@@ -21,6 +25,21 @@ LATEST = 6
 ALIKE = 3
 STALE_AFTER = timedelta(days=365)
 FRESH: Mapping[str, str] = {"Cache-Control": "public, max-age=60"}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What somebody says of a case, as plain words.
+
+    position  a dissent, a request for correction, an endorsement; None for any other reply.
+    """
+
+    author: str
+    url: str
+    text: str
+    on: datetime
+    language: str | None
+    position: str | None
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -95,6 +114,7 @@ async def _case(request: Request, url: str) -> Response:
         language = wanted if wanted in card.case.languages else speech_of(request).language
         view = view_of(card, card.case, language=language)
         others = await search(session, replace(view.alike, page=1), per_page=ALIKE + 1)
+        voices = await _voices(session, card, node.settings)
     return render(
         request,
         "readers/case.html",
@@ -103,6 +123,34 @@ async def _case(request: Request, url: str) -> Response:
         view=view,
         is_stale=_is_stale(card.case.status_date, node.clock.now()),
         alike=_without(others, card),
+        voices=voices,
+    )
+
+
+async def _voices(session: AsyncSession, card: Card, settings: Settings) -> tuple[Voice, ...]:
+    """On a case of ours, replies that the desk agreed to show; on our copy of another's, what we say of it ourselves."""
+    if card.own:
+        return tuple(
+            Voice(
+                reply.author or reply.actor,
+                reply.id,
+                plain_text(reply.content or ""),
+                reply.published_at or reply.received_at,
+                None,
+                reply.position,
+            )
+            for reply in await shown_replies(session, card.url)
+        )
+    return tuple(
+        Voice(
+            settings.organisation,
+            own.url,
+            own.text,
+            own.published_at or own.drafted_at,
+            own.language,
+            own.kind,
+        )
+        for own in await positions_on(session, card.url)
     )
 
 

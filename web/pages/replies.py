@@ -122,6 +122,7 @@ def _line(reply: Reaction) -> dict[str, object]:
         "state": state,
         "actor": reply.actor,
         "case": reply.case_url,
+        "position": reply.position,
         "received_on": reply.received_at.date().isoformat(),
         "decided_on": reply.decided_at.date().isoformat() if reply.decided_at else None,
     }
