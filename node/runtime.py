@@ -15,7 +15,8 @@ from node.blobs import Blobs
 from node.clock import Clock, SystemClock
 from node.database import Database
 from node.errors import Misconfigured
-from node.keyring import Keyring, stamp_of
+from node.keyfiles import stamp_of
+from node.keyring import Keyring
 from node.sealing import self_test
 from node.settings import Settings
 

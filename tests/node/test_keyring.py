@@ -69,6 +69,36 @@ def test_each_actor_signs_under_its_own_key_ids(tmp_path: Path) -> None:
     assert keyring.signer(ACTOR, "ed25519").key_id == f"{ACTOR}#ed25519-key"
 
 
+def test_what_derives_from_the_secret_stays_when_keys_change(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    first = Keyring.open(chosen)
+    rotated = first.rotate(chosen, now=first.born)
+    again = Keyring.open(chosen)
+    lost = Keyring.replace_lost(chosen, since=first.born, now=first.born, stolen=True)
+
+    assert {one.secret(b"x") for one in (first, rotated, again, lost)} == {first.secret(b"x")}
+    assert first.secret(b"x") != first.secret(b"y")
+    assert first.secret(b"x") != Keyring.open(settings(tmp_path / "other")).secret(b"x")
+
+
+@pytest.mark.parametrize("content", ["", "0badc0de", "not hexadecimal at all"])
+def test_a_secret_that_cannot_be_read_is_not_made_anew(tmp_path: Path, content: str) -> None:
+    Keyring.open(settings(tmp_path))
+    (tmp_path / "keys" / "secret").write_text(content)
+
+    with pytest.raises(Misconfigured, match="backup"):
+        Keyring.open(settings(tmp_path))
+
+
+def test_public_halves_alone_are_no_reason_to_make_other_keys(tmp_path: Path) -> None:
+    Keyring.open(settings(tmp_path))
+    for name in ("rsa.pem", "ed25519.pem", "root.pem"):
+        (tmp_path / "keys" / name).unlink()
+
+    with pytest.raises(Misconfigured, match="replace-lost"):
+        Keyring.open(settings(tmp_path))
+
+
 def test_nothing_of_a_key_is_shown(tmp_path: Path) -> None:
     keyring = Keyring.open(settings(tmp_path))
 

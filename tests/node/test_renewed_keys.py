@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import logging
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from node.clock import SystemClock
 from node.keyring import Keyring
 from node.runtime import Node, take_up_keys
+from node.settings import Settings
 from tests.rig.processes import Served
 from web import serve as serving
 
@@ -70,26 +71,24 @@ async def test_keys_that_cannot_be_read_change_nothing_and_are_told_once(
     assert caplog.messages == ["keys.unreadable"]
 
 
-async def test_a_worker_takes_them_up_too(
-    settings: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    chosen = settings()
-    keyring = Keyring.open(chosen)
+async def test_a_worker_takes_them_up_too(running: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def opened(_settings: Settings) -> AsyncIterator[Node]:
+        yield replace(running, clock=SystemClock())
+
+    monkeypatch.setattr(serving, "opened", opened)
     monkeypatch.setattr(serving, "SIGN_AFTER_SECONDS", 0.01)
     monkeypatch.setattr("node.runtime.KEYS_EVERY", 0.01)
-    caplog.set_level(logging.INFO)
-    working = asyncio.create_task(serving.work(chosen))
-    await asyncio.sleep(1)
+    working = asyncio.create_task(serving.work(running.settings))
 
-    keyring.rotate(chosen, now=keyring.born)
-    for _ in range(500):
-        if "keys.renewed" in caplog.messages:
-            break
-        await asyncio.sleep(0.02)
+    Keyring.open(running.settings).rotate(running.settings, now=running.clock.now())
+    async with asyncio.timeout(30):
+        while running.keyring.generation == 1:
+            await asyncio.sleep(0.01)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
 
-    assert "keys.renewed" in caplog.messages
+    assert running.keyring.signer(ACTOR, "ed25519").key_id == f"{ACTOR}#ed25519-key-2"
 
 
 @pytest.mark.sockets

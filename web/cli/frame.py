@@ -12,7 +12,7 @@ from typing import Any
 
 from federation.keys import PrivateKey
 from node.errors import Invalid, Misconfigured
-from node.keyring import read_key_file
+from node.keyfiles import read_key_file
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.ours import LocalActor, local_actor_at

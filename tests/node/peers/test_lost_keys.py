@@ -11,7 +11,8 @@ from federation.proofs import Proven, attach, check
 from node.entries.search import entry_at
 from node.errors import Misconfigured
 from node.inbox.proving import RefusedActivity, prove
-from node.keyring import Keyring, as_prover, read_key_file
+from node.keyfiles import read_key_file
+from node.keyring import Keyring, as_prover
 from node.peers.changing import STATEMENT, tell_of_loss
 from node.settings import Settings
 from tests.rig.keys import ed25519_key

@@ -260,6 +260,16 @@ async def test_the_salt_of_a_name_tells_not_whether_it_is_known(desks: Desks) ->
     assert len(unknown[0]["salt"]) == len(known["salt"])
 
 
+async def test_an_invented_salt_does_not_change_when_keys_do(node: Any, desks: Desks) -> None:
+    visitor = desks.visitor()
+    before = (await visitor.get("/salt?name=Nobody")).json()
+
+    node.keyring.take_over(node.keyring.rotate(node.settings, now=node.clock.now()))
+
+    assert node.keyring.generation == 2
+    assert (await visitor.get("/salt?name=Nobody")).json() == before
+
+
 async def test_too_many_tries_on_one_name_have_to_wait(node: Any, desks: Desks) -> None:
     visitor = desks.visitor()
     for _ in range(10):
