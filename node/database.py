@@ -180,20 +180,24 @@ def _inserts(dialect: Dialect) -> Any:
     return sqlite_insert if dialect.name == "sqlite" else postgresql_insert
 
 
-class Texts(TypeDecorator[list[str]]):
-    """Texts as one parameter, for `among`."""
+class _Values(TypeDecorator[list[Any]]):
+    """Texts or numbers as one parameter, for `among`."""
 
     impl = String
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(String()))
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
 
-    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String() if dialect.name == "sqlite" else ARRAY(self.item))
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
         return json.dumps(list(value or ())) if dialect.name == "sqlite" else list(value or ())
 
 
-class _Listed(FunctionElement[str]):
+class _Listed(FunctionElement[Any]):
     inherit_cache = True
 
 
@@ -202,22 +206,22 @@ def _listed_in_json(element: _Listed, compiler: Any, **more: Any) -> str:
     return f"(SELECT value FROM json_each({compiler.process(element.clauses, **more)}))"  # noqa: S608  # what stands inside is a parameter
 
 
-# noqa: S608  # what stands inside is a parameter
 @compiles(_Listed)
 def _listed_in_array(element: _Listed, compiler: Any, **more: Any) -> str:
     return f"(SELECT unnest({compiler.process(element.clauses, **more)}))"
 
 
-def among(column: Any, texts: str | Collection[str]) -> ColumnElement[bool]:
-    """Tell whether a column's text is one of these: one parameter however many they are, so that a statement compiles once.
+def among(column: Any, values: str | Collection[str] | Collection[int]) -> ColumnElement[bool]:
+    """Tell whether a column is one of these: one parameter however many they are, so that a statement compiles once.
 
-    column  Any: a mapped attribute or a column of a table.
-    texts   the texts, or the name under which the statement is given them.
+    column  Any: a mapped attribute or a column of a table, of texts or numbers.
+    values  them, or the name under which the statement is given them.
     """
+    kind = _Values(column.type)
     given = (
-        bindparam(texts, type_=Texts)
-        if isinstance(texts, str)
-        else bindparam(None, texts, type_=Texts, unique=True)
+        bindparam(values, type_=kind)
+        if isinstance(values, str)
+        else bindparam(None, values, type_=kind, unique=True)
     )
     found: ColumnElement[bool] = column.op("IN", is_comparison=True)(_Listed(given))
     return found

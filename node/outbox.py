@@ -12,21 +12,24 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     ForeignKey,
     Index,
     Insert,
     Integer,
     String,
+    case,
     delete,
     func,
     literal_column,
     select,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from node.database import Bulk, Row, UtcDateTime
+from node.database import Bulk, Row, UtcDateTime, among
 
 LEASE = timedelta(seconds=60)
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
@@ -169,16 +172,22 @@ async def release(session: AsyncSession) -> None:
 async def line(
     session: AsyncSession, lanes: Sequence[str], *, now: datetime, limit: int
 ) -> dict[str, list[Job]]:
-    """The due jobs at the head of each lane, in order, at most `limit` a lane."""
-    rank = func.row_number().over(partition_by=Job.lane, order_by=Job.seq).label("rank")
+    """The due jobs at the head of each lane, in order, at most `limit` a lane: as quick for a long line as for a short one."""
+    named = select(Lane.name).where(among(Lane.name, lanes)).subquery()
+    head = aliased(Job)
     heads = (
-        select(Job.seq, rank)
-        .where(Job.lane.in_(lanes), Job.dead_at.is_(None), Job.not_before <= now)
-        .subquery()
+        select(head.seq)
+        .where(head.lane == named.c.name, head.dead_at.is_(None), head.not_before <= now)
+        .order_by(head.seq)
+        .limit(limit)
     )
-    jobs = await session.scalars(
-        select(Job).join(heads, heads.c.seq == Job.seq).where(heads.c.rank <= limit).order_by(Job.seq)
-    )
+    # Both read the head of each lane from the index; neither database understands the other's spelling of it.
+    if session.get_bind().dialect.name == "sqlite":
+        wanted = select(Job).join(named, Job.seq.in_(heads.correlate(named)))
+    else:
+        first = heads.lateral()
+        wanted = select(Job).select_from(named).join(first, true()).join(Job, Job.seq == first.c.seq)
+    jobs = await session.scalars(wanted.order_by(Job.seq))
     found: dict[str, list[Job]] = {name: [] for name in lanes}
     for job in jobs:
         found[job.lane].append(job)
@@ -224,46 +233,26 @@ async def finish(
     """
     names = sorted(outcomes)
     # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
-    await session.execute(select(Lane.name).where(Lane.name.in_(names)).order_by(Lane.name).with_for_update())
+    await session.execute(
+        select(Lane.name).where(among(Lane.name, names)).order_by(Lane.name).with_for_update()
+    )
     done = [seq for results in outcomes.values() for seq, outcome in results if isinstance(outcome, Done)]
     if done:
         await session.execute(
-            delete(Job).where(Job.seq.in_(done)).execution_options(synchronize_session=False)
+            delete(Job).where(among(Job.seq, done)).execution_options(synchronize_session=False)
         )
     late: dict[str, datetime] = {}
     for name, results in outcomes.items():
         for seq, outcome in results:
-            match outcome:
-                case Postponed(until, reason):
-                    late[name] = until
-                    await session.execute(
-                        update(Job)
-                        .where(Job.seq == seq)
-                        .values(attempts=Job.attempts + 1, not_before=until, last_reason=reason[:200])
-                    )
-                case Dead(reason):
-                    await session.execute(
-                        update(Job)
-                        .where(Job.seq == seq)
-                        .values(attempts=Job.attempts + 1, dead_at=now, last_reason=reason[:200])
-                    )
-                case Dropped(reason):
-                    await session.execute(
-                        update(Job)
-                        .where(Job.lane == name, Job.dead_at.is_(None))
-                        .values(dead_at=now, last_reason=reason[:200])
-                    )
-                case Done():
-                    pass
-    next_due = (
-        select(func.min(Job.not_before)).where(Job.lane == Lane.name, Job.dead_at.is_(None)).scalar_subquery()
-    )
+            if isinstance(outcome, Postponed):
+                late[name] = outcome.until
+            await _record(session, name, seq, outcome, now=now)
     quiet = [name for name in names if name not in late]
     if quiet:
         await session.execute(
             update(Lane)
-            .where(Lane.name.in_(quiet))
-            .values(claimed_until=None, failures=0, due_at=next_due)
+            .where(among(Lane.name, quiet))
+            .values(claimed_until=None, failures=0, due_at=_next_due(now))
             .execution_options(synchronize_session=False)
         )
     for name, until in late.items():
@@ -273,6 +262,33 @@ async def finish(
             .values(claimed_until=None, failures=Lane.failures + 1, due_at=until)
             .execution_options(synchronize_session=False)
         )
+
+
+async def _record(session: AsyncSession, lane: str, seq: int, outcome: Outcome, *, now: datetime) -> None:
+    """What became of a job that is not done."""
+    match outcome:
+        case Postponed(until, reason):
+            which, changed = Job.seq == seq, {"attempts": Job.attempts + 1, "not_before": until}
+        case Dead(reason):
+            which, changed = Job.seq == seq, {"attempts": Job.attempts + 1, "dead_at": now}
+        case Dropped(reason):
+            which, changed = (Job.lane == lane) & Job.dead_at.is_(None), {"dead_at": now}
+        case Done():
+            return
+    await session.execute(
+        update(Job)
+        .where(which)
+        .values(last_reason=reason[:200], **changed)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _next_due(now: datetime) -> ColumnElement[Any]:
+    """When a lane comes due: at once when the job at its head is due, which the index tells; else with its earliest job."""
+    waiting = (Job.lane == Lane.name, Job.dead_at.is_(None))
+    head = select(Job.not_before).where(*waiting).order_by(Job.seq).limit(1).scalar_subquery()
+    earliest = select(func.min(Job.not_before)).where(*waiting).scalar_subquery()
+    return case((head <= now, head), else_=earliest)
 
 
 async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) -> None:
