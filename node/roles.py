@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.casework import retention
 from node.deliver import deliver, prepare_letters
 from node.inbox import chores, groups, handlers
-from node.inbox.process import Handler, process
+from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
 from node.peers import blocklists, synchronising, witness
@@ -26,10 +26,12 @@ class Work:
 
     prepare  reads at once what many jobs need: job seq → whatever `run` is given for it. Any: each kind knows its own.
     run      does one job with what was prepared for it. Runs at least once; it may run twice.
+    settle   records what jobs leave behind that are done, in the transaction that ends them, given what was prepared for them.
     """
 
     prepare: Callable[[Node, AsyncSession, Sequence[Job]], Awaitable[Mapping[int, Any]]]
     run: Callable[[Node, Job, Any], Awaitable[Outcome]]
+    settle: Callable[[AsyncSession, Sequence[Any]], Awaitable[None]] | None = None
 
 
 ACTIVITIES: Mapping[str, Handler] = {
@@ -62,17 +64,13 @@ class Role:
 def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
     return {
         "deliver": Work(prepare_letters, deliver),
-        "process": partial(_process, handlers=ACTIVITIES),
+        "process": Work(prepare_arrivals, partial(process, handlers=ACTIVITIES), forget_bodies),
         "backfill": chores.backfill,
         "refresh-blocklist": blocklists.refresh,
         witness.KIND: witness.look,
         "synchronise": synchronising.synchronise,
         **more,
     }
-
-
-async def _process(node: Node, job: Job, *, handlers: Mapping[str, Handler]) -> Outcome:
-    return await process(node, job, handlers)
 
 
 NODE = Role(

@@ -7,10 +7,13 @@ killed loses nothing: its lanes' leases run out and another takes them.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from node import outbox
-from node.outbox import LEASE, Dead, Job, Outcome, Postponed
+from node.outbox import LEASE, Dead, Done, Job, Outcome, Postponed
 from node.roles import JobHandler, Work, role_of
 from node.runtime import Node
 
@@ -20,8 +23,18 @@ LANES = 64
 # While many lanes run, those that end within this time are recorded, and replaced, together.
 GATHER_SECONDS = 0.004
 JOBS_A_LANE = 50
+# What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
+JOBS_AT_ONCE = 512
 LOOK_EVERY = 2.0
 TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Unprepared:
+    """What stands for a job whose needs could not be read."""
+
+    error: Exception
+
 
 # Any: what `prepare` of a kind found for `run` of the same kind.
 Line = list[tuple[Job, Any]]
@@ -36,21 +49,21 @@ async def run(node: Node) -> None:
         # Without a Redis this is the only worker: what is claimed was claimed by one that was killed.
         async with node.database.begin() as session:
             await outbox.release(session)
-    running: dict[asyncio.Task[Results], str] = {}
+    running: dict[asyncio.Task[Results], tuple[str, Line]] = {}
     try:
         while True:
             claimed = await _claim(node, LANES - len(running), jobs) if len(running) < LANES else {}
             for lane, line in claimed.items():
-                running[asyncio.create_task(_work(node, line, jobs))] = lane
+                running[asyncio.create_task(_work(node, line, jobs))] = (lane, line)
             if running:
                 bell = asyncio.create_task(node.bell.wait(LOOK_EVERY))
                 done, _ = await asyncio.wait([*running, bell], return_when=asyncio.FIRST_COMPLETED)
                 bell.cancel()
                 if done != {bell} and len(running) > LANES // 4:
                     await asyncio.sleep(GATHER_SECONDS)
-                finished = {running.pop(task): task.result() for task in list(running) if task.done()}
+                finished = [(*running.pop(task), task.result()) for task in list(running) if task.done()]
                 if finished:
-                    await _finish(node, finished)
+                    await _finish(node, finished, jobs)
             elif not claimed:
                 await node.bell.wait(await _quiet(node))
     finally:
@@ -64,7 +77,7 @@ async def run_due(node: Node) -> int:
     claimed = await _claim(node, LANES, jobs)
     results = await asyncio.gather(*(_work(node, line, jobs) for line in claimed.values()))
     if claimed:
-        await _finish(node, dict(zip(claimed, results, strict=True)))
+        await _finish(node, list(zip(claimed, claimed.values(), results, strict=True)), jobs)
     return sum(len(found) for found in results)
 
 
@@ -78,7 +91,8 @@ async def _claim(node: Node, limit: int, jobs: Jobs) -> dict[str, Line]:
         return {}
     async with node.database.begin() as session:
         lanes = await outbox.claim(session, now=now, limit=limit)
-        lines = await outbox.line(session, lanes, now=now, limit=JOBS_A_LANE) if lanes else {}
+        limit = min(JOBS_A_LANE, max(1, JOBS_AT_ONCE // max(1, len(lanes))))
+        lines = await outbox.line(session, lanes, now=now, limit=limit) if lanes else {}
     prepared = await _prepare(node, [job for line in lines.values() for job in line], jobs)
     return {lane: [(job, prepared.get(job.seq)) for job in line] for lane, line in lines.items()}
 
@@ -87,10 +101,23 @@ async def _prepare(node: Node, claimed: Sequence[Job], jobs: Jobs) -> dict[int, 
     found: dict[int, Any] = {}
     for kind in {job.kind for job in claimed}:
         work = jobs.get(kind)
-        if isinstance(work, Work):
-            async with node.database.read() as session:
-                found |= await work.prepare(node, session, [job for job in claimed if job.kind == kind])
+        if not isinstance(work, Work):
+            continue
+        together = [job for job in claimed if job.kind == kind]
+        try:
+            found |= await _read(node, work, together)
+        except Exception:  # one of them cannot be read: it fails alone, when its turn comes
+            for job in together:
+                try:
+                    found |= await _read(node, work, [job])
+                except Exception as error:
+                    found[job.seq] = _Unprepared(error)
     return found
+
+
+async def _read(node: Node, work: Work, together: Sequence[Job]) -> Mapping[int, Any]:
+    async with node.database.read() as session:
+        return await work.prepare(node, session, together)
 
 
 async def _work(node: Node, line: Line, jobs: Jobs) -> Results:
@@ -112,6 +139,8 @@ async def _run(node: Node, job: Job, prepared: Any, jobs: Jobs) -> Outcome:
     if handler is None:
         return Dead(f"nobody here does {job.kind}")
     try:
+        if isinstance(prepared, _Unprepared):
+            raise prepared.error
         if isinstance(handler, Work):
             return await handler.run(node, job, prepared)
         return await handler(node, job)
@@ -122,9 +151,24 @@ async def _run(node: Node, job: Job, prepared: Any, jobs: Jobs) -> Outcome:
         return Postponed(node.clock.now() + LEASE / 4 * 2**job.attempts, f"{type(error).__name__}")
 
 
-async def _finish(node: Node, finished: dict[str, Results]) -> None:
+async def _finish(node: Node, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> None:
+    """Record together what became of the jobs of some lanes, and what those that are done leave behind."""
     async with node.database.begin() as session:
-        await outbox.finish(session, finished, now=node.clock.now())
+        await _settle(session, finished, jobs)
+        outcomes = {lane: results for lane, _, results in finished}
+        await outbox.finish(session, outcomes, now=node.clock.now())
+
+
+async def _settle(session: AsyncSession, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> None:
+    left: dict[str, list[Any]] = {}
+    for _, line, results in finished:
+        for (job, prepared), (_, outcome) in zip(line, results, strict=False):
+            if isinstance(outcome, Done):
+                left.setdefault(job.kind, []).append(prepared)
+    for kind, prepared in left.items():
+        work = jobs.get(kind)
+        if isinstance(work, Work) and work.settle is not None:
+            await work.settle(session, prepared)
 
 
 async def _quiet(node: Node) -> float:
