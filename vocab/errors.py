@@ -10,6 +10,7 @@
     │   └── NotACase
     ├── UnknownContext       a JSON-LD context that is not bundled; none is ever fetched
     ├── NotCanonical         a value that has no canonical form, or only at a price nobody should pay
+    ├── InvalidForm          a form that cannot be put to a source as it stands; names each part
     └── InvalidCase          a public case that may not be published as it stands; names each field
 
 `str(error)` speaks to the operator; `error.public` is one sentence that is safe in a reply.
@@ -78,6 +79,16 @@ class NotCanonical(VocabError):
     """The value has no canonical form within the limits."""
 
     public = "The document has no canonical form."
+
+
+class InvalidForm(VocabError):
+    """`problems` says for every part of the form what is wrong with it, each by the name of a reason."""
+
+    public = "The form cannot be used as it stands."
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{place}: {why}" for place, why in sorted(problems.items())))
+        self.problems = dict(problems)
 
 
 class InvalidCase(VocabError):

@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from node import worker
+from node.intake.forms import keep_bundled
 from node.migrations import migrate
 from node.runtime import Bell, LocalBell, Node, keep_keys, open_node
 from node.settings import Settings
@@ -33,7 +34,10 @@ async def opened(settings: Settings) -> AsyncIterator[Node]:
             from node.queue import open_bell
 
             bell = await stack.enter_async_context(open_bell(settings.redis_url))
-        yield await stack.enter_async_context(open_node(settings, bell=bell))
+        node = await stack.enter_async_context(open_node(settings, bell=bell))
+        async with node.database.begin() as session:
+            await keep_bundled(session)
+        yield node
 
 
 async def serve(settings: Settings) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from node.errors import Invalid
-from vocab import lists, states
-from vocab.form import Field, form
+from vocab import states
+from vocab.form import form
+from vocab.sourceform import OWN, Question, SourceForm, values_of
 
 ABOUT_THE_SENDER = "sender"
 STAFF_ONLY = "node"
@@ -28,20 +29,23 @@ class Answers:
     identity: Mapping[str, object]
 
 
-def questions() -> dict[str, Field]:
-    """Key → question, for each that a source may answer."""
-    return {
-        field.key: field
-        for field in form().fields
-        if field.section != STAFF_ONLY and field.key not in NOT_ANSWERS
-    }
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one answer may be: its type, and the values to choose from where there is a list of them."""
+
+    type: str
+    choices: tuple[str, ...]
 
 
-def read_answers(given: Mapping[str, object]) -> Answers:
-    """Judge answers and put them apart. Raises Invalid, whose `problems` name each field."""
-    known = questions()
+def read_answers(given: Mapping[str, object], source: SourceForm | None = None) -> Answers:
+    """Judge answers and put them apart. Raises Invalid, whose `problems` name each field.
+
+    source  the form they answer; every question of the case form that a source may answer, where none is given.
+    """
+    known = _whole_form() if source is None else {one.key: _asked(one) for one in source.questions}
+    needed = NEEDED if source is None else tuple(one.key for one in source.questions if one.required)
     problems = {key: "This is not a question of the form." for key in given if key not in known}
-    problems |= {key: "This needs an answer." for key in NEEDED if not given.get(key)}
+    problems |= {key: "This needs an answer." for key in needed if not given.get(key)}
     problems |= {
         key: why
         for key, value in given.items()
@@ -54,15 +58,34 @@ def read_answers(given: Mapping[str, object]) -> Answers:
         raise Invalid(
             f"answers that cannot be: {', '.join(sorted(problems))}", problems=dict(sorted(problems.items()))
         )
-    apart = {key for key in given if known[key].section == ABOUT_THE_SENDER and key not in NOT_SEALED_APART}
+    apart = {key for key in given if _is_apart(key)}
     return Answers(
         {key: value for key, value in given.items() if key not in apart},
         {key: value for key, value in given.items() if key in apart},
     )
 
 
-def _problems(field: Field, value: object) -> Iterator[str]:
-    match field.type:
+def _whole_form() -> dict[str, _Asked]:
+    return {
+        field.key: _Asked(field.type, values_of(field.key))
+        for field in form().fields
+        if field.section != STAFF_ONLY and field.key not in NOT_ANSWERS
+    }
+
+
+def _asked(question: Question) -> _Asked:
+    offered = tuple(option.value for option in question.options)
+    return _Asked(question.type, offered or (() if question.key.startswith(OWN) else values_of(question.key)))
+
+
+def _is_apart(key: str) -> bool:
+    if key.startswith(OWN) or key in NOT_SEALED_APART:
+        return False
+    return form().field(key).section == ABOUT_THE_SENDER
+
+
+def _problems(asked: _Asked, value: object) -> Iterator[str]:
+    match asked.type:
         case "boolean":
             is_right = isinstance(value, bool)
         case "integer":
@@ -72,15 +95,8 @@ def _problems(field: Field, value: object) -> Iterator[str]:
         case _:
             is_right = isinstance(value, str)
     if not is_right:
-        yield f"This must be a {field.type}."
-    elif field.type == "state" and value not in {state.code for state in states.states()}:
+        yield f"This must be a {asked.type}."
+    elif asked.type == "state" and value not in {state.code for state in states.states()}:
         yield "Choose one of the member States of the Council of Europe, by its two letters."
-    elif field.type == "choice" and isinstance(value, str) and value not in _choices(field):
-        yield f"Choose one of: {', '.join(_choices(field))}."
-
-
-def _choices(field: Field) -> tuple[str, ...]:
-    if field.choices:
-        return field.choices
-    listed = tuple(item.id for item in lists.items(field.vocabulary)) if field.vocabulary else ()
-    return (*listed, "private-person") if field.key == "sender_org_type" else listed
+    elif asked.type == "choice" and value not in asked.choices:
+        yield f"Choose one of: {', '.join(asked.choices)}."

@@ -34,8 +34,9 @@ def pack(
     day: date,
     language: str,
     out: Path,
+    form: str | None = None,
 ) -> int:
-    """Write the package of an alert to `out`, which must not be there yet; returns its size in bytes.
+    """Write the package of an alert to `out`, which must not be there yet; returns its size in bytes. `form`: hash of what was asked.
 
     Raises Invalid (too many files, a file that is not one), FileExistsError, OSError, ManifestOtherNode.
     """
@@ -62,6 +63,7 @@ def pack(
                 day,
                 keys=keys,
                 language=language,
+                form=form,
             )
             for piece in write_package(composed.body, _pieces(aside)):
                 package.write(piece)

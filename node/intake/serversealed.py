@@ -77,9 +77,9 @@ class Sealing:
             self._present = None
 
     def close(
-        self, manifest: VerifiedManifest, answers: Answers, *, day: date, language: str
+        self, manifest: VerifiedManifest, answers: Answers, *, form: str, day: date, language: str
     ) -> tuple[bytes, Receipt]:
-        """The JSON of the alert, and the receipt: the caller shows it once and keeps neither."""
+        """The JSON of the alert, and the receipt: the caller shows it once and keeps neither. `form` is the hash of what was asked."""
         receipt = new_receipt()
         composed = compose_around(
             manifest,
@@ -91,6 +91,7 @@ class Sealing:
             day,
             keys=self.keys,
             language=language,
+            form=form,
         )
         return composed.body, receipt
 

@@ -37,7 +37,7 @@ from node.sealing.signing import SigningKey
 from node.sealing.vault import HandlerKeys
 from node.sealing.wraps import compose_wrap, open_wrap
 from vocab.canonical import canonical
-from vocab.form import form as current_form
+from vocab.sourceform import Purpose, bundled
 
 Keys = Mapping[Compartment, CompartmentKey]
 """The keys of an alert's two compartments."""
@@ -95,7 +95,7 @@ def compose_alert(
     """Seal an alert for the handlers of a manifest and for the holder of the receipt.
 
     identity_fields  sealed apart for the custodians; may be empty, and an object is sent all the same.
-    form             hash of the form the answers belong to; the present one by default.
+    form             hash of the form the answers belong to; the one that comes along by default.
     Raises ManifestOtherNode, InvalidReceipt.
     """
     keys = new_keys()
@@ -144,7 +144,7 @@ def compose_around(
         Compartment.DIALOGUE: (
             ObjectType.SUBMISSION,
             {
-                "form": form or current_form().sha256,
+                "form": form or bundled(Purpose.ALERT).sha256,
                 "language": language,
                 "answers": dict(answers),
                 "attachments": [attachment.to_json() for attachment, _ in attachments],

@@ -41,6 +41,7 @@ class Action(StrEnum):
     HOLD_RECORDS = "hold-records"
     CLOSE_INTAKE = "close-intake"
     READ_AUDIT = "read-audit"
+    EDIT_FORMS = "edit-forms"
 
 
 ADMINISTRATOR, INTAKE, VERIFIER, EDITOR, PUBLISHER, AUDITOR, CUSTODIAN = Role
@@ -69,6 +70,8 @@ MAY: dict[Action, frozenset[Role]] = {
     # A door that is closed in haste harms less than one that stays open.
     Action.CLOSE_INTAKE: frozenset({INTAKE, ADMINISTRATOR}),
     Action.READ_AUDIT: frozenset({ADMINISTRATOR, AUDITOR}),
+    # What sources are asked; never what they answered.
+    Action.EDIT_FORMS: frozenset({ADMINISTRATOR}),
 }
 
 # Their recipients stand in the intake manifest: whoever reads alerts.

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from node.sealing.errors import SealingError
 from node.sealing.manifest import named_in, verify_manifest
 from node.sealing.objects import read_opened
 from node.sealing.receipts import digits_of, entropy_of, new_receipt
+from vocab.sourceform import Purpose, bundled
 from web.cli.frame import Answer, Verb
 
 MANIFEST_PATH = "/.well-known/social-rights-tracker/intake"
@@ -40,6 +42,7 @@ def add_verbs(verb: Verb) -> None:
     sealing.add_argument(
         "--answers", type=Path, metavar="FILE", help="JSON of the form's answers; asked for where not given"
     )
+    sealing.add_argument("--urgent", action="store_true", help="the short form, for what cannot wait")
     sealing.add_argument("--attach", type=Path, action="append", default=[], metavar="FILE")
     sealing.add_argument("--language", default="en", help="the language the alert is written in (default en)")
     sealing.add_argument(
@@ -77,21 +80,27 @@ def _seal(options: argparse.Namespace) -> Answer:
     except SealingError as error:
         raise Invalid(f"the list of keys cannot be believed: {error}") from error
     try:
-        given = json.loads(options.answers.read_bytes()) if options.answers else _asked()
+        given = (
+            json.loads(options.answers.read_bytes())
+            if options.answers
+            else _asked(ASKED_URGENTLY if options.urgent else ASKED)
+        )
     except ValueError as error:
         raise Invalid(f"{options.answers} is not JSON") from error
     if not isinstance(given, dict):
         raise Invalid("the answers are one JSON object: question → answer")
     receipt = new_receipt()
+    source = bundled(Purpose.URGENT) if options.urgent else None
     try:
         size = pack(
             manifest,
-            read_answers(given),
+            read_answers(given, source),
             options.attach,
             receipt,
             day=now.date(),
             language=options.language,
             out=options.out,
+            form=source.sha256 if source else None,
         )
     except Invalid as error:
         said = "; ".join(f"{key}: {why}" for key, why in error.problems.items())
@@ -127,16 +136,26 @@ def _trusted(root: str, organisation: str) -> str:
     return root
 
 
-def _asked() -> dict[str, object]:
+ASKED = {
+    "kind": "What is it about? (violation, civic-space-restriction, good-practice, positive-story)",
+    "state": "In which State? (two letters)",
+    "summary": "What happened?",
+    "confidential_account": "What should only the checkers know?",
+    "sender_contact_name": "Your name, if you want to give it",
+}
+ASKED_URGENTLY = {
+    "urgency": "How fast must something happen? (imminent: within two days, high: within two weeks, normal)",
+    "summary": "What is happening?",
+    "own_request": "What do you ask for?",
+    "risk_notes": "What must not be done?",
+    "state": "In which State? (two letters)",
+    "sender_contact_name": "Your name, if you want to give it",
+}
+
+
+def _asked(questions: Mapping[str, str]) -> dict[str, object]:
     if not sys.stdin.isatty():
         raise Invalid("give the answers with --answers FILE")
-    print("Three questions need an answer. An empty line leaves a question open.")
-    asked = {
-        "kind": "What is it about? (violation, civic-space-restriction, good-practice, positive-story)",
-        "state": "In which State? (two letters)",
-        "summary": "What happened?",
-        "confidential_account": "What should only the checkers know?",
-        "sender_contact_name": "Your name, if you want to give it",
-    }
-    answers = {key: input(f"{question}\n> ").strip() for key, question in asked.items()}
+    print("The first questions need an answer. An empty line leaves a question open.")
+    answers = {key: input(f"{question}\n> ").strip() for key, question in questions.items()}
     return {key: answer for key, answer in answers.items() if answer}

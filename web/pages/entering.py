@@ -13,18 +13,21 @@ from node.intake.alerts import Mode
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
+from vocab.sourceform import Purpose
 from web.pages import asking
-from web.pages.intake import is_open, take_in
+from web.pages.intake import door_now, form_now, take_in
 from web.pages.rendering import render, speech_of
 from web.pages.wire import MAX_JSON_BYTES, NO_STORE, answer, path_id, read_bytes
 from web.sessions import require_same_origin, signed_in
+
+PAGES = {"/desk/enter": Purpose.ALERT, "/desk/enter/urgent": Purpose.URGENT}
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
     """The addresses."""
     alerts = "/api/v1/desk/alerts"
     return [
-        Route("/desk/enter", enter_page),
+        *(Route(path, enter_page) for path in PAGES),
         Route(alerts, enter_alert, methods=["POST"]),
         Route(f"{alerts}/{{id}}/block", block, methods=["POST"]),
         Route(f"{alerts}/{{id}}/unblock", unblock, methods=["POST"]),
@@ -38,9 +41,9 @@ async def enter_page(request: Request) -> Response:
         request,
         "desk/enter.html",
         headers=NO_STORE,
-        is_open=await is_open(node),
+        **await door_now(node),
         root_key=node.keyring.root_id or "",
-        **asking.context(speech_of(request).language),
+        **asking.context(speech_of(request).language, await form_now(node, PAGES[request.url.path])),
     )
 
 

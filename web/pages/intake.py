@@ -21,6 +21,7 @@ from node.casework.team import intake_terms
 from node.intake import mailbox, uploads
 from node.intake.alerts import Alert, Consent, Mode
 from node.intake.consent import consents_of
+from node.intake.forms import current_form, form_of
 from node.intake.manifest import DoorClosed, IntakeManifest, Terms, current_manifest, served_manifest
 from node.intake.parts import store_part
 from node.intake.pressure import Pressure, WorkNeeded
@@ -28,6 +29,7 @@ from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_al
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, MAX_PARTS, SealedFile
 from node.runtime import Node
 from node.settings import Settings
+from vocab.sourceform import Purpose, SourceForm
 from web.pages import asking
 from web.pages.rendering import render, speech_of
 from web.pages.wire import (
@@ -118,10 +120,12 @@ def routes(settings: Settings) -> list[BaseRoute]:
     """The source's addresses."""
     return [
         Route("/alert", form_page),
+        Route("/alert/urgent", urgent_page),
         Route("/alert/receipt", receipt_page),
         Route(MANIFEST, manifest),
         Route("/api/v1/uploads/{upload}/{part:int}", put_part, methods=["PUT"]),
         Route("/api/v1/work", work_now),
+        Route("/api/v1/forms/{sha256}", show_form),
         Route("/api/v1/alerts", post_alert, methods=["POST"]),
         Route("/api/v1/mailbox", get_mailbox),
         Route("/api/v1/mailbox/messages", post_message, methods=["POST"]),
@@ -133,14 +137,25 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 async def form_page(request: Request) -> Response:
     """The form a source fills in. Says that the door is closed when fewer than two people could read it."""
+    return await _form(request, Purpose.ALERT)
+
+
+async def urgent_page(request: Request) -> Response:
+    """The short form, for what cannot wait."""
+    return await _form(request, Purpose.URGENT)
+
+
+async def _form(request: Request, purpose: Purpose) -> Response:
+    node: Node = request.app.state.node
+    source = await form_now(node, purpose)
     return render(
         request,
         "intake/form.html",
         headers=NO_STORE,
         holds_no_secret=True,
-        is_open=await is_open(request.app.state.node),
+        **await door_now(node),
         root_key=_root_key(request),
-        **asking.context(speech_of(request).language),
+        **asking.context(speech_of(request).language, source),
     )
 
 
@@ -154,6 +169,16 @@ async def receipt_page(request: Request) -> Response:
         root_key=_root_key(request),
         **asking.context(speech_of(request).language),
     )
+
+
+async def show_form(request: Request) -> Response:
+    """A form by its hash: what an alert that names it was asked."""
+    node: Node = request.app.state.node
+    async with node.database.read() as session:
+        found = await form_of(session, request.path_params["sha256"])
+    # Its hash is its address, so it never changes.
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(found.body, media_type="application/json", headers=headers)
 
 
 # ---- the list of keys ----------------------------------------------------------------------------------------------
@@ -341,6 +366,12 @@ async def manifest_now(node: Node) -> IntakeManifest:
     root = node.keyring.root() if node.keyring.has_root else None
     async with node.database.begin() as session:
         return await current_manifest(session, await terms_now(session, node), root=root, now=now)
+
+
+async def form_now(node: Node, purpose: Purpose) -> SourceForm:
+    """The form sources are asked with now."""
+    async with node.database.read() as session:
+        return await current_form(session, purpose)
 
 
 async def terms_now(session: AsyncSession, node: Node) -> Terms:

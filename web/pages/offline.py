@@ -21,21 +21,22 @@ from node.errors import Misconfigured
 from node.intake.manifest import DoorClosed
 from node.runtime import Node
 from node.settings import Settings
+from vocab.sourceform import Purpose
 from web.pages import asking
-from web.pages.intake import manifest_now
+from web.pages.intake import form_now, manifest_now
 from web.pages.rendering import render, speech_of
 from web.pages.squeezing import squeezed
 from web.pages.wire import NO_STORE
 
-PATH = "/alert/offline.html"
+PATHS = {"/alert/offline.html": Purpose.ALERT, "/alert/urgent/offline.html": Purpose.URGENT}
 FILENAME = "form.html"
 STYLES = ("tokens.css", "base.css", "intake.css")
 _LINK = re.compile(r'<link rel="stylesheet" href="([a-z]+\.css)">')
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
-    """Where the page is downloaded."""
-    return [Route(PATH, offline_page)]
+    """Where the pages are downloaded."""
+    return [Route(path, offline_page) for path in PATHS]
 
 
 async def offline_page(request: Request) -> Response:
@@ -50,6 +51,8 @@ async def offline_page(request: Request) -> Response:
         request,
         "intake/offline.html",
         is_open=True,
+        is_shut=False,
+        elsewhere="",
         root_key=node.keyring.root_id or "",
         policy=_policy(script, styles),
         list=base64.b64encode(manifest.body).decode("ascii"),
@@ -58,7 +61,7 @@ async def offline_page(request: Request) -> Response:
         # Addresses in a file lead nowhere: links name the node, and files are put inside.
         link=lambda path: f"{node.settings.origin}{path}",
         static=lambda name: name,
-        **asking.context(speech_of(request).language),
+        **asking.context(speech_of(request).language, await form_now(node, PATHS[request.url.path])),
     )
     # Lambda, not a pattern: a style sheet is no template for replacements.
     text = _LINK.sub(lambda found: f"<style>{_style(found[1])}</style>", bytes(page.body).decode("utf-8"))

@@ -4,7 +4,7 @@ Pages say what that means, before and after. Nothing that is typed here is logge
 by our own parser, because the framework's spools to disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from node.errors import Invalid, NodeError, NotFound, Throttled, TooLarge
 from node.intake import mailbox
 from node.intake.alerts import Mode
 from node.intake.answers import MAX_TEXT_BYTES, read_answers
+from node.intake.forms import form_of
 from node.intake.manifest import DoorClosed
 from node.intake.serversealed import Sealing, believed, count_modes
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES
@@ -25,8 +26,9 @@ from node.sealing.envelope import from_base64
 from node.sealing.errors import InvalidReceipt, SealingError
 from node.sealing.receipts import SourceKeys, digits_of, entropy_of, source_keys
 from node.settings import Settings
+from vocab.sourceform import Purpose, SourceForm
 from web.pages import asking
-from web.pages.intake import is_open, manifest_now, sealed_parts, take_in
+from web.pages.intake import door_now, form_now, manifest_now, sealed_parts, take_in
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render, speech_of
 from web.pages.wire import NO_STORE, read_bytes
@@ -35,7 +37,8 @@ FILES = "attachments"
 MAX_BYTES = MAX_FILES * MAX_FILE_BYTES + MAX_TEXT_BYTES
 MAX_FORM_BYTES = 128 * 1024
 MAX_ANSWER_CHARACTERS = 20_000
-YES_OR_NO = frozenset({"consent_publish"})
+FORM = "form"
+PAGES = {"/alert/plain": Purpose.ALERT, "/alert/plain/urgent": Purpose.URGENT}
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -43,8 +46,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
     if not settings.plain_door:
         return []
     return [
-        Route("/alert/plain", plain_page),
-        Route("/alert/plain", post_plain, methods=["POST"], max_body_size=MAX_BYTES),
+        *(Route(path, plain_page) for path in PAGES),
+        *(Route(path, post_plain, methods=["POST"], max_body_size=MAX_BYTES) for path in PAGES),
         Route("/alert/plain/receipt", receipt_page),
         Route("/alert/plain/receipt", post_receipt, methods=["POST"]),
     ]
@@ -55,29 +58,33 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 async def plain_page(request: Request) -> Response:
     """The form, and what its reader has to know."""
-    return await _form(request)
+    return await _form(request, await form_now(request.app.state.node, PAGES[request.url.path]))
 
 
 async def post_plain(request: Request) -> Response:
     """Seal what arrives, store it, show the twelve words once."""
     node: Node = request.app.state.node
     sealing = Sealing(node)
+    source = await form_now(node, PAGES[request.url.path])
     try:
         manifest = await manifest_now(node)
         await _read(request, sealing)
-        given: dict[str, object] = {name: values[0] for name, values in sealing.texts.items()}
-        given |= {name: given[name] == "true" for name in YES_OR_NO & given.keys()}
-        answers = read_answers(given)
+        named = sealing.texts.pop(FORM, [source.sha256])[0]
+        # Judged by the form it answers, which may have been replaced since the page was fetched.
+        source = await _form_named(node, named, source)
+        given = _given(sealing.texts, source)
+        answers = read_answers(given, source)
         now = node.clock.now()
         body, receipt = sealing.close(
             believed(node, manifest.body, now=now),
             answers,
+            form=source.sha256,
             day=now.date(),
             language=str(given.get("language") or speech_of(request).language),
         )
         await take_in(node, body, mode=Mode.SERVER_SEALED)
     except NodeError as error:
-        return await _form(request, error=error, typed={name: one[0] for name, one in sealing.texts.items()})
+        return await _form(request, source, error=error, typed=sealing.texts)
     return render(
         request,
         "intake/plain-arrived.html",
@@ -86,6 +93,46 @@ async def post_plain(request: Request) -> Response:
         words=str(receipt).split(),
         digits=digits_of(entropy_of(receipt)),
     )
+
+
+class UnknownForm(NodeError):
+    """What was typed answers a form that this server does not know."""
+
+
+async def _form_named(node: Node, sha256: str, now: SourceForm) -> SourceForm:
+    """The form somebody answered. Raises UnknownForm."""
+    try:
+        async with node.database.read() as session:
+            found = await form_of(session, sha256)
+    except NotFound:
+        raise UnknownForm from None
+    if found.purpose is not now.purpose:
+        raise UnknownForm
+    return found
+
+
+def _given(texts: Mapping[str, Sequence[str]], source: SourceForm) -> dict[str, object]:
+    """What was typed, as the values the form asks for. What cannot be one stays a text, and is refused as such."""
+    types = {question.key: question.type for question in source.questions}
+
+    def value(key: str, typed: Sequence[str]) -> object:
+        match types.get(key):
+            case "multi":
+                return list(typed)
+            case "url-list":
+                return typed[0].split()
+            case "boolean":
+                return {"true": True, "false": False}.get(typed[0], typed[0])
+            case "integer":
+                return (
+                    int(typed[0])
+                    if typed[0].isascii() and typed[0].isdigit() and len(typed[0]) < 10
+                    else typed[0]
+                )
+            case _:
+                return typed[0]
+
+    return {key: value(key, typed) for key, typed in texts.items() if typed}
 
 
 async def _read(request: Request, sealing: Sealing) -> None:
@@ -199,23 +246,30 @@ async def _fields(request: Request) -> dict[str, str]:
 
 
 async def _form(
-    request: Request, *, error: NodeError | None = None, typed: Mapping[str, str] | None = None
+    request: Request,
+    source: SourceForm,
+    *,
+    error: NodeError | None = None,
+    typed: Mapping[str, Sequence[str]] | None = None,
 ) -> Response:
     node: Node = request.app.state.node
     async with node.database.read() as session:
         counted = await count_modes(session)
+    asked = {question.key for question in source.questions}
     return render(
         request,
         "intake/plain.html",
         status=_status(error),
         headers=NO_STORE,
         root_key="",
-        is_open=await is_open(node),
+        **await door_now(node),
         problem=_why(error),
         problems=error.problems if isinstance(error, Invalid) else {},
         typed=typed or {},
+        # Nothing typed is lost, not even the answer to a question that is gone.
+        homeless=[text for key, texts in (typed or {}).items() if key not in asked for text in texts],
         counted=counted,
-        **asking.context(speech_of(request).language),
+        **asking.context(speech_of(request).language, source),
     )
 
 
@@ -235,6 +289,8 @@ def _why(error: NodeError | None) -> str:
             return "too-large"
         case Throttled():
             return "busy"
+        case UnknownForm():
+            return "old-form"
         case Invalid() if error.problems:
             return "answers"
         case _:

@@ -1,5 +1,6 @@
 """The door of last resort: closed by default, labelled on every page, and nothing that goes through it is ever written in clear."""
 
+import json
 import logging
 import os
 import re
@@ -15,11 +16,15 @@ import pytest
 from sqlalchemy import select
 
 from node.intake.alerts import Alert, Mode, SealedObject, Wrap
-from node.intake.mailbox import contents
+from node.intake.forms import publish_draft, save_draft
+from node.intake.mailbox import Contents, contents
 from node.intake.uploads import part_blobs
-from node.sealing.alerts import open_alert, open_attachment
+from node.sealing.alerts import OpenedAlert, open_alert, open_attachment
+from node.sealing.recipients import Identity
+from node.sealing.signing import generate_signing_key
 from node.sealing.vault import HandlerKeys
 from tests.rig.alerts import a_member, a_person
+from vocab.sourceform import Purpose, SourceForm, bundled
 from web.app import make_app
 from web.pages.intake import sealed_parts
 
@@ -181,23 +186,12 @@ async def test_the_alert_says_for_ever_how_it_came_and_opens_at_the_desk(
 
     assert page.status_code == 200
     assert page.headers["cache-control"] == "no-store"
-    ana = a_person("Ana")
     async with node.database.read() as session:
         (alert,) = await session.scalars(select(Alert))
         found = await contents(session, alert, holder=people[0].id)
         names = await part_blobs(session, alert.id, found.attachments[0].upload)
     assert alert.mode == Mode.SERVER_SEALED
-    from node.sealing.recipients import Identity
-    from node.sealing.signing import generate_signing_key
-
-    keys = HandlerKeys(Identity(ana.identity), ana.recipient, generate_signing_key())
-    record = {
-        "id": alert.id,
-        "source": {"ed25519": alert.source_ed25519},
-        "compartments": {"dialogue": alert.dialogue, "identity": alert.identity},
-        **sealed_parts(found),
-    }
-    opened = open_alert(record, keys, node=node.settings.origin, staff=[])
+    opened = opened_by_ana(node, alert, found)
     assert opened.submission is not None
     assert opened.submission.answers == FIELDS | {"consent_publish": False}
     assert opened.identity_fields == {"sender_contact_name": "Fictional Person"}
@@ -247,3 +241,113 @@ async def test_every_page_is_small_says_what_it_is_and_runs_no_script(
         assert len(page.content) < 100_000
         assert "<script" not in page.text
         assert language != "en" or LABEL in page.text
+
+
+async def test_an_urgent_alert_needs_two_answers_and_goes_through_without_scripts(
+    node: Any, people: list[Any], visitor: httpx.AsyncClient
+) -> None:
+    refused = await visitor.post(
+        "/alert/plain/urgent", data={"own_request": CANARY}, files={"attachments": ("", b"")}
+    )
+    sent = await visitor.post(
+        "/alert/plain/urgent",
+        data={"urgency": "imminent", "summary": CANARY, "requested_actions": ["legal-advice", "petition"]},
+        files={"attachments": ("", b"")},
+    )
+
+    assert (refused.status_code, sent.status_code) == (400, 200)
+    assert refused.text.count("data-wrong") == 2
+    assert CANARY in refused.text
+    opened = await opened_alert(node, people[0])
+    assert opened.submission is not None
+    assert opened.submission.form == bundled(Purpose.URGENT).sha256
+    assert opened.submission.answers["urgency"] == "imminent"
+    assert opened.submission.answers["requested_actions"] == ["legal-advice", "petition"]
+    assert CANARY.encode() not in b"".join(
+        path.read_bytes() for path in node.settings.data.rglob("*") if path.is_file()
+    )
+
+
+async def test_an_answer_to_an_older_form_is_taken_and_says_which(
+    node: Any, people: list[Any], visitor: httpx.AsyncClient
+) -> None:
+    old = bundled(Purpose.ALERT)
+    await publish(node, with_question("own_bell"))
+
+    response = await visitor.post(
+        "/alert/plain", data=FIELDS | {"form": old.sha256}, files={"attachments": ("", b"")}
+    )
+
+    assert response.status_code == 200
+    opened = await opened_alert(node, people[0])
+    assert opened.submission is not None
+    assert opened.submission.form == old.sha256
+
+
+async def test_an_answer_to_a_form_nobody_knows_is_handed_back_whole(
+    node: Any, people: list[Any], visitor: httpx.AsyncClient
+) -> None:
+    response = await visitor.post(
+        "/alert/plain?lang=fr",
+        data=FIELDS | {"form": "0" * 64, "own_gone": "a bell rang at noon"},
+        files={"attachments": ("", b"")},
+    )
+
+    assert response.status_code == 400
+    assert "Les questions ont été changées pendant que vous écriviez" in response.text
+    assert CANARY in response.text
+    assert "a bell rang at noon" in response.text
+    assert f'value="{bundled(Purpose.ALERT).sha256}"' in response.text
+    async with node.database.read() as session:
+        assert (await session.scalars(select(Alert))).all() == []
+
+
+async def test_a_question_of_the_organisations_own_is_asked_and_its_answer_arrives(
+    node: Any, people: list[Any], visitor: httpx.AsyncClient
+) -> None:
+    form = with_question("own_bell")
+    await publish(node, form)
+
+    page = (await visitor.get("/alert/plain")).text
+    response = await visitor.post(
+        "/alert/plain",
+        data=FIELDS | {"form": form.sha256, "own_bell": "ding"},
+        files={"attachments": ("", b"")},
+    )
+
+    assert "Which bell?" in page
+    assert response.status_code == 200
+    opened = await opened_alert(node, people[0])
+    assert opened.submission is not None
+    assert opened.submission.answers["own_bell"] == "ding"
+
+
+def with_question(key: str) -> SourceForm:
+    document = json.loads(bundled(Purpose.ALERT).body)
+    document["steps"][0]["questions"].append({"key": key, "type": "string", "label": {"en": "Which bell?"}})
+    return SourceForm.parse(document)
+
+
+async def publish(node: Any, form: SourceForm) -> None:
+    async with node.database.begin() as session:
+        await save_draft(session, form, by="ada", now=node.clock.now())
+        await publish_draft(session, form.purpose, sha256=form.sha256, by="ada", now=node.clock.now())
+
+
+async def opened_alert(node: Any, person: Any) -> OpenedAlert:
+    async with node.database.read() as session:
+        alert = (await session.scalars(select(Alert))).one()
+        found = await contents(session, alert, holder=person.id)
+    return opened_by_ana(node, alert, found)
+
+
+def opened_by_ana(node: Any, alert: Alert, found: Contents) -> OpenedAlert:
+    ana = a_person("Ana")
+    keys = HandlerKeys(Identity(ana.identity), ana.recipient, generate_signing_key())
+    record = {
+        "id": alert.id,
+        "source": {"ed25519": alert.source_ed25519},
+        "compartments": {"dialogue": alert.dialogue, "identity": alert.identity},
+        **sealed_parts(found),
+    }
+    return open_alert(record, keys, node=node.settings.origin, staff=[])

@@ -4,10 +4,11 @@ import type { AlertAnswer } from "./desk-api.ts";
 import { CASE_ROLES, showAccess, signedList } from "./desk-access.ts";
 import { ApiError, api } from "./desk-api.ts";
 import { nothingToOpen, showDoor } from "./desk-door.ts";
+import { answersByForm, identityByForm } from "./desk-forms.ts";
 import { showIdentityRequests } from "./desk-identity.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, complain, onSubmit, picked, say, slot, view } from "./desk-view.ts";
-import { alertState, answersInWords, callName, sentenceOf, why } from "./desk-words.ts";
+import { alertState, callName, sentenceOf, why } from "./desk-words.ts";
 import { beginCase, composeMessage, openAlert, openAttachment } from "./open.ts";
 import { all, dayInWords, make, show, sizeInWords, text, today, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
@@ -56,7 +57,7 @@ export async function alertView(seat: Seat, id: Hex, goTo: (address: string) => 
 }
 
 export function answersOf(opened: OpenedAlert): HTMLElement[] {
-  if (opened.submission !== null) return answersInWords(opened.submission.answers);
+  if (opened.submission !== null) return [answersByForm(opened.submission)];
   const first = opened.entries[0];
   const reason = first?.verified === false ? why(first.reason) : why("malformed");
   return [make("p", { class: "problem" }, text("no-answers"), " ", reason)];
@@ -103,7 +104,7 @@ function showIdentity(root: HTMLElement, opened: OpenedAlert, record: AlertAnswe
   else if (opened.identity === null) place.textContent = text("identity-custodians");
   else if ("refused" in opened.identity) place.textContent = text("refused-entry", { why: why(opened.identity.refused) });
   else if (Object.keys(opened.identity.fields).length === 0) place.textContent = text("identity-none");
-  else place.replaceChildren(...answersInWords(opened.identity.fields));
+  else place.replaceChildren(identityByForm(opened.submission, opened.identity.fields));
 }
 
 function entryLine(seat: Seat, entry: Entry): HTMLElement {

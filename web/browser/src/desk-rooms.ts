@@ -5,6 +5,7 @@ import { alertView } from "./desk-alert.ts";
 import type { AlertLine, CaseLine } from "./desk-api.ts";
 import { ApiError, api } from "./desk-api.ts";
 import { caseView } from "./desk-case.ts";
+import { putUrgentFirst } from "./desk-forms.ts";
 import type { Seat } from "./desk-session.ts";
 import type { StaffMember } from "./types.ts";
 import { Complaint, onSubmit, say, slot, view } from "./desk-view.ts";
@@ -75,8 +76,10 @@ export class Rooms {
     const empty = slot(root, "empty");
     const fill = async (): Promise<void> => {
       let lines: HTMLElement[] = [];
+      let alerts: readonly AlertLine[] = [];
       try {
-        lines = room === "alerts" ? (await api.alerts()).map((line) => alertLine(line, id)) : (await api.cases()).map((line) => this.#caseLine(line, id));
+        alerts = room === "alerts" ? await api.alerts() : [];
+        lines = room === "alerts" ? alerts.map((line) => alertLine(line, id)) : (await api.cases()).map((line) => this.#caseLine(line, id));
         empty.textContent = text(room === "alerts" ? "no-alerts" : "no-cases");
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 403) throw error;
@@ -85,6 +88,7 @@ export class Rooms {
       show(empty, lines.length === 0);
       slot(root, "lines").replaceChildren(...lines);
       filter(root, empty);
+      void putUrgentFirst(this.#seat, alerts, lines);
     };
     await fill();
     this.#refill = fill;

@@ -4,7 +4,7 @@
  */
 
 import type { Json, JsonObject } from "./types.ts";
-import { all, make, show, text, within } from "./page.ts";
+import { all, hasText, make, show, text, within } from "./page.ts";
 
 /** The section of the form that is sealed apart, for those who look after identities. */
 const IDENTITY_FIELDS: ReadonlySet<string> = new Set([
@@ -113,7 +113,9 @@ export function readAnswers(form: ParentNode): Answers {
 function dateProblem(value: string, now: Date): string | null {
   const parts = /^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$/.exec(value);
   if (!parts) return /^\d{4}-/.test(value) ? text("bad-day") : text("bad-year");
-  if (Number(parts[1]) < 1900 || value > now.toISOString().slice(0, value.length)) return text("bad-year");
+  // A day of grace: where the source is it may be tomorrow already, or its clock may be slow.
+  const latest = new Date(now.getTime() + 86_400_000).toISOString();
+  if (Number(parts[1]) < 1900 || value > latest.slice(0, value.length)) return text("bad-year");
   if (!parts[3]) return null;
   const day = new Date(`${value}T00:00:00Z`);
   return Number.isNaN(day.getTime()) || day.toISOString().slice(0, 10) !== value ? text("bad-day") : null;
@@ -128,7 +130,7 @@ export function problems(form: ParentNode, now: Date): Problem[] {
     const value = readValue(form, field);
     let sentence: string | null = null;
     if (value === undefined) {
-      if ("needed" in field.dataset) sentence = text(`needed-${key}`);
+      if ("needed" in field.dataset) sentence = text(hasText(`needed-${key}`) ? `needed-${key}` : "needed");
     } else if (field.dataset["type"] === "partial-date") {
       sentence = dateProblem(String(value), now);
       const began = key === "ended_on" ? fields(form).find((other) => other.dataset["field"] === "started_on") : undefined;
@@ -226,7 +228,7 @@ export function overview(steps: readonly HTMLElement[], files: number, change: (
     const answered = fields(step).filter((field) => !field.closest("[hidden][data-show-key]") && isTouched(field)).length;
     const parts: string[] = [];
     if (answered > 0) parts.push(answered === 1 ? text("answers-one") : text("answers", { n: answered }));
-    if (step.dataset["step"] === "files" && files > 0) parts.push(files === 1 ? text("files-one") : text("files", { n: files }));
+    if (files > 0 && step.querySelector('[data-type="file-list"]')) parts.push(files === 1 ? text("files-one") : text("files", { n: files }));
     const back = make("button", { type: "button", class: "link", "aria-label": text("change-part", { part: title }) }, text("change"));
     back.addEventListener("click", () => change(step));
     const said = parts.length > 0 ? parts.join(", ") : text("left-open");

@@ -209,9 +209,13 @@ function save(content: Blob): void {
 
 function whyFailed(error: unknown): string {
   if (!(error instanceof Refused)) return text("failed-refused");
-  if (error.reason === "manifest-changed" || error.reason === "manifest-expired") {
+  if (error.reason === "manifest-changed") {
     manifest = null;
     return text("failed-manifest");
+  }
+  if (isOutOfTime(error)) {
+    manifest = null;
+    return text("failed-clock", { day: dayInWords(today()) });
   }
   if (error.reason === "too-large") return text("failed-large");
   if (error.reason === "file-unreadable") {
@@ -239,13 +243,20 @@ async function currentManifest({ fetchManifest, fromBase64, verifyManifest }: Se
   return await fetchManifest(nodeOrigin(), root, new Date());
 }
 
+/** A list of another time than this device's: its clock is wrong, or the list is an old one. Only the source can tell. */
+function isOutOfTime(error: unknown): boolean {
+  return error instanceof Refused && (error.reason === "manifest-not-yet-valid" || error.reason === "manifest-expired");
+}
+
 function closeDoor(error: unknown): void {
   const cannot = byId("cannot", HTMLElement);
   const unreachable = error instanceof Refused && error.reason === "unreachable";
-  within(cannot, "[data-why]", HTMLElement).textContent = text(unreachable ? "why-network" : "why-manifest");
+  const day = dayInWords(today());
+  const why = isOutOfTime(error) ? text("why-clock", { day }) : text(unreachable ? "why-network" : "why-manifest");
+  within(cannot, "[data-why]", HTMLElement).textContent = why;
   show(cannot);
-  // A connection may come back; a list that nobody vouches for does not get better by asking again.
-  show(byId("begin", HTMLButtonElement), unreachable);
+  // A connection may come back and a clock can be set; a list that nobody vouches for does not get better by asking again.
+  show(byId("begin", HTMLButtonElement), unreachable || isOutOfTime(error));
 }
 
 /** Fetches what seals and the list of those it is sealed for; the form opens only once both were found good. */

@@ -1,0 +1,185 @@
+"""The short form for what cannot wait: two answers, sealed like every other alert, and first at the desk, which alone knows."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.rig.processes import Served, served
+from tests.web.door import SLOW_MS, barriers, found_organisation, keep_words, send_alert, sign_in
+
+HELP = "SEALED-CANARY men wait in front of the door of the strikers' kitchen (fictional)"
+NOT = "do not telephone (fictional)"
+SMALLEST = {"width": 320, "height": 640}
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A node with two people at its desk."""
+    from tests.rig.chromium import find, launched
+
+    async def join(server: Served) -> None:
+        async with launched() as browser:
+            await found_organisation(browser, server, "Berta", "Carl")
+
+    find()
+    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
+        asyncio.run(join(server))
+        yield server
+
+
+@pytest.fixture
+async def phone(browser: Any) -> Any:
+    """The smallest page; an uncaught error of its scripts fails the test."""
+    context = await browser.new_context(locale="en-GB", viewport=SMALLEST)
+    page = await context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    await context.close()
+    assert errors == []
+
+
+async def to_the_end(page: Any) -> None:
+    while not await page.is_visible("#seal"):
+        await page.click(".step[data-current] [data-next]")
+
+
+async def test_the_desk_finds_the_urgent_one_first_and_the_server_does_not_know(
+    browser: Any, phone: Any, server: Served
+) -> None:
+    await phone.goto(f"{server.origin}/alert/urgent")
+    await phone.click("#begin")
+    await phone.check("[name=urgency][value=high]")
+    await phone.fill("[name=summary]", HELP)
+    await phone.click(".step[data-current] [data-next]")
+    await phone.fill("[name=own_request]", "An observer at the gate (fictional)")
+    await phone.fill("[name=risk_notes]", NOT)
+    await to_the_end(phone)
+    await phone.click("#seal")
+    await keep_words(phone)
+    await phone.wait_for_selector("#arrived:visible")
+    for _ in range(2):
+        await send_alert(browser, server.origin)
+
+    desk = await (await browser.new_context(locale="en-GB")).new_page()
+    await sign_in(desk, server.origin, "Berta")
+    await desk.wait_for_selector("[data-lines] li .urgent", timeout=SLOW_MS)
+    assert await desk.locator("[data-lines] li").first.locator(".urgent").count() == 1
+    assert await barriers(desk) == []
+    await desk.locator("[data-lines] li a").first.click()
+    await desk.wait_for_selector(".by-form > p .urgent")
+
+    shown = await desk.inner_text(".by-form")
+    assert "Within two weeks" in shown
+    assert "What must not be done?" in shown
+    assert "An observer at the gate (fictional)" in shown
+    kept = b"".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
+    assert b"SEALED-CANARY" not in kept
+    assert NOT.encode() not in kept
+    await desk.context.close()
+
+
+async def test_two_answers_are_enough_and_less_is_asked_for(phone: Any, server: Served) -> None:
+    await phone.goto(f"{server.origin}/alert/urgent")
+    assert "2 questions need an answer." in await phone.inner_text("#opening")
+    assert "not promised" in await phone.inner_text("#opening .notice")
+    assert await phone.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
+    assert await barriers(phone) == []
+    await phone.click("#begin")
+    await phone.wait_for_selector("#alert:visible")
+    assert await barriers(phone) == []
+
+    await phone.click(".step[data-current] [data-next]")
+
+    assert await phone.inner_text("#error-urgency") == "This question needs an answer."
+    await phone.check("[name=urgency][value=imminent]")
+    await phone.fill("[name=summary]", HELP)
+    await to_the_end(phone)
+    await phone.click("#seal")
+    await keep_words(phone)
+    await phone.wait_for_selector("#arrived:visible")
+    assert "not promised" in await phone.inner_text("#arrived")
+
+
+async def test_the_short_form_can_be_sent_with_the_keyboard_alone(phone: Any, server: Served) -> None:
+    await phone.goto(f"{server.origin}/alert/urgent")
+    await phone.focus("#begin")
+    await phone.keyboard.press("Enter")
+    await phone.wait_for_selector("#alert:visible")
+    await tab_to(phone, "urgency")
+    await phone.keyboard.press("Space")
+    await tab_to(phone, "summary")
+    await phone.keyboard.type(HELP)
+    while not await phone.is_visible("#seal"):
+        await tab_to(phone, "next")
+        await phone.keyboard.press("Enter")
+    await tab_to(phone, "seal")
+    await phone.keyboard.press("Enter")
+
+    assert await phone.locator("#words li").count() == 12
+
+
+async def tab_to(page: Any, name: str) -> None:
+    """Press Tab until that control has the focus."""
+    for _ in range(120):
+        await page.keyboard.press("Tab")
+        focused = await page.evaluate(
+            "[document.activeElement.name, document.activeElement.id, 'next' in document.activeElement.dataset ? 'next' : '']"
+        )
+        if name in focused:
+            return
+    raise AssertionError(f"the Tab key never comes to {name}")
+
+
+@pytest.mark.parametrize("hours", [-24 * 9, 24 * 40])
+async def test_a_wrong_clock_is_named_in_the_sources_language_and_costs_nothing(
+    browser: Any, server: Served, hours: int
+) -> None:
+    page = await a_page_at_another_hour(browser, hours)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+
+    await page.goto(f"{server.origin}/alert/urgent")
+    await page.click("#begin")
+    await page.wait_for_selector("#cannot:visible")
+
+    assert "réglez l’horloge de cet appareil" in await page.inner_text("#cannot")
+    assert await page.is_visible("#begin")
+    await page.evaluate("mend()")
+    await page.click("#begin")
+    await page.wait_for_selector("#alert:visible")
+    assert sent == []
+    await page.context.close()
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+async def test_a_clock_that_is_wrong_by_a_day_hinders_nobody(browser: Any, server: Served, hours: int) -> None:
+    page = await a_page_at_another_hour(browser, hours)
+
+    await page.goto(f"{server.origin}/alert/urgent")
+    await page.click("#begin")
+    await page.check("[name=urgency][value=imminent]")
+    await page.fill("[name=summary]", HELP)
+    await to_the_end(page)
+    await page.click("#seal")
+    await keep_words(page)
+
+    await page.wait_for_selector("#arrived:visible")
+    await page.context.close()
+
+
+async def a_page_at_another_hour(browser: Any, hours: int) -> Any:
+    """A French phone whose clock is that wrong, until `mend()`."""
+    page = await (await browser.new_context(locale="fr-FR", viewport=SMALLEST)).new_page()
+    await page.add_init_script(
+        f"""{{ const Real = Date, now = Date.now; let off = {hours} * 3600e3; window.mend = () => {{ off = 0; }};
+        Date = class extends Real {{
+          constructor(...given) {{ if (given.length > 0) super(...given); else super(now() + off); }}
+          static now() {{ return now() + off; }}
+        }}; }}"""
+    )
+    return page
