@@ -9,7 +9,7 @@ BUILT := web/static/built
 SOURCES := $(wildcard $(BROWSER)/src/*.ts) $(wildcard $(BROWSER)/*.mjs)
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
 
-.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz journeys release locks clean
+.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz heavy journeys release locks clean
 .DEFAULT_GOAL := help
 
 help: ## these verbs
@@ -76,6 +76,9 @@ bench: setup-dev ## the benchmarks beside their peers: build/bench/report.md
 
 fuzz: setup-dev ## a million broken messages at every door for strangers (some minutes; CASES=…, ONLY=…)
 	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),1000000) $(if $(ONLY),--only $(ONLY))
+
+heavy: setup-dev ## files of 100 MiB and of 2 GB through every door, with what they cost
+	@$(BIN)/pytest --heavy tests/web/test_large_files.py
 
 release: setup-dev ## the wheel, and the hashes of what it carries
 	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel && cd dist && sha256sum *.whl | tee SHA256SUMS

@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where tests that use a database run: SQLite, and PostgreSQL too for those marked both_databases "
         "(marked, the default); all of them on one; or all on both",
     )
+    parser.addoption(
+        "--heavy",
+        action="store_true",
+        help="send files of 100 MiB and of 2 GB where the suite sends smaller ones",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
