@@ -302,18 +302,41 @@ async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) ->
         )
     )
     if names:
-        await session.execute(
-            update(Job)
-            .where(Job.lane.in_(names), Job.dead_at.is_(None), Job.not_before > now)
-            .values(not_before=now)
-            .execution_options(synchronize_session=False)
-        )
-        await session.execute(
-            update(Lane)
-            .where(Lane.name.in_(names))
-            .values(due_at=now)
-            .execution_options(synchronize_session=False)
-        )
+        await _call_now(session, names, now=now)
+
+
+async def try_now(session: AsyncSession, key: str, *, now: datetime) -> bool:
+    """Make a job due now, with all that waits in its lane, also when it was given up; False when it is done.
+
+    Somebody asks for it: however often, one try follows.
+    """
+    lane = await session.scalar(select(Job.lane).where(Job.key == key))
+    if lane is None:
+        return False
+    await session.execute(select(Lane.name).where(Lane.name == lane).with_for_update())
+    await session.execute(
+        update(Job)
+        .where(Job.key == key, Job.dead_at.is_not(None))
+        .values(dead_at=None, not_before=now)
+        .execution_options(synchronize_session=False)
+    )
+    await _call_now(session, [lane], now=now)
+    return True
+
+
+async def _call_now(session: AsyncSession, names: Sequence[str], *, now: datetime) -> None:
+    await session.execute(
+        update(Job)
+        .where(Job.lane.in_(names), Job.dead_at.is_(None), Job.not_before > now)
+        .values(not_before=now)
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(
+        update(Lane)
+        .where(Lane.name.in_(names))
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def next_due(session: AsyncSession, *, now: datetime) -> datetime | None:

@@ -30,10 +30,16 @@ from web.pages import (
     health,
     hub,
     intake,
+    keeping,
     mailbox,
+    moderation,
+    office,
     offline,
     plain,
+    policies,
     publications,
+    published,
+    reporting,
     sealed,
 )
 from web.pages.rendering import make_templates, render
@@ -109,6 +115,8 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
     if "desk" in opened:
         found += entering.routes(settings)
         found += desk.routes(settings)
+        for room in (office, moderation, published, reporting, policies, keeping):
+            found += room.routes(settings)
     if "hub" in opened:
         found += hub.routes(settings)
     found += publications.routes(settings)

@@ -1,4 +1,4 @@
-"""The desk's session: one cookie that only the desk's API ever sees, and the checks that keep other sites from using it."""
+"""The desk's session: a token that only the desk's API and its own pages ever see, and the checks that keep other sites from using it."""
 
 from datetime import datetime
 
@@ -11,11 +11,12 @@ from node.settings import Settings
 from node.staff.accounts import Staff
 from node.staff.entrance import ABSOLUTE, NotSignedIn, whoever
 
-COOKIE = "srt-desk"
-# The pages of the desk hold no data: only its API needs the cookie, so nothing else is sent it.
-PATH = "/api/v1/desk"
+# Name of a cookie → the addresses it is sent to: the API, and the pages that need no scripts. Nothing else sees either.
+COOKIES = {"srt-desk": "/api/v1/desk", "srt-desk-pages": "/desk"}
 SAFE = frozenset({"GET", "HEAD"})
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+FILES = "multipart/form-data"
 MAX_TOKEN = 100
 
 
@@ -27,8 +28,8 @@ async def signed_in(request: Request, session: AsyncSession, *, now: datetime) -
         raise HTTPException(401) from error
 
 
-def require_same_origin(request: Request) -> None:
-    """Refuse what another site could have sent: a foreign or missing Origin (403), a form's content type (415).
+def require_same_origin(request: Request, kind: str = JSON) -> None:
+    """Refuse what another site could have sent: a foreign or missing Origin (403), any content type but `kind` (415).
 
     SameSite=Strict does most of it; sister hosts of one domain count as the same site, so the Origin is compared too.
     """
@@ -42,31 +43,33 @@ def require_same_origin(request: Request) -> None:
         raise HTTPException(403)
     if (
         request.method != "DELETE"
-        and request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON
+        and request.headers.get("content-type", "").split(";")[0].strip().lower() != kind
     ):
         raise HTTPException(415)
 
 
 def token_of(request: Request) -> str:
     """The session's token as sent; empty when there is none."""
-    return request.cookies.get(COOKIE, "")[:MAX_TOKEN]
+    return next((request.cookies[name] for name in COOKIES if name in request.cookies), "")[:MAX_TOKEN]
 
 
 def set_cookie(response: Response, token: str, settings: Settings) -> None:
     """Keep the session in the browser until it is closed, out of reach of scripts and of other sites."""
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=int(ABSOLUTE.total_seconds()),
-        path=PATH,
-        secure=settings.origin.startswith("https:"),
-        httponly=True,
-        samesite="strict",
-    )
+    for name, path in COOKIES.items():
+        response.set_cookie(
+            name,
+            token,
+            max_age=int(ABSOLUTE.total_seconds()),
+            path=path,
+            secure=settings.origin.startswith("https:"),
+            httponly=True,
+            samesite="strict",
+        )
 
 
 def drop_cookie(response: Response, settings: Settings) -> None:
     """Forget the session in the browser."""
-    response.delete_cookie(
-        COOKIE, path=PATH, secure=settings.origin.startswith("https:"), httponly=True, samesite="strict"
-    )
+    for name, path in COOKIES.items():
+        response.delete_cookie(
+            name, path=path, secure=settings.origin.startswith("https:"), httponly=True, samesite="strict"
+        )

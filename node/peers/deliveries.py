@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from node import outbox
+from node.errors import NotFound
 from node.outbox import Job
 from node.peers.actors import host_of
 from node.peers.hosts import Host
@@ -50,12 +52,7 @@ class Deliveries:
 
 async def deliveries_of(session: AsyncSession, url: str) -> Deliveries | None:
     """Where the last public activity about an object of ours has got to; None when there was none."""
-    sent = await session.scalar(
-        select(Sent)
-        .where(Sent.object_id == url, Sent.is_public.is_(True), Sent.type.in_(("Create", "Update", "Delete")))
-        .order_by(Sent.sent_at.desc(), Sent.id.desc())
-        .limit(1)
-    )
+    sent = await _last_said(session, url)
     if sent is None:
         return None
     told = await session.get(SentTo, sent.id)
@@ -74,6 +71,22 @@ async def deliveries_of(session: AsyncSession, url: str) -> Deliveries | None:
             _delivery(inbox, jobs.get(delivery_key(sent.id, inbox)), failing.get(host_of(inbox)))
             for inbox in inboxes
         ),
+    )
+
+
+async def try_now(session: AsyncSession, url: str, inbox: str, *, now: datetime) -> None:
+    """Deliver the last thing that was said about an object there now, also when it was given up. Raises NotFound when it has it."""
+    sent = await _last_said(session, url)
+    if sent is None or not await outbox.try_now(session, delivery_key(sent.id, inbox), now=now):
+        raise NotFound("nothing waits for that inbox")
+
+
+async def _last_said(session: AsyncSession, url: str) -> Sent | None:
+    return await session.scalar(
+        select(Sent)
+        .where(Sent.object_id == url, Sent.is_public.is_(True), Sent.type.in_(("Create", "Update", "Delete")))
+        .order_by(Sent.sent_at.desc(), Sent.id.desc())
+        .limit(1)
     )
 
 

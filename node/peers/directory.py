@@ -73,6 +73,13 @@ async def find_by_handle(node: Node, handle: str) -> RemoteActor:
     return actor
 
 
+async def find_remote(node: Node, text: str) -> RemoteActor:
+    """A remote actor that somebody here names, by its address or its handle. Raises FetchError."""
+    if text.startswith(("https://", "http://")):
+        return await find_actor(node, text, invited=True)
+    return await find_by_handle(node, text)
+
+
 async def find_document(node: Node, url: str, *, invited: bool = False) -> dict[str, object]:
     """A document from its own address, asked for by the instance actor. Raises FetchError."""
     await require_open(node, url, invited=invited)

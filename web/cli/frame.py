@@ -13,8 +13,6 @@ from typing import Any
 from federation.keys import PrivateKey
 from node.errors import Invalid, Misconfigured
 from node.keyfiles import read_key_file
-from node.peers.actors import RemoteActor
-from node.peers.directory import find_actor, find_by_handle
 from node.peers.ours import LocalActor, local_actor_at
 from node.runtime import Node
 from node.settings import Settings
@@ -48,13 +46,6 @@ def read_root(file: Path) -> PrivateKey:
             raise Invalid("the root key is locked: set TRACKER_KEYRING_PASSPHRASE")
         given = getpass.getpass("Passphrase of the root key: ")
     return read_key_file(file, given)
-
-
-async def find_remote(node: Node, text: str) -> RemoteActor:
-    """A remote actor by its address or its handle. Raises FetchError."""
-    if text.startswith(("https://", "http://")):
-        return await find_actor(node, text, invited=True)
-    return await find_by_handle(node, text)
 
 
 def main_actor(node: Node) -> LocalActor:

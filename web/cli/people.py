@@ -8,11 +8,12 @@ from typing import Any
 from node.errors import Invalid
 from node.keyring import Keyring, as_prover
 from node.peers import changing
+from node.peers.directory import find_remote
 from node.peers.ours import say_alias
 from node.runtime import Node
 from node.staff.accounts import active_staff, invite
 from node.staff.permissions import Role
-from web.cli.frame import Answer, Verb, find_remote, read_root, read_settings, with_node
+from web.cli.frame import Answer, Verb, read_root, read_settings, with_node
 
 
 def add_verbs(verb: Verb, verbs: Any) -> Any:

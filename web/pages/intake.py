@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,6 +26,7 @@ from node.intake.manifest import DoorClosed, IntakeManifest, Terms, current_mani
 from node.intake.parts import store_part
 from node.intake.pressure import Pressure, WorkNeeded
 from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_alert
+from node.intake.switch import closure
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, MAX_PARTS, SealedFile
 from node.runtime import Node
 from node.settings import Settings
@@ -379,12 +380,15 @@ async def terms_now(session: AsyncSession, node: Node) -> Terms:
     return await intake_terms(session, node.settings, bundle_sha256=bundle_sha256())
 
 
-async def is_open(node: Node) -> bool:
+async def door_now(node: Node) -> dict[str, Any]:
+    """What a page has to know of the door: whether it is open, whether it was closed by hand, and where else to go. Any: a template's words."""
     try:
         await manifest_now(node)
     except DoorClosed:
-        return False
-    return True
+        async with node.database.read() as session:
+            shut = await closure(session)
+        return {"is_open": False, "is_shut": shut is not None, "elsewhere": shut.elsewhere if shut else ""}
+    return {"is_open": True, "is_shut": False, "elsewhere": ""}
 
 
 def _root_key(request: Request) -> str:

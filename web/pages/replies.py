@@ -1,5 +1,6 @@
 """The desk's API for replies to our cases: read where they were written, shown when somebody of the desk agrees to these very words."""
 
+import logging
 from typing import Annotated
 
 import msgspec
@@ -16,6 +17,8 @@ from node.staff.permissions import Action, require
 from vocab.errors import VocabError
 from web.pages.wire import Sha256, Wire, answer, read_json
 from web.sessions import require_same_origin, signed_in
+
+log = logging.getLogger(__name__)
 
 STATES = ("waiting", "shown", "hidden")
 Address = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -105,14 +108,20 @@ async def hide(request: Request) -> Response:
         return answer(_line(await hide_reply(session, given.id, by=me.id, now=now)))
 
 
-async def _text(node: Node, id: str) -> ReplyText:
+async def text_now(node: Node, id: str) -> ReplyText | None:
+    """What a reply says now; None when its author's server does not give it. Raises NotFound."""
     try:
         return await read_reply(node, id)
     except (FederationError, VocabError) as error:
-        raise NotFound(
-            f"a reply could not be read: {type(error).__name__}",
-            public="Its author's server does not give this reply.",
-        ) from error
+        log.info("reply.unread", extra={"reason": type(error).__name__})
+        return None
+
+
+async def _text(node: Node, id: str) -> ReplyText:
+    text = await text_now(node, id)
+    if text is None:
+        raise NotFound("a reply could not be read", public="Its author's server does not give this reply.")
+    return text
 
 
 def _line(reply: Reaction) -> dict[str, object]:

@@ -23,7 +23,7 @@ from node.sealing.header import MAX_HEADER_BYTES
 from node.sealing.packages import MAGIC as PACKAGE
 from node.sealing.packages import PackageStart
 from node.settings import Settings
-from web.pages.intake import NewAlert, NewAttachment, is_open, manifest_now, take_in
+from web.pages.intake import NewAlert, NewAttachment, door_now, manifest_now, take_in
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render
 from web.pages.wire import NO_STORE, answer, parse
@@ -238,7 +238,7 @@ async def _page(request: Request, *, problem: str = "", status: int = 200) -> Re
         status=status,
         headers=NO_STORE,
         root_key=node.keyring.root_id or "",
-        is_open=await is_open(node),
+        **await door_now(node),
         problem=problem,
         plain_door=node.settings.plain_door,
     )
