@@ -23,7 +23,7 @@ from federation.requests import Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
 from node import outbox
 from node.database import Bulk, Row
-from node.inbox.shedding import Limits, Shedder
+from node.inbox.shedding import Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
 from node.peers.hosts import Standing, standings
@@ -117,6 +117,7 @@ class Inbox:
     def __init__(self, node: Node, limits: Limits | None = None) -> None:
         self._node = node
         self._shedder = Shedder(node, limits or Limits())
+        self._teller = Teller(node)
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
         self._heard: OrderedDict[str, datetime] = OrderedDict()
@@ -377,7 +378,9 @@ class Inbox:
         return fresh
 
     def _refuse(self, answer: Answer, reason: str, actor: str) -> Answer:
-        log.info("inbox.refused", extra={"reason": str(reason), "host": host_of(actor) if actor else ""})
+        if (count := self._teller.refused(reason)) is not None:
+            host = host_of(actor) if actor else ""
+            log.info("inbox.refused", extra={"reason": str(reason), "host": host, "count": count})
         return answer
 
 

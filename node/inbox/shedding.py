@@ -1,11 +1,11 @@
-"""When too much comes in: who is told to come back later, so that those whom we follow are still served."""
+"""When too much comes in: who is told to come back later, so that those whom we follow are still served, and what is said of it."""
 
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
@@ -17,6 +17,9 @@ from node.runtime import Node
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=1)
+# Of each reason that many refusals are told one by one in that time; of a flood the 128th, the 256th and so on.
+TOLD_EACH = 64
+TOLD_WITHIN = timedelta(minutes=1)
 LANE = "from:"
 AFTER_LANE = "from;"  # the first text that sorts behind every lane's name
 
@@ -114,3 +117,22 @@ class Shedder:
             self._followed = frozenset(followed)
         self._total = self._backlog.total()
         log.warning("inbox.full", extra={"backlog": self._total, "hosts": len(self._backlog)})
+
+
+class Teller:
+    """Counts what is refused, so that a flood does not fill the disk with words about it."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._since = datetime.min.replace(tzinfo=UTC)
+        self._refused: Counter[str] = Counter()
+
+    def refused(self, reason: str) -> int | None:
+        """The how manieth of this reason it is when it is worth saying, else None."""
+        now = self._node.clock.now()
+        if now - self._since >= TOLD_WITHIN:
+            self._since = now
+            self._refused.clear()
+        self._refused[reason] += 1
+        count = self._refused[reason]
+        return count if count <= TOLD_EACH or count & (count - 1) == 0 else None

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from node.inbox.receive import Inbox
-from node.inbox.shedding import Limits
+from node.inbox.shedding import TOLD_EACH, Limits
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
@@ -109,3 +109,20 @@ async def test_a_host_of_many_keys_does_not_make_us_its_client(town: Town) -> No
 
     assert answers == [401] * 4 + [429] * 4
     assert len(set(asked)) == 2
+
+
+async def test_a_flood_of_refusals_is_told_in_few_words(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    loud = Stranger(town, "loud.example")
+    said = loud.activity("Like", "https://a.example/cases/x")
+
+    async def refused(times: int) -> list[int]:
+        caplog.clear()
+        for _ in range(times):
+            answer = await loud.post("a", said | {"id": "https://other.example/likes/1"})
+            assert answer.status_code == 401
+        return [record.count for record in caplog.records if record.message == "inbox.refused"]
+
+    with caplog.at_level("INFO"):
+        assert await refused(2 * TOLD_EACH + 3) == [*range(1, TOLD_EACH + 1), 2 * TOLD_EACH]
+        town.clock.forward(minutes=1)
+        assert await refused(2) == [1, 2]
