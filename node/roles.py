@@ -73,6 +73,12 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
     }
 
 
+async def begin(node: Node) -> None:
+    """Start what ought to be under way when a process begins to work: a server may be older than one of its chores."""
+    async with node.database.begin() as session:
+        await witness.watch_followed(session, node.settings.main_actor, now=node.clock.now())
+
+
 NODE = Role(
     "node",
     ACTIVITIES,

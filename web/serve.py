@@ -12,6 +12,7 @@ import uvicorn
 from node import worker
 from node.intake.forms import keep_bundled
 from node.migrations import migrate
+from node.roles import begin
 from node.runtime import Bell, LocalBell, Node, keep_keys, open_node
 from node.settings import Settings
 from web.app import make_app
@@ -47,6 +48,7 @@ async def serve(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(keep_keys(node))]
             if not settings.redis_url:
+                await begin(node)
                 beside.append(group.create_task(worker.run(node)))
             try:
                 await server.serve()
@@ -60,6 +62,7 @@ async def work(settings: Settings) -> None:
     from node.queue import work as work_through_redis
 
     async with opened(settings) as node, asyncio.TaskGroup() as group:
+        await begin(node)
         keeping = group.create_task(keep_keys(node, after=SIGN_AFTER_SECONDS))
         try:
             await work_through_redis(node)

@@ -53,6 +53,15 @@ async def watch(session: AsyncSession, actor_id: str, *, now: datetime) -> None:
     await _ask(session, _origin(actor_id), due=now, now=now)
 
 
+async def watch_followed(session: AsyncSession, follower: str, *, now: datetime) -> None:
+    """Look at the lists of all whom this actor of ours follows, where no look is under way: follows may be older than looking."""
+    found = await session.scalars(select(Job).where(Job.kind == KIND, Job.dead_at.is_(None)))
+    under_way = {str(job.payload["node"]) for job in found}
+    for one, actor in await followed_by(session, follower):
+        if one.state == "accepted" and _origin(actor.id) not in under_way:
+            await watch(session, actor.id, now=now)
+
+
 async def look(node: Node, job: Job) -> Outcome:
     """Fetch one node's list, keep it, and say loudly when it contradicts an earlier one. Safe to repeat."""
     origin = str(job.payload["node"])

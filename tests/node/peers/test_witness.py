@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from node.casework.team import intake_terms
 from node.database import Database
@@ -15,6 +15,7 @@ from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
 from node.peers.witness import KIND, forked, keep, seen_of
+from node.roles import begin
 from node.settings import Settings
 from tests.rig.alerts import a_member, an_open_door
 from tests.rig.clock import NOON
@@ -83,6 +84,33 @@ async def test_the_list_of_another_node_is_not_kept(database: Database) -> None:
 
     async with database.begin() as session:
         assert await keep(session, "https://b.example", first.body, now=NOON) is None
+
+
+async def test_a_follow_that_is_older_than_looking_is_looked_at_from_the_next_start_on_and_once(
+    town: Town,
+) -> None:
+    await town.befriend("hub", "a")
+    hub, b = town.hub, town["b"]
+    us = local_actor_at(hub.settings, hub.settings.main_actor)
+    assert us is not None
+    asked = await find_actor(hub.node, b.settings.main_actor)
+    async with hub.node.database.begin() as session:
+        await session.execute(delete(Job).where(Job.kind == KIND))
+        # Asked, and not accepted yet: nobody looks at what they do not follow.
+        await follow(session, hub.settings, hub.node.keyring, us=us, them=asked, now=hub.node.clock.now())
+
+    for _ in range(2):
+        await begin(hub.node)
+    async with hub.node.database.read() as session:
+        before: list[Any] = list(await session.scalars(select(Job).where(Job.kind == KIND)))
+    await town.settle()
+    await begin(hub.node)
+    async with hub.node.database.read() as session:
+        after: list[Any] = list(await session.scalars(select(Job).where(Job.kind == KIND)))
+
+    assert [job.payload["node"] for job in before] == [town["a"].origin]
+    assert sorted(job.payload["node"] for job in after) == [town["a"].origin, b.origin]
+    assert {job.not_before - hub.node.clock.now() for job in after} == {timedelta(days=1)}
 
 
 async def test_whoever_follows_a_node_looks_every_day(town: Town) -> None:
