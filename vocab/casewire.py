@@ -25,6 +25,7 @@ _TERMS: Final = {
     "language": "language",
     "summary": "summary",
     "content": "text",
+    "content_warning": "contentWarning",
     "state": "state",
     "other_states": "otherState",
     "region": "region",
@@ -158,6 +159,8 @@ def write_case(
             "name": titles[language],
             "nameMap": dict(titles),
             "summary": casewords.summary(case, language),
+            # Pictures are covered, and so is the post where the summary is shown as its warning.
+            "sensitive": True if case.content_warning else None,
             "content": contents[language],
             # The first key is the language of the post to Mastodon and GoToSocial.
             "contentMap": contents,

@@ -14,6 +14,7 @@ from vocab.texts import FALLBACK, Texts
 _WORDS: Final = {
     "en": {
         "fictional": "Fictional example",
+        "warning": "Content warning",
         "state": "State",
         "right": "Right",
         "situation": "Situation",
@@ -31,6 +32,7 @@ _WORDS: Final = {
     },
     "fr": {
         "fictional": "Exemple fictif",
+        "warning": "Avertissement",
         "state": "État",
         "right": "Droit",
         "situation": "Situation",
@@ -48,6 +50,7 @@ _WORDS: Final = {
     },
     "es": {
         "fictional": "Ejemplo ficticio",
+        "warning": "Advertencia de contenido",
         "state": "Estado",
         "right": "Derecho",
         "situation": "Situación",
@@ -86,6 +89,8 @@ def summary(case: PublicCase, language: str) -> str:
     """Return the facts as one HTML paragraph, beginning with the mark of a fictional case."""
     said = _WORDS.get(language, _WORDS[FALLBACK])
     lines = [f"{what}{said['colon']}{which}" for what, which in facts(case, language)]
+    if case.content_warning:
+        lines.insert(0, f"{said['warning']}{said['colon']}{case.content_warning.best(language)}")
     if case.fictional:
         lines.insert(0, said["fictional"])
     return f"<p>{'<br>'.join(markup.words(line) for line in lines)}</p>"

@@ -81,6 +81,7 @@ class PublicCase:
     status: str
     status_date: str
     content: Texts = NOTHING
+    content_warning: Texts = NOTHING
     region: str | None = None
     other_states: tuple[str, ...] = ()
     charter: str = charter.REVISED
@@ -171,6 +172,7 @@ def _read(reader: "Reader") -> PublicCase:
         title=reader.texts("title", least=8, most=150, required=True, one_line=True),
         summary=reader.texts("summary", least=80, most=5000, required=True),
         content=reader.texts("content", most=20_000),
+        content_warning=reader.texts("content_warning", most=200, one_line=True),
         state=reader.known("state", states.is_state, "Choose the State concerned."),
         other_states=reader.several("other_states", states.is_state, most=10),
         region=reader.text("region", most=120),

@@ -22,6 +22,7 @@ TEXTS = (
     "title",
     "summary",
     "content",
+    "content_warning",
     "verification_statement",
     "transferability",
     "results_evidence",

@@ -260,6 +260,7 @@ def test_every_field_of_the_list_is_written_and_read() -> None:
         follow_ups=[{"date": "2026-03-01", "action": "petition", "text": {"en": "Sent."}, "link": "https://s.example/2"}],
         related=[{"id": "https://b.example/cases/1", "relation": "similar"}],
         corrections=[{"date": "2026-04-01", "text": {"en": "Sixteen, not fourteen.", "fr": "Seize."}}],
+        content_warning={"en": "Violence", "fr": "Violence"},
     )  # fmt: skip
     empty = {name for name, value in case.fields().items() if value in (None, [])}
 
@@ -274,6 +275,20 @@ def test_every_field_of_the_list_is_written_and_read() -> None:
     }
     assert read_case(document)[0] == case
     assert "srt:corrections" in document
+
+
+def test_a_content_warning_stands_before_everything_and_makes_the_article_sensitive() -> None:
+    case = a_case(content_warning={"en": "Violence against children"})
+
+    document = written(case)
+
+    for shown in (document["summary"], document["content"], document["preview"]["content"]):
+        assert "Content warning: Violence against children<br>" in shown
+        assert shown.index("Content warning") < shown.index("State: ")
+    assert document["sensitive"] is True
+    assert read_case(document)[0] == case
+    assert "sensitive" not in written(a_case())
+    assert "Content warning" not in written(a_case())["content"]
 
 
 def test_the_article_has_the_lowest_common_shape() -> None:

@@ -34,6 +34,7 @@ class CaseView:
 
     title: Spoken
     summary: Spoken
+    warning: Spoken | None
     content: Spoken | None
     results: Spoken | None
     transferability: Spoken | None
@@ -66,6 +67,7 @@ def view_of(card: Card, case: PublicCase, *, language: str) -> CaseView:
     return CaseView(
         title=title,
         summary=say(dict(case.summary)) or Spoken("", case.language),
+        warning=say(dict(case.content_warning)),
         content=say(dict(case.content)),
         results=say(dict(case.results_evidence)),
         transferability=say(dict(case.transferability)),

@@ -264,3 +264,13 @@ async def test_a_page_loads_nothing_from_elsewhere_and_runs_nothing_inline(
         for address in re.findall(r'<link rel="(?:stylesheet|icon)"[^>]*href="([^"]+)"', page):
             assert address.startswith("/static/"), (path, address)
         assert not re.search(r'\sstyle="|\son[a-z]+="|<style', page), path
+
+
+async def test_a_content_warning_stands_above_the_account(node: Node, visitor: httpx.AsyncClient) -> None:
+    url = await put(node, sample("01", content_warning={"en": "Violence against <children>"}))
+
+    page = (await visitor.get(url)).text
+
+    assert "<strong>Content warning:</strong>" in page
+    assert "Violence against &lt;children&gt;" in page
+    assert page.index("Violence against") < page.index('id="summary"')
