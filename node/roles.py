@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.casework import retention
 from node.deliver import deliver, prepare_letters
-from node.inbox import chores, groups, handlers
+from node.inbox import chores, groups, handlers, quoting
 from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
@@ -45,6 +45,7 @@ ACTIVITIES: Mapping[str, Handler] = {
     "Announce": groups.on_announce,
     "Like": handlers.on_like,
     "EmojiReact": handlers.on_like,
+    "QuoteRequest": quoting.on_quote_request,
     "Flag": handlers.on_flag,
     "Block": handlers.on_block,
     "Move": handlers.on_move,

@@ -116,12 +116,20 @@ def follow(id: str, actor: str, object: str) -> Json:  # the words of the specif
     return _activity("Follow", id, actor, object, to=[object])
 
 
-def accept(id: str, actor: str, follow: Mapping[str, object]) -> Json:
-    """Write the Accept of a Follow, which is embedded as it was received.
+def accept(
+    id: str,
+    actor: str,
+    asked: Mapping[str, object],
+    *,
+    result: str | None = None,
+    context: object = ACTIVITY_CONTEXT,
+) -> Json:
+    """Write the Accept of a Follow, or of a request to quote, which is embedded as it was received.
 
+    result  the address of what the request was for.
     Threads answers 500 to an Accept that only names the Follow or alters it; Lemmy and Pleroma expect it embedded.
     """
-    return _answer("Accept", id, actor, follow)
+    return present({**_answer("Accept", id, actor, asked), "@context": context, "result": result})
 
 
 def reject(id: str, actor: str, follow: Mapping[str, object]) -> Json:

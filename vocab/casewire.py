@@ -170,6 +170,10 @@ def write_case(
                 "published": written(published),
                 "content": casewords.preview(case, language),
             },
+            # Without it Mastodon offers nobody to quote (FEP-044f).
+            "interactionPolicy": {"canQuote": {"automaticApproval": [PUBLIC]}}
+            if PUBLIC in (*to, *cc)
+            else None,
             "tag": _hashtags(case, id),
             "attachment": [
                 {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}

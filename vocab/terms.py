@@ -52,6 +52,11 @@ CASE_TERMS: Final[dict[str, object]] = {
     "srt": SRT,
     "schema": SCHEMA,
     "Hashtag": "as:Hashtag",
+    # FEP-044f, with the words of GoToSocial.
+    "gts": "https://gotosocial.org/ns#",
+    "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
+    "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
+    "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
     "sensitive": "as:sensitive",
     **_texts("summary"),
     **_texts("text"),
@@ -86,6 +91,19 @@ CONTEXT: Final[list[object]] = [AS, DATA_INTEGRITY_V1, CASE_TERMS]
 
 # Written into activities that carry no object of ours: Follow, Accept, Announce of a link.
 ACTIVITY_CONTEXT: Final[list[object]] = [AS, DATA_INTEGRITY_V1]
+
+# Written into what answers those who quote (FEP-044f).
+QUOTE_CONTEXT: Final[list[object]] = [
+    AS,
+    DATA_INTEGRITY_V1,
+    {
+        "gts": "https://gotosocial.org/ns#",
+        "QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest",
+        "QuoteAuthorization": "https://w3id.org/fep/044f#QuoteAuthorization",
+        "interactingObject": {"@id": "gts:interactingObject", "@type": "@id"},
+        "interactionTarget": {"@id": "gts:interactionTarget", "@type": "@id"},
+    },
+]
 
 # Written into actors.
 ACTOR_CONTEXT: Final[list[object]] = [

@@ -1,4 +1,4 @@
-"""What others say about our cases: replies, likes and boosts. Kept for the desk, never shown on a case unasked."""
+"""What others say about our cases: replies, likes, boosts and quotes. Kept for the desk, never shown on a case unasked."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,12 +17,11 @@ from node.runtime import Node
 from vocab.objects import read_object
 from vocab.positions import read_position
 
-KINDS = ("reply", "like", "boost")
 MOST_SHOWN = 500
 
 
 class Reaction(Row):
-    """A reply, like or boost. A reply's text stays at its author's server until the desk shows it.
+    """A reply, like, boost or quote. A reply's text stays at its author's server until the desk shows it.
 
     content     what the desk has agreed to show: sanitised HTML as it was then. A later change by its author is not shown unasked.
     position    what a reply says it is: a dissent, a request for correction, an endorsement; None for any other.

@@ -118,6 +118,7 @@ CLAIMS = {
     "eb48": ("vocab/terms.py", "as:Hashtag"),
     "96ff": ("web/fediverse/answers.py", 'rel="type"'),
     "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
+    "044f": ("node/inbox/quoting.py", "FEP-044f"),
     "7628": ("node/inbox/moving.py", "FEP-7628"),
     "1b12": ("node/hub/aggregate.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),

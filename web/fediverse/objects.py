@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from node.entries.search import document_at, entry_at
 from node.errors import NotFound
+from node.inbox.quoting import stamp
 from node.publishing.positions import position_at
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
@@ -23,6 +24,7 @@ def routes() -> list[Route]:
         Route("/cases/{id}", signed_where_wanted(case, also_page=True)),
         Route("/cases/{id}/context", signed_where_wanted(context)),
         Route("/cases/{id}/replies", signed_where_wanted(replies)),
+        Route("/cases/{id}/quotes", signed_where_wanted(quote_stamp)),
         Route("/positions/{id}", signed_where_wanted(position, also_page=True)),
         Route("/ns/v1", vocabulary),
     ]
@@ -73,6 +75,17 @@ async def context(request: Request) -> Response:
         "orderedItems": [at, *shown],
     }
     return activity_answer(document, max_age=60)
+
+
+async def quote_stamp(request: Request) -> Response:
+    """That a post (`?of=`) may quote a case of ours (FEP-044f)."""
+    node: Node = request.app.state.node
+    at = f"{node.settings.origin}/cases/{request.path_params['id']}"
+    async with node.database.read() as session:
+        found = await stamp(session, at, request.query_params.get("of", "")[:2000])
+    if found is None:
+        raise NotFound("nobody asked to quote this")
+    return activity_answer(found, max_age=60)
 
 
 async def position(request: Request) -> Response:

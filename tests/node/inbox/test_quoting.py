@@ -1,0 +1,139 @@
+"""Who quotes a case of ours is given a stamp that others can check; a stamp speaks for one post of one author, and ends with its case."""
+
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from node.publishing.publications import Publication
+from node.publishing.publish import withdraw
+from node.publishing.reactions import count_reactions
+from tests.node.inbox.test_process import mallory
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.terms import ACTIVITY_JSON, PUBLIC
+
+__all__ = ["mallory"]
+
+POST = "https://reader.example/posts/1"
+US = "https://a.example/actors/cases"
+
+
+@pytest.fixture
+def reader(town: Town) -> Stranger:
+    return Stranger(town, "reader.example", "rita", key="peer")
+
+
+@pytest.fixture
+async def case(town: Town) -> Publication:
+    return await publish_case(town["a"].node)
+
+
+async def ask(town: Town, by: Stranger, case: str, post: object = POST, number: int = 1) -> int:
+    answer = await by.post("a", by.activity("QuoteRequest", case, instrument=post, number=number))
+    await town.settle()
+    return answer.status_code
+
+
+async def stamp_of(town: Town, case: str, post: str = POST) -> httpx.Response:
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        return await http.get(f"{case}/quotes?of={quote(post, safe='')}")
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+async def test_who_asks_is_given_a_stamp_that_anybody_can_check(
+    town: Town, reader: Stranger, case: Publication, embedded: bool
+) -> None:
+    post: Any = {"id": POST, "type": "Note", "attributedTo": reader.id, "quote": case.url}
+
+    await ask(town, reader, case.url, post if embedded else POST)
+
+    (answer,) = reader.received
+    assert (answer["type"], answer["actor"], answer["to"]) == ("Accept", US, [reader.id])
+    assert answer["object"]["type"] == "QuoteRequest"
+    assert answer["object"]["id"] == "https://reader.example/activities/quoterequest-1"
+    assert answer["object"]["instrument"] == POST
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        found = await http.get(answer["result"])
+    assert found.headers["content-type"] == ACTIVITY_JSON
+    assert {name: value for name, value in found.json().items() if name != "@context"} == {
+        "id": answer["result"],
+        "type": "QuoteAuthorization",
+        "attributedTo": US,
+        "interactingObject": POST,
+        "interactionTarget": case.url,
+    }
+
+
+async def test_a_case_says_that_it_may_be_quoted(town: Town, case: Publication) -> None:
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        document = (await http.get(case.url)).json()
+
+    assert document["interactionPolicy"] == {"canQuote": {"automaticApproval": [PUBLIC]}}
+
+
+async def test_there_is_no_stamp_that_nobody_was_given(
+    town: Town, reader: Stranger, mallory: Stranger, case: Publication
+) -> None:
+    other = (await publish_case(town["a"].node)).url
+    like = mallory.activity("Like", case.url)
+
+    await ask(town, reader, case.url)
+    await ask(town, mallory, case.url, POST)  # somebody else's post
+    await mallory.post("a", like)
+    await ask(town, mallory, case.url, like["id"], number=2)  # known as something else
+    await ask(town, reader, other, POST, number=3)  # the same post for another case
+    await town.settle()
+
+    assert [(await stamp_of(town, url, post)).status_code for url, post in (
+        (case.url, POST),
+        (case.url, "https://evil.example/posts/1"),
+        (case.url, like["id"]),
+        (case.url, ""),
+        (other, POST),
+        ("https://a.example/cases/none", POST),
+    )] == [200, 404, 404, 404, 404, 404]  # fmt: skip
+    assert [item["type"] for item in mallory.received] == []
+
+
+@pytest.mark.parametrize(
+    "post",
+    [None, "", "no address", "https://reader.example/" + "x" * 3000, [POST, "https://reader.example/2"]],
+)
+async def test_a_request_without_one_post_is_accepted_and_has_no_effect(
+    town: Town, reader: Stranger, case: Publication, post: object
+) -> None:
+    assert await ask(town, reader, case.url, post) == 202
+
+    async with town["a"].node.database.read() as session:
+        assert await count_reactions(session, case.url) == {}
+    assert reader.received == []
+
+
+async def test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else(
+    town: Town, reader: Stranger, mallory: Stranger, case: Publication
+) -> None:
+    await ask(town, reader, case.url)
+    address = reader.received[0]["result"]
+    await mallory.post("a", mallory.activity("Delete", POST))
+    await mallory.post("a", mallory.activity("Delete", address, number=2))
+    await town.settle()
+    after_strangers = (await stamp_of(town, case.url)).status_code
+    await reader.post("a", reader.activity("Delete", POST))
+    await town.settle()
+    after_its_author = (await stamp_of(town, case.url)).status_code
+
+    second = "https://reader.example/posts/2"
+    await ask(town, reader, case.url, second, number=2)
+    node = town["a"].node
+    town.clock.forward(minutes=1)
+    async with node.database.begin() as session:
+        await withdraw(
+            session, node.settings, node.keyring, case_id=case.case_id, reason="factual-error",
+            proposed_by="x", approved_by="y", now=node.clock.now(),
+        )  # fmt: skip
+
+    assert (after_strangers, after_its_author) == (200, 404)
+    assert (await stamp_of(town, case.url, second)).status_code == 404
