@@ -1,4 +1,4 @@
-"""`tracker peers` and `tracker keys`: what an operator decides in a terminal holds, and a mistake is one sentence."""
+"""`tracker peers`, `keys` and `intake`: what an operator decides in a terminal holds, and a mistake is one sentence."""
 
 import json
 from pathlib import Path
@@ -47,6 +47,8 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
         ("peers", "close-report", "none"),
         ("members", "let-in", "https://evil.example/cases/1"),
         ("members", "turn-away", "https://evil.example/cases/1"),
+        ("intake", "open"),
+        ("intake", "close", "--elsewhere", "x" * 1001),
         ("keys", "announce-move", "https://a.example/actors/other"),
         ("keys", "replace-lost"),
         ("keys", "replace-lost", "--since", "yesterday"),
@@ -85,3 +87,12 @@ def test_keys_that_are_gone_are_replaced_and_named_with_the_moment(tracker: Any,
     assert replaced["ed25519"] == after["ed25519"]["id"] == "https://a.example/actors/cases#ed25519-key-2"
     assert [key["retired"] for key in after["former"]] == [replaced["lost"]["since"]]
     assert replaced["statement"] == "https://a.example/.well-known/social-rights-tracker/keys"
+
+
+def test_the_door_is_closed_with_words_and_opened_again(tracker: Any) -> None:
+    closed = tracker("intake", "close", "--elsewhere", "Call the network (fictional).")
+
+    assert closed["intake"] == "closed"
+    assert closed["elsewhere"] == "Call the network (fictional)."
+    assert tracker("intake", "open") == {"intake": "open"}
+    assert tracker("audit", "verify")["entries"] == 2

@@ -63,5 +63,6 @@ def parser() -> argparse.ArgumentParser:
     ceremony.add_verbs(verb, keys)
     peers.add_verbs(verb, verbs)
     running.add_audit(verb, verbs)
+    running.add_intake(verb, verbs)
     sealing.add_verbs(verb)
     return top

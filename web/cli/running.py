@@ -7,9 +7,10 @@ from typing import Any
 
 from node import audit
 from node.errors import Misconfigured, NodeError
+from node.intake.switch import close_intake, open_intake
 from node.migrations import migrate
 from node.runtime import Node
-from node.staff.accounts import invite
+from node.staff.accounts import NODE, invite
 from node.staff.permissions import Role
 from web.cli.frame import Answer, Verb, read_settings, with_node
 from web.serve import serve, work
@@ -48,6 +49,18 @@ def add_audit(verb: Verb, verbs: Any) -> None:
         metavar="COMMAND", required=True
     )
     verb("verify", "Check that no entry of the record was changed or taken out.", _audit_verify, log)
+
+
+def add_intake(verb: Verb, verbs: Any) -> None:
+    """`tracker intake`. Any: argparse keeps the type of sub-parsers to itself."""
+    door = verbs.add_parser("intake", help="The door for alerts.").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    closing = verb(
+        "close", "Take no alerts from now on; public pages, desk and mailboxes stay.", _intake_close, door
+    )
+    closing.add_argument("--elsewhere", default="", help="where else to go: told to whoever comes")
+    verb("open", "Take alerts again.", _intake_open, door)
 
 
 def _init(options: argparse.Namespace) -> Answer:
@@ -116,3 +129,21 @@ def _audit_verify(_options: argparse.Namespace) -> Answer:
         return {"ok": True, "entries": head.seq, "head": head.hash}
 
     return with_node(verified)
+
+
+def _intake_close(options: argparse.Namespace) -> Answer:
+    async def closed(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            row = await close_intake(session, options.elsewhere, by=NODE, now=node.clock.now())
+        return {"intake": "closed", "on": row.closed_on.isoformat(), "elsewhere": row.elsewhere}
+
+    return with_node(closed)
+
+
+def _intake_open(_options: argparse.Namespace) -> Answer:
+    async def opened(node: Node) -> Answer:
+        async with node.database.begin() as session:
+            await open_intake(session, by=NODE, now=node.clock.now())
+        return {"intake": "open"}
+
+    return with_node(opened)

@@ -145,7 +145,10 @@ class CaseFile {
     const { draft, publication } = this.#answer;
     const said = slot(this.root, "text-by");
     said.textContent = draft ? text("by-text", { name: this.#who(draft.by), day: dayInWords(draft.on) }) : text("no-draft");
-    if (publication) said.append(" ", make("a", { href: publication.url }, text("published-at")));
+    if (publication) {
+      const shared = make("a", { href: `/desk/published/${this.#answer.id}`, target: "_blank", rel: "noopener" }, text("who-has-it"));
+      said.append(" ", make("a", { href: publication.url }, text("published-at")), " · ", shared);
+    }
     slot(this.root, "text").replaceChildren(...(draft ? [publicPage(draft.fields)] : []));
     show(slot(this.root, "text"), draft !== null);
     show(slot(this.root, "text-part"));

@@ -1,0 +1,145 @@
+"""The office in a browser: one person decides about a host, a report, a term and the door, by keyboard, at a desk and on a phone."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.peers.reports import keep_report
+from node.publishing.reactions import keep_reaction
+from tests.rig.processes import Served, served
+from tests.rig.publications import behind, publish_case
+from tests.web.door import EVERY_ROLE, barriers, found_organisation, send_alert, sign_in
+
+NOTE = "https://social.example/notes/1"
+ELSEWHERE = "Call the network's office, weekdays from nine to five (fictional)."
+ROOMS = ("replies", "published", "reports", "reports/new", "hosts", "keeping", "door")
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A node with two people at its desk, an alert, a public case, a reply to it and a report about it."""
+    from tests.rig.chromium import find, launched
+
+    async def fill(server: Served) -> None:
+        async with launched() as browser:
+            await found_organisation(browser, server, "Berta", "Carl", roles=(*EVERY_ROLE, "administrator"))
+            await send_alert(browser, server.origin)
+        async with behind(server) as node:
+            publication = await publish_case(node)
+            now = node.clock.now()
+            async with node.database.begin() as session:
+                await keep_reaction(
+                    session,
+                    id=NOTE,
+                    kind="reply",
+                    actor="https://social.example/users/a-name-that-is-rather-long-for-a-telephone",
+                    case_url=publication.url,
+                    now=now,
+                )
+                await keep_report(
+                    session,
+                    activity_id="https://social.example/flags/1",
+                    reporter="https://social.example/actor",
+                    objects=[publication.url],
+                    text="The year is wrong (fictional).",
+                    now=now,
+                )
+
+    find()
+    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
+        asyncio.run(fill(server))
+        yield server
+
+
+async def into_the_office(browser: Any, server: Served, *, width: int) -> Any:
+    """A page of the office, opened from the desk."""
+    context = await browser.new_context(locale="en-GB", viewport={"width": width, "height": 900})
+    page = await context.new_page()
+    await sign_in(page, server.origin, "Berta")
+    async with context.expect_page() as opened:
+        await page.click("text=Office")
+    office = await opened.value
+    await office.wait_for_selector("h1")
+    return office
+
+
+async def press(page: Any, selector: str) -> None:
+    """Put the focus there as the Tab key would, and press Enter."""
+    await page.locator(selector).focus()
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_no_page_has_barriers_or_runs_off_the_side(browser: Any, server: Served, width: int) -> None:
+    page = await into_the_office(browser, server, width=width)
+    found: dict[str, Any] = {}
+
+    for room in ROOMS:
+        await page.goto(f"{server.origin}/desk/{room}?lang=fr")
+        wide = await page.locator("html").evaluate("html => html.scrollWidth")
+        found[room] = [*await barriers(page), *([f"{wide} px wide"] if wide > width else [])]
+    await page.goto(f"{server.origin}/desk/replies?id={NOTE}")
+    found["one reply"] = await barriers(page)
+
+    assert {room: barrier for room, barrier in found.items() if barrier} == {}
+
+
+async def test_one_person_goes_round_the_office_with_the_keyboard(
+    browser: Any, server: Served, tmp_path: Path
+) -> None:
+    page, origin = await into_the_office(browser, server, width=1280), server.origin
+
+    # A reply that cannot be read now cannot be shown; it can be refused, and its host decided about.
+    assert page.url.endswith("/desk/replies")
+    await press(page, ".items a.button")
+    assert "It cannot be shown unread." in await page.inner_text("main")
+    await press(page, "a.button.danger")
+    assert await page.input_value("#host") == "social.example"
+    await page.fill("#reason", "Threats against people who reply (fictional).")
+    await press(page, "#reason")
+    assert "The decision holds from now on" in await page.inner_text("[role=status]")
+    await page.goto(f"{origin}/desk/replies?id={NOTE}")
+    await press(page, "button[value=hide]")
+    assert "The reply is not shown." in await page.inner_text("[role=status]")
+
+    # A report is settled with a word.
+    await press(page, "nav a[href*=reports]")
+    await page.fill("#note-1", "Corrected (fictional).")
+    await press(page, "#note-1")
+    assert "Corrected (fictional)." in await page.inner_text("main")
+
+    # A term is set, what falls due is seen beforehand, and held.
+    await press(page, "nav a[href*=keeping]")
+    await page.fill("#days-unanswered-alert", "30")
+    await press(page, "#days-unanswered-alert")
+    assert "kept for 30 days" in await page.inner_text("main")
+    await page.locator("details summary").focus()
+    await page.keyboard.press("Enter")
+    await page.fill("#why-1", "A court asked for it (fictional).")
+    await press(page, "#why-1")
+    assert "Held: it stays." in await page.inner_text("main")
+
+    # The door: closed by hand, it says so calmly, and where else to go; the front page stays.
+    await press(page, "nav a[href*=door]")
+    await page.fill("#elsewhere", ELSEWHERE)
+    await press(page, "button[value=close]")
+    source = await (
+        await browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
+    ).new_page()
+    await source.goto(f"{origin}/alert")
+    await source.wait_for_selector("#cannot:visible")
+    said = await source.inner_text("#cannot")
+    assert "The organisation has closed its door for alerts for the time being." in said
+    assert ELSEWHERE in said
+    assert await barriers(source) == []
+    front = await source.goto(origin)
+    assert front.status == 200
+    await press(page, "button[value=open]")
+    await source.goto(f"{origin}/alert")
+    assert not await source.is_visible("#cannot")
