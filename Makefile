@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 BROWSER := web/browser
 BUILT := web/static/built
+BOVINE := tests/peers/bovine
 SOURCES := $(wildcard $(BROWSER)/src/*.ts) $(wildcard $(BROWSER)/*.mjs)
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
 
@@ -43,6 +44,13 @@ $(BUILT)/manifest.json: $(SOURCES) $(VENV)/.npm
 	@echo "· browser bundle"
 	@$(BIN)/python $(BROWSER)/npm.py --prefix $(BROWSER) run --silent build
 
+# An independent server for the tests, on packages whose pins clash with ours; the tests that need it ask for it.
+$(BOVINE)/.venv/.installed: $(BOVINE)/requirements.lock
+	@echo "· packages of the bovine peer, from $<"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
 setup: $(VENV)/.runtime $(BUILT)/manifest.json ## everything to run it
 
 setup-dev: setup $(VENV)/.dev ## everything to test it
@@ -59,7 +67,7 @@ run: setup ## one node, data in ./data
 browser: setup-dev ## build the browser bundle and run its own checks
 	@$(BIN)/python $(BROWSER)/npm.py --prefix $(BROWSER) run --silent check
 
-test: setup-dev ## the whole suite: SQLite, PostgreSQL and Redis, browser, independent peer
+test: setup-dev ## the whole suite: SQLite, PostgreSQL and Redis, browser, independent peers
 	@$(BIN)/pytest -n 2 --dist loadgroup
 
 journeys: setup-dev ## the journeys, told aloud
@@ -87,6 +95,7 @@ locks: ## write the lock files anew from pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra scale pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group build -o requirements-build.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra scale --group dev --group build pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(BOVINE)/requirements.in -o $(BOVINE)/requirements.lock
 
 clean: ## forget what was built; data stays
-	@rm -rf $(VENV) $(BUILT) $(BROWSER)/node_modules build dist
+	@rm -rf $(VENV) $(BUILT) $(BROWSER)/node_modules $(BOVINE)/.venv build dist

@@ -3,18 +3,17 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
 
-from node.outbox import Job, Lane
 from node.publishing.publish import withdraw
-from tests.rig.fedify import Peer, fedify_peer
+from tests.rig.fedify import fedify_peer
+from tests.rig.peer import Peer
 from tests.rig.processes import Served, served
 from tests.rig.publications import a_case, behind, publish_case
+from tests.rig.settling import nothing_went_wrong, settled
 from vocab import lists
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("fedify")]
@@ -114,7 +113,7 @@ async def test_a_node_follows_an_actor_elsewhere_and_is_accepted(server: Served,
     assert peer.received("Follow")[-1]["signature"]["verified"]
 
     await doing(peer.do, "note", followers=True)
-    await _nothing_went_wrong(server)
+    await nothing_went_wrong(server)
 
 
 async def test_replies_likes_and_boosts_from_elsewhere_do_no_harm(server: Served, peer: Peer) -> None:
@@ -133,7 +132,7 @@ async def test_replies_likes_and_boosts_from_elsewhere_do_no_harm(server: Served
     await doing(peer.do, "like", actor=cases(server), object=publication.url)
     await doing(peer.do, "announce", actor=cases(server), object=publication.url)
 
-    await _nothing_went_wrong(server)
+    await nothing_went_wrong(server)
     after = httpx.get(publication.url, headers={"accept": "text/html"})
     assert after.status_code == 200
     assert "A-REPLY" not in after.text
@@ -145,34 +144,10 @@ async def test_who_unfollows_receives_nothing_more(server: Served, peer: Peer) -
     await doing(peer.until, lambda: cases(server) in peer.state["accepted"], "the Follow accepted")
 
     await doing(peer.do, "unfollow", actor=cases(server), follow=follow["id"])
-    await _settled(server)
+    await settled(server)
     async with behind(server) as node:
         publication = await publish_case(node, a_case(2))
-    await _settled(server)
+    await settled(server)
 
     creates = [one["activity"]["object"]["id"] for one in peer.received("Create")]
     assert publication.url not in creates
-
-
-async def _settled(server: Served) -> None:
-    """Wait until everything was tried; chores of another day may wait, and so may what a peer that has left did not take."""
-    async with behind(server) as node:
-        for _ in range(200):
-            soon = node.clock.now() + timedelta(minutes=10)
-            async with node.database.read() as session:
-                waiting = (
-                    select(func.count())
-                    .select_from(Job)
-                    .join(Lane, Lane.name == Job.lane)
-                    .where(Job.dead_at.is_(None), Lane.failures == 0, Job.not_before < soon)
-                )
-                if not await session.scalar(waiting):
-                    return
-            await asyncio.sleep(0.1)
-    raise AssertionError("jobs are still waiting")
-
-
-async def _nothing_went_wrong(server: Served) -> None:
-    await _settled(server)
-    assert server.is_ready()
-    assert "Traceback" not in server.said()

@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.rig.fedify import Peer, fedify_peer
+from tests.rig.fedify import fedify_peer
+from tests.rig.peer import Peer
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("fedify")]
 

@@ -1,76 +1,11 @@
 """An independent ActivityPub server for the tests: one actor on Fedify, in a Node.js process of its own on loopback."""
 
-import json
-import subprocess
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tests.rig.nodejs import PEERS, environment, node_executable, peers_installed
-
-WAIT_SECONDS = 20
-LOOK_SECONDS = 0.1
-
-
-class Peer:
-    """The control endpoint of tests/peers/fedify/main.mjs. Its answers are JSON, so they come as Any."""
-
-    def __init__(self, origin: str, actor: str, process: int) -> None:
-        self.origin = origin
-        self.actor = actor
-        self.process = process
-
-    def do(self, deed: str, **what: object) -> dict[str, Any]:
-        """Follow, unfollow, note, like or announce; returns the activity that was sent."""
-        answer = self._ask("do", {"deed": deed, **what})
-        if not answer["ok"]:
-            raise AssertionError(f"the peer could not {deed}: {answer['error']}")
-        sent: dict[str, Any] = answer["sent"]
-        return sent
-
-    def check(self, url: str) -> dict[str, Any]:
-        """Fetch a document; `document`, and `proof`: what verifying each of its proofs said, or None without one."""
-        answer: dict[str, Any] = self._ask("check", {"url": url})
-        return answer
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """followers, accepted, rejected, liked: lists of ids."""
-        found: dict[str, Any] = self._ask("state")
-        return found
-
-    def received(self, *kinds: str) -> list[dict[str, Any]]:
-        """What came to its inboxes, with what verifying each said; of these kinds of activity only, when given."""
-        everything: list[dict[str, Any]] = self._ask("received")
-        return [one for one in everything if not kinds or (one["activity"] or {}).get("type") in kinds]
-
-    def await_received(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
-        """The same, once that many have come."""
-        self.until(lambda: len(self.received(kind)) >= count, f"{count} {kind} at the peer")
-        return self.received(kind)
-
-    def fanout(self, inboxes: list[tuple[str, str]], activities: int) -> None:
-        """Send that many Creates to each (actor, inbox); returns when all are sent."""
-        self._ask("fanout", {"inboxes": inboxes, "activities": activities})
-
-    @staticmethod
-    def until(condition: Callable[[], bool], what: str) -> None:
-        """Wait for something that happens on another server; an AssertionError names it when it does not."""
-        end = time.monotonic() + WAIT_SECONDS
-        while not condition():
-            if time.monotonic() > end:
-                raise AssertionError(f"{what}: not within {WAIT_SECONDS} s")
-            time.sleep(LOOK_SECONDS)
-
-    def _ask(self, verb: str, body: object = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310  # our own loopback address
-            f"{self.origin}/control/{verb}", json.dumps(body).encode() if body is not None else None
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return json.load(answer)
+from tests.rig.peer import Peer, running
 
 
 @contextmanager
@@ -90,20 +25,6 @@ def fedify_bench(log: Path) -> Iterator[Peer]:
 @contextmanager
 def _running(script: str, *arguments: str, log: Path) -> Iterator[Peer]:
     peers_installed()
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [node_executable(), str(PEERS / "fedify" / script), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            env=environment(),
-        )
-        try:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            if not said:
-                raise RuntimeError(f"the peer did not start: {log.read_text(errors='replace')[-3000:]}")
-            yield Peer(process=process.pid, **json.loads(said))
-        finally:
-            # It ends when its standard input does; so it also ends when this process is killed.
-            process.communicate(timeout=10)
+    command = [node_executable(), str(PEERS / "fedify" / script), *arguments]
+    with running(command, log=log, environment=environment()) as peer:
+        yield peer

@@ -1,0 +1,35 @@
+"""Waiting until a server that runs as a process has done what is due."""
+
+import asyncio
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from node.outbox import Job, Lane
+from tests.rig.processes import Served
+from tests.rig.publications import behind
+
+
+async def settled(server: Served) -> None:
+    """Wait until everything was tried; chores of another day may wait, and so may what a peer that has left did not take."""
+    async with behind(server) as node:
+        for _ in range(200):
+            soon = node.clock.now() + timedelta(minutes=10)
+            async with node.database.read() as session:
+                waiting = (
+                    select(func.count())
+                    .select_from(Job)
+                    .join(Lane, Lane.name == Job.lane)
+                    .where(Job.dead_at.is_(None), Lane.failures == 0, Job.not_before < soon)
+                )
+                if not await session.scalar(waiting):
+                    return
+            await asyncio.sleep(0.1)
+    raise AssertionError("jobs are still waiting")
+
+
+async def nothing_went_wrong(server: Served) -> None:
+    """It has settled, still answers, and its log names no error."""
+    await settled(server)
+    assert server.is_ready()
+    assert "Traceback" not in server.said()
