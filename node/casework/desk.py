@@ -11,14 +11,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.casework import records
+from node.casework import consenting, records
 from node.casework.cases import FROM, NOT_UPHELD, Case, CaseEvent, CaseState, Move, Outcome
 from node.casework.gates import Clearances, closed_gates
 from node.casework.history import history_of, note_step
 from node.casework.triage import find_alert
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.intake.alerts import ClosedFor, Wrap
-from node.intake.consent import consents_of, why_not_publish
 from node.staff.accounts import Staff
 from node.staff.permissions import Action, allowed, require
 from vocab import lists
@@ -184,7 +183,10 @@ async def submit(
     """Ask for approval; every gate must be open. Raises NotAllowed, NotFound, WrongState, Invalid."""
     case = await _begin(session, case_id, Move.SUBMIT, by=by)
     case.submit(by=by.id, now=now)
-    await _pass_gates(session, case, clearances, now=now)
+    said = await consenting.against(
+        session, case, cleared=clearances.cleared, is_correction=False, now=now
+    )
+    await _pass_gates(session, case, clearances, now=now, said=said)
     await note_step(session, case, "submitted", by=by, now=now, reason=clearances.as_reason())
     return case
 
@@ -211,7 +213,8 @@ async def correct(
         fields, now=now, corrections=[*before, {"date": now.date().isoformat(), "text": dict(note)}]
     )
     case.correct(text.fields(), by=by.id, now=now)
-    await _pass_gates(session, case, clearances, now=now)
+    # The source can be asked only about a text that is there: its answer counts when somebody approves.
+    await _pass_gates(session, case, clearances, now=now, said={})
     await note_step(session, case, "correction-proposed", by=by, now=now, reason=clearances.as_reason())
     return case
 
@@ -256,7 +259,11 @@ async def approve(
         return Approved(outcome, case, proposed_by, by.id, None, reason)
     if case.drafted_by is None:
         raise NotAllowed("nobody wrote the text")
-    text = await _pass_gates(session, case, _clearances(case), now=now)
+    clearances = _clearances(case)
+    said = await consenting.against(
+        session, case, cleared=clearances.cleared, is_correction=outcome is Outcome.CORRECT, now=now
+    )
+    text = await _pass_gates(session, case, clearances, now=now, said=said)
     alert.publish()
     return Approved(outcome, case, case.drafted_by, by.id, text, None)
 
@@ -289,15 +296,13 @@ async def _begin(session: AsyncSession, case_id: str, move: Move, *, by: Staff) 
 
 
 async def _pass_gates(
-    session: AsyncSession, case: Case, clearances: Clearances, *, now: datetime
+    session: AsyncSession, case: Case, clearances: Clearances, *, now: datetime, said: Mapping[str, str]
 ) -> PublicCase:
+    """The draft as a text, once every gate is open. `said` is what the source's own answer closes. Raises Invalid."""
     draft = case.draft or {}
     text = parse_text(draft, now=now, corrections=draft.get("corrections") or [])
     problems = closed_gates(text, standard=case.standard, checkers=case.checkers, clearances=clearances)
-    # What the source answered itself, signed, stands above what anybody says it answered.
-    refusal = why_not_publish(await consents_of(session, case.alert_id), case.draft_sha256)
-    if refusal is not None:
-        problems["consent"] = refusal
+    problems |= said
     if problems:
         raise Invalid("a publication gate is closed", problems=problems)
     case.clearances = asdict(clearances)

@@ -20,6 +20,7 @@ from node.intake import mailbox
 from node.intake.alerts import RECOVERY, Alert, Attachment, Compartment, SealedObject, Wrap
 from node.intake.receive import MAX_WRAP_BYTES, SealedWrap
 from node.intake.seals import require_hybrid, require_sealed
+from node.intake.uploads import SealedFile
 from node.staff.accounts import Staff, active_staff
 from node.staff.permissions import Action, allowed, require
 
@@ -74,12 +75,19 @@ async def read_alert(session: AsyncSession, alert_id: str, *, by: Staff, now: da
 
 
 async def ask_source(
-    session: AsyncSession, alert_id: str, *, seq: int, sealed: bytes, by: Staff, now: datetime
+    session: AsyncSession,
+    alert_id: str,
+    *,
+    seq: int,
+    sealed: bytes,
+    files: Sequence[SealedFile] = (),
+    by: Staff,
+    now: datetime,
 ) -> Alert:
-    """Put a question into the mailbox. Raises NotAllowed, NotFound, Conflict, Invalid, TooLarge."""
+    """Put a question into the mailbox, with files where it brings some. Raises NotAllowed, NotFound, Conflict, Invalid, TooLarge."""
     require(by.roles, Action.ANSWER_SOURCE)
     alert = await find_alert(session, alert_id, for_update=True)
-    await mailbox.ask(session, alert, seq=seq, sealed=sealed, now=now)
+    await mailbox.ask(session, alert, seq=seq, sealed=sealed, files=files, now=now)
     await audit.record(session, actor=by.id, action="alert.asked", subject=alert.id, now=now)
     return alert
 

@@ -1,7 +1,8 @@
 """What a source agrees to: yes or no to a use, or to the exact public text, signed with the key of its receipt; the last one counts.
 
 The answer stands outside the ciphertext on purpose: it says nothing but yes or no, and the gates of publication read it without
-anybody's word in between. The question, with the text, travels sealed in the dialogue.
+anybody's word in between. The question, with the text, travels sealed in the dialogue; that it was asked, about which hash, is a
+step of the case.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,12 @@ from node.sealing.signing import holds
 USES = frozenset({"publish", "share"})
 ANSWERS = frozenset({"yes", "no"})
 MAX_CONSENTS = 200
+PATIENCE = timedelta(days=14)
+NO = "The source does not agree to publication. Ask again, or leave it."
+SILENCE = (
+    f"The source was asked about this text and has not answered. After {PATIENCE.days} days without an answer "
+    "it may stand for a reason."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +93,52 @@ async def consents_of(session: AsyncSession, alert_id: str) -> Sequence[Consent]
     return found.all()
 
 
-def why_not_publish(answers: Sequence[Consent], text_sha256: str | None) -> str | None:
-    """The sentence that keeps a text from being published, from what the source answered; None where nothing does.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The desk asked about the public text with this hash, on that day."""
 
-    A source that was never asked here has answered in its form, which is sealed: somebody reads that and says so.
+    text_sha256: str
+    on: date
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a text may not be published. `may_stand`: two people may let it pass for a reason they write down."""
+
+    why: str
+    may_stand: bool = False
+
+
+def objection_to(
+    text_sha256: str | None,
+    *,
+    answers: Sequence[Consent],
+    asked: Sequence[Asked],
+    is_correction: bool,
+    now: datetime,
+) -> Objection | None:
+    """What the source's own answers say against publishing this text; None where nothing does.
+
+    A source that was never asked here has answered in its form, which is sealed: somebody reads that and says so. Once it was
+    asked about a text, only a yes to the very text opens the way. Silence may pass after PATIENCE, or at once for a correction
+    of what is public; a no never does.
     """
     last = next((one for one in reversed(answers) if one.use == "publish"), None)
-    if last is None:
+    if last is not None and last.answer == "no":
+        return Objection(
+            NO
+            if last.text_sha256 in {None, text_sha256}
+            else "The source said no to another text. Ask about this one."
+        )
+    if last is not None and last.text_sha256 is not None:
+        if last.text_sha256 == text_sha256:
+            return None
+        why = "The source agreed to another text than this one. Ask about this one."
+    elif not asked:
         return None
-    if last.answer == "no":
-        return "The source does not agree to publication. Ask again, or leave it."
-    if last.text_sha256 is not None and last.text_sha256 != text_sha256:
-        return "The source agreed to another text than this one. Ask about this one."
-    return None
+    else:
+        why = "The source was asked about another text than this one. Ask about this one."
+    since = next((one.on for one in asked if one.text_sha256 == text_sha256), None)
+    if since is None:
+        return Objection(why, may_stand=is_correction)
+    return Objection(SILENCE, may_stand=is_correction or now.date() >= since + PATIENCE)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.errors import Conflict, NotFound, TooLarge, WrongState
+from node.intake import uploads
 from node.intake.alerts import (
     DESK,
     SOURCE,
@@ -25,6 +26,7 @@ from node.intake.alerts import (
 )
 from node.intake.receive import MAX_OBJECT_BYTES, notify_desk
 from node.intake.seals import require_sealed
+from node.intake.uploads import SealedFile
 
 MAX_OBJECTS = 500
 
@@ -45,19 +47,40 @@ async def open_mailbox(session: AsyncSession, token: bytes) -> Contents:
     return await contents(session, alert, holder=SOURCE)
 
 
-async def answer(session: AsyncSession, token: bytes, *, seq: int, sealed: bytes, now: datetime) -> None:
-    """Add a message of the source. Raises NotFound, Conflict (the place is taken), Invalid, TooLarge."""
+async def answer(
+    session: AsyncSession,
+    token: bytes,
+    *,
+    seq: int,
+    sealed: bytes,
+    files: Sequence[SealedFile] = (),
+    now: datetime,
+) -> None:
+    """Add a message of the source and claim the files it brings.
+
+    Raises NotFound, Conflict (the place is taken), Invalid, TooLarge, WrongState (it is blocked).
+    """
     alert = await find_alert(session, token, for_update=True)
     if alert.is_blocked:
         raise WrongState("the mailbox is blocked", public="Nothing more can be added here.")
     await _append(session, alert, seq=seq, sealed=sealed, author=SOURCE, now=now)
+    await uploads.claim(session, files, alert_id=alert.id)
     alert.answer()
     await notify_desk(session, now=now)
 
 
-async def ask(session: AsyncSession, alert: Alert, *, seq: int, sealed: bytes, now: datetime) -> None:
-    """Add a message of the desk. Raises Conflict (the place is taken), Invalid, TooLarge."""
+async def ask(
+    session: AsyncSession,
+    alert: Alert,
+    *,
+    seq: int,
+    sealed: bytes,
+    files: Sequence[SealedFile] = (),
+    now: datetime,
+) -> None:
+    """Add a message of the desk and claim the files it brings. Raises Conflict (the place is taken), Invalid, TooLarge."""
     await _append(session, alert, seq=seq, sealed=sealed, author=DESK, now=now)
+    await uploads.claim(session, files, alert_id=alert.id)
     alert.ask()
 
 

@@ -21,6 +21,8 @@ MAX_PART_BYTES = 4 * 1024 * 1024
 MAX_PARTS = 511
 MAX_FILE_BYTES = MAX_PARTS * MAX_PART_BYTES
 MAX_FILES = 10
+# With its alert and with every message after it.
+MAX_FILES_OF_ALERT = 60
 # What strangers may leave lying here before the next sweep.
 MAX_WAITING_BYTES = 8 * 1024 * 1024 * 1024
 PURGE = "purge-uploads"
@@ -98,6 +100,9 @@ async def check_files(session: AsyncSession, blobs: Blobs, files: Sequence[Seale
 
 async def claim(session: AsyncSession, files: Sequence[SealedFile], *, alert_id: str) -> None:
     """Tie the parts of these files to their alert. Raises Invalid when a part is missing or belongs elsewhere."""
+    held = await session.scalar(select(func.count()).where(Attachment.alert_id == alert_id)) or 0
+    if files and held + len(files) > MAX_FILES_OF_ALERT:
+        raise TooLarge("too many files", public=f"An exchange carries at most {MAX_FILES_OF_ALERT} files.")
     if len({file.upload for file in files}) != len(files):
         raise Invalid("an upload is named twice", public="A file is named twice.")
     for file in files:

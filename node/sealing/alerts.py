@@ -4,12 +4,13 @@ This is what the browser does, in Python: for other clients, the door without Ja
 JSON is that of the sealed-alert API (`/api/v1`).
 """
 
+import hashlib
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from node.sealing.attachments import Attachment, File, Part, open_file, seal_file
+from node.sealing.attachments import Attachment, File, Part, SealedUpload, open_file, seal_file
 from node.sealing.dialogue import Entry, RefusedEntry, Submission, Voices, read_dialogue
 from node.sealing.envelope import Document, from_base64, to_base64
 from node.sealing.errors import (
@@ -258,13 +259,32 @@ def open_mailbox(record: Mapping[str, object], source: SourceKeys, *, desk: Coll
     return OpenedMailbox(place.case, source.node, entries, held[-1], at, held=held)
 
 
-def compose_message(opened: OpenedMailbox, text: str, *, by: SigningKey, day: date) -> Document:
-    """Return the JSON that adds a message, from either side."""
-    place = Place(opened.node, opened.id, Compartment.DIALOGUE)
+def compose_message(
+    opened: OpenedMailbox, text: str, *, by: SigningKey, day: date, files: Sequence[SealedUpload] = ()
+) -> Document:
+    """Return the JSON that adds a message, from either side. `files` are sealed to the same key; their parts are sent before."""
+    body: Document = {"text": text}
+    if files:
+        body["attachments"] = [file.attachment.to_json() for file in files]
+    message = _in_dialogue(opened, ObjectType.MESSAGE, body, by=by, day=day)
+    return message | {"attachments": [file.wire for file in files]} if files else message
+
+
+def compose_consent_request(
+    opened: OpenedMailbox, fields: Document, *, by: SigningKey, day: date
+) -> Document:
+    """Return the JSON that asks, from the desk, whether exactly these public fields may be published."""
+    asked = _in_dialogue(opened, ObjectType.CONSENT_REQUEST, {"fields": fields}, by=by, day=day)
+    return asked | {"text_sha256": hashlib.sha256(canonical(fields)).hexdigest()}
+
+
+def _in_dialogue(
+    opened: OpenedMailbox, kind: ObjectType, body: Document, *, by: SigningKey, day: date
+) -> Document:
     sealed = compose(
-        ObjectType.MESSAGE,
-        {"text": text},
-        place=place,
+        kind,
+        body,
+        place=Place(opened.node, opened.id, Compartment.DIALOGUE),
         recipient=opened.dialogue.recipient,
         epoch=opened.dialogue.epoch,
         at=opened.at,

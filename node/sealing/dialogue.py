@@ -1,5 +1,9 @@
-"""The dialogue of an alert as it reads once opened: the submission first, then messages of the source and of the desk."""
+"""The dialogue of an alert as it reads once opened: the submission first, then messages of the source and of the desk.
 
+The desk may also ask whether exactly one public text may be published; the whole text is in the question.
+"""
+
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,6 +13,7 @@ from node.sealing.attachments import Attachment, read_attachment
 from node.sealing.envelope import Document, require_members, text_of
 from node.sealing.errors import MalformedContent, SealingError, WrongSignature
 from node.sealing.objects import CompartmentKey, Next, ObjectType, OpenedObject, Place, open_chain
+from vocab.canonical import canonical
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,18 @@ class Submission:
 
 @dataclass(frozen=True)
 class Message:
-    """A text, either way."""
+    """A text, either way, and the files that came with it."""
 
     text: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConsentRequest:
+    """One public text the desk asks about; `sha256` is of its canonical spelling, which an answer names."""
+
+    fields: Document
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +50,7 @@ class Entry:
     author: Literal["source", "desk"]
     sender: str
     day: date
-    content: Submission | Message
+    content: Submission | Message | ConsentRequest
 
 
 @dataclass(frozen=True)
@@ -82,9 +96,13 @@ def _entry(opened: OpenedObject, voices: Voices) -> Entry:
         author = "desk"
     else:
         raise WrongSignature("signed by a stranger")
-    content: Submission | Message
+    content: Submission | Message | ConsentRequest
     if opened.type is ObjectType.MESSAGE:
-        content = Message(text_of(opened.body, "text"))
+        content = Message(text_of(opened.body, "text"), _attachments(opened.body.get("attachments", [])))
+    elif opened.type is ObjectType.CONSENT_REQUEST:
+        if author != "desk":
+            raise WrongSignature("a question that is not the desk's")
+        content = _request(opened.body)
     # Only the source submits, and only once: a second submission would replace what the first one said.
     elif author == "source" and opened.seq == 1:
         content = _submission(opened.body)
@@ -95,12 +113,26 @@ def _entry(opened: OpenedObject, voices: Voices) -> Entry:
 
 def _submission(body: Document) -> Submission:
     require_members(body, ("form", "language", "answers", "attachments"))
-    answers, attachments = body["answers"], body["attachments"]
-    if not isinstance(answers, dict) or not isinstance(attachments, list):
-        raise MalformedContent("answers or attachments")
+    answers = body["answers"]
+    if not isinstance(answers, dict):
+        raise MalformedContent("answers")
     return Submission(
         text_of(body, "form"),
         text_of(body, "language"),
         answers,
-        tuple(read_attachment(one) for one in attachments),
+        _attachments(body["attachments"]),
     )
+
+
+def _attachments(given: object) -> tuple[Attachment, ...]:
+    if not isinstance(given, list):
+        raise MalformedContent("attachments")
+    return tuple(read_attachment(one) for one in given)
+
+
+def _request(body: Document) -> ConsentRequest:
+    require_members(body, ("fields",))
+    fields = body["fields"]
+    if not isinstance(fields, dict):
+        raise MalformedContent("the fields of a text")
+    return ConsentRequest(fields, hashlib.sha256(canonical(fields)).hexdigest())

@@ -45,6 +45,7 @@ class ObjectType(StrEnum):
 
     SUBMISSION = "submission"
     MESSAGE = "message"
+    CONSENT_REQUEST = "consent-request"
     IDENTITY = "identity"
     CHECK = "check"
     NOTE = "note"
@@ -52,7 +53,7 @@ class ObjectType(StrEnum):
 
 
 TYPES = {
-    Compartment.DIALOGUE: (ObjectType.SUBMISSION, ObjectType.MESSAGE),
+    Compartment.DIALOGUE: (ObjectType.SUBMISSION, ObjectType.MESSAGE, ObjectType.CONSENT_REQUEST),
     Compartment.IDENTITY: (ObjectType.IDENTITY,),
     Compartment.INTERNAL: (ObjectType.CHECK, ObjectType.NOTE, ObjectType.ASSESSMENT),
 }

@@ -12,9 +12,11 @@ from starlette.routing import BaseRoute, Route
 
 from node.casework import desk, triage
 from node.casework.cases import Outcome
+from node.casework.consenting import ask_about_text
 from node.casework.desk import Approved
 from node.casework.gates import Clearances
 from node.errors import WrongState
+from node.intake.consent import consents_of
 from node.intake.receive import SealedWrap
 from node.publishing import publish as publishing
 from node.publishing.publications import publication_of
@@ -22,6 +24,7 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.accounts import Staff, names_of
 from web.pages import access
+from web.pages.intake import consents_shown
 from web.pages.wire import (
     Holder,
     Id,
@@ -117,6 +120,14 @@ class Correct(Wire, frozen=True):
     consent: bool = False
 
 
+class AskSource(Wire, frozen=True):
+    """The question whether exactly this text may be published, sealed to the source; the hash is the draft's."""
+
+    seq: Seq
+    sealed: Sealed
+    text_sha256: Sha256
+
+
 class Withdraw(Wire, frozen=True):
     """One of the reasons of the list `withdrawal_reasons`."""
 
@@ -138,6 +149,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{one}/confirm", _step(Nothing, _confirm), methods=["POST"]),
         Route(f"{one}/return", _step(Return, _return), methods=["POST"]),
         Route(f"{one}/draft", _step(Draft, _draft), methods=["PUT"]),
+        Route(f"{one}/consent", _step(AskSource, _ask_source, status=201), methods=["POST"]),
         Route(f"{one}/submit", _step(Submit, _submit), methods=["POST"]),
         Route(f"{one}/approve", _step(Approve, _approve), methods=["POST"]),
         Route(f"{one}/reject", _step(Reject, _reject), methods=["POST"]),
@@ -247,6 +259,14 @@ async def _draft(session: AsyncSession, node: Node, case: str, me: Staff, now: d
     await desk.save_draft(session, case, body.fields, by=me, now=now)
 
 
+async def _ask_source(
+    session: AsyncSession, node: Node, case: str, me: Staff, now: datetime, body: AskSource
+) -> None:
+    await ask_about_text(
+        session, case, seq=body.seq, sealed=body.sealed, text_sha256=body.text_sha256, by=me, now=now
+    )
+
+
 async def _submit(
     session: AsyncSession, node: Node, case: str, me: Staff, now: datetime, body: Submit
 ) -> None:
@@ -322,6 +342,7 @@ async def _shown(session: AsyncSession, case_id: str, me: Staff) -> dict[str, ob
     file = await desk.read_case(session, case_id, by=me)
     case = file.case
     publication = await publication_of(session, case.id)
+    alert = await triage.find_alert(session, case.alert_id)
     people = {event.by for event in file.history} | {record.author for record in file.records}
     return {
         "id": case.id,
@@ -354,6 +375,8 @@ async def _shown(session: AsyncSession, case_id: str, me: Staff) -> dict[str, ob
             "by": case.drafted_by,
             "on": case.drafted_on.isoformat() if case.drafted_on else None,
         },
+        "source": alert.source_ed25519,
+        "consents": consents_shown(await consents_of(session, alert.id)),
         "withdrawal": None
         if case.withdrawal_by is None
         else {"by": case.withdrawal_by, "reason": case.withdrawal_reason},

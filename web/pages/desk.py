@@ -18,14 +18,15 @@ from node.audit import BrokenChain
 from node.casework import triage
 from node.casework.requests import may_open_identity
 from node.casework.team import deactivate
-from node.intake.uploads import part_blobs
+from node.intake.consent import consents_of
+from node.intake.uploads import check_files, part_blobs
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.accounts import Enrolment, Staff, active_staff, enrol, former_staff, invite, names_of
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
 from web.pages import access, asking, cases, deliveries, positions, recovery, replies
-from web.pages.intake import NewMessage, sealed_parts
+from web.pages.intake import NewMessage, consents_shown, sealed_files, sealed_parts
 from web.pages.rendering import render, speech_of
 from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json
 from web.sessions import drop_cookie, require_same_origin, set_cookie, signed_in, token_of
@@ -309,6 +310,7 @@ async def show_alert(request: Request) -> Response:
         found = await triage.read_alert(session, path_id(request, "id"), by=me, now=now)
         keys = await access.shown(session, found.alert.id)
         may_open = await may_open_identity(session, found.alert.id, by=me, now=now)
+        consents = consents_shown(await consents_of(session, found.alert.id))
     alert = found.alert
     return answer(
         {
@@ -323,6 +325,7 @@ async def show_alert(request: Request) -> Response:
             "compartments": {"dialogue": alert.dialogue, "identity": alert.identity},
             "may_open_identity": may_open,
             "access": keys,
+            "consents": consents,
             **sealed_parts(found),
         }
     )
@@ -356,11 +359,20 @@ async def ask_source(request: Request) -> Response:
     require_same_origin(request)
     node: Node = request.app.state.node
     message = await read_json(request, NewMessage)
+    files = sealed_files(message.attachments)
     now = node.clock.now()
+    async with node.database.read() as session:
+        await check_files(session, node.blobs, files)
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
         alert = await triage.ask_source(
-            session, path_id(request, "id"), seq=message.seq, sealed=message.sealed, by=me, now=now
+            session,
+            path_id(request, "id"),
+            seq=message.seq,
+            sealed=message.sealed,
+            files=files,
+            by=me,
+            now=now,
         )
     return answer({"id": alert.id, "state": alert.state}, 201)
 

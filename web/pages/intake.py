@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from node.casework.team import intake_terms
@@ -111,10 +111,11 @@ class NewAlert(Wire, frozen=True):
 
 
 class NewMessage(Wire, frozen=True):
-    """One more message of a dialogue; `seq` is the place after the last one."""
+    """One more message of a dialogue, and the files it brings; `seq` is the place after the last one."""
 
     seq: Seq
     sealed: Sealed
+    attachments: Annotated[tuple[NewAttachment, ...], msgspec.Meta(max_length=MAX_FILES)] = ()
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
@@ -123,6 +124,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/alert", form_page),
         Route("/alert/urgent", urgent_page),
         Route("/alert/receipt", receipt_page),
+        Route("/alert/words", words_page),
         Route(MANIFEST, manifest),
         Route("/api/v1/uploads/{upload}/{part:int}", put_part, methods=["PUT"]),
         Route("/api/v1/work", work_now),
@@ -130,6 +132,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/api/v1/alerts", post_alert, methods=["POST"]),
         Route("/api/v1/mailbox", get_mailbox),
         Route("/api/v1/mailbox/messages", post_message, methods=["POST"]),
+        Route("/api/v1/mailbox/attachments/{upload}/{part:int}", get_part),
     ]
 
 
@@ -224,7 +227,7 @@ async def post_alert(request: Request) -> Response:
     except DoorClosed as error:
         return _closed(error)
     except WorkNeeded as error:
-        return answer({"error": error.public, "bits": error.bits}, 428)
+        return _work(error)
     if is_new:
         pressure.count(now=now)
     return answer({"received_on": alert.received_on.isoformat(), "state": "received"}, 201 if is_new else 200)
@@ -275,15 +278,49 @@ async def get_mailbox(request: Request) -> Response:
 
 
 async def post_message(request: Request) -> Response:
-    """A message of the source; 409 when its place is taken."""
+    """A message of the source; 409 when its place is taken. Files cost the same work as an alert does."""
     node: Node = request.app.state.node
+    pressure: Pressure = request.app.state.pressure
     message = await read_json(request, NewMessage)
+    files = sealed_files(message.attachments)
+    token, now = token_of(request), node.clock.now()
+    if files:
+        async with node.database.read() as session:
+            alert = await mailbox.find_alert(session, token)
+            try:
+                pressure.require(
+                    request.headers.get("work", ""), node=node.settings.origin, alert_id=alert.id, now=now
+                )
+            except WorkNeeded as error:
+                return _work(error)
+            await uploads.check_files(session, node.blobs, files)
     async with node.database.begin() as session:
-        await mailbox.answer(
-            session, token_of(request), seq=message.seq, sealed=message.sealed, now=node.clock.now()
-        )
+        await mailbox.answer(session, token, seq=message.seq, sealed=message.sealed, files=files, now=now)
+    if files:
+        pressure.count(now=now)
     await node.bell.ring()
     return Response(status_code=201, headers=NO_STORE)
+
+
+async def get_part(request: Request) -> Response:
+    """One part of a sealed file of the exchange; 404 for another mailbox's, as for one that never was."""
+    node: Node = request.app.state.node
+    upload, part = path_id(request, "upload"), int(request.path_params["part"])
+    async with node.database.read() as session:
+        alert = await mailbox.find_alert(session, token_of(request))
+        names = await uploads.part_blobs(session, alert.id, upload)
+    if part >= len(names):
+        raise HTTPException(404)
+    return StreamingResponse(
+        node.blobs.stream(names[part]), media_type="application/octet-stream", headers=NO_STORE
+    )
+
+
+async def words_page(request: Request) -> Response:
+    """The names a public text is drawn with, for the script of a source who is asked about one. Nothing of any case."""
+    return render(
+        request, "intake/words.html", headers=NO_STORE, **asking.context(speech_of(request).language)
+    )
 
 
 def sealed_parts(found: mailbox.Contents) -> dict[str, Sequence[dict[str, object]]]:
@@ -340,10 +377,13 @@ def _sealed_alert(alert: NewAlert, *, request_sha256: str) -> SealedAlert:
         identity=alert.compartments.identity,
         wraps=[SealedWrap(wrap.compartment, wrap.holder, wrap.sealed) for wrap in alert.wraps],
         objects=[SealedPiece(piece.compartment, piece.seq, piece.sealed) for piece in alert.objects],
-        attachments=[
-            SealedFile(file.upload, file.parts, file.size, file.sha256) for file in alert.attachments
-        ],
+        attachments=sealed_files(alert.attachments),
     )
+
+
+def sealed_files(given: Sequence[NewAttachment]) -> list[SealedFile]:
+    """The files a body names, as `node.intake.uploads` takes them."""
+    return [SealedFile(file.upload, file.parts, file.size, file.sha256) for file in given]
 
 
 def token_of(request: Request) -> bytes:
@@ -394,6 +434,10 @@ async def door_now(node: Node) -> dict[str, Any]:
 def _root_key(request: Request) -> str:
     node: Node = request.app.state.node
     return node.keyring.root_id or ""
+
+
+def _work(error: WorkNeeded) -> JSONResponse:
+    return answer({"error": error.public, "bits": error.bits}, 428)
 
 
 def _closed(error: DoorClosed) -> JSONResponse:

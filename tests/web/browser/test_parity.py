@@ -197,13 +197,14 @@ def test_an_alert_from_python_opens_in_the_browser_on_both_sides() -> None:
     answer = run(
         PRELUDE
         + """
-        const { openAlert, openAttachment, composeMessage } = await import("./src/open.ts");
+        const { openAlert, composeMessage } = await import("./src/open.ts");
+        const { openAttachment } = await import("./src/attachments.ts");
         const { openMailbox, sendMessage } = await import("./src/mailbox.ts");
         const me = handlerKeys(given.ana);
         const alert = await openAlert(given.desk, me, { node: given.node, staff: given.staff });
         const [photo] = alert.submission.attachments;
-        const file = await openAttachment(alert, photo, new Blob([bytes(given.file)]));
-        const mailboxRecord = given.mailbox;
+        const file = await openAttachment(alert.held.dialogue, photo, new Blob([bytes(given.file)]));
+        const mailboxRecord = { mode: "sealed", consents: [], ...given.mailbox };
         const door = { fetch: async (address, init) => {
             if (init.method === "POST") { mailboxRecord.objects.push({ compartment: "dialogue", posted_on: given.day, ...JSON.parse(init.body) }); return new Response(null, { status: 201 }); }
             return Response.json(mailboxRecord);

@@ -8,54 +8,16 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from node.casework import desk, triage
-from node.casework.cases import Case
+from node.casework import desk
 from node.casework.gates import Clearances
 from node.errors import Invalid, Throttled, WrongState
-from node.intake import consent
 from node.intake.alerts import Alert, Attachment, Consent, Mode, SealedObject, UploadPart, Wrap
 from node.intake.filing import commitment, is_proof
 from node.intake.pressure import FREE, MOST, MOST_BITS, Pressure, WorkNeeded, work_bits
-from node.intake.receive import SealedWrap
-from node.sealing.alerts import ComposedAlert, compose_alert, compose_message, open_mailbox
+from node.sealing.alerts import compose_message, open_mailbox
 from node.sealing.attachments import File
-from node.sealing.manifest import verify_manifest
-from node.sealing.receipts import new_receipt
-from tests.rig.alerts import a_member, a_person, a_recipient, b64, case_fields, sealed_to
-
-MANIFEST = "/.well-known/social-rights-tracker/intake"
-CASE = "c" * 32
-
-
-class Source:
-    """Somebody who sent an alert, with the words of its receipt."""
-
-    def __init__(self, node: Any, visitor: httpx.AsyncClient, alert: ComposedAlert) -> None:
-        self.node, self.visitor, self.alert = node, visitor, alert
-        self.headers = {
-            "authorization": f"Mailbox {alert.source.mailbox_token}",
-            "content-type": "application/json",
-        }
-
-    async def send(self, method: str, path: str, body: object = None) -> httpx.Response:
-        return await self.visitor.request(
-            method, f"/api/v1/mailbox{path}", content=json.dumps(body or {}).encode(), headers=self.headers
-        )
-
-    async def say(
-        self, answer: str, /, seq: int = 1, text: str | None = None, **changes: Any
-    ) -> httpx.Response:
-        given = consent.Answer(seq, "publish", answer, text, self.node.clock.now().date(), "")
-        signed = consent.statement(given, node=self.node.settings.origin, alert_id=self.alert.id)
-        body = {
-            "seq": seq,
-            "use": "publish",
-            "answer": answer,
-            "text_sha256": text,
-            "day": given.day.isoformat(),
-            "signature": self.alert.source.signing.sign(signed),
-        }
-        return await self.send("POST", "/consents", body | changes)
+from tests.rig.alerts import a_member, a_person, b64
+from tests.rig.sources import CASE, Source, composed, draft_sha256, in_review, sent
 
 
 @pytest.fixture
@@ -64,22 +26,9 @@ async def people(node: Any) -> list[Any]:
         return [await a_member(session, name) for name in ("Ana", "Boris")]
 
 
-async def composed(node: Any, visitor: httpx.AsyncClient, *files: File) -> ComposedAlert:
-    body = (await visitor.get(MANIFEST)).content
-    origin = node.settings.origin
-    manifest = verify_manifest(body, node=origin, root=node.keyring.root_id, now=node.clock.now())
-    return compose_alert(
-        manifest, origin, {"summary": "Fictional"}, {}, files, new_receipt(), node.clock.now().date()
-    )
-
-
 @pytest.fixture
 async def source(node: Any, people: list[Any], visitor: httpx.AsyncClient) -> Source:
-    alert = await composed(node, visitor, File("a.txt", "text/plain", b"fictional"))
-    for part in alert.parts:
-        await visitor.put(f"/api/v1/uploads/{part.upload}/{part.number}", content=part.data)
-    assert (await visitor.post("/api/v1/alerts", content=alert.body)).status_code == 201
-    return Source(node, visitor, alert)
+    return await sent(node, visitor, File("a.txt", "text/plain", b"fictional"))
 
 
 async def counts(node: Any) -> list[int]:
@@ -137,30 +86,6 @@ async def test_what_was_burnt_is_never_published(node: Any, people: list[Any], s
         with pytest.raises(WrongState):
             await desk.approve(session, CASE, sha256=sha256, by=paul, now=node.clock.now())
         await session.rollback()
-
-
-async def draft_sha256(session: Any) -> str:
-    case = await session.get(Case, CASE)
-    return str(case.draft_sha256)
-
-
-async def in_review(node: Any, people: list[Any], source: Source, *, submit: bool = True) -> None:
-    ana, boris = people
-    now = node.clock.now()
-    internal = a_recipient("internal")
-    async with node.database.begin() as session:
-        wraps = [SealedWrap("internal", one.id, sealed_to(one.age, {})) for one in people]
-        await triage.open_case(
-            session, source.alert.id, case_id=CASE, internal=internal, wraps=wraps, by=ana, now=now
-        )
-        await desk.put_record(
-            session, CASE, seq=1, kind="check", sealed=sealed_to(internal, {}), by=ana, now=now
-        )
-        await desk.propose(session, CASE, "P3", by=ana, now=now)
-        await desk.confirm(session, CASE, by=boris, now=now)
-        await desk.save_draft(session, CASE, case_fields(), by=ana, now=now)
-        if submit:
-            await desk.submit(session, CASE, Clearances(consent=True), by=ana, now=now)
 
 
 # ---- consent -------------------------------------------------------------------------------------------------------

@@ -1,20 +1,23 @@
 /** One alert at the desk: opened with this person's key, asked about, taken into a case, or closed. */
 
+import { openAttachment } from "./attachments.ts";
 import type { AlertAnswer } from "./desk-api.ts";
 import { CASE_ROLES, showAccess, signedList } from "./desk-access.ts";
-import { ApiError, api } from "./desk-api.ts";
+import { api } from "./desk-api.ts";
+import { intoDialogue } from "./desk-dialogue.ts";
 import { nothingToOpen, showDoor } from "./desk-door.ts";
 import { answersByForm, identityByForm } from "./desk-forms.ts";
 import { showIdentityRequests } from "./desk-identity.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, complain, onSubmit, picked, say, slot, view } from "./desk-view.ts";
 import { alertState, callName, sentenceOf, why } from "./desk-words.ts";
-import { beginCase, composeMessage, openAlert, openAttachment } from "./open.ts";
+import { beginCase, composeMessage, openAlert } from "./open.ts";
+import { FileList } from "./intake-files.ts";
 import { all, dayInWords, make, show, sizeInWords, text, today, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
 import type { Attachment, Entry, Hex, OpenedAlert } from "./types.ts";
+import { Upload, sendUploads } from "./upload.ts";
 
-const MAX_TRIES = 3;
 const MAY_CLOSE = "intake";
 const MAY_TAKE: readonly string[] = ["intake", "verifier"];
 
@@ -50,7 +53,7 @@ export async function alertView(seat: Seat, id: Hex, goTo: (address: string) => 
   } as const;
   showIdentityRequests(slot(root, "identity-requests"), seat, about, record.may_open_identity, reload);
   showAccess(slot(root, "access"), seat, about, reload);
-  slot(root, "exchange").replaceChildren(...opened.entries.map((entry) => entryLine(seat, entry)));
+  slot(root, "exchange").replaceChildren(...opened.entries.map((entry) => entryLine(seat, opened, entry)));
   prepareQuestion(root, seat, opened, reload);
   prepareMoves(root, seat, record, goTo);
   return root;
@@ -71,21 +74,21 @@ function sizeOf(record: AlertAnswer): string {
 function showFiles(root: HTMLElement, opened: OpenedAlert, record: AlertAnswer): void {
   const files = opened.submission?.attachments ?? [];
   show(slot(root, "files-part"), files.length > 0);
-  slot(root, "files").replaceChildren(
-    ...files.map((file) => {
-      const label = text("open-file-short");
-      const button = make("button", { type: "button", "aria-label": `${label}: ${file.name}`, title: text("open-file", { name: file.name }) }, label);
-      button.addEventListener("click", () => void saveFile(opened, record.id, file, button));
-      return make("li", {}, make("span", { class: "name" }, file.name), " ", make("small", {}, `${file.media_type}, ${sizeInWords(file.size)}`), " ", button);
-    }),
-  );
+  slot(root, "files").replaceChildren(...files.map((file) => fileLine(opened, record.id, file)));
+}
+
+function fileLine(opened: OpenedAlert, alert: Hex, file: Attachment): HTMLElement {
+  const label = text("open-file-short");
+  const button = make("button", { type: "button", "aria-label": `${label}: ${file.name}`, title: text("open-file", { name: file.name }) }, label);
+  button.addEventListener("click", () => void saveFile(opened, alert, file, button));
+  return make("li", {}, make("span", { class: "name" }, file.name), " ", make("small", {}, `${file.media_type}, ${sizeInWords(file.size)}`), " ", button);
 }
 
 async function saveFile(opened: OpenedAlert, alert: Hex, file: Attachment, button: HTMLButtonElement): Promise<void> {
   button.disabled = true;
   say(text("opening-file"));
   try {
-    const plain = await openAttachment(opened, file, await api.attachment(alert, file.upload));
+    const plain = await openAttachment(opened.held.dialogue, file, await api.attachment(alert, file.upload));
     // Saved, never shown: a page of ours must not run or draw what a stranger sent.
     const address = URL.createObjectURL(new Blob([plain], { type: "application/octet-stream" }));
     make("a", { href: address, download: file.name }).click();
@@ -107,14 +110,17 @@ function showIdentity(root: HTMLElement, opened: OpenedAlert, record: AlertAnswe
   else place.replaceChildren(identityByForm(opened.submission, opened.identity.fields));
 }
 
-function entryLine(seat: Seat, entry: Entry): HTMLElement {
+function entryLine(seat: Seat, opened: OpenedAlert, entry: Entry): HTMLElement {
   if (!entry.verified) return make("li", { class: "broken" }, make("p", { class: "said" }, text("refused-entry", { why: why(entry.reason) })));
   const day = dayInWords(entry.day);
   const name = seat.desk.staff.find((member) => member.ed25519 === entry.sender)?.name ?? text("somebody");
   const from = entry.author === "source" ? text("from-source", { day }) : text("from-colleague", { name, day });
-  const said = entry.content.type === "message" ? entry.content.text : text("first-alert");
+  const { content } = entry;
+  const said = content.type === "message" ? content.text : text(content.type === "consent-request" ? "asked-about-text" : "first-alert");
+  const files = content.type === "message" ? content.attachments : [];
   const mine = entry.author === "desk" ? { class: "mine" } : {};
-  return make("li", mine, make("p", { class: "from" }, from), make("p", { class: "said" }, said));
+  const list = files.length > 0 ? [make("ul", { class: "files" }, ...files.map((file) => fileLine(opened, opened.id, file)))] : [];
+  return make("li", mine, make("p", { class: "from" }, from), make("p", { class: "said" }, said), ...list);
 }
 
 function prepareQuestion(root: HTMLElement, seat: Seat, opened: OpenedAlert, reload: () => void): void {
@@ -122,20 +128,19 @@ function prepareQuestion(root: HTMLElement, seat: Seat, opened: OpenedAlert, rel
   const box = within(form, "textarea", HTMLTextAreaElement);
   const problem = within(form, ".problem", HTMLElement);
   problem.dataset["error"] = "";
+  let uploads: readonly Upload[] | null = null;
+  const input = within(form, "input[type=file]", HTMLInputElement);
+  const files = new FileList(input, within(form, "ul", HTMLUListElement), (sentence) => complain(problem, sentence), () => {
+    uploads = null;
+  });
   onSubmit(form, async () => {
     const words = box.value.trim();
-    if (words === "") throw new Complaint(text("needed"));
-    let current = opened;
-    for (let tries = 0; ; tries += 1) {
-      try {
-        await api.askSource(opened.id, await composeMessage(current, seat.keys, words, today()));
-        break;
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status !== 409 || tries >= MAX_TRIES) throw error;
-        // Somebody wrote meanwhile: the question goes after it.
-        current = await openAlert(await api.alert(opened.id), seat.keys, seat.desk);
-      }
-    }
+    if (words === "" && files.count === 0) throw new Complaint(text("needed"));
+    // Kept until they arrived: after a broken connection sending goes on where it stopped.
+    uploads ??= (await files.toSend()).map((file) => new Upload(file, opened.dialogue.recipient));
+    const sending = uploads;
+    await sendUploads(sending, seat.desk.node, { onProgress: ({ file }) => say(text(file === null ? "sealing" : "sending-file", { n: (file ?? 0) + 1, all: sending.length })) });
+    await intoDialogue(seat, opened, (current) => composeMessage(current, seat.keys, words, today(), sending), (message) => api.askSource(opened.id, message));
     say(text("sent"));
     reload();
   });

@@ -1,7 +1,7 @@
 /** The desk's side of the node's API: typed requests, and refusals with the sentence the server gave. */
 
 import type {
-  Access, AlertRecord, CaseRecord, Compartment, Enrolment, GivenWrap, Hex, JsonObject, NewCase, NewKey, NewObject, StaffMember,
+  Access, AlertRecord, CaseRecord, Compartment, Enrolment, GivenWrap, Hex, JsonObject, KeyId, NewCase, NewKey, NewObject, StaffMember, WireConsent,
 } from "./types.ts";
 
 export interface Person {
@@ -63,11 +63,46 @@ export interface CaseAnswer extends CaseRecord {
   readonly updated_on: string;
   readonly waiting_for: string | null;
   readonly draft: { readonly fields: JsonObject; readonly sha256: Hex; readonly by: string; readonly on: string } | null;
+  /** Whose signature the answers about publication carry. */
+  readonly source: KeyId;
+  readonly consents: readonly WireConsent[];
   readonly withdrawal: { readonly by: string; readonly reason: string } | null;
   readonly history: readonly HistoryLine[];
   readonly moves: readonly Move[];
   readonly people: { readonly [id: string]: string };
   readonly publication: { readonly url: string; readonly state: string } | null;
+}
+
+type Texts = { readonly [language: string]: string };
+
+export interface AskableQuestion {
+  readonly key: string;
+  readonly type: string;
+  readonly label: Texts;
+  readonly options: readonly { readonly value: string; readonly label: Texts }[];
+}
+
+export interface FormVersion {
+  readonly sha256: Hex;
+  readonly number: number | null;
+  readonly published_on: string | null;
+  readonly published_by: string | null;
+}
+
+export interface FormsAnswer {
+  readonly forms: {
+    readonly [purpose: string]: {
+      readonly sha256: Hex;
+      readonly document: JsonObject;
+      readonly draft: JsonObject | null;
+      readonly versions: readonly FormVersion[];
+      readonly required: readonly string[];
+      readonly kept: readonly string[];
+    };
+  };
+  readonly people: { readonly [id: string]: string };
+  readonly questions: readonly AskableQuestion[];
+  readonly own_types: readonly string[];
 }
 
 /** What a drafter answers for: reasons why something may stand, and that the consent was read. */
@@ -140,6 +175,10 @@ export const api = {
   grantIdentity: (request: string, days: number, wraps: readonly GivenWrap[]) =>
     json<Access>("POST", `/requests/${request}/grant`, { days, wraps }),
   refuseIdentity: (request: string, reason: string) => json<Access>("POST", `/requests/${request}/refuse`, { reason }),
+  forms: () => json<FormsAnswer>("GET", "/forms"),
+  saveForm: (purpose: string, document: unknown) => json<{ sha256: Hex }>("PUT", `/forms/${purpose}/draft`, { document }),
+  dropForm: (purpose: string) => ask("DELETE", `/forms/${purpose}/draft`),
+  publishForm: (purpose: string, sha256: Hex) => json<FormVersion>("POST", `/forms/${purpose}/publish`, { sha256 }),
   alerts: () => json<AlertLine[]>("GET", "/alerts"),
   alert: (id: Hex) => json<AlertAnswer>("GET", `/alerts/${id}`),
   attachment: async (id: Hex, upload: Hex) => (await ask("GET", `/alerts/${id}/attachments/${upload}`)).blob(),
@@ -154,6 +193,7 @@ export const api = {
   confirm: (id: Hex) => json<CaseAnswer>("POST", `/cases/${id}/confirm`, {}),
   sendBack: (id: Hex, reason: string) => json<CaseAnswer>("POST", `/cases/${id}/return`, { reason }),
   draft: (id: Hex, fields: JsonObject) => json<CaseAnswer>("PUT", `/cases/${id}/draft`, { fields }),
+  askAboutText: (id: Hex, question: NewObject & { readonly text_sha256: Hex }) => json<CaseAnswer>("POST", `/cases/${id}/consent`, question),
   submit: (id: Hex, clearances: Clearances) => json<CaseAnswer>("POST", `/cases/${id}/submit`, clearances),
   approve: (id: Hex, sha256: Hex | null) => json<CaseAnswer>("POST", `/cases/${id}/approve`, { sha256 }),
   reject: (id: Hex, reason: string) => json<CaseAnswer>("POST", `/cases/${id}/reject`, { reason }),

@@ -6,6 +6,7 @@ import { ApiError, api } from "./desk-api.ts";
 import { answersOf } from "./desk-alert.ts";
 import { askWhyItMayStand, clearancesOf } from "./desk-clearances.ts";
 import { DraftForm } from "./desk-draft.ts";
+import { showConsent } from "./desk-consent.ts";
 import { publicPage } from "./desk-preview.ts";
 import { recordForm, recordLine } from "./desk-records.ts";
 import type { Seat } from "./desk-session.ts";
@@ -20,6 +21,9 @@ import type { Hex, JsonObject, OpenedAlert, OpenedCase } from "./types.ts";
 const ABOUT_THE_TEXT: ReadonlySet<string> = new Set(["draft", "correct", "approve"]);
 /** The moves that end something; they are drawn as such and ask for the reason first. */
 const GRAVE: ReadonlySet<string> = new Set(["withdraw", "reject", "return"]);
+
+/** Steps whose kept reason is not for reading: what an approval set free, the hash of the text a source was asked about. */
+const WITHOUT_REASON: ReadonlySet<string> = new Set(["approved", "consent-asked"]);
 
 /**
  * A public text that was begun and not saved, so that a lock or a colleague's step in between does not cost it.
@@ -150,6 +154,7 @@ class CaseFile {
       said.append(" ", make("a", { href: publication.url }, text("published-at")), " · ", shared);
     }
     slot(this.root, "text").replaceChildren(...(draft ? [publicPage(draft.fields)] : []));
+    showConsent(slot(this.root, "source-consent"), this.#seat, this.#answer, this.#alert, (answer) => this.#done(answer));
     show(slot(this.root, "text"), draft !== null);
     show(slot(this.root, "text-part"));
   }
@@ -175,7 +180,7 @@ class CaseFile {
       const isFinding = line.action === "proposed" || line.action === "confirmed";
       const places = { who: this.#who(line.by), action: line.action, standard: isFinding ? standardName(line.reason ?? null) : "" };
       const said = make("p", {}, text(hasText(name) ? name : "history-other", places));
-      const reason = line.reason && !isFinding && line.action !== "approved" ? [make("p", { class: "quiet" }, valueInWords("withdrawal", line.reason))] : [];
+      const reason = line.reason && !isFinding && !WITHOUT_REASON.has(line.action) ? [make("p", { class: "quiet" }, valueInWords("withdrawal", line.reason))] : [];
       return make("li", {}, make("p", { class: "from" }, dayInWords(line.on)), said, ...reason);
     });
     slot(this.root, "history").replaceChildren(...lines);

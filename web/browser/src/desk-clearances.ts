@@ -20,7 +20,7 @@ export function clearancesOf(form: HTMLFormElement): Clearances {
 /** Fields whose gate a person may open with a reason: what looks like personal data, and a company that was not asked. */
 const MAY_STAND: ReadonlySet<string> = new Set([
   "title", "summary", "content", "verification_statement", "transferability", "results_evidence", "domestic_steps", "region",
-  "authority_replies", "follow_ups", "corrections",
+  "authority_replies", "follow_ups", "corrections", "consent_text",
 ]);
 
 export function askWhyItMayStand(form: HTMLFormElement, problems: Readonly<Record<string, string>>): void {

@@ -2,7 +2,7 @@
 
 import { view } from "./desk-view.ts";
 import { languageName } from "./desk-draft.ts";
-import { labelOf, partialDay, standardName, valueInWords } from "./desk-words.ts";
+import { labelOf, partialDay, placeOf, standardName, valueInWords } from "./desk-words.ts";
 import { make, show, text, within } from "./page.ts";
 import type { Json, JsonObject } from "./types.ts";
 
@@ -32,7 +32,9 @@ export function publicPage(fields: JsonObject): HTMLElement {
   say(page, "checked", fields["verification_statement"], original);
   show(within(page, "[data-content-part]", HTMLElement), Boolean(fields["content"]));
   show(within(page, "[data-fictional]", HTMLElement), fields["fictional"] === true);
-  const rest = Object.entries(fields).filter(([key, value]) => !SHOWN.has(key) && !isEmpty(value));
+  const rest = Object.entries(fields)
+    .filter(([key, value]) => !SHOWN.has(key) && !isEmpty(value))
+    .sort(([left], [right]) => placeOf(left) - placeOf(right) || (left < right ? -1 : 1));
   within(page, "[data-rest]", HTMLElement).replaceChildren(
     ...rest.map(([key, value]) => make("div", {}, make("dt", {}, labelOf(key)), make("dd", {}, ...whole(key, value, original)))),
   );

@@ -23,6 +23,12 @@ function entryOf(key: string): HTMLElement | null {
   return labels().querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`);
 }
 
+/** Where a field stands in the form; what the form does not know comes last. */
+export function placeOf(key: string): number {
+  const at = all(labels(), "[data-key]", HTMLElement).findIndex((one) => one.dataset["key"] === key);
+  return at < 0 ? Number.MAX_SAFE_INTEGER : at;
+}
+
 export function labelOf(key: string): string {
   return entryOf(key)?.dataset["label"] ?? key;
 }

@@ -1,16 +1,27 @@
 /** Reads the dialogue compartment into entries a page can show, the same for a source's mailbox and for the desk. */
 
-import { isObject } from "./canonical.ts";
+import { canonical, isObject } from "./canonical.ts";
+import { sha256Hex } from "./encoding.ts";
 import { hasMembers } from "./envelope.ts";
 import { openChain } from "./objects.ts";
 import type { Place } from "./objects.ts";
 import type {
-  Attachment, CompartmentKey, Entry, EpochKey, Json, JsonObject, KeyId, Next, ObjectType, Submission, WireObject,
+  Attachment, CompartmentKey, Entry, EpochKey, Json, JsonObject, KeyId, Next, ObjectType, Submission, WireAttachment, WireObject,
 } from "./types.ts";
+import type { Upload } from "./upload.ts";
 
 export interface Voices {
   readonly source: KeyId;
   readonly desk: readonly KeyId[];
+}
+
+/** A message of the dialogue as it is sealed, and what the server is told of its files. */
+export function messageOf(
+  text: string,
+  uploads: readonly Upload[],
+): { readonly body: JsonObject; readonly files: { readonly attachments?: readonly WireAttachment[] } } {
+  if (uploads.length === 0) return { body: { text }, files: {} };
+  return { body: { text, attachments: uploads.map((one) => ({ ...one.attachment })) }, files: { attachments: uploads.map((one) => one.wire) } };
 }
 
 export async function readDialogue(
@@ -27,9 +38,7 @@ export async function readDialogue(
     if (opened === null) return { ...at, verified: false, reason: reason ?? "malformed" };
     const { sender, day, type } = opened.header;
     const author = sender === voices.source ? "source" : voices.desk.includes(sender) ? "desk" : null;
-    // Only the source submits, and only once: a second submission would replace what the first one said.
-    const mayWrite = author !== null && (type !== "submission" || (author === "source" && seq === 1));
-    if (!mayWrite) return { ...at, verified: false, reason: "wrong-signature" };
+    if (author === null || !mayWrite(author, type, seq)) return { ...at, verified: false, reason: "wrong-signature" };
     const content = contentOf(type, opened.body);
     if (content === null) return { ...at, verified: false, reason: "malformed" };
     return { ...at, verified: true, author, sender, day, content };
@@ -37,10 +46,23 @@ export async function readDialogue(
   return { entries, next };
 }
 
+/** Only the source submits, and only once: a second submission would replace what the first one said. Only the desk asks. */
+function mayWrite(author: "source" | "desk", type: ObjectType, seq: number): boolean {
+  if (type === "submission") return author === "source" && seq === 1;
+  return type !== "consent-request" || author === "desk";
+}
+
 type Content = Extract<Entry, { verified: true }>["content"];
 
 function contentOf(type: ObjectType, body: JsonObject): Content | null {
-  if (type === "message") return typeof body["text"] === "string" ? { type, text: body["text"] } : null;
+  if (type === "message") {
+    const { text, attachments = [] } = body;
+    return typeof text === "string" && areAttachments(attachments) ? { type, text, attachments } : null;
+  }
+  if (type === "consent-request") {
+    const fields = body["fields"];
+    return isObject(fields) && hasMembers(body, ["fields"]) ? { type, fields, sha256: sha256Hex(canonical(fields)) } : null;
+  }
   return isSubmission(body) ? { type: "submission", submission: body } : null;
 }
 
@@ -51,9 +73,12 @@ function isSubmission(body: JsonObject): body is JsonObject & Submission {
     typeof form === "string" &&
     typeof language === "string" &&
     isObject(answers) &&
-    Array.isArray(attachments) &&
-    attachments.every(isAttachment)
+    areAttachments(attachments)
   );
+}
+
+function areAttachments(value: Json | undefined): value is readonly (JsonObject & Attachment)[] {
+  return Array.isArray(value) && value.every(isAttachment);
 }
 
 function isAttachment(value: Json): value is JsonObject & Attachment {

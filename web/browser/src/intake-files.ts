@@ -3,7 +3,7 @@
  * Nothing is uploaded here; the chosen bytes stay in this page until they are sealed.
  */
 
-import { all, byId, make, sizeInWords, text } from "./page.ts";
+import { all, make, sizeInWords, text } from "./page.ts";
 import type { Traces } from "./traces.ts";
 import { tracesIn } from "./traces.ts";
 
@@ -23,12 +23,16 @@ interface Chosen {
 /** The list of chosen files, kept beside its <input>. */
 export class FileList {
   readonly #chosen: Chosen[] = [];
-  readonly #list = byId("files", HTMLUListElement);
-  readonly #input = byId("f-attachments", HTMLInputElement);
+  readonly #list: HTMLUListElement;
+  readonly #input: HTMLInputElement;
   readonly #complain: (sentence: string | null) => void;
+  readonly #changed: () => void;
 
-  constructor(complain: (sentence: string | null) => void) {
+  constructor(input: HTMLInputElement, list: HTMLUListElement, complain: (sentence: string | null) => void, changed: () => void = () => {}) {
+    this.#input = input;
+    this.#list = list;
     this.#complain = complain;
+    this.#changed = changed;
     this.#input.addEventListener("change", () => this.#take());
   }
 
@@ -69,10 +73,12 @@ export class FileList {
 
   #add(chosen: Chosen): void {
     this.#chosen.push(chosen);
+    this.#changed();
     const out = make("button", { type: "button", class: "link", "aria-label": text("take-out", { name: chosen.original.name }) }, text("take-out-short"));
     const line = make("li", {}, make("span", { class: "name" }, chosen.original.name), " ", make("small", {}, sizeInWords(chosen.original.size)), " ", out);
     out.addEventListener("click", () => {
       this.#chosen.splice(this.#chosen.indexOf(chosen), 1);
+      this.#changed();
       line.remove();
       (all(this.#list, "button", HTMLButtonElement)[0] ?? this.#input).focus();
     });
@@ -94,6 +100,7 @@ export class FileList {
       radio.addEventListener("change", () => {
         const before = chosen.copies;
         chosen.copies = copies;
+        this.#changed();
         if (this.count <= MAX_FILES) return this.#complain(null);
         chosen.copies = before;
         this.#complain(text("too-many-files"));

@@ -20,6 +20,7 @@ export class ReceiptCard {
   readonly #wrong = byId("error-word", HTMLElement);
   readonly #moves: Moves;
   #words: string | null = null;
+  #digits = "";
   #asked: readonly [number, number] = [0, 1];
 
   constructor(moves: Moves) {
@@ -27,7 +28,7 @@ export class ReceiptCard {
     byId("copy", HTMLButtonElement).addEventListener("click", () => void this.#copy());
     byId("print", HTMLButtonElement).addEventListener("click", () => window.print());
     byId("noted", HTMLButtonElement).addEventListener("click", () => this.#ask());
-    byId("again", HTMLButtonElement).addEventListener("click", () => this.open(this.#words ?? ""));
+    byId("again", HTMLButtonElement).addEventListener("click", () => this.open(this.#words ?? "", this.#digits));
     byId("change", HTMLButtonElement).addEventListener("click", () => this.#moves.change());
     byId("answers", HTMLButtonElement).addEventListener("click", () => this.#moves.change());
     byId("retry", HTMLButtonElement).addEventListener("click", () => this.#moves.send());
@@ -41,9 +42,9 @@ export class ReceiptCard {
     return this.#words;
   }
 
-  open(words: string): void {
-    this.#words = words;
-    byId("words", HTMLOListElement).replaceChildren(...words.split(" ").map((word) => make("li", {}, word)));
+  /** digits  the same in figures, where the page has a place for them. */
+  open(words: string, digits = ""): void {
+    this.#write(words, digits);
     show(this.#shown);
     show(this.#retype, false);
     show(this.#sending, false);
@@ -56,9 +57,16 @@ export class ReceiptCard {
   }
 
   forget(): void {
-    this.#words = null;
-    byId("words", HTMLOListElement).replaceChildren();
+    this.#write(null, "");
     this.#retype.reset();
+  }
+
+  #write(words: string | null, digits: string): void {
+    this.#words = words;
+    this.#digits = digits;
+    byId("words", HTMLOListElement).replaceChildren(...(words?.split(" ") ?? []).map((word) => make("li", {}, word)));
+    const place = document.getElementById("digits");
+    if (place !== null) place.textContent = digits;
   }
 
   progress(said: string, share: number): void {

@@ -16,7 +16,7 @@ const form = byId("alert", HTMLFormElement);
 const opening = byId("opening", HTMLElement);
 const steps = all(form, ".step", HTMLElement);
 const narrow = matchMedia("(max-width: 54rem)");
-const files = new FileList((sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence));
+const files = new FileList(byId("f-attachments", HTMLInputElement), byId("files", HTMLUListElement), (sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence));
 
 type Sealing = typeof import("./sealing.ts");
 
@@ -146,12 +146,13 @@ function checkAll(): boolean {
 
 // ---- the words and the sending --------------------------------------------------------------------------------------
 
-function showWords({ newReceipt }: Sealing): void {
+function showWords({ digitsOf, entropyOf, newReceipt }: Sealing): void {
   show(form, false);
   show(opening, false);
   // Answers may have been changed since the words were first shown; what was sealed before is then stale, the words are not.
   sealed = null;
-  card.open(card.words ?? newReceipt());
+  const words = card.words ?? newReceipt();
+  card.open(words, digitsOf(entropyOf(words)));
 }
 
 function backToAnswers(): void {

@@ -1,13 +1,16 @@
 /** A source's way back: the receipt opens the mailbox, reads what the desk answered, and answers in turn. */
 
+import { heldConsents } from "./consents.ts";
 import { fromBase64, toBase64 } from "./encoding.ts";
-import { get, postJson } from "./network.ts";
+import { get } from "./network.ts";
 import { composeObject } from "./objects.ts";
-import { readDialogue } from "./dialogue.ts";
+import { messageOf, readDialogue } from "./dialogue.ts";
 import { sourceKeys } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
+import type { Upload } from "./upload.ts";
+import { postWorked } from "./work.ts";
 import { openWrap } from "./wraps.ts";
-import type { Day, Door, EpochKey, Mailbox, MailboxRecord, Manifest, SourceKeys } from "./types.ts";
+import type { Attachment, Day, Door, EpochKey, Mailbox, MailboxRecord, Manifest, SourceKeys } from "./types.ts";
 
 const TRIES = 3;
 
@@ -21,23 +24,30 @@ export async function openMailbox(receipt: string, manifest: Manifest, door: Doo
   return read(await fetchRecord(keys, door), keys, manifest);
 }
 
-/** Seals and sends a message, after what has come in meanwhile where something has; returns the mailbox as it is then. */
+/**
+ * Seals and sends a message, after what has come in meanwhile where something has; returns the mailbox as it is then.
+ *
+ * uploads  the files of the message, all of them sent before.
+ */
 export async function sendMessage(
   mailbox: Mailbox,
   text: string,
-  to: { readonly manifest: Manifest; readonly day: Day },
+  to: { readonly manifest: Manifest; readonly day: Day; readonly uploads?: readonly Upload[] },
   door: Door = {},
 ): Promise<Mailbox> {
   const { keys } = mailbox;
+  const { body, files } = messageOf(text, to.uploads ?? []);
   let { next, dialogue } = mailbox;
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     const sealed = toBase64(
-      await composeObject("message", { text }, {
+      await composeObject("message", body, {
         place: placeOf(mailbox.id, keys), recipient: dialogue.recipient, epoch: dialogue.epoch, next, day: to.day, by: keys.signing,
       }),
     );
     try {
-      await postJson(keys.node, "/api/v1/mailbox/messages", JSON.stringify({ seq: next.seq, sealed }), door, credentials(keys));
+      const work = { node: keys.node, id: mailbox.id };
+      const message = JSON.stringify({ seq: next.seq, sealed, ...files });
+      await postWorked(work, "/api/v1/mailbox/messages", message, door, credentials(keys));
     } catch (error) {
       if (!(error instanceof Refused) || error.reason !== "conflict") throw error;
     }
@@ -48,6 +58,18 @@ export async function sendMessage(
     ({ next, dialogue } = updated);
   }
   throw new Refused("conflict");
+}
+
+/** The ciphertext of one file, part by part: where the connection breaks, only the present part is asked for again. */
+export async function fetchAttachment({ keys, attachments }: Mailbox, attachment: Attachment, door: Door = {}): Promise<Blob> {
+  const wire = attachments.find((one) => one.upload === attachment.upload);
+  if (wire === undefined) throw new Refused("not-found", "attachment");
+  const parts: Blob[] = [];
+  for (let part = 0; part < wire.parts; part += 1) {
+    const response = await get(keys.node, `/api/v1/mailbox/attachments/${wire.upload}/${part}`, door, credentials(keys));
+    parts.push(await response.blob());
+  }
+  return new Blob(parts);
 }
 
 async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest): Promise<Mailbox> {
@@ -65,7 +87,9 @@ async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest)
   if (dialogue === undefined || held[0]?.epoch !== 1) throw new Refused("malformed", "mailbox");
   const voices = { source: keys.signing.id, desk };
   const { entries, next } = await readDialogue(record.objects, held, place, voices);
-  return { id: record.id, state: record.state, receivedOn: record.received_on, entries, keys, dialogue, next };
+  const { id, state, mode, attachments } = record;
+  const consents = heldConsents(record.consents, { node: keys.node, case: id, source: keys.signing.id });
+  return { id, state, mode, consents, receivedOn: record.received_on, entries, keys, dialogue, held, attachments, next };
 }
 
 async function fetchRecord(keys: SourceKeys, door: Door): Promise<MailboxRecord> {
@@ -77,6 +101,7 @@ function placeOf(id: string, keys: SourceKeys): { node: string; case: string; co
   return { node: keys.node, case: id, compartment: "dialogue" };
 }
 
-function credentials(keys: SourceKeys): Record<string, string> {
+/** What shows the server whose mailbox is asked for. */
+export function credentials(keys: SourceKeys): Record<string, string> {
   return { authorization: `Mailbox ${keys.mailboxToken}` };
 }

@@ -17,7 +17,7 @@ import type {
 export const FIRST: Next = { seq: 1, prev: null };
 const FIRST_EPOCH = 1;
 const TYPES: { readonly [name in Compartment]: readonly ObjectType[] } = {
-  dialogue: ["submission", "message"],
+  dialogue: ["submission", "message", "consent-request"],
   identity: ["identity"],
   internal: ["check", "note", "assessment"],
 };

@@ -1,17 +1,16 @@
 /** What a handler opens and seals at the desk: alerts, their attachments, replies, and a case's internal records. */
 
-import { sha256 } from "@noble/hashes/sha2.js";
-import { generateKey, openStream } from "./age.ts";
+import { generateKey } from "./age.ts";
 import { isObject } from "./canonical.ts";
-import { readDialogue } from "./dialogue.ts";
+import { messageOf, readDialogue } from "./dialogue.ts";
 import { fromBase64, randomBytes, toBase64, toHex } from "./encoding.ts";
 import { composeObject, openChain } from "./objects.ts";
-import { paddedSize } from "./padding.ts";
 import { Refused } from "./refusal.ts";
 import { composeWrap, openWrap } from "./wraps.ts";
 import type { Place } from "./objects.ts";
+import type { Upload } from "./upload.ts";
 import type {
-  Access, AlertRecord, Attachment, CaseEntry, CaseRecord, CompartmentKey, Day, EpochKey, HandlerKeys, JsonObject, KeyId, NewCase,
+  Access, AlertRecord, CaseEntry, CaseRecord, Day, EpochKey, HandlerKeys, JsonObject, KeyId, NewCase,
   NewObject, OpenedAlert, OpenedCase, Recipient, StaffMember,
 } from "./types.ts";
 
@@ -36,44 +35,33 @@ export async function openAlert(record: AlertRecord, me: HandlerKeys, at: Desk):
   };
 }
 
-/** Opens an attachment. Returns the file only when it is whole and is the one the submission names. */
-export async function openAttachment(alert: OpenedAlert, attachment: Attachment, sealed: Blob): Promise<Blob> {
-  for (const key of alert.held.dialogue) {
-    try {
-      return await openFile(key, attachment, sealed);
-    } catch (error) {
-      // A file stays under the key it was sealed to; another of the dialogue's keys may be the one.
-      if (!(error instanceof Refused) || error.reason !== "cannot-open") throw error;
-    }
-  }
-  throw new Refused("cannot-open");
+/** Seals a reply or question to the source. `uploads` are its files, all of them sent before. */
+export async function composeMessage(
+  alert: OpenedAlert,
+  me: HandlerKeys,
+  text: string,
+  day: Day,
+  uploads: readonly Upload[] = [],
+): Promise<NewObject> {
+  const { body, files } = messageOf(text, uploads);
+  return { ...(await composeInDialogue(alert, me, "message", body, day)), ...files };
 }
 
-async function openFile(key: CompartmentKey, attachment: Attachment, sealed: Blob): Promise<Blob> {
-  const hash = sha256.create();
-  const chunks: Uint8Array[] = [];
-  let [left, seen] = [attachment.size, 0];
-  try {
-    const reader = (await openStream(sealed.stream(), key.identity)).getReader();
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      seen += next.value.length;
-      const chunk = next.value.subarray(0, left);
-      left -= chunk.length;
-      hash.update(chunk);
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw error instanceof Refused ? error : new Refused("cannot-open");
-  }
-  if (seen !== paddedSize(attachment.size) || toHex(hash.digest()) !== attachment.sha256) throw new Refused("malformed", "attachment");
-  return new Blob(chunks as BlobPart[], { type: attachment.media_type });
+/** Seals the question whether exactly these public fields may be published. */
+export async function composeConsentRequest(alert: OpenedAlert, me: HandlerKeys, fields: JsonObject, day: Day): Promise<NewObject> {
+  return composeInDialogue(alert, me, "consent-request", { fields }, day);
 }
 
-/** Seals a reply or question to the source. */
-export async function composeMessage(alert: OpenedAlert, me: HandlerKeys, text: string, day: Day): Promise<NewObject> {
+async function composeInDialogue(
+  alert: OpenedAlert,
+  me: HandlerKeys,
+  type: "message" | "consent-request",
+  body: JsonObject,
+  day: Day,
+): Promise<NewObject> {
   const place = { node: alert.node, case: alert.id, compartment: "dialogue" } as const;
   const to = { place, recipient: alert.dialogue.recipient, epoch: alert.dialogue.epoch, next: alert.next, day, by: me.signing };
-  return { seq: alert.next.seq, sealed: toBase64(await composeObject("message", { text }, to)) };
+  return { seq: alert.next.seq, sealed: toBase64(await composeObject(type, body, to)) };
 }
 
 /** Makes a case's internal compartment and wraps its key for `holders`, the caller among them, and for the recovery key. */

@@ -1,24 +1,22 @@
 /** The last part of a source's mailbox: consent, the proof of filing, and deleting everything. */
 
-import type { Mailbox } from "./types.ts";
+import type { Mailbox, WireConsent } from "./types.ts";
 import { byId, dayInWords, make, show, text, today } from "./page.ts";
-import type { Consent } from "./standing.ts";
-import { answerConsent, burnMailbox, proofOfFiling, standingOf } from "./standing.ts";
+import { answerConsent, burnMailbox, proofOfFiling } from "./standing.ts";
 
-let consents: readonly Consent[] = [];
-
-/** Shows how the alert stands now; called whenever a mailbox is shown. */
-export async function showStanding(mailbox: Mailbox): Promise<void> {
-  try {
-    const standing = await standingOf(mailbox);
-    show(byId("server-sealed", HTMLElement), standing.mode === "server-sealed");
-    tellConsent(standing.consents);
-  } catch {
-    // The dialogue is there all the same; the buttons say by themselves when something fails.
-  }
+/** Shows how the alert stands now; called whenever a mailbox is shown, and after every answer. */
+export function showStanding(mailbox: Mailbox): void {
+  show(byId("server-sealed", HTMLElement), mailbox.mode === "server-sealed");
+  const last = mailbox.consents.filter((one) => one.use === "publish").at(-1);
+  const line = byId("consent-said", HTMLElement);
+  if (last === undefined) line.textContent = text("consent-none");
+  else line.textContent = text(`consent-${last.answer}${last.text_sha256 === null ? "" : "-text"}`, { day: dayInWords(last.day) });
 }
 
-export function prepareStanding(current: () => Mailbox | null, burnt: () => void): void {
+export function prepareStanding(
+  current: () => Mailbox | null,
+  moves: { readonly answered: (consents: readonly WireConsent[]) => void; readonly burnt: () => void },
+): void {
   const said = byId("moves-said", HTMLElement);
   const attempt = (button: HTMLButtonElement, act: (mailbox: Mailbox) => Promise<void>): void => {
     button.addEventListener("click", () => {
@@ -37,7 +35,7 @@ export function prepareStanding(current: () => Mailbox | null, burnt: () => void
   };
   for (const answer of ["yes", "no"] as const) {
     attempt(byId(`consent-${answer}`, HTMLButtonElement), async (mailbox) => {
-      tellConsent(await answerConsent(mailbox, answer, { seq: consents.length, day: today() }));
+      moves.answered(await answerConsent(mailbox, answer, { seq: mailbox.consents.length, day: today() }));
     });
   }
   attempt(byId("prove", HTMLButtonElement), async (mailbox) => {
@@ -55,13 +53,6 @@ export function prepareStanding(current: () => Mailbox | null, burnt: () => void
   attempt(byId("burn-now", HTMLButtonElement), async (mailbox) => {
     await burnMailbox(mailbox);
     show(sure, false);
-    burnt();
+    moves.burnt();
   });
-}
-
-function tellConsent(answers: readonly Consent[]): void {
-  consents = answers;
-  const last = answers.filter((one) => one.use === "publish").at(-1);
-  const line = byId("consent-said", HTMLElement);
-  line.textContent = last === undefined ? text("consent-none") : text(`consent-${last.answer}`, { day: dayInWords(last.day) });
 }

@@ -1,10 +1,11 @@
 /** Coming back with twelve words: the state in plain words, the desk's questions, an answer. Keeps nothing. */
 
-import type { Entry, Mailbox, Manifest, Reason } from "./types.ts";
+import type { Mailbox, Manifest, Reason, WireConsent } from "./types.ts";
 import { sendMessage, openMailbox } from "./mailbox.ts";
 import { fetchManifest } from "./manifest.ts";
-import { byId, dayInWords, goTo, hasText, make, nodeOrigin, openWayOut, rootKey, show, text, today } from "./page.ts";
+import { byId, dayInWords, goTo, hasText, nodeOrigin, openWayOut, rootKey, show, text, today } from "./page.ts";
 import { prepareStanding, showStanding } from "./receipt-moves.ts";
+import type { AnswerFiles } from "./receipt-files.ts";
 import { readReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
 
@@ -13,17 +14,20 @@ const answer = byId("answer-text", HTMLTextAreaElement);
 
 let mailbox: Mailbox | null = null;
 let manifest: Manifest | null = null;
+let files: AnswerFiles | null = null;
 
 function forget(): void {
   mailbox = null;
   byId("enter", HTMLFormElement).reset();
   byId("answer", HTMLFormElement).reset();
+  files?.forget();
   byId("exchange", HTMLOListElement).replaceChildren();
 }
 
 function sentenceFor(reason: Reason, detail: string | undefined): string {
   switch (reason) {
     case "receipt-length":
+      if (/^[\d\s,.-]+$/.test(typed.value)) return text("length-digits", { n: typed.value.replace(/\D/g, "").length });
       return text("length", { n: typed.value.trim().split(/\s+/).filter((word) => word !== "").length });
     case "receipt-word":
       return text("unknown-word", { word: detail ?? "" });
@@ -38,7 +42,7 @@ function sentenceFor(reason: Reason, detail: string | undefined): string {
   }
 }
 
-function say(place: string, sentence: string | null, input: HTMLTextAreaElement): void {
+function say(place: string, sentence: string | null, input: HTMLTextAreaElement | HTMLInputElement): void {
   const line = byId(place, HTMLElement);
   line.textContent = sentence ?? "";
   show(line, sentence !== null);
@@ -61,9 +65,8 @@ async function enter(): Promise<void> {
     const root = rootKey();
     if (root === null) throw new Refused("manifest-wrong-root");
     manifest = await fetchManifest(nodeOrigin(), root, new Date());
-    mailbox = await openMailbox(receipt, manifest);
+    await showMailbox(await openMailbox(receipt, manifest));
     typed.value = "";
-    showMailbox(mailbox);
     show(byId("ask", HTMLElement), false);
     show(byId("mailbox", HTMLElement));
     goTo(byId("title-mailbox", HTMLElement));
@@ -75,28 +78,36 @@ async function enter(): Promise<void> {
   }
 }
 
-function showMailbox(opened: Mailbox): void {
+async function showMailbox(opened: Mailbox): Promise<void> {
+  mailbox = opened;
   const state = `state-${opened.state}`;
   byId("state", HTMLElement).textContent = text(hasText(state) ? state : "state-open", { day: dayInWords(opened.receivedOn) });
-  byId("exchange", HTMLOListElement).replaceChildren(...opened.entries.map(entryLine));
-  void showStanding(opened);
+  showStanding(opened);
+  const { showExchange } = await import("./receipt-exchange.ts");
+  showExchange(opened, { answered, send: sendWords });
 }
 
-function entryLine(entry: Entry): HTMLElement {
-  if (!entry.verified) return make("li", { class: "broken" }, make("p", { class: "said" }, text("refused")));
-  const mine = entry.author === "source";
-  const from = make("p", { class: "from" }, text(mine ? "from-you" : "from-desk", { day: dayInWords(entry.day) }));
-  return make("li", mine ? { class: "mine" } : {}, from, ...said(entry.content));
+function answered(consents: readonly WireConsent[]): void {
+  if (mailbox !== null) void showMailbox({ ...mailbox, consents });
 }
 
-function said(content: Extract<Entry, { verified: true }>["content"]): HTMLElement[] {
-  if (content.type === "message") return [make("p", { class: "said" }, content.text)];
-  const { answers, attachments } = content.submission;
-  const lines = [make("p", { class: "said" }, String(answers["summary"] ?? text("your-alert")))];
-  if (attachments.length > 0) {
-    lines.push(make("p", { class: "said" }, text("your-files", { names: attachments.map((one) => one.name).join(", ") })));
+/** Sends what was written elsewhere on the page; where that fails, the words wait in the box for another try. */
+async function sendWords(words: string): Promise<void> {
+  answer.value = words;
+  await sendAnswer();
+}
+
+async function addFiles(): Promise<void> {
+  const button = byId("add-files", HTMLButtonElement);
+  button.disabled = true;
+  try {
+    const { AnswerFiles } = await import("./receipt-files.ts");
+    files = new AnswerFiles((sentence) => say("error-files", sentence, byId("f-attachments", HTMLInputElement)));
+    show(button, false);
+  } catch {
+    say("error-answer", text("unreachable"), answer);
+    button.disabled = false;
   }
-  return lines;
 }
 
 async function sendAnswer(): Promise<void> {
@@ -104,22 +115,33 @@ async function sendAnswer(): Promise<void> {
   const button = byId("send-answer", HTMLButtonElement);
   const line = byId("answer-said", HTMLElement);
   const words = answer.value.trim();
-  if (words === "") return say("error-answer", text("empty"), answer);
+  const hasFiles = files !== null && files.count > 0;
+  if (words === "" && !hasFiles) return say("error-answer", text("empty"), answer);
   say("error-answer", null, answer);
   button.disabled = true;
   line.textContent = text("sealing");
   try {
-    mailbox = await sendMessage(mailbox, words, { manifest, day: today() });
+    const to = { manifest, day: today() };
+    const tell = (said: string): void => {
+      line.textContent = said;
+    };
+    const sent = files !== null && hasFiles ? await files.send(mailbox, words, { ...to, tell }) : await sendMessage(mailbox, words, to);
     answer.value = "";
-    showMailbox(mailbox);
+    files?.forget();
+    await showMailbox(sent);
     line.textContent = text("sent");
   } catch (error) {
-    const unreachable = error instanceof Refused && error.reason === "unreachable";
-    say("error-answer", text(unreachable ? "unreachable" : "not-sent"), answer);
+    say("error-answer", whyNotSent(error), answer);
     line.textContent = "";
   } finally {
     button.disabled = false;
   }
+}
+
+function whyNotSent(error: unknown): string {
+  if (!(error instanceof Refused)) return text("not-sent");
+  if (error.reason === "file-unreadable") return text("failed-file", { name: error.detail ?? "" });
+  return text(error.reason === "unreachable" ? "unreachable" : "not-sent");
 }
 
 function close(): void {
@@ -135,7 +157,7 @@ function burnt(): void {
 }
 
 openWayOut(forget);
-prepareStanding(() => mailbox, burnt);
+prepareStanding(() => mailbox, { answered, burnt });
 show(byId("ask", HTMLElement));
 byId("enter", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
@@ -150,4 +172,5 @@ byId("answer", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   void sendAnswer();
 });
+byId("add-files", HTMLButtonElement).addEventListener("click", () => void addFiles());
 byId("done", HTMLButtonElement).addEventListener("click", close);

@@ -3,5 +3,5 @@
 export { fromBase64 } from "./encoding.ts";
 export { fetchManifest, verifyManifest } from "./manifest.ts";
 export { packAlert } from "./packages.ts";
-export { newReceipt } from "./receipts.ts";
+export { digitsOf, entropyOf, newReceipt } from "./receipts.ts";
 export { readdress, sealAlert, sendAlert } from "./seal.ts";

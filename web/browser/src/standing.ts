@@ -1,27 +1,10 @@
 /** What a source may do with its alert besides reading and answering: say yes or no, prove that it wrote, take everything back. */
 
+import { signConsent } from "./consents.ts";
 import { randomBytes, toHex } from "./encoding.ts";
-import { get, postJson, remove } from "./network.ts";
-import { sign } from "./signing.ts";
-import type { Day, Door, Hex, JsonObject, Mailbox, SourceKeys } from "./types.ts";
-
-export interface Consent {
-  readonly seq: number;
-  readonly use: "publish" | "share";
-  readonly answer: "yes" | "no";
-  readonly text_sha256: Hex | null;
-  readonly day: Day;
-}
-
-export interface Standing {
-  readonly mode: string;
-  readonly consents: readonly Consent[];
-}
-
-export async function standingOf(mailbox: Mailbox, door: Door = {}): Promise<Standing> {
-  const response = await get(mailbox.keys.node, "/api/v1/mailbox", door, credentials(mailbox.keys));
-  return (await response.json()) as Standing;
-}
+import { credentials } from "./mailbox.ts";
+import { postJson, remove } from "./network.ts";
+import type { Day, Door, Hex, JsonObject, Mailbox, WireConsent } from "./types.ts";
 
 /** Answers about publication, signed with the key of the receipt: nobody else can say it. The last answer counts. */
 export async function answerConsent(
@@ -29,13 +12,12 @@ export async function answerConsent(
   answer: "yes" | "no",
   after: { readonly seq: number; readonly day: Day; readonly text?: Hex },
   door: Door = {},
-): Promise<readonly Consent[]> {
+): Promise<readonly WireConsent[]> {
   const { keys, id } = mailbox;
-  const said = { seq: after.seq + 1, use: "publish", answer, text_sha256: after.text ?? null, day: after.day };
-  const signature = sign({ v: 1, type: "consent", node: keys.node, case: id, ...said }, keys.signing);
-  const body = JSON.stringify({ ...said, signature });
+  const said = { seq: after.seq + 1, use: "publish", answer, text_sha256: after.text ?? null, day: after.day } as const;
+  const body = JSON.stringify(signConsent(said, { node: keys.node, case: id }, keys.signing));
   const response = await postJson(keys.node, "/api/v1/mailbox/consents", body, door, credentials(keys));
-  return ((await response.json()) as { readonly consents: readonly Consent[] }).consents;
+  return ((await response.json()) as { readonly consents: readonly WireConsent[] }).consents;
 }
 
 /** The node's signed word that it took in something on a day; with it the two numbers that tie it to this alert. */
@@ -48,8 +30,4 @@ export async function proofOfFiling(mailbox: Mailbox, door: Door = {}): Promise<
 /** Deletes everything of this source on the server, keys first. The words find nothing afterwards. */
 export async function burnMailbox(mailbox: Mailbox, door: Door = {}): Promise<void> {
   await remove(mailbox.keys.node, "/api/v1/mailbox", door, credentials(mailbox.keys));
-}
-
-function credentials(keys: SourceKeys): Record<string, string> {
-  return { authorization: `Mailbox ${keys.mailboxToken}` };
 }

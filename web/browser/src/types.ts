@@ -17,7 +17,7 @@ export type Identity = string;
 export type KeyId = string;
 
 export type Compartment = "dialogue" | "identity" | "internal";
-export type ObjectType = "submission" | "identity" | "message" | "check" | "note" | "assessment";
+export type ObjectType = "submission" | "identity" | "message" | "consent-request" | "check" | "note" | "assessment";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
@@ -142,9 +142,17 @@ export type Entry =
       readonly day: Day;
       readonly content:
         | { readonly type: "submission"; readonly submission: Submission }
-        | { readonly type: "message"; readonly text: string };
+        | { readonly type: "message"; readonly text: string; readonly attachments: readonly Attachment[] }
+        | ConsentRequest;
     })
   | (EntryPlace & { readonly verified: false; readonly reason: Reason });
+
+/** The desk asks about one public text, and the whole text is in it; `sha256` is of its canonical spelling. */
+export interface ConsentRequest {
+  readonly type: "consent-request";
+  readonly fields: JsonObject;
+  readonly sha256: Hex;
+}
 
 interface EntryPlace {
   readonly seq: number;
@@ -248,6 +256,19 @@ export interface MailboxRecord {
   readonly wraps: readonly WireWrap[];
   readonly objects: readonly WireObject[];
   readonly attachments: readonly WireAttachment[];
+  readonly mode: string;
+  readonly consents: readonly WireConsent[];
+}
+
+/** What a source answered about a use of its alert, as the server keeps it: the signature is the source's. */
+export interface WireConsent {
+  readonly seq: number;
+  readonly use: "publish" | "share";
+  readonly answer: "yes" | "no";
+  /** Of the exact public text it is about, or null where it is about the use as such. */
+  readonly text_sha256: Hex | null;
+  readonly day: Day;
+  readonly signature: Base64;
 }
 
 /** Answer of GET /api/v1/desk/alerts/{id}; `wraps` are the caller's own. */
@@ -347,10 +368,16 @@ export interface Mailbox {
   readonly id: Hex;
   readonly state: string;
   readonly receivedOn: Day;
+  /** By which door it came. */
+  readonly mode: string;
+  readonly consents: readonly WireConsent[];
   readonly entries: readonly Entry[];
   readonly keys: SourceKeys;
   /** The newest key of the dialogue: what is sealed to now. */
   readonly dialogue: EpochKey;
+  /** Every key of the dialogue, oldest first: to read with. */
+  readonly held: readonly EpochKey[];
+  readonly attachments: readonly WireAttachment[];
   readonly next: Next;
 }
 
@@ -391,10 +418,11 @@ export interface OpenedCase {
   readonly next: Next;
 }
 
-/** Body of the POSTs that add one sealed object. */
+/** Body of the POSTs that add one sealed object; a message may bring files. */
 export interface NewObject {
   readonly seq: number;
   readonly sealed: Base64;
+  readonly attachments?: readonly WireAttachment[];
 }
 
 /** Body of POST …/alerts/{id}/case. */

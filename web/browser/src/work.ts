@@ -4,11 +4,34 @@
  */
 
 import { sha256 } from "@noble/hashes/sha2.js";
-import { utf8 } from "./encoding.ts";
-import type { Day, Hex } from "./types.ts";
+import { utcDay, utf8 } from "./encoding.ts";
+import { postJson } from "./network.ts";
+import { Refused } from "./refusal.ts";
+import type { Day, Door, Hex } from "./types.ts";
 
 const PREFIX = "social-rights-tracker/work/v1";
 const BETWEEN_PAUSES = 2048;
+const WORK_TRIES = 3;
+
+/** Posts what costs work where much arrives, and does the work that is asked for. */
+export async function postWorked(
+  to: { readonly node: string; readonly id: Hex },
+  path: string,
+  body: string,
+  door: Door,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  let work: Record<string, string> = {};
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await postJson(to.node, path, body, door, { ...headers, ...work });
+    } catch (error) {
+      // The price may rise while it is being paid; not for ever.
+      if (!(error instanceof Refused) || error.reason !== "work" || attempt >= WORK_TRIES) throw error;
+      work = { work: await findWork({ ...to, day: utcDay(new Date()) }, Number(error.detail)) };
+    }
+  }
+}
 
 /** The value of the `Work` header; the page stays usable while it is looked for. */
 export async function findWork(to: { readonly node: string; readonly id: Hex; readonly day: Day }, bits: number): Promise<string> {

@@ -5,13 +5,15 @@ import { test } from "node:test";
 import { generateKey } from "../src/age.ts";
 import { fromBase64, randomBytes, sha256Hex, toBase64 } from "../src/encoding.ts";
 import { sealJson } from "../src/envelope.ts";
+import { openAttachment } from "../src/attachments.ts";
 import { openMailbox, sendMessage } from "../src/mailbox.ts";
 import { composeObject, openObject } from "../src/objects.ts";
-import { beginCase, composeMessage, composeRecord, openAlert, openAttachment, openCase } from "../src/open.ts";
+import { beginCase, composeMessage, composeRecord, openAlert, openCase } from "../src/open.ts";
 import { padFile, paddedSize } from "../src/padding.ts";
 import { newReceipt } from "../src/receipts.ts";
 import { Refused } from "../src/refusal.ts";
-import { PART_BYTES, readdress, sealAlert, sendAlert } from "../src/seal.ts";
+import { readdress, sealAlert, sendAlert } from "../src/seal.ts";
+import { PART_BYTES } from "../src/upload.ts";
 import { composeWrap, openWrap } from "../src/wraps.ts";
 import type { AlertDraft, CaseRecord, Entry, Progress } from "../src/types.ts";
 import { DAY, MemoryNode, NODE, aFile, aManifest, aPerson, aRoot, flipped, signedManifest, utf8 } from "./people.ts";
@@ -74,7 +76,7 @@ test("files travel in parts and come out whole", async () => {
 
   const opened = await openAlert(node.record("ben"), ben.keys, desk);
   for (const [at, attachment] of (opened.submission?.attachments ?? []).entries()) {
-    const file = await openAttachment(opened, attachment, node.file(attachment.upload));
+    const file = await openAttachment(opened.held.dialogue, attachment, node.file(attachment.upload));
     assert.deepEqual(await file.bytes(), await (files[at] as File).bytes());
     assert.equal(node.file(attachment.upload).size, opened.attachments[at]?.size);
     assert.equal(sha256Hex(await node.file(attachment.upload).bytes()), opened.attachments[at]?.sha256);
@@ -90,9 +92,9 @@ test("a damaged, shortened or swapped file is refused", async () => {
   const [first, second] = opened.submission?.attachments ?? [];
   assert.ok(first !== undefined && second !== undefined);
 
-  await refusedFor("cannot-open", () => openAttachment(opened, first, node.file(first.upload).slice(0, -1)));
-  await refusedFor("malformed", () => openAttachment(opened, first, node.file(second.upload)));
-  await refusedFor("malformed", () => openAttachment(opened, { ...first, size: 10 }, node.file(first.upload)));
+  await refusedFor("cannot-open", () => openAttachment(opened.held.dialogue, first, node.file(first.upload).slice(0, -1)));
+  await refusedFor("malformed", () => openAttachment(opened.held.dialogue, first, node.file(second.upload)));
+  await refusedFor("malformed", () => openAttachment(opened.held.dialogue, { ...first, size: 10 }, node.file(first.upload)));
 });
 
 test("a connection that drops is tried again, and a sending that stopped goes on where it was", async () => {
@@ -117,7 +119,7 @@ test("a connection that drops is tried again, and a sending that stopped goes on
   const opened = await openAlert(other.record("ana"), ana.keys, desk);
   const [film] = opened.submission?.attachments ?? [];
   assert.ok(film !== undefined);
-  assert.equal((await openAttachment(opened, film, other.file(film.upload))).size, 9_000_000);
+  assert.equal((await openAttachment(opened.held.dialogue, film, other.file(film.upload))).size, 9_000_000);
 });
 
 test("refusals of the server come with their reason, and a new manifest needs no second upload", async () => {

@@ -6,7 +6,7 @@ import { generateKey } from "../src/age.ts";
 import { MANIFEST_PATH, verifyManifest } from "../src/manifest.ts";
 import { sha256Hex } from "../src/encoding.ts";
 import { sign, signingKey } from "../src/signing.ts";
-import type { AlertRecord, HandlerKeys, Json, JsonObject, Manifest, SigningKey, StaffMember, WireObject } from "../src/types.ts";
+import type { AlertRecord, HandlerKeys, Json, JsonObject, Manifest, SigningKey, StaffMember, WireAttachment, WireObject } from "../src/types.ts";
 
 export const NODE = "https://a.example";
 export const NOW = new Date("2026-11-21T12:00:00Z");
@@ -44,6 +44,8 @@ export class MemoryNode {
   manifest: Uint8Array = new Uint8Array();
   alert: any = null;
   dialogue: WireObject[] = [];
+  /** The files that came with messages. */
+  later: WireAttachment[] = [];
   /** Tests put a failure here: it sees each request before the node does. */
   before: (line: string) => Response | "drop" | undefined = () => undefined;
 
@@ -63,13 +65,13 @@ export class MemoryNode {
       id: alert.id, state: "received", received_on: DAY, source: alert.source, compartments: alert.compartments,
       wraps: alert.wraps.filter((wrap: any) => wrap.holder === holder),
       objects: [...alert.objects.map((one: any) => ({ ...one, author: "source", posted_on: DAY })), ...this.dialogue],
-      attachments: alert.attachments,
+      attachments: [...alert.attachments, ...this.later], mode: "sealed", consents: [],
     };
   }
 
   /** A sealed file as the desk gets it: its parts, joined. */
   file(upload: string): Blob {
-    const { parts } = this.alert.attachments.find((one: any) => one.upload === upload);
+    const { parts } = [...this.alert.attachments, ...this.later].find((one: any) => one.upload === upload);
     return new Blob(Array.from({ length: parts }, (_, at) => this.uploads.get(`${upload}/${at}`) as BlobPart));
   }
 
@@ -89,11 +91,14 @@ export class MemoryNode {
     if (this.alert === null || sha256Hex(token) !== this.alert.mailbox) return Response.json({ error: "nothing" }, { status: 404 });
     if (line === "GET /api/v1/mailbox") return Response.json(this.record("source"));
     if (line === "POST /api/v1/mailbox/messages") {
-      const { seq, sealed } = JSON.parse(init.body as string);
+      const { seq, sealed, attachments } = JSON.parse(init.body as string);
       if (this.record("source").objects.some((one) => one.compartment === "dialogue" && one.seq === seq)) return Response.json({}, { status: 409 });
       this.post(seq, sealed, "source");
+      this.later.push(...(attachments ?? []));
       return new Response(null, { status: 201 });
     }
+    const asked = /^GET \/api\/v1\/mailbox\/attachments\/([0-9a-f]{32}\/\d+)$/.exec(line)?.[1];
+    if (asked !== undefined) return new Response(this.uploads.get(asked) as BodyInit);
     return new Response(null, { status: 404 });
   }
 
