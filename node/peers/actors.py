@@ -2,13 +2,14 @@
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import ForeignKey, String, delete, select
+from sqlalchemy import ForeignKey, Insert, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row
+from node.database import Bulk, Row
 from vocab.actors import Actor
 
 FRESH = timedelta(days=1)
@@ -60,6 +61,16 @@ class RemoteKey(Row):
     expires_at: Mapped[datetime | None]
 
 
+def _add(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    added: Insert = insert(RemoteActor).on_conflict_do_nothing(index_elements=[RemoteActor.id])
+    return added
+
+
+# In the order of the table, which is the order of the statement.
+_ADD = Bulk(_add, ("id", "host", "type", "handle", "name", "url", "inbox", "fetched_at", "indexable"))
+
+
 def host_of(url: str) -> str:
     """Host and port of an address, lower-case: what policies and lanes go by. Raises ValueError when it is no address."""
     # Addresses are many and hosts are few: what stands before the path is remembered.
@@ -77,11 +88,14 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
 
     Trusted: that the document was fetched from `actor.id`, and that each key is the actor's own.
     """
-    row = await session.get(RemoteActor, actor.id)
-    if row is None:
-        row = RemoteActor(id=actor.id)
-        session.add(row)
     host = host_of(actor.id)
+    # Several keys of one actor may be asked for at once, by several processes: whoever comes second waits here, and finds what
+    # the first has kept.
+    row = await session.get(RemoteActor, actor.id, with_for_update=True)
+    if row is None:
+        named = {"id": actor.id, "host": host, "type": actor.type, "handle": "", "name": "", "url": actor.id}
+        await _ADD.run(session, [named | {"inbox": actor.inbox, "indexable": False, "fetched_at": now}])
+        row = await session.get_one(RemoteActor, actor.id, with_for_update=True)
     row.host = host
     row.type = actor.type
     row.handle = f"{actor.preferred_username}@{host}"

@@ -1,0 +1,62 @@
+"""What another server says of its actor is kept once, however many ask at the same moment."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+
+from node.database import Database
+from node.peers.actors import RemoteActor, RemoteKey, keys_of, remember_actor
+from tests.rig.clock import NOON
+from tests.rig.keys import ed25519_key, rsa_key
+from vocab.actors import Actor, PublicKey
+
+AT = "https://far.example/users/sam"
+ACTOR = Actor(
+    id=AT,
+    type="Person",
+    preferred_username="sam",
+    inbox=f"{AT}/inbox",
+    keys=(
+        PublicKey(f"{AT}#main-key", AT, "rsa", spki_pem=rsa_key("a").public.pem),
+        PublicKey(f"{AT}#ed25519-key", AT, "ed25519", multibase=ed25519_key("a").public.multibase),
+    ),
+)
+
+
+@pytest.mark.both_databases
+async def test_many_who_ask_at_once_keep_an_actor_and_its_keys_once(database: Database) -> None:
+    renewed = replace(
+        ACTOR,
+        keys=(
+            *ACTOR.keys,
+            PublicKey(f"{AT}#ed25519-key-2", AT, "ed25519", multibase=ed25519_key("b").public.multibase),
+        ),
+    )
+
+    async def remember(actor: Actor) -> None:
+        async with database.begin() as session:
+            await remember_actor(session, actor, now=NOON)
+
+    for actor in (ACTOR, renewed):
+        await asyncio.gather(*(remember(actor) for _ in range(10)))
+
+    async with database.read() as session:
+        actors = await session.scalar(select(func.count()).select_from(RemoteActor))
+        keys = {key.id for key in await keys_of(session, AT)}
+    assert actors == 1
+    assert keys == {key.id for key in renewed.keys}
+
+
+async def test_a_key_that_another_actor_holds_is_never_taken_over(database: Database) -> None:
+    thief = "https://far.example/users/mallory"
+    stolen = PublicKey(f"{AT}#main-key", thief, "rsa", spki_pem=rsa_key("b").public.pem)
+
+    async with database.begin() as session:
+        await remember_actor(session, ACTOR, now=NOON)
+        await remember_actor(session, replace(ACTOR, id=thief, keys=(stolen,)), now=NOON)
+        held = await session.get_one(RemoteKey, f"{AT}#main-key")
+
+    assert held.owner == AT
+    assert held.material == rsa_key("a").public.pem
