@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, and_, func, or_, select
+from sqlalchemy import ForeignKey, String, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -110,6 +110,15 @@ def delivery_key(activity_id: str, inbox: str) -> str:
     key = f"deliver:{activity_id}:{inbox}"
     # Two long addresses may begin alike: what stands for them must not.
     return key if len(key) <= 300 else f"{key[:235]}:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+async def hide_sent(session: AsyncSession, object_id: str) -> None:
+    """What told of an object that is withdrawn now holds its text, and is shown to nobody any more.
+
+    It is still delivered to whoever has not got it: what follows it, follows in its order.
+    """
+    told = update(Sent).where(Sent.object_id == object_id, Sent.type.in_(("Create", "Update")))
+    await session.execute(told.values(is_public=False).execution_options(synchronize_session="fetch"))
 
 
 async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:

@@ -19,7 +19,7 @@ from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor
 from node.peers.follows import follower_inboxes
-from node.peers.sending import new_activity_id, send
+from node.peers.sending import hide_sent, new_activity_id, send
 from node.settings import Settings
 from vocab import activities, objects
 from vocab.cases import read_case
@@ -175,6 +175,7 @@ async def end_position(
         now=now,
     )
     row.text, row.document = "", write(stone)
+    await hide_sent(session, row.url)
     activity = activities.delete(new_activity_id(settings), actor, stone, to=to, cc=cc, published=now)
     inboxes = await _inboxes(session, settings, case.actor if case else None)
     await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)

@@ -16,7 +16,7 @@ from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.follows import follower_inboxes
-from node.peers.sending import Sent, new_activity_id, send
+from node.peers.sending import Sent, hide_sent, new_activity_id, send
 from node.publishing.publications import Publication, Version, publication_of, versions_of
 from node.settings import Settings
 from vocab import activities, lists
@@ -113,6 +113,7 @@ async def withdraw(
         keyring.signer(settings.main_actor, "ed25519"),
         now=now,
     )
+    await hide_sent(session, publication.url)
     await withdraw_entry(
         session,
         publication.url,
