@@ -15,8 +15,8 @@ from urllib.parse import urlencode, urlsplit
 from vocab import casewords, charter, claimreview, lists, objects, properties, states
 from vocab.errors import InvalidCase, NotACase
 from vocab.properties import present, written
-from vocab.publiccase import PublicCase
-from vocab.terms import CONTEXT, PUBLIC, SRT
+from vocab.publiccase import PublicCase, Related
+from vocab.terms import CONTEXT, LD_JSON, PUBLIC, SRT
 from vocab.texts import Texts
 
 # Field of the case → term under the prefix. The title travels as `name` and `nameMap`.
@@ -174,7 +174,7 @@ def write_case(
             "interactionPolicy": {"canQuote": {"automaticApproval": [PUBLIC]}}
             if PUBLIC in (*to, *cc)
             else None,
-            "tag": _hashtags(case, id),
+            "tag": [*_hashtags(case, id), *(_object_link(other) for other in case.related)],
             "attachment": [
                 {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}
                 for address in case.public_sources
@@ -334,6 +334,11 @@ def _hashtags(case: PublicCase, own_id: str) -> list[Json]:
         objects.hashtag(name, f"{listing}?{urlencode(query)}" if query else listing)
         for name, query in named.items()
     ]
+
+
+def _object_link(other: Related) -> Json:
+    # FEP-e232: an object and not a page.
+    return {"type": "Link", "mediaType": LD_JSON, "href": other.id, "rel": "related", "name": other.id}
 
 
 def _camel(words: str) -> str:

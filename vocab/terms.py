@@ -105,6 +105,15 @@ QUOTE_CONTEXT: Final[list[object]] = [
     },
 ]
 
+# Written into collections that say whose they are (FEP-5711).
+COLLECTION_CONTEXT: Final[list[object]] = [
+    AS,
+    {
+        name: {"@id": f"https://w3id.org/fep/5711#{name}", "@type": "@id"}
+        for name in ("outboxOf", "followersOf", "followingOf", "repliesOf")
+    },
+]
+
 # Written into actors.
 ACTOR_CONTEXT: Final[list[object]] = [
     AS,

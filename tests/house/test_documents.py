@@ -116,6 +116,8 @@ CLAIMS = {
     "b2b8": ("vocab/casewire.py", '"preview"'),
     "4f05": ("web/fediverse/objects.py", "410"),
     "eb48": ("vocab/terms.py", "as:Hashtag"),
+    "e232": ("vocab/casewire.py", "FEP-e232"),
+    "5711": ("vocab/terms.py", "FEP-5711"),
     "96ff": ("web/fediverse/answers.py", 'rel="type"'),
     "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
     "044f": ("node/inbox/quoting.py", "FEP-044f"),

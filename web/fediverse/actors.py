@@ -12,11 +12,12 @@ from node.hub.members import member_document
 from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
-from node.peers.sending import count_sent, sent_activity, sent_by
+from node.peers.sending import Sent, count_sent, sent_activity, sent_by
 from node.peers.synchronising import PATH, followers_from, origin_of
 from node.publishing.featured import featured_cases
 from node.runtime import Node
-from vocab.terms import AS
+from vocab.properties import written
+from vocab.terms import AS, COLLECTION_CONTEXT, PUBLIC
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import caller, private, signed_where_wanted
 
@@ -61,7 +62,7 @@ async def outbox(request: Request) -> Response:
     async with node.database.read() as session:
         if "page" not in request.query_params:
             total = await count_sent(session, ours.id)
-            return activity_answer(_collection(at, total, first=f"{at}?page=1"), max_age=30)
+            return activity_answer(_collection(at, total, first=f"{at}?page=1", outboxOf=ours.id), max_age=30)
         after = _seen(node, request.query_params.get("after", ""))
         sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
     page: dict[str, Any] = {
@@ -69,7 +70,7 @@ async def outbox(request: Request) -> Response:
         "id": f"{at}?{request.url.query}",
         "type": "OrderedCollectionPage",
         "partOf": at,
-        "orderedItems": [_reference(item.id, item.type, item.actor, item.object_id) for item in sent[:PAGE]],
+        "orderedItems": [_reference(item) for item in sent[:PAGE]],
     }
     if len(sent) > PAGE:
         last = sent[PAGE - 1]
@@ -82,7 +83,7 @@ async def followers(request: Request) -> Response:
     node, ours = _ours(request)
     async with node.database.read() as session:
         total = await count_followers(session, ours.id)
-    return activity_answer(_collection(ours.followers, total))
+    return activity_answer(_collection(ours.followers, total, followersOf=ours.id))
 
 
 async def followers_of_a_server(request: Request) -> Response:
@@ -99,7 +100,7 @@ async def following(request: Request) -> Response:
     node, ours = _ours(request)
     async with node.database.read() as session:
         total = await count_following(session, ours.id)
-    return activity_answer(_collection(f"{ours.id}/following", total))
+    return activity_answer(_collection(f"{ours.id}/following", total, followingOf=ours.id))
 
 
 async def featured(request: Request) -> Response:
@@ -164,11 +165,26 @@ def _ours(request: Request) -> tuple[Node, LocalActor]:
 
 
 def _collection(id: str, total: int, **more: object) -> dict[str, Any]:
-    return {"@context": AS, "id": id, "type": "OrderedCollection", "totalItems": total, **more}
+    return {
+        "@context": COLLECTION_CONTEXT,
+        "id": id,
+        "type": "OrderedCollection",
+        "totalItems": total,
+        **more,
+    }
 
 
-def _reference(id: str, kind: str, actor: str, object_id: str) -> dict[str, str]:
-    return {"id": id, "type": kind, "actor": actor, "object": object_id}
+def _reference(sent: Sent) -> dict[str, Any]:
+    """An activity by its members; its object, which is at home elsewhere or at an address of its own, by its id."""
+    return {
+        "id": sent.id,
+        "type": sent.type,
+        "actor": sent.actor,
+        "published": written(sent.sent_at),
+        "to": [PUBLIC],
+        "cc": [f"{sent.actor}/followers"],
+        "object": sent.object_id,
+    }
 
 
 def _seen(node: Node, text: str) -> tuple[datetime, str] | None:

@@ -10,7 +10,7 @@ from node.inbox.quoting import stamp
 from node.publishing.positions import position_at
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
-from vocab.terms import AS, CASE_TERMS
+from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import signed_where_wanted
 from web.pages.addresses import case_address
@@ -56,7 +56,14 @@ async def replies(request: Request) -> Response:
         "items": shown,
     }
     return activity_answer(
-        {"@context": AS, "id": f"{at}/replies", "type": "Collection", "totalItems": len(shown), "first": page}
+        {
+            "@context": COLLECTION_CONTEXT,
+            "id": f"{at}/replies",
+            "type": "Collection",
+            "repliesOf": at,
+            "totalItems": len(shown),
+            "first": page,
+        }
         if "page" not in request.query_params
         else {"@context": AS, **page},
         max_age=60,

@@ -92,6 +92,7 @@ async def test_followers_show_their_number_and_not_themselves(town: Town) -> Non
         for name in ("followers", "following"):
             body = (await http.get(f"/actors/cases/{name}")).json()
             assert body["totalItems"] == 0
+            assert body[f"{name}Of"] == "https://a.example/actors/cases"
             assert "first" not in body
             assert "items" not in body
             assert "orderedItems" not in body

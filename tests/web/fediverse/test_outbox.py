@@ -1,0 +1,46 @@
+"""The outbox as crawlers read it: what each item is, since when and for whom, without asking for every activity."""
+
+from tests.rig.publications import a_case, publish_case
+from tests.rig.town import Town
+from vocab.activities import read_activity
+from vocab.terms import ACTIVITY_JSON, PUBLIC
+
+OTHER = "https://b.example/cases/other"
+
+
+async def test_each_item_says_what_it_is_since_when_and_for_whom(town: Town) -> None:
+    url = (await publish_case(town["a"].node)).url
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        head = (await http.get("/actors/cases/outbox")).json()
+        page = (await http.get(head["first"])).json()
+        whole = (await http.get(page["orderedItems"][0]["id"])).json()
+
+    (item,) = page["orderedItems"]
+    read = read_activity(item)
+    assert head["outboxOf"] == "https://a.example/actors/cases"
+    assert (read.type, read.object_id, read.to) == ("Create", url, (PUBLIC,))
+    assert read.cc == ("https://a.example/actors/cases/followers",)
+    for name in ("id", "type", "actor", "published", "to", "cc"):
+        assert item[name] == whole[name]
+
+
+async def test_replies_say_what_they_are_replies_to(town: Town) -> None:
+    url = (await publish_case(town["a"].node)).url
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        replies = (await http.get(f"{url}/replies")).json()
+
+    assert replies["repliesOf"] == url
+    assert replies["first"]["items"] == []
+
+
+async def test_cases_that_belong_together_are_linked_as_objects(town: Town) -> None:
+    case = a_case(related=[{"id": OTHER, "relation": "similar"}])
+    url = (await publish_case(town["a"].node, case)).url
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        tags = (await http.get(url)).json()["tag"]
+
+    links = [tag for tag in tags if tag["type"] == "Link"]
+    assert [(tag["href"], tag["rel"]) for tag in links] == [(OTHER, "related")]
+    assert links[0]["mediaType"].startswith("application/ld+json; profile=")
