@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from node.inbox.receive import Inbox
 from node.intake.pressure import Pressure
+from node.intake.tickets import PURPOSE as TICKETS
+from node.intake.tickets import Tickets
 from node.roles import role_of
 from node.runtime import Node
 from node.settings import Settings
@@ -82,6 +84,7 @@ def make_app(node: Node) -> ASGIApp:
     pages.state.node = node
     pages.state.templates = make_templates()
     pages.state.pressure = Pressure()
+    pages.state.tickets = Tickets(node.keyring.secret(TICKETS))
     received = Inbox(node)
     pages.state.inbox = received
     inbox = InboxDoor(received, settings)

@@ -1,4 +1,5 @@
-"""How much arrives, and the work it then costs to send: nothing on an ordinary day, seconds under a flood, and a cap above that.
+"""How much arrives, and what it then costs to send: nothing on an ordinary day, seconds of work under a flood, or of patience where
+there are no scripts to work (tickets.py), and a cap above that.
 
 No address is kept or even read: everybody pays alike. The work is hashing (SHA-256), because a careful source's browser has no
 compiler: what costs a laptop a second would otherwise cost that source a minute.
@@ -16,6 +17,7 @@ FREE = 30
 MOST = 1200
 FIRST_BITS = 12
 MOST_BITS = 18
+FIRST_WAIT = timedelta(seconds=15)
 PREFIX = "social-rights-tracker/work/v1"
 MAX_NONCE_CHARACTERS = 32
 
@@ -37,11 +39,14 @@ class Pressure:
     arrivals: deque[datetime] = field(default_factory=deque, repr=False)
 
     def count(self, *, now: datetime) -> None:
-        """One more has arrived. Raises Throttled when that is more than can be read by anybody."""
+        """One more has arrived."""
+        self.arrivals.append(now)
+
+    def admit(self, *, now: datetime) -> None:
+        """Raises Throttled when more arrives than can be read by anybody; asked before anything of it is kept."""
         self._forget(now)
         if len(self.arrivals) >= MOST:
             raise Throttled("too many alerts arrive", retry_after=int(WINDOW.total_seconds()))
-        self.arrivals.append(now)
 
     def bits(self, *, now: datetime) -> int:
         """How many leading zero bits a sending has to show now: none up to FREE arrivals, then two more for each doubling."""
@@ -49,8 +54,14 @@ class Pressure:
         over = len(self.arrivals) // FREE
         return 0 if not over else min(MOST_BITS, FIRST_BITS + 2 * (over.bit_length() - 1))
 
+    def wait(self, *, now: datetime) -> timedelta:
+        """How long a page without scripts has to have been open before it is sent: twice as long for each two bits of work."""
+        bits = self.bits(now=now)
+        return FIRST_WAIT * 2 ** ((bits - FIRST_BITS) // 2) if bits >= FIRST_BITS else timedelta()
+
     def require(self, work: str, *, node: str, alert_id: str, now: datetime) -> None:
-        """Raises WorkNeeded unless `work`, a day and a nonce with a full stop between, shows enough for this alert."""
+        """Raises WorkNeeded unless `work`, a day and a nonce with a full stop between, shows enough for this alert; and Throttled."""
+        self.admit(now=now)
         wanted = self.bits(now=now)
         if wanted and work_bits(work, node=node, alert_id=alert_id, now=now) < wanted:
             raise WorkNeeded(wanted)

@@ -15,15 +15,17 @@ from node.database import Database
 from node.intake.alerts import Alert, SealedObject
 from node.intake.mailbox import open_mailbox
 from node.intake.receive import receive_alert
-from node.intake.uploads import keep_part, part_blobs
+from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, keep_part, part_blobs
 from node.keyring import Keyring
 from node.sealing.age import seal
 from tests.rig.alerts import a_file, a_recipient, an_alert, an_open_door, mailbox_token
 from tests.rig.missing import missing
 from tests.rig.servers import Servers, _postgresql_programs
+from web.pages.plain import PAGES
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+DOORS = "/alert/sealed /alert/plain /alert/plain/urgent"
 SCRIPTS = sorted(DEPLOY.glob("*.sh"))
 
 
@@ -91,6 +93,23 @@ def test_every_unit_runs_without_rights_and_leaves_no_core() -> None:
             "LimitCORE=0",
         ):
             assert line in text, (unit.name, line)
+
+
+def test_caddy_lets_a_whole_alert_through_at_the_doors_without_scripts_and_nowhere_else() -> None:
+    text = (DEPLOY / "Caddyfile").read_text()
+    limits = {
+        name: int(size) * 10**9 if unit == "GB" else int(size) * 10**6
+        for name, size, unit in re.findall(r"request_body @(\w+) \{\s*max_size (\d+)(MB|GB)", text)
+    }
+    doors = re.findall(r"^\s*@(\w+) (not )?path (.+)$", text, re.M)
+
+    assert limits["whole"] >= MAX_FILES * MAX_FILE_BYTES
+    assert MAX_PART_BYTES < limits["parts"] < 10 * MAX_PART_BYTES
+    assert {(name, bool(other), paths) for name, other, paths in doors} == {
+        ("whole", False, DOORS),
+        ("parts", True, DOORS),
+    }
+    assert {"/alert/sealed", *PAGES} == set(DOORS.split())
 
 
 def test_caddy_writes_down_no_request() -> None:

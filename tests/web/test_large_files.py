@@ -339,7 +339,7 @@ async def test_a_large_file_is_sealed_in_the_browser_a_part_at_a_time_and_goes_o
         await context.set_offline(True)
         await asyncio.sleep(1)
         await context.set_offline(False)
-        await page.wait_for_selector("#arrived:visible", timeout=600_000)
+        await page.wait_for_selector("#arrived:visible", timeout=60_000 + size // 1000)
     looking.cancel()
     await context.close()
     film.unlink()

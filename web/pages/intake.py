@@ -27,6 +27,7 @@ from node.intake.parts import store_part
 from node.intake.pressure import Pressure, WorkNeeded
 from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_alert
 from node.intake.switch import closure
+from node.intake.tickets import Tickets
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES, MAX_PART_BYTES, MAX_PARTS, SealedFile
 from node.runtime import Node
 from node.settings import Settings
@@ -234,10 +235,14 @@ async def post_alert(request: Request) -> Response:
 
 
 async def work_now(request: Request) -> Response:
-    """How much work a sending has to show at present: leading zero bits, none on an ordinary day."""
+    """What a sending costs at present, nothing on an ordinary day: leading zero bits of work; at the doors without scripts a ticket
+    that has waited for so many seconds."""
     node: Node = request.app.state.node
     pressure: Pressure = request.app.state.pressure
-    return answer({"bits": pressure.bits(now=node.clock.now())})
+    now = node.clock.now()
+    tickets: Tickets = request.app.state.tickets
+    wait = int(pressure.wait(now=now).total_seconds())
+    return answer({"bits": pressure.bits(now=now), "ticket": tickets.issue(now=now), "wait_seconds": wait})
 
 
 async def take_in(node: Node, body: bytes, *, mode: Mode = Mode.SEALED) -> tuple[Alert, bool]:

@@ -19,6 +19,7 @@ from node.intake.answers import MAX_TEXT_BYTES, read_answers
 from node.intake.forms import form_of
 from node.intake.manifest import DoorClosed
 from node.intake.serversealed import Sealing, believed, count_modes
+from node.intake.tickets import WaitNeeded
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES
 from node.runtime import Node
 from node.sealing.alerts import compose_message, open_mailbox
@@ -31,10 +32,13 @@ from web.pages import asking
 from web.pages.intake import door_now, form_now, manifest_now, sealed_parts, take_in
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render, speech_of
+from web.pages.turns import FIELD as TICKET
+from web.pages.turns import Turn, retry_header
 from web.pages.wire import NO_STORE, read_bytes
 
 FILES = "attachments"
 MAX_BYTES = MAX_FILES * MAX_FILE_BYTES + MAX_TEXT_BYTES
+MAX_PASSED_OVER_BYTES = 64 * 1024 * 1024
 MAX_FORM_BYTES = 128 * 1024
 MAX_ANSWER_CHARACTERS = 20_000
 FORM = "form"
@@ -58,7 +62,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 async def plain_page(request: Request) -> Response:
     """The form, and what its reader has to know."""
-    return await _form(request, await form_now(request.app.state.node, PAGES[request.url.path]))
+    source = await form_now(request.app.state.node, PAGES[request.url.path])
+    return await _form(request, source, Turn(request))
 
 
 async def post_plain(request: Request) -> Response:
@@ -66,25 +71,27 @@ async def post_plain(request: Request) -> Response:
     node: Node = request.app.state.node
     sealing = Sealing(node)
     source = await form_now(node, PAGES[request.url.path])
+    turn = Turn(request)
     try:
-        manifest = await manifest_now(node)
-        await _read(request, sealing)
-        named = sealing.texts.pop(FORM, [source.sha256])[0]
-        # Judged by the form it answers, which may have been replaced since the page was fetched.
-        source = await _form_named(node, named, source)
-        given = _given(sealing.texts, source)
-        answers = read_answers(given, source)
-        now = node.clock.now()
-        body, receipt = sealing.close(
-            believed(node, manifest.body, now=now),
-            answers,
-            form=source.sha256,
-            day=now.date(),
-            language=str(given.get("language") or speech_of(request).language),
-        )
-        await take_in(node, body, mode=Mode.SERVER_SEALED)
+        with turn:
+            manifest = await manifest_now(node)
+            await _read(request, sealing, turn)
+            named = sealing.texts.pop(FORM, [source.sha256])[0]
+            # Judged by the form it answers, which may have been replaced since the page was fetched.
+            source = await _form_named(node, named, source)
+            given = _given(sealing.texts, source)
+            answers = read_answers(given, source)
+            now = node.clock.now()
+            body, receipt = sealing.close(
+                believed(node, manifest.body, now=now),
+                answers,
+                form=source.sha256,
+                day=now.date(),
+                language=str(given.get("language") or speech_of(request).language),
+            )
+            await take_in(node, body, mode=Mode.SERVER_SEALED)
     except NodeError as error:
-        return await _form(request, source, error=error, typed=sealing.texts)
+        return await _form(request, source, turn, error=error, typed=sealing.texts)
     return render(
         request,
         "intake/plain-arrived.html",
@@ -135,26 +142,42 @@ def _given(texts: Mapping[str, Sequence[str]], source: SourceForm) -> dict[str, 
     return {key: value(key, typed) for key, typed in texts.items() if typed}
 
 
-async def _read(request: Request, sealing: Sealing) -> None:
-    """Take the form in as it comes. The language is that of the page where the form names none."""
+async def _read(request: Request, sealing: Sealing, turn: Turn) -> None:
+    """Take the form in as it comes. Where it has to wait its files are passed over, so that what was typed is not lost."""
     name, is_file, text = "", False, bytearray()
+    refused: NodeError | None = None
+    passed_over = 0
     async for event in read_form(request):
         match event:
             case Begin(name=name, filename=filename, media_type=media_type):
                 is_file, text = filename is not None, bytearray()
                 # An input without a file sends an empty name.
                 if filename and name == FILES:
-                    sealing.begin_file(filename, media_type)
+                    try:
+                        turn.require()
+                    except Throttled as error:
+                        refused = error
+                    else:
+                        sealing.begin_file(filename, media_type)
+            case Data(content=content) if is_file and refused is not None:
+                passed_over += len(content)
+                if passed_over > MAX_PASSED_OVER_BYTES:
+                    raise refused
             case Data(content=content) if is_file:
                 await sealing.write(content)
             case Data(content=content):
                 text += content
                 if len(text) > MAX_TEXT_BYTES:
                     raise TooLarge("a text is too long")
-            case End() if is_file:
+            case End() if is_file and refused is None:
                 await sealing.end_file()
+            case End() if is_file:
+                pass
+            case End() if name == TICKET:
+                turn.bring(bytes(text))
             case End():
                 sealing.add_text(name, bytes(text))
+    turn.require()
 
 
 # ---- coming back ---------------------------------------------------------------------------------------------------
@@ -248,6 +271,7 @@ async def _fields(request: Request) -> dict[str, str]:
 async def _form(
     request: Request,
     source: SourceForm,
+    turn: Turn,
     *,
     error: NodeError | None = None,
     typed: Mapping[str, Sequence[str]] | None = None,
@@ -260,10 +284,11 @@ async def _form(
         request,
         "intake/plain.html",
         status=_status(error),
-        headers=NO_STORE,
+        headers=NO_STORE | retry_header(error),
         root_key="",
         **await door_now(node),
         problem=_why(error),
+        **turn.after(error),
         problems=error.problems if isinstance(error, Invalid) else {},
         typed=typed or {},
         # Nothing typed is lost, not even the answer to a question that is gone.
@@ -287,6 +312,8 @@ def _why(error: NodeError | None) -> str:
             return "closed"
         case TooLarge():
             return "too-large"
+        case WaitNeeded():
+            return "wait"
         case Throttled():
             return "busy"
         case UnknownForm():
@@ -298,4 +325,4 @@ def _why(error: NodeError | None) -> str:
 
 
 def _status(error: NodeError | None) -> int:
-    return {"": 200, "closed": 503, "too-large": 413, "busy": 429}.get(_why(error), 400)
+    return {"": 200, "closed": 503, "too-large": 413, "busy": 429, "wait": 429}.get(_why(error), 400)

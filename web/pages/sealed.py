@@ -16,6 +16,7 @@ from node.intake.agefile import receive_age_file, recipients_of, require_for_all
 from node.intake.alerts import Alert
 from node.intake.manifest import DoorClosed, UnknownManifest
 from node.intake.parts import Parts
+from node.intake.tickets import WaitNeeded
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES
 from node.runtime import Node
 from node.sealing.errors import MalformedContent
@@ -26,6 +27,8 @@ from node.settings import Settings
 from web.pages.intake import NewAlert, NewAttachment, door_now, manifest_now, take_in
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render
+from web.pages.turns import FIELD as TICKET
+from web.pages.turns import Turn, retry_header
 from web.pages.wire import NO_STORE, answer, parse
 
 FIELD = "package"
@@ -51,15 +54,17 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 async def sealed_page(request: Request) -> Response:
     """The form that takes a sealed file, and how to make one."""
-    return await _page(request)
+    return await _page(request, Turn(request))
 
 
 async def post_sealed(request: Request) -> Response:
     """A sealed file from the form."""
+    turn = Turn(request)
     try:
-        alert = await _from_form(request)
+        with turn:
+            alert = await _from_form(request, turn)
     except NodeError as error:
-        return await _page(request, problem=_why(error), status=_status(error))
+        return await _page(request, turn, error)
     return render(request, "intake/sealed-arrived.html", headers=NO_STORE, root_key="", alert=alert)
 
 
@@ -67,12 +72,15 @@ async def put_sealed(request: Request) -> Response:
     """The same file as the whole body of a request, for tools. Answers JSON, as the sealed-alert API does."""
     node: Node = request.app.state.node
     taking = Taking(node)
-    try:
-        async for piece in request.stream():
-            await taking.write(piece)
-    except ClientDisconnect:
-        raise Invalid("the connection broke off") from None
-    alert, is_new = await taking.close()
+    with Turn(request) as turn:
+        turn.bring(request.headers.get(TICKET, "").encode())
+        turn.require()
+        try:
+            async for piece in request.stream():
+                await taking.write(piece)
+        except ClientDisconnect:
+            raise Invalid("the connection broke off") from None
+        alert, is_new = await taking.close()
     return answer({"received_on": alert.received_on.isoformat(), "state": "received"}, 201 if is_new else 200)
 
 
@@ -208,15 +216,19 @@ class _AgeFile:
         return alert, is_new
 
 
-async def _from_form(request: Request) -> Alert:
+async def _from_form(request: Request, turn: Turn) -> Alert:
     taking: Taking | None = None
-    is_inside = False
+    is_inside = is_ticket = False
     async for event in read_form(request):
         match event:
             case Begin(name=name):
+                is_ticket = name == TICKET
                 is_inside = name == FIELD and taking is None
                 if is_inside:
+                    turn.require()
                     taking = Taking(request.app.state.node)
+            case Data(content=content) if is_ticket:
+                turn.bring(content)
             case Data(content=content) if is_inside and taking is not None:
                 await taking.write(content)
             case End():
@@ -230,16 +242,17 @@ async def _from_form(request: Request) -> Alert:
 # ---- pages ---------------------------------------------------------------------------------------------------------
 
 
-async def _page(request: Request, *, problem: str = "", status: int = 200) -> Response:
+async def _page(request: Request, turn: Turn, error: NodeError | None = None) -> Response:
     node: Node = request.app.state.node
     return render(
         request,
         "intake/sealed.html",
-        status=status,
-        headers=NO_STORE,
+        status=200 if error is None else _status(error),
+        headers=NO_STORE | retry_header(error),
         root_key=node.keyring.root_id or "",
         **await door_now(node),
-        problem=problem,
+        problem="" if error is None else _why(error),
+        **turn.after(error),
         plain_door=node.settings.plain_door,
     )
 
@@ -257,6 +270,8 @@ def _why(error: NodeError) -> str:
             return "taken"
         case TooLarge():
             return "too-large"
+        case WaitNeeded():
+            return "wait"
         case Throttled():
             return "busy"
         case _:
@@ -264,4 +279,6 @@ def _why(error: NodeError) -> str:
 
 
 def _status(error: NodeError) -> int:
-    return {"closed": 503, "old-list": 409, "taken": 409, "too-large": 413, "busy": 429}.get(_why(error), 400)
+    return {"closed": 503, "old-list": 409, "taken": 409, "too-large": 413, "busy": 429, "wait": 429}.get(
+        _why(error), 400
+    )
