@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 import httpx
 
@@ -16,6 +17,7 @@ from federation.connections import Answer
 from federation.digests import BodyDigest
 from federation.errors import FetchError, Forbidden
 from federation.keys import Signer
+from federation.negotiation import FIELD, Wish, read_wish
 from federation.requests import Dialect
 
 CONTENT_TYPE = b"application/activity+json"
@@ -98,8 +100,9 @@ async def post(
     try:
         answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now, more)
         if answer.status in _DEMANDS_OTHER_SIGNATURE:
-            knock = _SECOND_KNOCK[first]
-            answer = await _knock(http, inbox, body, _key(knock, signer, ed25519), digest, knock, now, more)
+            wish = read_wish(answer.header(FIELD), signer, ed25519, has_body=True)
+            knock, key = _second(first, wish, signer, ed25519)
+            answer = await _knock(http, inbox, body, key, digest, knock, now, more, wish)
     except Forbidden as error:
         return Refused(str(error))
     except FetchError as error:
@@ -125,13 +128,26 @@ async def _knock(
     dialect: Dialect,
     now: datetime,
     more: Sequence[tuple[bytes, bytes]],
+    wish: Wish | None = None,
 ) -> Answer:
-    sign = cavage.sign if dialect is Dialect.CAVAGE else signatures.sign
+    sign = cavage.sign if dialect is Dialect.CAVAGE else partial(signatures.sign, wish=wish)
     headers = sign("POST", inbox, signer=signer, now=now, digest=digest, content_type=CONTENT_TYPE, more=more)
     headers.append((b"accept", CONTENT_TYPE))
     return await client.exchange(
         http, "POST", inbox, headers=headers, body=body, max_body_bytes=MAX_ANSWER_BYTES, needs_body=False
     )
+
+
+def _second(
+    first: Dialect, wish: Wish | None, signer: Signer, ed25519: Signer | None
+) -> tuple[Dialect, Signer]:
+    """How to knock again, and with which key: as the peer asked, unless that is what it refused; else in the other dialect."""
+    if wish is not None:
+        wished = Dialect.RFC9421 if wish.signer is signer else Dialect.RFC9421_ED25519
+        if wished is not first or wish.is_more:
+            return wished, wish.signer
+    knock = _SECOND_KNOCK[first]
+    return knock, _key(knock, signer, ed25519)
 
 
 def _key(dialect: Dialect, signer: Signer, ed25519: Signer | None) -> Signer:

@@ -29,6 +29,7 @@ from federation.errors import (
     Unreachable,
 )
 from federation.keys import Signer
+from federation.negotiation import FIELD, read_wish
 from vocab import jsonld, terms
 from vocab.actors import Actor, read_actor, read_keys
 from vocab.errors import VocabError
@@ -193,7 +194,10 @@ async def _ask(http: httpx.AsyncClient, url: str, *, signer: Signer | None, now:
     answer = await _send(http, url, headers)
     if signer is None or answer.status not in (400, 401):
         return answer
-    if "?" in address.target:
+    wish = read_wish(answer.header(FIELD), signer, has_body=False)
+    if wish is not None:
+        headers = signatures.sign("GET", url, signer=signer, now=now, wish=wish)
+    elif "?" in address.target:
         headers = cavage.sign("GET", url, signer=signer, now=now, with_query=False)
     else:
         headers = signatures.sign("GET", url, signer=signer, now=now)

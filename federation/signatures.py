@@ -22,10 +22,10 @@ from federation.checks import (
 )
 from federation.digests import BodyDigest
 from federation.keys import Algorithm, Signer, VerifyingKey
+from federation.negotiation import ALGORITHMS, Wish
 from federation.requests import STRANGER_WINDOW, Dialect, Reason, Refused, SignedRequest, Verified, host_of
 
 LABEL = "sig1"
-ALGORITHMS = {Algorithm.RSA: "rsa-v1_5-sha256", Algorithm.ED25519: "ed25519"}
 
 _DERIVED = frozenset(
     ("@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query")
@@ -44,11 +44,13 @@ def sign(
     digest: BodyDigest | None = None,
     content_type: bytes | None = None,
     more: Sequence[tuple[bytes, bytes]] = (),
+    wish: Wish | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers that sign a request to `url`, with an RSA or Ed25519 key.
 
     digest   of the body, for every request that has one; `content_type` goes with it and is covered.
     more     further headers to be sent, and covered; names in lower case.
+    wish     what the other server asked for, beyond this; its signer is the one to sign with.
     """
     address = addresses.parse(url)
     headers = [(b"host", address.authority.encode("ascii"))]
@@ -67,11 +69,18 @@ def sign(
         lines.append(b'"' + name + b'": ' + value)
         names += f' "{name.decode("ascii")}"'
     algorithm = ALGORITHMS[signer.algorithm]
-    parameters = f'({names});created={int(now.timestamp())};keyid="{signer.key_id}";alg="{algorithm}"'
+    label, extra = LABEL, ""
+    if wish is not None:
+        label, extra = wish.label, structured.write_parameters(wish.parameters)
+        for asked in wish.components:
+            if f'"{asked}"' not in names.split():
+                lines.append(f'"{asked}": '.encode("ascii") + _of_target(asked, address))
+                names += f' "{asked}"'
+    parameters = f'({names});created={int(now.timestamp())};keyid="{signer.key_id}";alg="{algorithm}"{extra}'
     lines.append(f'"@signature-params": {parameters}'.encode("ascii"))
     signature = base64.b64encode(signer.sign(b"\n".join(lines))).decode("ascii")
-    headers.append((b"signature-input", f"{LABEL}={parameters}".encode("ascii")))
-    headers.append((b"signature", f"{LABEL}=:{signature}:".encode("ascii")))
+    headers.append((b"signature-input", f"{label}={parameters}".encode("ascii")))
+    headers.append((b"signature", f"{label}=:{signature}:".encode("ascii")))
     return headers
 
 
@@ -173,6 +182,12 @@ def signature_base(
         lines.append(b'"' + name.encode("ascii") + b'": ' + value)
     lines.append(b'"@signature-params": ' + parameters.encode("ascii"))
     return b"\n".join(lines)
+
+
+def _of_target(name: str, address: addresses.Address) -> bytes:
+    """A component that derives from where a request of ours goes."""
+    request = SignedRequest("", address.target.encode("ascii"), [])
+    return _derived(name, request, address.origin)
 
 
 def _derived(name: str, request: SignedRequest, origin: str) -> bytes:

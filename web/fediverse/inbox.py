@@ -5,6 +5,7 @@ import re
 
 from starlette.types import Receive, Scope, Send
 
+from federation.negotiation import FIELD, FOR_A_BODY
 from federation.requests import SignedRequest
 from node.inbox.receive import MAX_BODY_BYTES, Answer, Inbox
 from node.peers.ours import local_actor
@@ -99,6 +100,8 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
     headers = [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
     if body:
         headers.append((b"content-type", b"application/json"))
+    if status == 401:
+        headers.append((FIELD.encode("ascii"), FOR_A_BODY))
     if status in {429, 503}:
         headers.append((b"retry-after", b"30"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from federation.negotiation import FIELD, FOR_NO_BODY
 from federation.requests import SignedRequest
 from node.inbox.receive import Inbox
 from node.runtime import Node
@@ -48,7 +49,7 @@ async def caller(request: Request) -> str:
         )
     )
     if found is None:
-        raise HTTPException(401)
+        raise HTTPException(401, headers={FIELD: FOR_NO_BODY.decode("ascii")})
     return found
 
 

@@ -79,6 +79,7 @@ async def test_a_badly_signed_activity_is_refused(town: Town, stranger: Stranger
 
     assert answer.status_code == 401
     assert answer.json() == {"error": "The signature was not accepted."}
+    assert answer.headers["accept-signature"] == 'sig1=("@method" "@target-uri" "content-digest");created'
     assert await stored(town) == 0
 
 

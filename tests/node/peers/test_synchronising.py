@@ -238,7 +238,9 @@ async def test_with_authorised_fetch_only_servers_that_sign_and_are_welcome_read
             return await visitor.get(url, headers=headers)
 
         for url in closed:
-            assert (await ask(url, None)).status_code == 401, url
+            refusal = await ask(url, None)
+            assert refusal.status_code == 401, url
+            assert refusal.headers["accept-signature"] == 'sig1=("@method" "@target-uri");created'
             assert (await ask(url, blocked)).status_code == 401, url
             answer = await ask(url, stranger)
             assert answer.status_code == 200, url
