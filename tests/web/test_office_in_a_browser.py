@@ -2,20 +2,27 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from node.outbox import Job, enqueue
 from node.peers.reports import keep_report
+from node.peers.sending import Sent, SentTo, delivery_key
+from node.publishing.publications import Publication
 from node.publishing.reactions import keep_reaction
 from tests.rig.processes import Served, served
 from tests.rig.publications import behind, publish_case
 from tests.web.door import EVERY_ROLE, barriers, found_organisation, send_alert, sign_in
 
+CASE = "c" * 32
 NOTE = "https://social.example/notes/1"
 ELSEWHERE = "Call the network's office, weekdays from nine to five (fictional)."
-ROOMS = ("replies", "published", "reports", "reports/new", "hosts", "keeping", "door")
+ROOMS = ("replies", "published", f"published/{CASE}", "reports", "reports/new", "hosts", "keeping", "door")
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -33,6 +40,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             publication = await publish_case(node)
             now = node.clock.now()
             async with node.database.begin() as session:
+                found = await session.get_one(Publication, publication.id)
+                found.case_id = CASE
+                await deliver_to_nobody(session, now)
                 await keep_reaction(
                     session,
                     id=NOTE,
@@ -54,6 +64,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("organisation") / "data") as server:
         asyncio.run(fill(server))
         yield server
+
+
+async def deliver_to_nobody(session: AsyncSession, now: datetime) -> None:
+    """The case went to three servers: one has it, one does not answer, one refused it."""
+    sent = (await session.scalars(select(Sent).where(Sent.is_public))).one()
+    inboxes = [f"https://{name}.example/inbox" for name in ("here", "asleep", "unwilling")]
+    session.add(SentTo(activity=sent.id, inboxes="\n".join(inboxes)))
+    for inbox in inboxes[1:]:
+        payload = {"activity": sent.id, "actor": sent.actor, "inbox": inbox}
+        key, later = delivery_key(sent.id, inbox), now + timedelta(days=1)
+        await enqueue(session, "deliver", payload, lane=f"to:{inbox}", key=key, not_before=later, now=now)
+    refused = (await session.scalars(select(Job).where(Job.key == delivery_key(sent.id, inboxes[2])))).one()
+    refused.dead_at, refused.last_reason, refused.attempts = now, "403", 1
 
 
 async def into_the_office(browser: Any, server: Served, *, width: int) -> Any:
@@ -107,6 +130,17 @@ async def test_one_person_goes_round_the_office_with_the_keyboard(
     await page.goto(f"{origin}/desk/replies?id={NOTE}")
     await press(page, "button[value=hide]")
     assert "The reply is not shown." in await page.inner_text("[role=status]")
+
+    # Who has the case, who not yet, who never; one of them is tried now. The case is put first.
+    await press(page, "nav a[href*=published]")
+    await press(page, "tbody th a")
+    said = await page.inner_text("main")
+    assert "Servers: 1 have it, 1 not yet, 1 never will." in said
+    assert "403" in said
+    await press(page, "button[value=first]")
+    assert "The case stands first." in await page.inner_text("[role=status]")
+    await press(page, "button[value=try] >> nth=1")
+    assert "It is being tried now." in await page.inner_text("[role=status]")
 
     # A report is settled with a word.
     await press(page, "nav a[href*=reports]")

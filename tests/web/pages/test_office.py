@@ -431,7 +431,7 @@ async def test_a_term_shows_what_falls_due_and_a_hold_keeps_it(town: Town, seats
         assert "A term is a whole number of days" in said
     said = await olga.tell("/desk/keeping/terms", kind="unanswered-alert", days="20")
     assert "kept for 20 days" in said
-    assert "Deleted on 11 December 2026." in said
+    assert "It will be deleted on 11 December 2026." in said
     assert "why it has to be kept" in await vera.tell(
         "/desk/keeping/holds", do="hold", record=alert, reason="no"
     )
@@ -448,7 +448,7 @@ async def test_a_term_shows_what_falls_due_and_a_hold_keeps_it(town: Town, seats
     assert "A court asked for it." in said
     async with town["a"].node.database.read() as session:
         assert [hold.alert_id for hold in await holds(session)] == [alert]
-    assert "Deleted on" in await vera.tell("/desk/keeping/holds", do="release", record=alert)
+    assert "It will be deleted on" in await vera.tell("/desk/keeping/holds", do="release", record=alert)
     assert "kept without end" in await olga.tell("/desk/keeping/terms", kind="unanswered-alert", days="")
 
     async with town["a"].node.database.read() as session:
