@@ -5,6 +5,7 @@ import pkgutil
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from tests.rig.servers import Servers
@@ -13,8 +14,13 @@ POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
 
 
+@cache
 def know_every_row() -> None:
-    """Import every room of the node, so that the models of all of them are known."""
+    """Import every room of the node, so that the models of all of them are known.
+
+    Once in a process: a file that is written while the suite runs was written for modules of its own time, and every test after it
+    would fail on importing it beside the older ones.
+    """
     import node
 
     for module in pkgutil.walk_packages(node.__path__, "node."):

@@ -15,6 +15,7 @@ import pytest
 import pytest_socket
 
 from tests.rig.clock import FrozenClock
+from tests.rig.databases import know_every_row
 from tests.rig.keys import ed25519_seed, rsa_pem
 from tests.rig.missing import missing, summary
 from tests.rig.servers import KEEPER, own_redis, start_redis, stop_redis
@@ -154,3 +155,15 @@ async def test_the_browser_does_not_reach_the_internet(page: Any) -> None:
 
     with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
         await page.goto("https://example.org/")
+
+
+def test_a_room_that_appears_while_the_suite_runs_does_not_disturb_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    know_every_row()
+
+    def appeared(*_: object) -> list[object]:
+        raise AssertionError("looked for rooms once more")
+
+    monkeypatch.setattr("pkgutil.walk_packages", appeared)
+    know_every_row()
