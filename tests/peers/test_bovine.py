@@ -1,5 +1,6 @@
 """A node and a second independent server, bovine, over HTTP on loopback: each follows, reads and refuses the other."""
 
+import ast
 import asyncio
 import json
 from collections.abc import Callable, Iterator
@@ -13,13 +14,11 @@ from federation import cavage
 from federation.digests import BodyDigest
 from node.entries.entries import Entry
 from node.peers.follows import between
-from node.publishing.publish import withdraw
-from tests.rig.bovine import bovine_peer
+from tests.rig.bovine import BOVINE, bovine_peer
 from tests.rig.peer import Peer
 from tests.rig.processes import Served, served
-from tests.rig.publications import a_case, behind, publish_case
+from tests.rig.publications import a_case, behind, publish_case, withdraw_case
 from tests.rig.settling import nothing_went_wrong, settled
-from vocab import lists
 from vocab.cases import write_case
 from vocab.terms import ACTIVITY_CONTEXT, ACTIVITY_JSON, AS, PUBLIC
 
@@ -51,17 +50,6 @@ def cases(server: Served) -> str:
     return f"{server.origin}/actors/cases"
 
 
-async def about(url: str, kind: str, peer: Peer) -> dict[str, Any]:
-    """The one activity of that kind about an object that comes to the peer."""
-
-    def found() -> list[dict[str, Any]]:
-        return [one for one in peer.received(kind) if one["activity"]["object"].get("id") == url]
-
-    await asyncio.to_thread(peer.until, lambda: found() != [], f"a {kind} of {url}")
-    [one] = found()
-    return one
-
-
 async def doing(call: Callable[..., Any], *arguments: object, **named: object) -> Any:
     # The peer's control endpoint is asked in a thread, so that nothing here waits for itself.
     return await asyncio.to_thread(call, *arguments, **named)
@@ -82,12 +70,25 @@ async def bring(peer: Peer, server: Served, name: str, **how: object) -> tuple[s
     return url, answer["status"]
 
 
+def test_the_peer_has_no_code_of_ours() -> None:
+    imported = {
+        name.partition(".")[0]
+        for file in BOVINE.glob("*.py")
+        for statement in ast.walk(ast.parse(file.read_text()))
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for name in [getattr(statement, "module", None) or "", *(alias.name for alias in statement.names)]
+    }
+
+    assert {"bovine", "apsig"} <= imported
+    assert not imported & {"vocab", "federation", "node", "web", "tests"}
+
+
 async def test_a_follower_on_bovine_receives_cases_it_can_verify(server: Served, peer: Peer) -> None:
     assert [one["signature"]["owner"] for one in peer.received("Accept")] == [cases(server)]
 
     async with behind(server) as node:
         publication = await publish_case(node, a_case(0))
-        create = await about(publication.url, "Create", peer)
+        create = await doing(peer.await_about, "Create", publication.url)
 
         assert create["status"] == 202
         assert create["signature"] == {"verified": True, "owner": cases(server), "dialect": "cavage"}
@@ -96,18 +97,8 @@ async def test_a_follower_on_bovine_receives_cases_it_can_verify(server: Served,
                 ("eddsa-jcs-2022", True, cases(server))
             ]
 
-        async with node.database.begin() as session:
-            await withdraw(
-                session,
-                node.settings,
-                node.keyring,
-                case_id=publication.case_id,
-                reason=lists.items("withdrawal_reasons")[0].id,
-                proposed_by="drafter",
-                approved_by="approver",
-                now=node.clock.now(),
-            )
-        delete = await about(publication.url, "Delete", peer)
+        await withdraw_case(node, publication)
+        delete = await doing(peer.await_about, "Delete", publication.url)
 
     assert delete["signature"]["verified"]
     assert delete["activity"]["object"]["type"] == "Tombstone"

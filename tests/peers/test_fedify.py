@@ -8,13 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from node.publishing.publish import withdraw
 from tests.rig.fedify import fedify_peer
 from tests.rig.peer import Peer
 from tests.rig.processes import Served, served
-from tests.rig.publications import a_case, behind, publish_case
+from tests.rig.publications import a_case, behind, publish_case, withdraw_case
 from tests.rig.settling import nothing_went_wrong, settled
-from vocab import lists
 
 pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("fedify")]
 
@@ -36,18 +34,7 @@ def cases(server: Served) -> str:
     return f"{server.origin}/actors/cases"
 
 
-async def about(url: str, kind: str, peer: Peer) -> dict[str, Any]:
-    """The one activity of that kind about an object that comes to the peer."""
-
-    def found() -> list[dict[str, Any]]:
-        return [one for one in peer.received(kind) if one["activity"]["object"].get("id") == url]
-
-    await asyncio.to_thread(peer.until, lambda: found() != [], f"a {kind} of {url}")
-    [one] = found()
-    return one
-
-
-async def doing(call: Callable[..., object], *arguments: object, **named: object) -> object:
+async def doing(call: Callable[..., Any], *arguments: object, **named: object) -> Any:
     # The peer's control endpoint is asked in a thread, so that nothing here waits for itself.
     return await asyncio.to_thread(call, *arguments, **named)
 
@@ -60,7 +47,7 @@ async def test_a_follower_on_another_server_receives_cases_it_can_verify(server:
 
     async with behind(server) as node:
         publication = await publish_case(node, a_case(0))
-        create = await about(publication.url, "Create", peer)
+        create = await doing(peer.await_about, "Create", publication.url)
 
         assert create["status"] == 202
         assert create["signature"]["verified"]
@@ -71,18 +58,8 @@ async def test_a_follower_on_another_server_receives_cases_it_can_verify(server:
                 ("eddsa-jcs-2022", True, cases(server))
             ]
 
-        async with node.database.begin() as session:
-            await withdraw(
-                session,
-                node.settings,
-                node.keyring,
-                case_id=publication.case_id,
-                reason=lists.items("withdrawal_reasons")[0].id,
-                proposed_by="drafter",
-                approved_by="approver",
-                now=node.clock.now(),
-            )
-        delete = await about(publication.url, "Delete", peer)
+        await withdraw_case(node, publication)
+        delete = await doing(peer.await_about, "Delete", publication.url)
 
     assert delete["signature"]["verified"]
     assert delete["activity"]["object"]["type"] == "Tombstone"

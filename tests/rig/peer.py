@@ -50,6 +50,16 @@ class Peer:
         self.until(lambda: len(self.received(kind)) >= count, f"{count} {kind} at the peer")
         return self.received(kind)
 
+    def await_about(self, kind: str, url: str) -> dict[str, Any]:
+        """The one activity of that kind about that object, once it has come."""
+
+        def found() -> list[dict[str, Any]]:
+            return [one for one in self.received(kind) if one["activity"]["object"].get("id") == url]
+
+        self.until(lambda: found() != [], f"a {kind} of {url} at the peer")
+        [one] = found()
+        return one
+
     def fanout(self, inboxes: list[tuple[str, str]], activities: int) -> None:
         """Send that many Creates to each (actor, inbox); returns when all are sent."""
         self._ask("fanout", {"inboxes": inboxes, "activities": activities})

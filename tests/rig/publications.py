@@ -6,11 +6,11 @@ from typing import Any
 
 from node.ids import random_id
 from node.publishing.publications import Publication
-from node.publishing.publish import publish
+from node.publishing.publish import publish, withdraw
 from node.runtime import Node, open_node
 from node.settings import Settings
 from tests.rig.processes import Served
-from vocab import samples
+from vocab import lists, samples
 from vocab.cases import PublicCase
 
 
@@ -35,6 +35,22 @@ async def publish_case(node: Node, case: PublicCase | None = None) -> Publicatio
         )
     await node.bell.ring()
     return publication
+
+
+async def withdraw_case(node: Node, publication: Publication) -> None:
+    """Withdraw it through the use case, as if one person had proposed it and another approved."""
+    async with node.database.begin() as session:
+        await withdraw(
+            session,
+            node.settings,
+            node.keyring,
+            case_id=publication.case_id,
+            reason=lists.items("withdrawal_reasons")[0].id,
+            proposed_by="drafter",
+            approved_by="approver",
+            now=node.clock.now(),
+        )
+    await node.bell.ring()
 
 
 @asynccontextmanager
