@@ -26,6 +26,9 @@ MULTIKEY_V1: Final = "https://w3id.org/security/multikey/v1"
 # https://schema.org
 SCHEMA: Final = "https://schema.org/"
 
+# https://w3id.org/fep/844e, the registry of what software implements.
+RFC9421: Final = "https://datatracker.ietf.org/doc/html/rfc9421"
+
 # Our own terms; their page for people is /ns/v1 of every node.
 SRT: Final = "https://w3id.org/social-rights-tracker/ns#"
 

@@ -2,14 +2,18 @@
 
 from datetime import datetime, timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from federation.errors import FetchError, Forbidden, Mismatch
 from federation.fetch import fetch_document
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
+from federation.requests import Dialect
 from federation.webfinger import resolve
 from node.peers.actors import FRESH, RemoteActor, RemoteKey, host_of, keys_of, known_key, remember_actor
-from node.peers.hosts import Standing, blocked, standings
+from node.peers.hosts import Standing, blocked, expect_dialect, standings
 from node.runtime import Node
 from vocab.actors import Actor
+from vocab.terms import RFC9421
 
 
 async def find_actor(
@@ -33,7 +37,7 @@ async def find_actor(
             return known
         raise
     async with node.database.begin() as session:
-        return await remember_actor(session, actor, now=now)
+        return await _remember(session, actor, now=now)
 
 
 async def ask_actor(node: Node, actor_id: str, *, invited: bool = False) -> Actor:
@@ -57,7 +61,7 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
     now = node.clock.now()
     actor = await node.fetcher.key_owner(key_id, signer=fetch_signer(node), now=now)
     async with node.database.begin() as session:
-        await remember_actor(session, actor, now=now)
+        await _remember(session, actor, now=now)
         key = await known_key(session, key_id)
     return key if key is not None and key.owner == actor.id else None
 
@@ -99,6 +103,14 @@ async def require_open(node: Node, url: str, *, invited: bool = False) -> None:
             shut = (await standings(session, node.settings, [host]))[host] is Standing.SHUT
     if shut:
         raise Forbidden("this server does not speak with that host", url=url)
+
+
+async def _remember(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
+    """Keep what its own server says of an actor, and what that says of how to speak with the server."""
+    row = await remember_actor(session, actor, now=now)
+    if any(feature == RFC9421 for feature, _ in actor.implements):
+        await expect_dialect(session, row.host, Dialect.RFC9421)
+    return row
 
 
 async def verifying_keys(node: Node, owner: str) -> dict[str, VerifyingKey]:

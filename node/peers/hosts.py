@@ -188,6 +188,12 @@ async def hosts_at(session: AsyncSession, hosts: Collection[str]) -> dict[str, H
     return {row.name: row for row in await session.scalars(select(Host).where(among(Host.name, hosts)))}
 
 
+async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None:
+    """An actor of this host says that it understands this one: begin with it, unless its inbox answered to one already."""
+    row = await _host(session, host)
+    row.dialect = row.dialect or dialect
+
+
 async def remember_answer(
     session: AsyncSession, host: str, dialect: str, *, synchronised_at: datetime | None = None
 ) -> None:

@@ -19,14 +19,14 @@ from node.keyring import Keyring
 from node.settings import Settings
 from vocab import charter, lists, states
 from vocab.actors import Actor, PublicKey, write_actor
-from vocab.terms import SRT
+from vocab.terms import RFC9421, SRT
 
 # Others read ten keys of an actor.
 MOST_FORMER = 8
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
 # What nobody can see from our actors and objects (FEP-844e).
 IMPLEMENTS = (
-    ("https://datatracker.ietf.org/doc/html/rfc9421", "RFC-9421: HTTP Message Signatures"),
+    (RFC9421, "RFC-9421: HTTP Message Signatures"),
     ("https://w3id.org/fep/8b32", "FEP-8b32: Object Integrity Proofs"),
     (SRT, "Cases of the Social Rights Tracker"),
 )

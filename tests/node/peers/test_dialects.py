@@ -1,0 +1,73 @@
+"""Which dialect a host is spoken to first: what its inbox took, what its actors say they implement, else the common one."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+US = "https://a.example/actors/cases"
+RFC9421 = {"href": "https://datatracker.ietf.org/doc/html/rfc9421", "name": "RFC-9421"}
+
+
+@pytest.fixture
+def reader(town: Town) -> Stranger:
+    return Stranger(town, "reader.example", "rita", key="peer")
+
+
+def dialects(town: Town) -> list[str]:
+    """How each post to the reader's server was signed."""
+    posts = [
+        request
+        for request in town.wires.carried
+        if request.method == "POST" and request.url.host == "reader.example"
+    ]
+    return ["rfc9421" if "signature-input" in request.headers else "cavage" for request in posts]
+
+
+@pytest.mark.parametrize(
+    ("implements", "first"),
+    [
+        ([RFC9421], "rfc9421"),
+        ([{"href": "https://w3id.org/fep/8b32"}, RFC9421], "rfc9421"),
+        ([{"href": "https://w3id.org/fep/8b32"}], "cavage"),
+        ([], "cavage"),
+    ],
+)
+async def test_who_says_so_is_spoken_to_in_the_newer_dialect_first(
+    town: Town, reader: Stranger, implements: list[Any], first: str
+) -> None:
+    reader.documents["/users/rita"] = reader.actor(
+        generator={"type": "Application", "implements": implements}
+    )
+
+    await reader.post("a", reader.activity("Follow", US))
+    await town.settle()
+
+    assert dialects(town) == [first]
+    assert [item["type"] for item in reader.received] == ["Accept"]
+
+
+async def test_who_says_so_and_does_not_understand_it_is_knocked_at_once_more(
+    town: Town, reader: Stranger
+) -> None:
+    reader.documents["/users/rita"] = reader.actor(generator={"type": "Application", "implements": [RFC9421]})
+    door = reader._serve
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        return (
+            httpx.Response(401)
+            if "signature-input" in request.headers and request.method == "POST"
+            else door(request)
+        )
+
+    town.wires.apps[reader.host] = httpx.MockTransport(serve)
+
+    for number in (1, 2):
+        await reader.post("a", reader.activity("Follow", US, number=number))
+        await town.settle()
+
+    assert dialects(town) == ["rfc9421", "cavage", "cavage"]
+    assert [item["type"] for item in reader.received] == ["Accept", "Accept"]
