@@ -136,3 +136,28 @@ async def test_a_host_that_is_gone_drops_its_whole_lane(database: Any, now: date
 
     async with database.read() as session:
         assert await outbox.pending(session) == 0
+
+
+async def test_what_waits_or_was_given_up_is_tried_once_when_somebody_asks(
+    database: Any, now: datetime
+) -> None:
+    await fill(database, now, ("to:b", "waits"), ("to:c", "dead"), ("to:d", "done"))
+    taken = await take(database, now)
+    seqs = {job.key: job.seq for jobs in taken.values() for job in jobs}
+    await give_back(
+        database,
+        now,
+        b=[(seqs["waits"], Postponed(now + timedelta(days=1), "503"))],
+        c=[(seqs["dead"], Dead("403"))],
+        d=[(seqs["done"], Done())],
+    )
+    assert await take(database, now) == {}
+
+    async with database.begin() as session:
+        asked = [
+            await outbox.try_now(session, key, now=now) for key in ("waits", "waits", "dead", "done", "never")
+        ]
+
+    assert asked == [True, True, True, False, False]
+    assert {job.key for jobs in (await take(database, now)).values() for job in jobs} == {"waits", "dead"}
+    assert await take(database, now) == {}

@@ -491,8 +491,14 @@ async def test_the_door_is_closed_and_opened_with_a_button(town: Town, seats: di
     async with town.visitor("a") as visitor:
         listed_keys = await visitor.get("/.well-known/social-rights-tracker/intake")
         front = await visitor.get("/", headers={"accept": "text/html"})
+        doors = [
+            words((await visitor.get(path)).text) for path in ("/alert", "/alert/urgent", "/alert/sealed")
+        ]
     assert listed_keys.status_code == 503
     assert front.status_code == 200
+    for said in doors:
+        assert "The organisation has closed its door for alerts for the time being." in said
+        assert "Where else you can go: Call the network (fictional)." in said
     assert "too long" in await ines.tell("/desk/door", do="close", elsewhere="x" * 1001)
     assert "The door is open." in await ines.tell("/desk/door", do="open")
 
