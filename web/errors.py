@@ -1,7 +1,9 @@
 """From exception to answer, in one table: safe words outside, the reason in the log."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -56,6 +58,18 @@ def status_of(error: Exception) -> int:
     return 500
 
 
+def word_of(error: Exception, status: int) -> str:
+    """The word of a refusal that programs may count on: that of its nearest named ancestor, such as `too-large`."""
+    if isinstance(error, HTTPException):
+        return _dashed(HTTPStatus(status).phrase.replace(" ", ""))
+    kind = next((kind for kind in type(error).__mro__ if kind in STATUS), None)
+    return "failed" if kind is None or kind is node_errors.NodeError else _dashed(kind.__name__)
+
+
+def _dashed(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
+
+
 def wants_json(request: Request) -> bool:
     """True for programs: the API, and servers of the fediverse."""
     if request.url.path.startswith(("/api/", "/.well-known/", "/nodeinfo/")):
@@ -79,6 +93,9 @@ def handlers(
             response = await page(request, status, said)
         else:
             body: dict[str, object] = {"error": said}
+            if request.url.path.startswith("/api/"):
+                # A page puts the word into its reader's language; the sentence is for tools.
+                body["code"] = word_of(error, status)
             if isinstance(error, node_errors.Invalid) and error.problems:
                 body["fields"] = error.problems
             response = JSONResponse(body, status)

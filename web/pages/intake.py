@@ -446,7 +446,7 @@ def _work(error: WorkNeeded) -> JSONResponse:
 
 
 def _closed(error: DoorClosed) -> JSONResponse:
-    return JSONResponse({"error": error.public}, 503, NO_STORE)
+    return JSONResponse({"error": error.public, "code": "door-closed"}, 503, NO_STORE)
 
 
 @cache

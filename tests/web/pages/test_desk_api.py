@@ -205,7 +205,7 @@ async def test_who_is_not_signed_in_learns_nothing_but_that(desks: Desks) -> Non
         response = await visitor.send(method, path, body_of(method, path))
 
         assert response.status_code == 401, (method, path)
-        assert set(response.json()) == {"error"}
+        assert set(response.json()) == {"error", "code"}
         assert response.headers["cache-control"] == "no-store"
 
 

@@ -68,7 +68,7 @@ async def test_with_one_reader_the_door_is_closed(node: Any, visitor: httpx.Asyn
     response = await visitor.get(MANIFEST)
 
     assert response.status_code == 503
-    assert response.json() == {"error": "No alerts are taken here at present."}
+    assert response.json() == {"error": "No alerts are taken here at present.", "code": "door-closed"}
 
 
 async def test_the_form_of_a_closed_door_is_served_all_the_same(visitor: httpx.AsyncClient) -> None:
@@ -205,7 +205,7 @@ async def test_what_is_not_sealed_is_refused_with_a_safe_sentence(
     )
 
     assert response.status_code == 400
-    assert response.json() == {"error": "This is not an age file."}
+    assert response.json() == {"error": "This is not an age file.", "code": "invalid"}
 
 
 # ---- receiving -----------------------------------------------------------------------------------------------------

@@ -223,6 +223,7 @@ function whyFailed(error: unknown): string {
     sealed = null;
     return text("failed-file", { name: error.detail ?? "" });
   }
+  if (error.reason === "busy" || error.reason === "closed") return text(`failed-${error.reason}`);
   return error.reason === "unreachable" ? text("failed-network") : text("failed-refused");
 }
 
@@ -252,8 +253,9 @@ function isOutOfTime(error: unknown): boolean {
 function closeDoor(error: unknown): void {
   const cannot = byId("cannot", HTMLElement);
   const unreachable = error instanceof Refused && error.reason === "unreachable";
+  const closed = error instanceof Refused && error.reason === "closed";
   const day = dayInWords(today());
-  const why = isOutOfTime(error) ? text("why-clock", { day }) : text(unreachable ? "why-network" : "why-manifest");
+  const why = isOutOfTime(error) ? text("why-clock", { day }) : text(unreachable ? "why-network" : closed ? "failed-closed" : "why-manifest");
   within(cannot, "[data-why]", HTMLElement).textContent = why;
   show(cannot);
   // A connection may come back and a clock can be set; a list that nobody vouches for does not get better by asking again.

@@ -6,6 +6,7 @@ import type { Door } from "./types.ts";
 
 const TRIES = 6;
 const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_SECONDS = 60;
 
 export async function get(node: string, path: string, door: Door, headers: Record<string, string> = {}): Promise<Response> {
   return request(node, path, { method: "GET", headers }, door);
@@ -36,6 +37,7 @@ async function request(node: string, path: string, init: RequestInit, door: Door
   // A page asks whoever served it: at the node's onion address its own name would be a stranger.
   const base = door.base ?? (typeof location === "undefined" ? node : "");
   const sleep = door.sleep ?? ((ms: number) => new Promise((done) => setTimeout(done, ms)));
+  let last = new Refused("unreachable");
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
     if (attempt > 0) await sleep(FIRST_WAIT_MS * 2 ** (attempt - 1));
     let response: Response;
@@ -51,18 +53,27 @@ async function request(node: string, path: string, init: RequestInit, door: Door
       });
     } catch (error) {
       if (door.signal?.aborted === true) throw error;
+      last = new Refused("unreachable");
       continue;
     }
     if (response.ok) return response;
-    if (response.status === 429 || response.status >= 500) continue;
-    throw await refusalOf(response);
+    const refusal = await refusalOf(response);
+    if (response.status < 500 && response.status !== 429) throw refusal;
+    // Who is told to come back in an hour gains nothing by asking again in a second.
+    if (refusal.reason === "closed" || Number(response.headers.get("retry-after")) > LONGEST_WAIT_SECONDS) throw refusal;
+    last = refusal;
   }
-  throw new Refused("unreachable");
+  throw last;
 }
 
 async function refusalOf(response: Response): Promise<Refused> {
   const answer: unknown = await response.json().catch(() => null);
   const sentence = isObject(answer) && typeof answer["error"] === "string" ? answer["error"] : undefined;
+  const word = isObject(answer) ? answer["code"] : undefined;
+  if (response.status === 429) return new Refused("busy", sentence);
+  if (word === "door-closed") return new Refused("closed", sentence);
+  if (response.status >= 500) return new Refused("unreachable", sentence);
+  if (word === "wrong-state") return new Refused("shut", sentence);
   if (response.status === 409) return new Refused(sentence === "manifest" ? "manifest-changed" : "conflict", sentence);
   if (response.status === 404) return new Refused("not-found", sentence);
   if (response.status === 428 && isObject(answer)) return new Refused("work", String(answer["bits"]));

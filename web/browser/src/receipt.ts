@@ -36,7 +36,8 @@ function sentenceFor(reason: Reason, detail: string | undefined): string {
     case "not-found":
       return text("not-found");
     case "unreachable":
-      return text("unreachable");
+    case "busy":
+      return text(reason);
     default:
       return text(reason.startsWith("manifest-") ? "untrusted" : "broken");
   }
@@ -141,7 +142,8 @@ async function sendAnswer(): Promise<void> {
 function whyNotSent(error: unknown): string {
   if (!(error instanceof Refused)) return text("not-sent");
   if (error.reason === "file-unreadable") return text("failed-file", { name: error.detail ?? "" });
-  return text(error.reason === "unreachable" ? "unreachable" : "not-sent");
+  const { reason } = error;
+  return text(reason === "unreachable" || reason === "busy" || reason === "shut" ? reason : "not-sent");
 }
 
 function close(): void {

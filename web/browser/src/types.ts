@@ -48,6 +48,9 @@ export type Reason =
   | "work" // so much arrives that sending costs work; `detail` is how many bits
   | "too-large"
   | "conflict" // another one was first
+  | "busy" // too much arrives for anything to be taken
+  | "closed" // nobody could open an alert at present
+  | "shut" // nothing more is taken in this place
   | "unreachable"; // the network or the server did not answer; trying again later may work
 
 // ---- keys ---------------------------------------------------------------------------------------------------------

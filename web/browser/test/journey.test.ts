@@ -109,8 +109,12 @@ test("a connection that drops is tried again, and a sending that stopped goes on
   const stopped = await sealAlert(aDraft({ files: [aFile("film.mp4", new Uint8Array(9_000_000))] }), { manifest, receipt: newReceipt(), day: DAY });
   other.before = (line) => (line.endsWith("/1") ? "drop" : undefined);
   await refusedFor("unreachable", () => sendAlert(stopped, other.door));
-  other.before = (line) => (line.endsWith("alerts") ? new Response(null, { status: 503 }) : undefined);
-  await refusedFor("unreachable", () => sendAlert(stopped, other.door));
+  for (const [reason, status, code] of [
+    ["unreachable", 503, ""], ["closed", 503, "door-closed"], ["busy", 429, "throttled"], ["too-large", 413, "too-large"], ["shut", 409, "wrong-state"],
+  ] as const) {
+    other.before = (line) => (line.endsWith("alerts") ? Response.json({ error: "A sentence in English.", code }, { status }) : undefined);
+    await refusedFor(reason, () => sendAlert(stopped, other.door));
+  }
   const body = stopped.body;
   other.before = () => undefined;
   assert.deepEqual(await sendAlert(stopped, other.door), { received_on: DAY, state: "received" });

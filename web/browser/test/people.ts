@@ -78,7 +78,8 @@ export class MemoryNode {
   async #answer(line: string, init: RequestInit): Promise<Response> {
     const part = /^PUT \/api\/v1\/uploads\/([0-9a-f]{32}\/\d+)$/.exec(line)?.[1];
     if (part !== undefined) {
-      this.uploads.set(part, init.body as Uint8Array);
+      // Copied, as a real fetch copies: what was handed over may be written again.
+      this.uploads.set(part, Uint8Array.from(init.body as Uint8Array));
       return new Response(null, { status: 204 });
     }
     if (line === `GET ${MANIFEST_PATH}`) return new Response(this.manifest as BodyInit);
