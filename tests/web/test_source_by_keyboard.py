@@ -16,6 +16,7 @@ from tests.rig.processes import Served, free_port, served
 from tests.rig.publications import behind
 from tests.web.desk import read_alert
 from tests.web.door import ACCOUNT, BILL, barriers
+from web.locale import translations
 
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
@@ -24,6 +25,7 @@ QUESTION = "Since when have they carried water? (fictional)"
 REPLY = "Since the second of May (fictional)."
 SLOW = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 KB = 1000
+BUSY = "Too much is arriving at the moment. Please try again in an hour."
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -130,19 +132,39 @@ async def send_by_keys(source: Visit) -> str:
     await source.look("file")
     for _ in range(4):
         await source.next_part()
+    words = await note_by_keys(source)
+    await source.shown("#arrived")
+    await source.look("arrived")
+    return words
+
+
+async def note_by_keys(source: Visit) -> str:
+    """From the last part of a form to the sending; returns the words."""
     await source.press("#seal")
     await source.shown("#words li")
     await source.look("words")
-    words: list[str] = await page.locator("#words li").all_inner_texts()
+    words: list[str] = await source.page.locator("#words li").all_inner_texts()
     await source.press("#noted")
     for which in ("first", "second"):
-        number = int((await page.inner_text(f"label[for=word-{which}]")).split()[-1])
+        number = int((await source.page.inner_text(f"label[for=word-{which}]")).split()[-1])
         await source.write(f"#word-{which}", words[number - 1])
     await source.look("two words")
-    await page.keyboard.press("Enter")
-    await source.shown("#arrived")
-    await source.look("arrived")
+    await source.page.keyboard.press("Enter")
     return " ".join(words)
+
+
+async def urgent_by_keys(source: Visit, language: str = "en") -> str:
+    """The short form, with the two answers it needs, as far as the sending; returns the words."""
+    await source.page.goto(f"{source.origin}/alert/urgent?lang={language}")
+    await source.look("opening")
+    await source.press("#begin")
+    await source.shown("#alert")
+    await source.look("form")
+    await source.press("[name=urgency]", "Space")
+    await source.write("[name=summary]", ACCOUNT)
+    while source.is_phone and not await source.page.is_visible("#seal"):
+        await source.next_part()
+    return await note_by_keys(source)
 
 
 async def answer_by_keys(source: Visit, words: str) -> None:
@@ -179,6 +201,38 @@ async def test_an_alert_and_its_dialogue_need_no_mouse_and_nobody_else(
         await whole_path(source, organisation)
 
     assert source.was_clean()
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+async def test_what_is_urgent_is_sent_without_a_mouse(
+    browser: Any, organisation: Served, viewport: dict[str, int]
+) -> None:
+    async with visit(browser, organisation.origin, viewport) as source:
+        words = await urgent_by_keys(source)
+        await source.shown("#arrived")
+        await source.look("arrived")
+
+    assert source.was_clean()
+    opened = await read_alert(organisation, words, "Berta")
+    assert opened.submission is not None
+    assert opened.submission.answers["summary"] == ACCOUNT
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+async def test_a_refusal_speaks_the_language_of_the_page_whatever_the_server_says(
+    browser: Any, organisation: Served, language: str
+) -> None:
+    async with visit(browser, organisation.origin, DESK) as source:
+        said = {"error": "A sentence for tools.", "code": "throttled"}
+        await source.page.route(
+            "**/api/v1/alerts",
+            lambda route: route.fulfill(status=429, json=said, headers={"Retry-After": "600"}),
+        )
+        await urgent_by_keys(source, language)
+        await source.shown("#sending-error")
+        shown = await source.page.inner_text("#sending-error")
+
+    assert shown == translations(language).gettext(BUSY)
 
 
 async def test_the_whole_path_works_without_compilers(organisation: Served) -> None:
