@@ -124,7 +124,7 @@ async def test_a_file_that_the_server_swapped_is_not_handed_over(browser: Any, s
     await page.click("#open")
     await page.wait_for_selector("#exchange .files button")
     downloads: list[Any] = []
-    page.on("download", downloads.append)
+    page.on("download", lambda download: downloads.append(download))
 
     async def other(route: Any) -> None:
         answer = await route.fetch()

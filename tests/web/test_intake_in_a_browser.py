@@ -205,7 +205,7 @@ async def test_a_slip_in_the_words_is_found_without_asking_the_server(
     for typed, said in (
         ("abandon abandon", "There are 2 words here; twelve are needed."),
         ("zzz " * 12, "“zzz” is not one of the possible words."),
-        ("abandon " * 12, "These are possible words, but not a possible row of twelve."),
+        ("abandon " * 12, "This is not a possible row of words or digits."),
     ):
         await phone.fill("#words-typed", typed)
         await phone.click("#open")

@@ -22,7 +22,22 @@ const WHOLE = { kdf: "kdf", offline: "intake" };
 const here = fileURLToPath(new URL(".", import.meta.url));
 const source = (name) => join(here, "src", `${name}.ts`);
 const built = process.argv[2] ?? join(here, "..", "static", "built");
-const usual = { bundle: true, minify: true, write: false, target: "es2022", charset: "utf8", legalComments: "eof", logLevel: "warning" };
+
+/** Of the library that reads PDFs comes along what is used, and none of the measures of fonts it could write with. */
+const LIBRARY = /@cantoo[\\/]pdf-lib[\\/]es[\\/]/;
+const lean = {
+  name: "lean",
+  setup({ onLoad, onResolve, resolve }) {
+    onResolve({ filter: /./ }, async ({ path, pluginData, ...from }) => {
+      if (pluginData === "lean" || !(path.startsWith("@cantoo/pdf-lib") || LIBRARY.test(from.importer))) return undefined;
+      const { importer, kind, resolveDir } = from;
+      const found = await resolve(path, { importer, kind, resolveDir, pluginData: "lean" });
+      return LIBRARY.test(found.path) ? { path: found.path, sideEffects: false } : found;
+    });
+    onLoad({ filter: /[\\/]standard-fonts[\\/](?:Courier|Helvetica|Symbol|Times|Zapf)[^\\/]*\.compressed\.json$/ }, () => ({ contents: "export default ''" }));
+  },
+};
+const usual = { plugins: [lean], bundle: true, minify: true, write: false, target: "es2022", charset: "utf8", legalComments: "eof", logLevel: "warning" };
 // A classic script is not strict by itself.
 const classic = { ...usual, format: "iife", banner: { js: '"use strict";' } };
 

@@ -1,15 +1,17 @@
 /**
- * The files a source chose: which may go, what hidden details a picture carries, and a copy without them.
+ * The files a source chose: which may go, what they tell about their maker, and a copy that tells less.
  * Nothing is uploaded here; the chosen bytes stay in this page until they are sealed.
  */
 
 import { all, make, sizeInWords, text } from "./page.ts";
+import type { Looked } from "./cleaning.ts";
 import type { Traces } from "./traces.ts";
 import { tracesIn } from "./traces.ts";
 
 const MAX_FILES = 10;
 const MAX_BYTES = 2 * 1000 * 1000 * 1000;
 const KINDS: ReadonlySet<string> = new Set("pdf png jpg jpeg webp txt odt docx ods xlsx csv mp4 mp3".split(" "));
+const DOCUMENTS: ReadonlySet<string> = new Set("pdf odt docx ods xlsx".split(" "));
 const PICTURES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/webp"]);
 
 /** What goes: the file as it is (the evidence), a copy without hidden details, or both. */
@@ -18,6 +20,8 @@ type Copies = "original" | "clean" | "both";
 interface Chosen {
   readonly original: File;
   copies: Copies;
+  /** Makes the copy without hidden details, where there can be one. */
+  clean: (() => Promise<File>) | null;
 }
 
 /** The list of chosen files, kept beside its <input>. */
@@ -43,9 +47,9 @@ export class FileList {
   /** The bytes to seal: each file as it is, or its clean copy. */
   async toSend(): Promise<File[]> {
     const files = await Promise.all(
-      this.#chosen.map(async ({ original, copies }) => [
+      this.#chosen.map(async ({ original, copies, clean }) => [
         ...(copies === "clean" ? [] : [original]),
-        ...(copies === "original" ? [] : [await cleanCopy(original)]),
+        ...(copies === "original" || clean === null ? [] : [await clean()]),
       ]),
     );
     return files.flat();
@@ -60,11 +64,10 @@ export class FileList {
   #take(): void {
     const complaints: string[] = [];
     for (const file of this.#input.files ?? []) {
-      const ending = file.name.toLowerCase().split(".").at(-1) ?? "";
-      if (!KINDS.has(ending)) complaints.push(text("bad-type", { name: file.name }));
+      if (!KINDS.has(endingOf(file))) complaints.push(text("bad-type", { name: file.name }));
       else if (file.size > MAX_BYTES) complaints.push(text("too-large", { name: file.name }));
       else if (this.count >= MAX_FILES) complaints.push(text("too-many-files"));
-      else this.#add({ original: file, copies: "original" });
+      else this.#add({ original: file, copies: "original", clean: null });
     }
     // The chosen files live in our list; an emptied input lets the same file be chosen again after it was taken out.
     this.#input.value = "";
@@ -88,9 +91,14 @@ export class FileList {
 
   /** Says what the file tells about its maker, before anything is sent; a picture may go without it. */
   async #tellTraces(chosen: Chosen, line: HTMLElement): Promise<void> {
-    const details = inWords(await tracesIn(chosen.original));
-    if (!PICTURES.has(chosen.original.type) || !drawsTruly()) {
-      if (details !== "") line.append(make("p", { class: "help" }, details));
+    const isDocument = DOCUMENTS.has(endingOf(chosen.original));
+    const looked = isDocument ? await lookInto(chosen.original, line) : null;
+    const details = inWords(looked?.traces ?? (await tracesIn(chosen.original)), looked);
+    if (PICTURES.has(chosen.original.type) && drawsTruly()) chosen.clean = () => cleanCopy(chosen.original);
+    else if (looked?.clean) chosen.clean = () => Promise.resolve(looked.clean as File);
+    if (chosen.clean === null) {
+      const sentences = [details, isDocument ? text(`no-clean-${looked?.why ?? "here"}`) : ""].filter((one) => one !== "");
+      if (sentences.length > 0) line.append(make("p", { class: "help" }, sentences.join(" ")));
       return;
     }
     const name = `copy-${crypto.randomUUID()}`;
@@ -112,9 +120,27 @@ export class FileList {
   }
 }
 
-function inWords(details: Traces | null): string {
-  if (details === null) return "";
-  const said: string[] = [];
+function endingOf(file: File): string {
+  return file.name.toLowerCase().split(".").at(-1) ?? "";
+}
+
+/** Takes a document apart, with the part of the program that can; null where that part does not come. */
+async function lookInto(file: File, line: HTMLElement): Promise<Looked | null> {
+  const busy = make("small", { role: "status" }, text("looking-into"));
+  line.append(" ", busy);
+  try {
+    const cleaning = await import("./cleaning.ts");
+    return await cleaning.lookInto(file);
+  } catch {
+    return null;
+  } finally {
+    busy.remove();
+  }
+}
+
+function inWords(details: Traces | null, looked: Looked | null): string {
+  const said: string[] = looked?.tells.map((one) => text(`tells-${one}`)) ?? [];
+  if (details === null) return said.length > 0 ? text("hidden-details", { what: said.join("; ") }) : "";
   if (details.place) said.push(text("detail-place"));
   if (details.time) said.push(text("detail-time"));
   if (details.device) said.push(text("detail-device", { device: details.device }));

@@ -1,0 +1,86 @@
+"""A document in the form: what it tells is said before anything is sent, by a part of the page that comes only when it is needed."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.rig.alerts import a_member
+from tests.rig.processes import Served, served
+from tests.rig.publications import behind
+from tests.web.browser.test_cleaning import AUTHOR, DOCX, a_pdf, written, zipped
+from tests.web.door import barriers
+
+PDF = "application/pdf"
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture(scope="module")
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    async def join(server: Served) -> None:
+        async with behind(server) as node, node.database.begin() as session:
+            for name in ("Berta", "Carl"):
+                await a_member(session, name)
+
+    with served(tmp_path_factory.mktemp("documents") / "data") as server:
+        asyncio.run(join(server))
+        yield server
+
+
+async def at_the_files(page: Any, origin: str) -> None:
+    """On a desk all parts of the form stand on one page."""
+    await page.goto(f"{origin}/alert")
+    await page.click("#begin")
+    await page.wait_for_selector("#f-attachments:visible")
+
+
+async def choose(page: Any, name: str, content: bytes, kind: str = PDF) -> str:
+    await page.set_input_files("#f-attachments", files=[{"name": name, "mimeType": kind, "buffer": content}])
+    line = page.locator(f"#files li:has-text('{name}')")
+    await line.locator("fieldset, .help").wait_for()
+    return str(await line.inner_text())
+
+
+async def test_documents_say_what_they_hide_and_offer_a_clean_copy_or_say_why_there_is_none(
+    browser: Any, organisation: Served
+) -> None:
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    scripts: list[str] = []
+    page.on("request", lambda request: scripts.append(request.url.rsplit("/", 1)[1]))
+    await at_the_files(page, organisation.origin)
+    before = [one for one in scripts if one.startswith("cleaning")]
+    locked = a_pdf(hides=False)
+    locked.encrypt("a fictional passphrase", algorithm="RC4-128")
+
+    letter = await choose(page, "letter.pdf", written(a_pdf()))
+    office = await choose(page, "letter.docx", zipped(DOCX), "application/octet-stream")
+    shut = await choose(page, "shut.pdf", written(locked))
+
+    assert before == []
+    assert len([one for one in scripts if one.startswith("cleaning")]) == 1
+    for told in (AUTHOR, "other files inside it", "scripts", "names in comments", "without hidden details"):
+        assert told in letter
+    assert AUTHOR in office
+    assert "locked with a password" in shut
+    assert "Send a copy" not in shut
+    assert await barriers(page) == []
+
+
+async def test_a_part_that_was_altered_on_the_way_does_not_run_and_the_page_says_so(
+    browser: Any, organisation: Served
+) -> None:
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await at_the_files(page, organisation.origin)
+
+    async def other(route: Any) -> None:
+        await route.fulfill(status=200, content_type="text/javascript", body="document.title = 'altered'")
+
+    await page.route("**/static/built/cleaning-*", other)
+
+    said = await choose(page, "letter.pdf", written(a_pdf()))
+
+    assert "could not be fetched" in said
+    assert "Send a copy" not in said
+    assert await page.title() != "altered"
