@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 QUEUE = "social-rights-tracker"
 RING = "ring"
 RESTART_AFTER = 1.0
+# Under load each commit rings; that often is soon enough.
+APART = 0.02
 
 
 class RedisBell:
@@ -33,8 +35,22 @@ class RedisBell:
         self._settings = redis_settings(url)
         self._pool: ArqRedis | None = None
         self._local = LocalBell()
+        self._ringing: asyncio.Task[None] | None = None
+        self._is_wanted = False
 
     async def ring(self) -> None:
+        """Ring now, or soon after the last ring: nobody who has committed a fact waits for Redis."""
+        self._is_wanted = True
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.create_task(self._ring())
+
+    async def _ring(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            await self._send()
+            await asyncio.sleep(APART)
+
+    async def _send(self) -> None:
         try:
             async with asyncio.timeout(1):
                 if self._pool is None:
@@ -56,6 +72,8 @@ class RedisBell:
 
     async def close(self) -> None:
         """Leave Redis."""
+        if self._ringing is not None:
+            self._ringing.cancel()
         if self._pool is not None:
             await self._pool.aclose()
 

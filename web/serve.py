@@ -78,7 +78,8 @@ def make_server(node: Node) -> uvicorn.Server:
             make_app(node),
             host=settings.host,
             port=settings.port,
-            loop="uvloop",
+            # Which loop it is, is decided where one is run: uvicorn is served inside of it.
+            loop="none",
             http="httptools",
             ws="none",
             lifespan="off",

@@ -5,6 +5,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from node import audit
 from node.errors import Misconfigured, NodeError
 from node.intake.switch import close_intake, open_intake
@@ -88,12 +90,12 @@ def _init(options: argparse.Namespace) -> Answer:
 
 
 def _serve(_options: argparse.Namespace) -> Answer:
-    asyncio.run(serve(read_settings()))
+    uvloop.run(serve(read_settings()))
     return None
 
 
 def _worker(_options: argparse.Namespace) -> Answer:
-    asyncio.run(work(read_settings()))
+    uvloop.run(work(read_settings()))
     return None
 
 
