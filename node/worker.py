@@ -6,7 +6,9 @@ killed loses nothing: its lanes' leases run out and another takes them.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,10 @@ from node.runtime import Node
 log = logging.getLogger(__name__)
 
 LANES = 64
+# A lane that has run that long waits for somebody else. It does not count then, as far as there are not too many of them:
+# hundreds of hosts that are dead at once must not fill every place.
+SLOW_SECONDS = 1.0
+MOST_LANES = 1024
 # While many lanes run, those that end within this time are recorded, and replaced, together.
 GATHER_SECONDS = 0.004
 JOBS_A_LANE = 50
@@ -27,6 +33,15 @@ JOBS_A_LANE = 50
 JOBS_AT_ONCE = 512
 LOOK_EVERY = 2.0
 TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """A lane that is being worked; since when, in seconds of the monotonic clock."""
+
+    lane: str
+    line: "Line"
+    started_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +64,54 @@ async def run(node: Node) -> None:
         # Without a Redis this is the only worker: what is claimed was claimed by one that was killed.
         async with node.database.begin() as session:
             await outbox.release(session)
-    running: dict[asyncio.Task[Results], tuple[str, Line]] = {}
+    woken = asyncio.Event()
+    listener = asyncio.create_task(_listen(node, woken))
+    running: dict[asyncio.Task[Results], _Running] = {}
+    ended: list[asyncio.Task[Results]] = []
+
+    def end(task: asyncio.Task[Results]) -> None:
+        ended.append(task)
+        woken.set()
+
     try:
         while True:
-            claimed = await _claim(node, LANES - len(running), jobs) if len(running) < LANES else {}
-            for lane, line in claimed.items():
-                running[asyncio.create_task(_work(node, line, jobs))] = (lane, line)
-            if running:
-                bell = asyncio.create_task(node.bell.wait(LOOK_EVERY))
-                done, _ = await asyncio.wait([*running, bell], return_when=asyncio.FIRST_COMPLETED)
-                bell.cancel()
-                if done != {bell} and len(running) > LANES // 4:
-                    await asyncio.sleep(GATHER_SECONDS)
-                finished = [(*running.pop(task), task.result()) for task in list(running) if task.done()]
-                if finished:
-                    await _finish(node, finished, jobs)
-            elif not claimed:
-                await node.bell.wait(await _quiet(node))
+            # Before the look: who rings during it is heard after it.
+            woken.clear()
+            room = _room(running.values())
+            for lane, line in (await _claim(node, room, jobs) if room else {}).items():
+                task = asyncio.create_task(_work(node, line, jobs))
+                running[task] = _Running(lane, line, time.monotonic())
+                task.add_done_callback(end)
+            if not ended:
+                await _rest(woken, SLOW_SECONDS if running else await _quiet(node))
+            if len(running) > LANES // 4 and ended:
+                await asyncio.sleep(GATHER_SECONDS)
+            done, ended[:] = list(ended), []
+            if done:
+                finished = [(running.pop(task), task.result()) for task in done]
+                await _finish(node, [(one.lane, one.line, results) for one, results in finished], jobs)
     finally:
+        listener.cancel()
         for task in running:
             task.cancel()
+
+
+async def _listen(node: Node, woken: asyncio.Event) -> None:
+    while True:
+        await node.bell.wait(LOOK_EVERY)
+        woken.set()
+
+
+async def _rest(woken: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(woken.wait(), seconds)
+
+
+def _room(running: Collection[_Running]) -> int:
+    """How many more lanes may be worked: one that has hung for a while keeps no other waiting, up to a number of those."""
+    since = time.monotonic() - SLOW_SECONDS
+    brisk = sum(one.started_at > since for one in running)
+    return max(0, min(LANES - brisk, MOST_LANES - len(running)))
 
 
 async def run_due(node: Node) -> int:

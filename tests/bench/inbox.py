@@ -1,8 +1,9 @@
 """Signed deliveries: how many a second are verified and stored before they are acknowledged, beside Fedify.
 
 Every server runs on one processor, the generator on another; 50 senders whose keys all know; draft-cavage RSA; in turns.
-The node is measured twice: accepting only, with the worker a process of its own as in the scale profile, and as one
-process with its worker inside. It commits each delivery before its 202. Fedify verifies and parses, and stores nothing durable.
+The node is measured three times: accepting only, with the worker a process of its own as in the scale profile, on SQLite and on
+PostgreSQL (whose own processes run on the other processor); and as one process with its worker inside, on SQLite. It commits
+each delivery before its 202. Fedify verifies and parses, and stores nothing durable.
 """
 
 import asyncio
@@ -37,18 +38,21 @@ async def run(bench: Bench) -> list[Figure]:
         servers = Servers.prepare()
         stack.callback(servers.stop)
         door = stack.enter_context(served(bench.directory / "door", redis_url=servers.redis()))
+        large = stack.enter_context(
+            served(bench.directory / "large", redis_url=servers.redis(1), database_url=servers.postgresql())
+        )
         whole = stack.enter_context(served(bench.directory / "whole"))
         peer = stack.enter_context(fedify_bench(bench.directory / "fedify.log"))
         async with listening(documents) as port:
             found = senders(port)
             documents.add(found)
             peer_port = int(peer.origin.rpartition(":")[2])
-            ports = {door.origin: door.port, whole.origin: whole.port, peer.origin: peer_port}
+            ports = {one.origin: one.port for one in (door, large, whole)} | {peer.origin: peer_port}
             bench.say("each sender is met once, so that all know every key")
             for origin, at in ports.items():
                 first = deliveries(found, f"{origin}/inbox", len(found), batch="first")
                 await _answered(at, first, 202, connections=4)
-            for process in (door.process, whole.process):
+            for process in (door.process, large.process, whole.process):
                 assert process is not None
                 pin(process.pid)
             pin(peer.process)
@@ -57,7 +61,7 @@ async def run(bench: Bench) -> list[Figure]:
             processed: list[float] = []
             duplicates: list[float] = []
             spoilt: list[float] = []
-            amounts = {door.origin: OURS, whole.origin: EMBEDDED, peer.origin: PEERS}
+            amounts = {door.origin: OURS, large.origin: OURS, whole.origin: EMBEDDED, peer.origin: PEERS}
             for number in range(ROUNDS):
                 bench.say(f"round {number + 1} of {ROUNDS}")
                 for origin, at in ports.items():
@@ -95,6 +99,16 @@ async def run(bench: Bench) -> list[Figure]:
             note="The accepting process: acknowledged after the commit of the delivery and its job, on SQLite with "
             "synchronous=FULL. Fedify parses JSON-LD into objects and keeps nothing durable. The limit is one RSA "
             "verification, one SHA-256, one JSON parse and one row committed in batches of 50.",
+        ),
+        measured(
+            "inbox-postgresql",
+            "deliveries/s",
+            rates[large.origin],
+            rates[peer.origin],
+            peer=beside,
+            goal=18,
+            goal_for="ratio",
+            note="The accepting process on PostgreSQL, which here does not wait for the disk and runs on the other processor.",
         ),
         measured(
             "inbox-embedded",

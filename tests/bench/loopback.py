@@ -2,15 +2,24 @@
 
 import asyncio
 import os
+import socket
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
 
 import httptools
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 SERVER_CPU = 0
 """Where the program under test runs; everything else runs on the other processors."""
@@ -178,17 +187,65 @@ def answer(status: int, body: bytes = b"", content_type: bytes = b"application/a
 
 
 @asynccontextmanager
-async def listening(handle: Handler) -> AsyncIterator[int]:
+async def listening(handle: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server on every loopback address (127.0.0.1, 127.0.0.2, …), at one port: many hosts on one machine."""
     loop = asyncio.get_running_loop()
     connections: set[_Server] = set()
-    server = await loop.create_server(lambda: _Server(handle, connections), "0.0.0.0", 0, backlog=4096)  # noqa: S104
+    server = await loop.create_server(
+        lambda: _Server(handle, connections),
+        "0.0.0.0",  # noqa: S104  # loopback addresses are many
+        0,
+        backlog=4096,
+        ssl=tls,
+    )
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for connection in list(connections):
             connection.close()
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """A port at which every loopback address lets connect and never answers: hosts that are dead in the worst way."""
+    with socket.create_server(("0.0.0.0", 0), backlog=4096) as silent:  # noqa: S104  # loopback addresses are many
+        port: int = silent.getsockname()[1]
+        yield port
+
+
+def certified(directory: Path, addresses: Sequence[str]) -> tuple[ssl.SSLContext, Path]:
+    """A TLS context for servers at these addresses, and the file of the certificate that vouches for them."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(one)) for one in addresses]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    public, private = directory / "loopback.crt", directory / "loopback.key"
+    public.write_bytes(certificate.public_bytes(Encoding.PEM))
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(public, private)
+    return context, public
+
+
+def memory_bytes(pid: int) -> int:
+    """What a process holds in memory now, and nobody else with it: its resident set."""
+    fields = Path(f"/proc/{pid}/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def pin(pid: int, processor: int = SERVER_CPU) -> None:
