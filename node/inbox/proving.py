@@ -53,15 +53,17 @@ async def prove(node: Node, document: Mapping[str, object], owner: str) -> proof
 async def _signed(node: Node, activity: Activity) -> Activity:
     """What an RsaSignature2017 of the actor holds for: compacted anew, never the tree that came. Raises RefusedActivity."""
     key_id = ldsignatures.creator(activity.raw)
-    keys, _ = await proving_keys(node, activity.actor)
+    keys, retired = await proving_keys(node, activity.actor)
     if isinstance(key_id, str) and key_id not in keys:
         await find_actor(node, activity.actor, max_age=REFETCH_AFTER)
-        keys, _ = await proving_keys(node, activity.actor)
+        keys, retired = await proving_keys(node, activity.actor)
     if isinstance(key_id, Refused) or key_id not in keys:
         raise RefusedActivity("signature: by no key of the actor")
     outcome = ldsignatures.check(activity.raw, keys[key_id], now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"signature: {outcome.reason}")
+    if key_id in retired and outcome.created > retired[key_id]:
+        raise RefusedActivity("signature: made with a key after it was retired")
     signed = read_activity(outcome.document)
     if (signed.id, signed.actor) != (activity.id, activity.actor):
         raise RefusedActivity("signature: of another activity")

@@ -46,6 +46,25 @@ async def noted(town: Town, id: str) -> Reaction | None:
         return await session.get(Reaction, id)
 
 
+async def test_a_retired_key_signs_nothing_that_is_passed_on(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    note.pop("@context")
+    shown = victim.actor()
+    shown["publicKey"]["expires"] = town.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    victim.documents["/users/" + victim.id.rpartition("/")[2]] = shown
+    before = signed_by(victim, victim.activity("Create", note), town)
+    town.clock.forward(minutes=1)
+    after = signed_by(victim, victim.activity("Create", note | {"id": f"{note['id']}9"}, number=9), town)
+
+    await mallory.post("a", before)
+    await mallory.post("a", after)
+
+    assert await noted(town, note["id"]) is not None
+    assert await noted(town, f"{note['id']}9") is None
+
+
 async def test_a_reply_passed_on_under_its_authors_signature_is_noted(
     town: Town, victim: Stranger, mallory: Stranger
 ) -> None:
