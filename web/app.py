@@ -29,6 +29,7 @@ from web.pages import (
     api,
     desk,
     entering,
+    forms,
     health,
     hub,
     intake,
@@ -117,6 +118,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
         found += plain.routes(settings)
     if "desk" in opened:
         found += entering.routes(settings)
+        found += forms.routes(settings)
         found += desk.routes(settings)
         for room in (office, moderation, published, reporting, policies, keeping):
             found += room.routes(settings)

@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 // Pages in one row share what they have in common; a page that is carried away, or a worker, is one file whole.
-const DOORS = [["intake", "receipt"], ["desk"]];
+const DOORS = [["intake", "receipt"], ["desk"], ["forms"]];
 const WHOLE = { kdf: "kdf", offline: "intake" };
 
 const here = fileURLToPath(new URL(".", import.meta.url));
