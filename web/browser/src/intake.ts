@@ -1,6 +1,6 @@
 /**
  * The source's door: asks the questions, shows the twelve words, then seals and sends.
- * Keeps nothing: no storage, no history entries, no request before the words were noted but, once the form is begun, for the
+ * Keeps nothing that was not asked for: no storage but a locked draft, no history entries, no request before the words were noted but, once the form is begun, for the
  * part that seals and for the signed list of keys. Without either the form does not open.
  */
 
@@ -24,6 +24,8 @@ let sealing: Sealing | null = null;
 let manifest: Manifest | null = null;
 let sealed: SealedAlert | null = null;
 let hasArrived = false;
+/** Whether the draft in the browser's storage is one of these answers: then it goes when they are sent. */
+let isDraftOurs = false;
 
 /** At the desk the same form takes what somebody told in person, by telephone or by letter. */
 const byStaff = document.querySelector('meta[name="srt-entered-by"]') !== null;
@@ -32,12 +34,50 @@ const AT_THE_DESK = { path: "/api/v1/desk/alerts", credentials: "same-origin" } 
 /** The page that is carried away brings the list of keys along, and sends nothing. */
 const carried = carriedList();
 
+/** The name under which drafts.ts keeps a locked draft, if somebody asked for one; see there. */
+const DRAFT = "form";
+
 const card = new ReceiptCard({ send: () => void send(), change: backToAnswers });
 
 function carriedList(): { readonly node: string; readonly list: string } | null {
   const found = document.querySelector("template#keys");
   if (!(found instanceof HTMLTemplateElement)) return null;
   return { node: found.dataset["node"] ?? "", list: found.content.textContent?.trim() ?? "" };
+}
+
+/** The way out takes the draft along where its owner wished so. */
+function leave(): void {
+  forget();
+  try {
+    if (carried === null && localStorage.getItem(DRAFT)?.startsWith("1")) localStorage.removeItem(DRAFT);
+  } catch {
+    // A browser without storage keeps nothing; nothing may stand in the way out.
+  }
+}
+
+function prepareDrafts(): void {
+  const around = (hidden: HTMLElement) => ({ form, mayStay: carried === null, back: () => show(hidden) });
+  const said = byId("draft-said", HTMLElement);
+  const keep = byId("keep", HTMLButtonElement);
+  keep.addEventListener("click", () => {
+    void import("./drafts.ts").then((drafts) => {
+      show(form, false);
+      const back = (): void => {
+        show(form);
+        keep.focus();
+      };
+      drafts.keep({ ...around(form), back }, () => {
+        isDraftOurs = true;
+        said.textContent = text("draft-kept");
+      });
+    }, () => (said.textContent = text("why-network")));
+  });
+  byId("resume", HTMLButtonElement).addEventListener("click", () => {
+    void import("./drafts.ts").then((drafts) => {
+      show(opening, false);
+      drafts.resume(around(opening), begin, () => (isDraftOurs = true));
+    }, () => (byId("begin-said", HTMLElement).textContent = text("why-network")));
+  });
 }
 
 function forget(): void {
@@ -229,6 +269,7 @@ function whyFailed(error: unknown): string {
 
 function arrived(day: string): void {
   forget();
+  if (isDraftOurs) localStorage.removeItem(DRAFT);
   card.close();
   const section = byId("arrived", HTMLElement);
   within(section, "[data-received]", HTMLElement).textContent = text("received", { day: dayInWords(day) });
@@ -263,7 +304,7 @@ function closeDoor(error: unknown): void {
 }
 
 /** Fetches what seals and the list of those it is sealed for; the form opens only once both were found good. */
-async function begin(): Promise<void> {
+async function begin(): Promise<boolean> {
   const button = byId("begin", HTMLButtonElement);
   const said = byId("begin-said", HTMLElement);
   button.disabled = true;
@@ -273,7 +314,8 @@ async function begin(): Promise<void> {
     sealing ??= await import("./sealing.ts");
     manifest ??= await currentManifest(sealing);
   } catch (error) {
-    return closeDoor(error);
+    closeDoor(error);
+    return false;
   } finally {
     button.disabled = false;
     said.textContent = "";
@@ -285,10 +327,11 @@ async function begin(): Promise<void> {
   // Another language would be another page: it is chosen before anything is typed.
   show(within(document, ".tongues", HTMLElement), false);
   goToStep(0);
+  return true;
 }
 
 function openDoor(): void {
-  openWayOut(forget);
+  openWayOut(leave);
   if (!("crypto" in window) || crypto.subtle === undefined) {
     const cannot = byId("cannot", HTMLElement);
     within(cannot, "[data-why]", HTMLElement).textContent = text("why-browser");
@@ -301,7 +344,10 @@ function openDoor(): void {
   // The page says whether anybody could open an alert at all.
   const start = byId("begin", HTMLButtonElement);
   show(start, byId("cannot", HTMLElement).hidden === true);
+  show(byId("resume", HTMLButtonElement), !start.hidden && !byStaff);
+  show(byId("keep", HTMLButtonElement), !byStaff);
   start.addEventListener("click", () => void begin());
+  if (!byStaff) prepareDrafts();
   form.addEventListener("change", (event) => {
     if (event.target instanceof HTMLInputElement) settleSame(form, event.target);
     settleConditions(form);
