@@ -213,6 +213,16 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
     await berta.fill("[data-panel] [name=status_date]", "2026-11-01")
     await berta.click("[data-field=violation_types] summary >> nth=-1")
     await berta.check("[name=violation_types][value=cut-off-of-utilities]")
+    await berta.click("[data-field=other_states] summary")
+    await berta.check("[name=other_states][value=FR]")
+    # A State that is bound by the older Charter has other rights to choose from.
+    await berta.check("[name=charter][value='1961']")
+    assert not await berta.is_visible("[data-field=provisions] [data-show-in='1996']")
+    await berta.click("[data-field=provisions] [data-show-in='1961'] summary >> nth=0")
+    assert "Art. 1§1 (1961)" in await berta.inner_text(
+        "[data-field=provisions] [data-show-in='1961'] details[open]"
+    )
+    await berta.check("[name=charter][value='1996']")
     await berta.click("[data-save]")
     await berta.click("[data-move=submit]")
     await berta.check("[data-panel] [name=consent]")
@@ -227,6 +237,7 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
     read = await carl.inner_text("[data-panel] .paper")
     assert TITLE in read
     assert ACCOUNT in read
+    assert "France" in read
     assert CANARY not in read
     found["approval"] = await barriers(carl)
     await carl.click("[data-panel] button[type=submit]")

@@ -3,6 +3,7 @@
 Values for templates only. The texts are vocab's; nothing is decided here.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -277,6 +278,10 @@ class Rights:
     def themes(self) -> tuple[PlainTheme, ...]:
         return _themes()
 
+    def original(self) -> tuple[PlainArticle, ...]:
+        """The provisions of 1961 and 1988, under the articles that follow them; some States are bound by these only."""
+        return _original()
+
 
 @dataclass(frozen=True, slots=True)
 class PlainState:
@@ -408,6 +413,20 @@ def _themes() -> tuple[PlainTheme, ...]:
         others = Texts({"en": "Other rights", "fr": "Autres droits", "es": "Otros derechos"})
         found.append(PlainTheme(others, tuple(_article(number) for number in rest)))
     return tuple(found)
+
+
+@cache
+def _original() -> tuple[PlainArticle, ...]:
+    # `Art. 1§2 (1961)` stands under `Art. 1 (1961)`, beside `Art. 1 (1988)`.
+    found = groupby(charter.provisions(charter.ORIGINAL), key=lambda one: re.sub(r"§\d+", "", one.reference))
+    return tuple(
+        PlainArticle(
+            reference,
+            Texts(),
+            tuple(PlainProvision(one.key, one.reference, one.title) for one in provisions),
+        )
+        for reference, provisions in found
+    )
 
 
 def _article(number: int) -> PlainArticle:

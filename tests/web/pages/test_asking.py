@@ -3,7 +3,8 @@
 import pytest
 
 from vocab import charter, lists, states
-from web.pages.asking import context
+from vocab.sourceform import Purpose, bundled
+from web.pages.asking import asked_in, context
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "es"])
@@ -49,3 +50,30 @@ def test_languages_are_named_in_the_readers_own() -> None:
 
     assert names["de"] == "allemand"
     assert {"en", "fr", "es", "uk", "tr"} <= set(names)
+
+
+def test_the_rights_of_1961_stand_apart_from_those_of_1988() -> None:
+    found = context("es")["charter"].original()
+
+    held = [provision.key for article in found for provision in article.provisions]
+    assert held == [one.key for one in charter.provisions(charter.ORIGINAL)]
+    assert [article.label for article in found][::19] == ["Art. 1 (1961)", "Art. 1 (1988)"]
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+def test_every_question_of_a_source_is_asked_in_every_language(purpose: Purpose, language: str) -> None:
+    asked = asked_in(bundled(purpose), language)
+
+    assert all(one.label for one in asked.questions)
+    assert all(label for one in asked.questions for _, label, _ in one.options)
+    assert {one.kind for one in asked.questions} >= {"text", "one-of", "yes-no", "files", "any-of", "menu"}
+
+
+def test_a_long_list_is_written_once() -> None:
+    menus = {
+        one.key: one.like for one in asked_in(bundled(Purpose.ALERT), "en").questions if one.kind == "menu"
+    }
+
+    assert (menus["state"], menus["sender_org_country"]) == ("", "state")
+    assert (menus["language"], menus["sender_language"]) == ("", "language")

@@ -20,8 +20,9 @@ export function publicPage(fields: JsonObject): HTMLElement {
   put("kind", valueInWords("kind", fields["kind"] ?? ""));
   within(page, "[data-kind]", HTMLElement).classList.add(String(fields["kind"] ?? ""));
   const provisions = Array.isArray(fields["provisions"]) ? (fields["provisions"] as Json[]) : [];
-  put("right", provisions[0] === undefined ? "" : valueInWords("provisions", provisions[0]));
-  put("rights", provisions.map((key) => valueInWords("provisions", key)).join("; "));
+  const rights = fields["charter"] === "1961" ? "provisions-1961" : "provisions";
+  put("right", provisions[0] === undefined ? "" : valueInWords(rights, provisions[0]));
+  put("rights", provisions.map((key) => valueInWords(rights, key)).join("; "));
   put("state", [valueInWords("state", fields["state"] ?? ""), fields["region"] ?? ""].filter((part) => part !== "").join(", "));
   put("when", period(fields));
   put("status", [valueInWords("status", fields["status"] ?? ""), partialDay(String(fields["status_date"] ?? ""))].join(", "));

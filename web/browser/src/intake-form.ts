@@ -39,12 +39,18 @@ export function fields(form: ParentNode): HTMLElement[] {
   return all(form, "[data-field]", HTMLElement);
 }
 
+/** Whether it stands in a part of its field that is not asked now: the rights of the other Charter. */
+function isSetAside(control: Control, field: Element): boolean {
+  const part = control.closest("[data-show-key]");
+  return part instanceof HTMLElement && part !== field && field.contains(part) && part.hasAttribute("hidden");
+}
+
 /** The values chosen or typed under a key, in the page's order and each once. */
 export function chosen(form: ParentNode, key: string): string[] {
   const field = form.querySelector(`[data-field="${CSS.escape(key)}"]`);
   if (!field) return [];
   const values = controls(field)
-    .filter((control) => control.name === key)
+    .filter((control) => control.name === key && !isSetAside(control, field))
     .filter((control) => !(control instanceof HTMLInputElement && ["checkbox", "radio"].includes(control.type)) || control.checked)
     .map((control) => control.value.trim())
     .filter((value) => value !== "");
