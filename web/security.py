@@ -25,15 +25,27 @@ CONTENT_POLICY = "; ".join(
         "manifest-src 'self'",
     )
 )
+# What a page of ours never asks a device for; a script that got in could not either.
+CLOSED_FEATURES = (
+    *("accelerometer", "ambient-light-sensor", "autoplay", "bluetooth", "camera", "clipboard-read"),
+    *(
+        "display-capture",
+        "document-domain",
+        "fullscreen",
+        "geolocation",
+        "gyroscope",
+        "hid",
+        "idle-detection",
+    ),
+    *("interest-cohort", "keyboard-map", "local-fonts", "magnetometer", "microphone", "midi", "payment"),
+    *("screen-wake-lock", "serial", "speaker-selection", "usb", "web-share", "xr-spatial-tracking"),
+)
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": CONTENT_POLICY,
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": (
-        "accelerometer=(), autoplay=(), camera=(), clipboard-read=(), display-capture=(), fullscreen=(), geolocation=(), "
-        "gyroscope=(), interest-cohort=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()"
-    ),
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in CLOSED_FEATURES),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -72,6 +84,7 @@ class SecurityHeaders:
             headers.setdefault("Onion-Location", f"{self._onion.rstrip('/')}{path}")
         if path.startswith(PRIVATE):
             headers["Cache-Control"] = "no-store"
+            headers["X-Robots-Tag"] = "noindex, noarchive"
 
 
 def _raw(message: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:

@@ -285,6 +285,8 @@ async def _form(
         "intake/plain.html",
         status=_status(error),
         headers=NO_STORE | retry_header(error),
+        # Its ticket is new each time and worth nothing to anybody else; what was typed is the secret.
+        holds_no_secret=typed is None,
         root_key="",
         **await door_now(node),
         problem=_why(error),

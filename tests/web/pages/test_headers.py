@@ -1,0 +1,114 @@
+"""What goes with every answer at the source's doors, held against what GlobaLeaks sends (backend/globaleaks/rest/api.py, read in 2026)."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.rig.alerts import a_member
+
+PAGES = (
+    *("/alert", "/alert/urgent", "/alert/receipt", "/alert/sealed", "/alert/plain", "/alert/plain/urgent"),
+    *(
+        "/alert/plain/receipt",
+        "/alert/offline.html",
+        "/alert/keys.txt",
+        "/api/v1/mailbox",
+        "/alert/nowhere",
+        "/desk",
+    ),
+)
+# The features GlobaLeaks closes, but for the two it opens to itself.
+FEATURES = frozenset(
+    [
+        "accelerometer",
+        "ambient-light-sensor",
+        "bluetooth",
+        "camera",
+        "clipboard-read",
+        "document-domain",
+        "display-capture",
+        "fullscreen",
+        "geolocation",
+        "gyroscope",
+        "keyboard-map",
+        "local-fonts",
+        "magnetometer",
+        "microphone",
+        "midi",
+        "payment",
+        "screen-wake-lock",
+        "serial",
+        "speaker-selection",
+        "usb",
+        "web-share",
+        "xr-spatial-tracking",
+    ]
+)
+ADDRESS = re.compile(r'(?:src|href|action|poster|data)="([^"]*)"')
+OURS = ("/", "#", "https://a.example/", "about:blank")
+
+
+@pytest.fixture
+def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
+    """A node with every door open."""
+    return partial(settings, plain_door="1")
+
+
+@pytest.fixture(autouse=True)
+async def people(node: Any) -> None:
+    async with node.database.begin() as session:
+        for name in ("Ana", "Boris"):
+            await a_member(session, name)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_answer_carries_what_globaleaks_sends_and_nothing_is_kept_of_it(
+    visitor: httpx.AsyncClient, path: str
+) -> None:
+    headers = (await visitor.get(path)).headers
+
+    expected = {
+        "Cache-Control": "no-store",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "X-Robots-Tag": "noindex, noarchive",
+    }
+    assert {name: headers.get(name) for name in expected} == expected
+    assert re.fullmatch(r"max-age=\d{8,}; includeSubDomains", headers["Strict-Transport-Security"])
+    assert "Server" not in headers
+    assert "Set-Cookie" not in headers
+    closed = {
+        one.removesuffix("=()") for one in headers["Permissions-Policy"].split(", ") if one.endswith("=()")
+    }
+    assert closed >= FEATURES
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_the_policy_lets_a_page_ask_nobody_else_and_run_nothing_written_into_it(
+    visitor: httpx.AsyncClient, path: str
+) -> None:
+    policy = (await visitor.get(path)).headers["Content-Security-Policy"]
+    parts = {part.split()[0]: part.split()[1:] for part in policy.split("; ")}
+
+    assert parts["default-src"] == parts["base-uri"] == parts["frame-ancestors"] == ["'none'"]
+    for name in ("script-src", "connect-src", "style-src", "form-action"):
+        assert parts[name] == ["'self'"]
+    assert not re.search(r"unsafe|https?:|\*|blob:", policy)
+
+
+@pytest.mark.parametrize("path", [page for page in PAGES if page.startswith("/alert")])
+async def test_a_page_of_a_source_names_no_other_server_but_the_way_out(
+    visitor: httpx.AsyncClient, path: str
+) -> None:
+    text = (await visitor.get(path)).text
+    others = {one for one in ADDRESS.findall(text) if one and not one.startswith(OURS)}
+
+    assert others <= {"https://www.wikipedia.org/"}
