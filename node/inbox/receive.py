@@ -39,6 +39,7 @@ REFETCH_AFTER = timedelta(minutes=5)
 # Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
 HELD_FOR = timedelta(minutes=5)
 BATCH = 200
+GATHER_SECONDS = 0.004
 REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
 AWAKE_AGAIN = timedelta(minutes=10)
@@ -302,8 +303,13 @@ class Inbox:
         return await kept
 
     async def _commit(self) -> None:
+        is_crowded = False
         while self._waiting:
+            if is_crowded:
+                # Under load, whoever comes within this time shares the next commit.
+                await asyncio.sleep(GATHER_SECONDS)
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            is_crowded = len(batch) > 1
             try:
                 shut = await self._write([row for row, _ in batch])
             except Exception as error:  # whoever waits is told; the loop goes on for the next batch
