@@ -1,7 +1,8 @@
 """What people of the desk ask one another: access to an alert or a case they cannot open, and to who a source is.
 
 Who a source is stands in a compartment of its own. Where custodians are named, opening it takes a reason written down by a
-named person and a custodian who grants it for some days: never one's own request, not even a custodian's.
+named person and a custodian who grants it for some days: never one's own request, not even a custodian's. Where there is only
+one custodian, somebody else who reads alerts decides about that person's requests, and gains no key by it.
 What it protects, and what it does not: SECURITY.md.
 """
 
@@ -123,13 +124,19 @@ async def refuse(
 
 
 async def identity_request(session: AsyncSession, request_id: str, *, by: Staff) -> AccessRequest:
-    """A request about an identity, for a custodian to decide. Raises NotAllowed, NotFound."""
-    if not by.is_custodian:
-        raise NotAllowed("not a custodian", public=NOT_A_CUSTODIAN)
+    """A request about an identity, for a custodian to decide, or for whoever stands in. Raises NotAllowed, NotFound."""
     request = await session.get(AccessRequest, request_id, with_for_update=True)
+    if not by.is_custodian and (request is None or not await _stands_in(session, request, by=by)):
+        raise NotAllowed("not a custodian", public=NOT_A_CUSTODIAN)
     if request is None or request.compartment != Compartment.IDENTITY:
         raise NotFound("no such request")
     return request
+
+
+async def _stands_in(session: AsyncSession, request: AccessRequest, *, by: Staff) -> bool:
+    """Whether the only custodian asks, so that somebody else who reads alerts has to decide."""
+    custodians = [one.id for one in await active_staff(session) if one.is_custodian]
+    return by.is_handler and custodians == [request.asked_by]
 
 
 def last_day(days: int, *, now: datetime) -> date:

@@ -186,7 +186,7 @@ async def accepted_manifest(
     Raises UnknownManifest, DoorClosed.
     """
     await _require_open(session, terms)
-    row = await session.scalar(select(IntakeManifest).where(IntakeManifest.sha256 == sha256))
+    row = await manifest_of(session, sha256)
     if row is None or not row.is_valid(now=now):
         raise UnknownManifest("unknown or expired manifest")
     if not row.names_only(terms):
@@ -201,6 +201,17 @@ def required_holders(manifest: IntakeManifest) -> dict[str, frozenset[str]]:
     custodians = frozenset(handler.id for handler in handlers if handler.custodian) or everybody
     always = frozenset({"source"} | ({"recovery"} if manifest.terms()["recovery"] else set()))
     return {"dialogue": everybody | always, "identity": custodians | always}
+
+
+async def manifest_of(session: AsyncSession, sha256: str) -> IntakeManifest | None:
+    """The epoch with this hash, however old."""
+    return await session.scalar(select(IntakeManifest).where(IntakeManifest.sha256 == sha256))
+
+
+async def ever_named(session: AsyncSession) -> frozenset[str]:
+    """The key ids of everybody any list has named: what they signed while they were here still holds."""
+    rows = await session.scalars(select(IntakeManifest))
+    return frozenset(handler.ed25519 for row in rows for handler in row.handlers())
 
 
 async def latest_manifest(session: AsyncSession) -> IntakeManifest | None:

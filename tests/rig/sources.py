@@ -51,9 +51,9 @@ class Source:
         return await self.send("POST", "/consents", body | changes)
 
 
-async def sent(node: Any, visitor: httpx.AsyncClient, *files: File) -> Source:
+async def sent(node: Any, visitor: httpx.AsyncClient, *files: File, receipt: str | None = None) -> Source:
     """A source whose alert has arrived."""
-    alert = await composed(node, visitor, *files)
+    alert = await composed(node, visitor, *files, receipt=receipt)
     for part in alert.parts:
         await visitor.put(f"/api/v1/uploads/{part.upload}/{part.number}", content=part.data)
     assert (await visitor.post("/api/v1/alerts", content=alert.body)).status_code == 201
@@ -66,12 +66,20 @@ async def put_parts(visitor: httpx.AsyncClient, file: SealedUpload) -> None:
         await visitor.put(f"/api/v1/uploads/{part.upload}/{part.number}", content=part.data)
 
 
-async def composed(node: Any, visitor: httpx.AsyncClient, *files: File) -> ComposedAlert:
+async def composed(
+    node: Any, visitor: httpx.AsyncClient, *files: File, receipt: str | None = None
+) -> ComposedAlert:
     body = (await visitor.get(MANIFEST)).content
     origin = node.settings.origin
     manifest = verify_manifest(body, node=origin, root=node.keyring.root_id, now=node.clock.now())
     return compose_alert(
-        manifest, origin, {"summary": "Fictional"}, {}, files, new_receipt(), node.clock.now().date()
+        manifest,
+        origin,
+        {"summary": "Fictional"},
+        {},
+        files,
+        receipt or new_receipt(),
+        node.clock.now().date(),
     )
 
 

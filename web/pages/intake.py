@@ -22,7 +22,14 @@ from node.intake import mailbox, uploads
 from node.intake.alerts import Alert, Consent, Mode
 from node.intake.consent import consents_of
 from node.intake.forms import current_form, form_of
-from node.intake.manifest import DoorClosed, IntakeManifest, Terms, current_manifest, served_manifest
+from node.intake.manifest import (
+    DoorClosed,
+    IntakeManifest,
+    Terms,
+    current_manifest,
+    manifest_of,
+    served_manifest,
+)
 from node.intake.parts import store_part
 from node.intake.pressure import Pressure, WorkNeeded
 from node.intake.receive import SealedAlert, SealedPiece, SealedWrap, receive_alert
@@ -190,8 +197,18 @@ async def show_form(request: Request) -> Response:
 
 
 async def manifest(request: Request) -> Response:
-    """The signed list of people alerts are sealed to; 503 while the door is closed."""
+    """The signed list of people alerts are sealed to; 503 while the door is closed.
+
+    With `?sha256=` an earlier list by its hash: who wrote to a source may have left since.
+    """
     node: Node = request.app.state.node
+    wanted = request.query_params.get("sha256")
+    if wanted is not None:
+        async with node.database.read() as session:
+            earlier = await manifest_of(session, wanted)
+        if earlier is None:
+            raise HTTPException(404)
+        return Response(earlier.body, media_type="application/json", headers=NO_STORE)
     try:
         current = await manifest_now(node)
     except DoorClosed as error:

@@ -17,7 +17,7 @@ from node.intake import mailbox
 from node.intake.alerts import Mode
 from node.intake.answers import MAX_TEXT_BYTES, read_answers
 from node.intake.forms import form_of
-from node.intake.manifest import DoorClosed
+from node.intake.manifest import DoorClosed, ever_named
 from node.intake.serversealed import Sealing, believed, count_modes
 from node.intake.tickets import WaitNeeded
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES
@@ -204,12 +204,14 @@ async def post_receipt(request: Request) -> Response:
             await _answer(node, keys, text)
         async with node.database.read() as session:
             found = await mailbox.open_mailbox(session, bytes.fromhex(keys.mailbox_token))
+            # Also of those who left: this server took their words in while they were here.
+            desk = await ever_named(session)
     except NotFound:
         return _receipt(request, problem="not-found", status=404)
     except NodeError:
         return _receipt(request, problem="not-sent", status=409)
     try:
-        opened = open_mailbox(_record(found), keys, desk=await _desk(node))
+        opened = open_mailbox(_record(found), keys, desk=desk)
     except SealingError:
         return _receipt(request, problem="broken", status=409)
     return render(
@@ -237,15 +239,6 @@ async def _answer(node: Node, keys: SourceKeys, text: str) -> None:
             now=now,
         )
     await node.bell.ring()
-
-
-async def _desk(node: Node) -> list[str]:
-    """Whose replies are believed: the people of the present list."""
-    try:
-        manifest = await manifest_now(node)
-    except DoorClosed:
-        return []
-    return [handler.ed25519 for handler in manifest.handlers()]
 
 
 def _record(found: mailbox.Contents) -> dict[str, object]:

@@ -362,6 +362,53 @@ async def test_a_custodian_who_asked_reads_after_another_agreed(
     assert actions == ["identity.asked", "identity.granted"]
 
 
+async def test_where_one_custodian_is_alone_somebody_who_reads_alerts_decides_and_gains_nothing(
+    door: Door, now: datetime
+) -> None:
+    cora = await joined(door, "Cora", "intake", "custodian", now=now)
+    await given(door, a_given_wrap(ALERT, "identity", cora, by=a_person("Ana")), by=door.ana, now=now)
+    paul = await joined(door, "Paul", "publisher", now=now)
+    request = await ask(door, cora, now)
+
+    async with door.database.begin() as session:
+        for nobody in (cora, paul):
+            with pytest.raises(NotAllowed):
+                await access.grant_identity(session, request, [], days=1, origin=ORIGIN, by=nobody, now=now)
+        wrap = a_given_wrap(ALERT, "identity", cora, by=a_person("Boris"))
+        with pytest.raises(Invalid):
+            await access.grant_identity(
+                session, request, [wrap], days=1, origin=ORIGIN, by=door.boris, now=now
+            )
+        await session.rollback()
+    async with door.database.begin() as session:
+        await access.grant_identity(session, request, [], days=1, origin=ORIGIN, by=door.boris, now=now)
+
+    assert await sees_identity(door, cora, now)
+    assert not await sees_identity(door, door.boris, now)
+    assert not await sees_identity(door, cora, now + timedelta(days=2))
+    async with door.database.read() as session:
+        entries = await audit.entries_of(session, request)
+    assert [(entry.action, entry.actor) for entry in entries] == [
+        ("identity.asked", cora.id),
+        ("identity.granted", door.boris.id),
+    ]
+
+
+async def test_a_handler_stands_in_for_the_only_custodian_and_for_nobody_else(
+    door: Door, now: datetime
+) -> None:
+    cora = await joined(door, "Cora", "intake", "custodian", now=now)
+    of_ana = await ask(door, door.ana, now)
+    of_cora = await ask(door, cora, now)
+    await joined(door, "Carl", "intake", "custodian", now=now)
+
+    async with door.database.begin() as session:
+        for request in (of_ana, of_cora, "0" * 26):
+            with pytest.raises(NotAllowed):
+                await requests.refuse(session, request, "Not this time.", by=door.boris, now=now)
+        await session.rollback()
+
+
 async def test_a_request_is_decided_once(door: Door, custodians: tuple[Staff, Staff], now: datetime) -> None:
     cora, carl = custodians
     request = await ask(door, cora, now)

@@ -15,9 +15,10 @@ const DAY_MS = 86_400_000;
 export function showIdentityRequests(place: HTMLElement, seat: Seat, about: About, mayOpen: boolean, reload: () => void): void {
   const root = view("view-identity-requests");
   const requests = about.access.requests.filter((one) => one.compartment === "identity");
-  const decides = isCustodian(seat) && (about.held.identity ?? []).length > 0;
+  const decides = (one: RequestLine): boolean =>
+    one.state === "asked" && one.by !== seat.me.id && ((isCustodian(seat) && (about.held.identity ?? []).length > 0) || standsIn(seat, one));
   slot(root, "asked").replaceChildren(
-    ...requests.map((one) => make("li", {}, one.state === "asked" && one.by !== seat.me.id && decides ? decision(seat, about, one, reload) : lineOf(seat, one))),
+    ...requests.map((one) => make("li", {}, decides(one) ? decision(seat, about, one, reload) : lineOf(seat, one))),
   );
   const form = within(root, "[data-ask-identity]", HTMLFormElement);
   show(form, !mayOpen && !requests.some((one) => one.state === "asked" && one.by === seat.me.id));
@@ -33,6 +34,13 @@ export function showIdentityRequests(place: HTMLElement, seat: Seat, about: Abou
 
 function isCustodian(seat: Seat): boolean {
   return seat.me.roles.includes("custodian");
+}
+
+/** Where the only custodian asks, somebody else who reads alerts decides; no key is given by that. */
+function standsIn(seat: Seat, request: RequestLine): boolean {
+  const custodians = seat.desk.staff.filter((one) => one.left !== true && one.roles.includes("custodian"));
+  const reads = seat.me.roles.includes("intake") || seat.me.roles.includes("verifier");
+  return reads && custodians.length === 1 && custodians[0]?.id === request.by;
 }
 
 function lineOf(seat: Seat, one: RequestLine): string {

@@ -6,13 +6,15 @@ import { hasMembers } from "./envelope.ts";
 import { openChain } from "./objects.ts";
 import type { Place } from "./objects.ts";
 import type {
-  Attachment, CompartmentKey, Entry, EpochKey, Json, JsonObject, KeyId, Next, ObjectType, Submission, WireAttachment, WireObject,
+  Attachment, CompartmentKey, Day, Entry, EpochKey, Json, JsonObject, KeyId, Next, ObjectType, Stint, Submission, WireAttachment, WireObject,
 } from "./types.ts";
 import type { Upload } from "./upload.ts";
 
 export interface Voices {
   readonly source: KeyId;
   readonly desk: readonly KeyId[];
+  /** Who was of the desk at some time: believed about those days alone. */
+  readonly former?: readonly Stint[];
 }
 
 /** A message of the dialogue as it is sealed, and what the server is told of its files. */
@@ -29,21 +31,36 @@ export async function readDialogue(
   keys: CompartmentKey | readonly EpochKey[],
   place: Place,
   voices: Voices,
-): Promise<{ readonly entries: readonly Entry[]; readonly next: Next }> {
+): Promise<{ readonly entries: readonly Entry[]; readonly next: Next; readonly epoch: number }> {
   const own = objects.filter((object) => object.compartment === place.compartment);
   const { links, next } = await openChain(own, keys, place);
   const days = new Map(own.map((object) => [object.seq, object.posted_on]));
+  let [epoch, latest] = [1, ""];
   const entries = links.map(({ seq, opened, reason }): Entry => {
     const at = { seq, postedOn: days.get(seq) ?? "" };
     if (opened === null) return { ...at, verified: false, reason: reason ?? "malformed" };
     const { sender, day, type } = opened.header;
-    const author = sender === voices.source ? "source" : voices.desk.includes(sender) ? "desk" : null;
+    const isPresent = voices.desk.includes(sender);
+    // Not before what was said already, a day's grace for clocks: who left could otherwise go on writing in the past.
+    const isFormer = !isPresent && day >= latest && wasOfTheDesk(voices.former ?? [], sender, day);
+    const author = sender === voices.source ? "source" : isPresent || isFormer ? "desk" : null;
     if (author === null || !mayWrite(author, type, seq)) return { ...at, verified: false, reason: "wrong-signature" };
     const content = contentOf(type, opened.body);
     if (content === null) return { ...at, verified: false, reason: "malformed" };
-    return { ...at, verified: true, author, sender, day, content };
+    epoch = opened.header.epoch;
+    latest = [latest, dayBefore(day)].sort().at(-1) ?? "";
+    return { ...at, verified: true, author, ...(isFormer ? { former: true } : {}), sender, day, content };
   });
-  return { entries, next };
+  return { entries, next, epoch };
+}
+
+function wasOfTheDesk(former: readonly Stint[], sender: KeyId, day: Day): boolean {
+  return former.some((one) => one.ed25519 === sender && one.from <= day && day <= one.until);
+}
+
+function dayBefore(day: Day): Day {
+  const at = Date.parse(`${day}T00:00:00Z`);
+  return Number.isNaN(at) ? day : new Date(at - 86_400_000).toISOString().slice(0, 10);
 }
 
 /** Only the source submits, and only once: a second submission would replace what the first one said. Only the desk asks. */

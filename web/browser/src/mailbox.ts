@@ -3,6 +3,7 @@
 import { heldConsents } from "./consents.ts";
 import { fromBase64, toBase64 } from "./encoding.ts";
 import { get } from "./network.ts";
+import { formerHandlers } from "./manifest.ts";
 import { composeObject } from "./objects.ts";
 import { messageOf, readDialogue } from "./dialogue.ts";
 import { sourceKeys } from "./receipts.ts";
@@ -10,7 +11,7 @@ import { Refused } from "./refusal.ts";
 import type { Upload } from "./upload.ts";
 import { postWorked } from "./work.ts";
 import { openWrap } from "./wraps.ts";
-import type { Attachment, Day, Door, EpochKey, Mailbox, MailboxRecord, Manifest, SourceKeys } from "./types.ts";
+import type { Attachment, Day, Door, EpochKey, KeyId, Mailbox, MailboxRecord, Manifest, SourceKeys, Stint } from "./types.ts";
 
 const TRIES = 3;
 
@@ -21,7 +22,7 @@ const TRIES = 3;
  */
 export async function openMailbox(receipt: string, manifest: Manifest, door: Door = {}): Promise<Mailbox> {
   const keys = await sourceKeys(receipt, manifest.node);
-  return read(await fetchRecord(keys, door), keys, manifest);
+  return read(await fetchRecord(keys, door), keys, manifest, door);
 }
 
 /**
@@ -52,7 +53,7 @@ export async function sendMessage(
       if (!(error instanceof Refused) || error.reason !== "conflict") throw error;
     }
     const record = await fetchRecord(keys, door);
-    const updated = await read(record, keys, to.manifest);
+    const updated = await read(record, keys, to.manifest, door);
     // Looking for our own bytes also recognises a message that arrived although its answer was lost.
     if (record.objects.some((object) => object.sealed === sealed)) return updated;
     ({ next, dialogue } = updated);
@@ -72,21 +73,43 @@ export async function fetchAttachment({ keys, attachments }: Mailbox, attachment
   return new Blob(parts);
 }
 
-async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest): Promise<Mailbox> {
+/** Where something is signed by nobody of the present list, the lists before it are asked who was there at the time. */
+async function read(record: MailboxRecord, keys: SourceKeys, manifest: Manifest, door: Door): Promise<Mailbox> {
+  let present: Mailbox | Refused;
+  try {
+    present = await readWith([], record, keys, manifest);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.reason !== "wrong-signature") throw error;
+    present = error;
+  }
+  const isDone = !(present instanceof Refused) && present.entries.every((one) => one.verified || one.reason !== "wrong-signature");
+  if (isDone) return present as Mailbox;
+  try {
+    return await readWith(await formerHandlers(manifest, record.received_on, door), record, keys, manifest);
+  } catch (error) {
+    if (!(error instanceof Refused) || present instanceof Refused) throw error;
+    // Without the older lists, or with lists that do not hold, what was read stays as it is: refused.
+    return present;
+  }
+}
+
+async function readWith(former: readonly Stint[], record: MailboxRecord, keys: SourceKeys, manifest: Manifest): Promise<Mailbox> {
   const place = placeOf(record.id, keys);
   const desk = manifest.handlers.map((handler) => handler.ed25519);
-  const held: EpochKey[] = [];
+  const held: (EpochKey & { readonly grantedBy: KeyId })[] = [];
   for (const wrap of record.wraps.filter((one) => one.compartment === "dialogue")) {
     const epoch = wrap.epoch ?? 1;
     // The source granted the first wrap to itself when it wrote: its signature also ties the mailbox to the alert's id.
     // Later keys are made at the desk when somebody leaves it, by people the organisation names in its list.
-    const mayGrant = epoch === 1 ? [keys.signing.id] : desk;
+    const mayGrant = epoch === 1 ? [keys.signing.id] : [...desk, ...former.map((one) => one.ed25519)];
     held.push(await openWrap(fromBase64(wrap.sealed), keys.identity, { place, mayGrant, epoch }));
   }
-  const dialogue = held.sort((left, right) => left.epoch - right.epoch).at(-1);
-  if (dialogue === undefined || held[0]?.epoch !== 1) throw new Refused("malformed", "mailbox");
-  const voices = { source: keys.signing.id, desk };
-  const { entries, next } = await readDialogue(record.objects, held, place, voices);
+  held.sort((left, right) => left.epoch - right.epoch);
+  if (held[0]?.epoch !== 1) throw new Refused("malformed", "mailbox");
+  const voices = { source: keys.signing.id, desk, former };
+  const { entries, next, epoch: current } = await readDialogue(record.objects, held, place, voices);
+  // A key from somebody who left is read with, and sealed to only where the exchange has gone on under it.
+  const dialogue = held.findLast((one) => one.epoch === 1 || one.epoch === current || desk.includes(one.grantedBy)) as EpochKey;
   const { id, state, mode, attachments } = record;
   const consents = heldConsents(record.consents, { node: keys.node, case: id, source: keys.signing.id });
   return { id, state, mode, consents, receivedOn: record.received_on, entries, keys, dialogue, held, attachments, next };

@@ -10,11 +10,14 @@ import { equal, hasMembers } from "./envelope.ts";
 import { get } from "./network.ts";
 import { Refused } from "./refusal.ts";
 import { holds } from "./signing.ts";
-import type { Door, JsonObject, KeyId, Manifest, ManifestHandler } from "./types.ts";
+import type { Day, Door, JsonObject, KeyId, Manifest, ManifestHandler, Stint } from "./types.ts";
 
 export const MANIFEST_PATH = "/.well-known/social-rights-tracker/intake";
 const LONGEST_DAYS = 30;
 const FEWEST_HANDLERS = 2;
+const DAY_MS = 86_400_000;
+/** Lists of some two years. */
+const LONGEST_CHAIN = 60;
 const MEMBERS = [
   "v", "node", "organisation", "epoch", "not_before", "not_after", "handlers", "recovery", "bundle_sha256", "previous",
   "root", "signature",
@@ -34,6 +37,35 @@ export async function fetchManifest(node: string, root: KeyId, now: Date, door: 
 
 /** Reads a manifest and believes it only when every condition holds. */
 export function verifyManifest(bytes: Uint8Array, expected: Expected): Manifest {
+  const manifest = signedManifest(bytes, expected);
+  if (expected.now.getTime() < instant(manifest.not_before)) throw new Refused("manifest-not-yet-valid");
+  if (expected.now.getTime() >= instant(manifest.not_after)) throw new Refused("manifest-expired");
+  return manifest;
+}
+
+/**
+ * Who could speak for the organisation before, back to the day given: each list names the one before it by its hash, and the root has
+ * signed them all. Somebody's time ends where the first list begins that does not name them.
+ */
+export async function formerHandlers(current: Manifest, since: Day, door: Door = {}): Promise<readonly Stint[]> {
+  const found: Stint[] = [];
+  let next = current;
+  for (let step = 0; step < LONGEST_CHAIN && next.previous !== null && next.not_before.slice(0, 10) > since; step += 1) {
+    const response = await get(current.node, `${MANIFEST_PATH}?sha256=${next.previous}`, door);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (sha256Hex(bytes) !== next.previous) throw new Refused("manifest-forked");
+    const earlier = signedManifest(bytes, current);
+    // A list begins a day before it was signed, because the clocks of telephones run late.
+    const replaced = new Date(instant(next.not_before) + DAY_MS).toISOString();
+    const until = (replaced < earlier.not_after ? replaced : earlier.not_after).slice(0, 10);
+    found.push(...earlier.handlers.map(({ ed25519 }) => ({ ed25519, from: earlier.not_before.slice(0, 10), until })));
+    next = earlier;
+  }
+  return found;
+}
+
+/** A manifest of any time: its shape, its root, its signature, its people. */
+function signedManifest(bytes: Uint8Array, expected: Pick<Expected, "node" | "root">): Manifest {
   const { signature, document, handlers } = parse(bytes);
   const { root, node } = document;
   if (root !== expected.root) throw new Refused("manifest-wrong-root");
@@ -41,11 +73,9 @@ export function verifyManifest(bytes: Uint8Array, expected: Expected): Manifest 
   if (node !== expected.node) throw new Refused("manifest-other-node");
 
   const [notBefore, notAfter] = [instant(document["not_before"]), instant(document["not_after"])];
-  if (notAfter - notBefore > LONGEST_DAYS * 86_400_000 || notAfter <= notBefore) {
+  if (notAfter - notBefore > LONGEST_DAYS * DAY_MS || notAfter <= notBefore) {
     throw new Refused("manifest-malformed", "validity");
   }
-  if (expected.now.getTime() < notBefore) throw new Refused("manifest-not-yet-valid");
-  if (expected.now.getTime() >= notAfter) throw new Refused("manifest-expired");
 
   // Different people, not one person under two names.
   const distinct = (of: (handler: ManifestHandler) => string): number => new Set(handlers.map(of)).size;

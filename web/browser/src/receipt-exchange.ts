@@ -22,7 +22,7 @@ export function showExchange(mailbox: Mailbox, hands: Hands): void {
 function entryLine(entry: Entry, mailbox: Mailbox, hands: Hands, isLatest: boolean): HTMLElement {
   if (!entry.verified) return make("li", { class: "broken" }, make("p", { class: "said" }, text("refused")));
   const mine = entry.author === "source";
-  const from = make("p", { class: "from" }, text(mine ? "from-you" : "from-desk", { day: dayInWords(entry.day) }));
+  const from = make("p", { class: "from" }, text(mine ? "from-you" : entry.former ? "from-former" : "from-desk", { day: dayInWords(entry.day) }));
   const line = make("li", mine ? { class: "mine" } : {}, from);
   if (entry.content.type === "consent-request") void ask(line, entry.content, mailbox, hands, isLatest);
   else line.append(...said(entry.content, mailbox));

@@ -141,6 +141,8 @@ export type Entry =
   | (EntryPlace & {
       readonly verified: true;
       readonly author: "source" | "desk";
+      /** Signed by somebody who has left the organisation since, on a day when they were of it. */
+      readonly former?: true;
       readonly sender: KeyId;
       readonly day: Day;
       readonly content:
@@ -169,6 +171,13 @@ export interface ManifestHandler {
   readonly age: Recipient;
   readonly ed25519: KeyId;
   readonly custodian: boolean;
+}
+
+/** The days on which somebody stood in the signed list. */
+export interface Stint {
+  readonly ed25519: KeyId;
+  readonly from: Day;
+  readonly until: Day;
 }
 
 /** The signed list of intake keys, verified. `sha256` is of its exact bytes. */

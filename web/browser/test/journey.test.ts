@@ -7,6 +7,7 @@ import { fromBase64, randomBytes, sha256Hex, toBase64 } from "../src/encoding.ts
 import { sealJson } from "../src/envelope.ts";
 import { openAttachment } from "../src/attachments.ts";
 import { openMailbox, sendMessage } from "../src/mailbox.ts";
+import { verifyManifest } from "../src/manifest.ts";
 import { composeObject, openObject } from "../src/objects.ts";
 import { beginCase, composeMessage, composeRecord, openAlert, openCase } from "../src/open.ts";
 import { padFile, paddedSize } from "../src/padding.ts";
@@ -16,7 +17,7 @@ import { readdress, sealAlert, sendAlert } from "../src/seal.ts";
 import { PART_BYTES } from "../src/upload.ts";
 import { composeWrap, openWrap } from "../src/wraps.ts";
 import type { AlertDraft, CaseRecord, Entry, Progress } from "../src/types.ts";
-import { DAY, MemoryNode, NODE, aFile, aManifest, aPerson, aRoot, flipped, signedManifest, utf8 } from "./people.ts";
+import { DAY, MemoryNode, NODE, NOW, aFile, aManifest, aPerson, aRoot, flipped, signedManifest, utf8 } from "./people.ts";
 import { refusedFor } from "./refusals.ts";
 
 const CANARY = "the canary sang in the flooded stairwell";
@@ -299,4 +300,46 @@ test("padding follows Padmé and refuses a file that changed", async () => {
   }
   await assert.rejects(async () => new Response(new Blob(["abc"]).stream().pipeThrough(padFile(4))).bytes());
   assert.equal(toBase64(fromBase64("AAEC")), "AAEC");
+});
+
+test("who left is believed about the days they were there, by the lists the root signed, and about no other", async () => {
+  const first = signedManifest([ana, ben], root);
+  const old = verifyManifest(first, { node: NODE, root: root.id, now: NOW });
+  const node = new MemoryNode();
+  const receipt = newReceipt();
+  await sendAlert(await sealAlert(aDraft(), { manifest: old, receipt, day: DAY }), node.door);
+  const say = async (text: string, day: string): Promise<void> => {
+    const said = await composeMessage(await openAlert(node.record("ana"), ana.keys, desk), ana.keys, text, day);
+    node.post(said.seq, said.sealed, "desk");
+  };
+  await say("While I am here.", DAY);
+  // Ana leaves: the next list names Ben and Eve, and the one before it by its hash.
+  const later = (days: number): string => new Date(NOW.getTime() + days * 86_400_000).toISOString().slice(0, 10);
+  const changes = { epoch: 2, previous: old.sha256, not_before: `${later(1)}T00:00:00Z`, not_after: `${later(20)}T00:00:00Z` };
+  const bytes = signedManifest([ben, eve], root, changes);
+  const present = verifyManifest(bytes, { node: NODE, root: root.id, now: new Date(NOW.getTime() + 2 * 86_400_000) });
+  node.lists.set(old.sha256, first);
+
+  const read = await openMailbox(receipt, present, node.door);
+  assert.deepEqual(texts(read.entries), ["submission", "desk: While I am here."]);
+  assert.equal(read.entries[1]?.verified === true && read.entries[1].former, true);
+
+  await say("Long after.", later(10));
+  const after = await openMailbox(receipt, present, node.door);
+  assert.equal(after.entries[2]?.verified, false);
+
+  // In the past again, behind what the source said meanwhile.
+  await sendMessage(after, "Who are you?", { manifest: present, day: later(12) }, node.door);
+  await say("Dated back.", DAY);
+  const back = await openMailbox(receipt, present, node.door);
+  assert.deepEqual(back.entries.map((one) => one.verified), [true, true, false, true, false]);
+
+  // A list the root did not sign, or another than the one that was named, helps nobody.
+  for (const wrong of [signedManifest([ana, ben], eve.keys.signing), signedManifest([ana, eve], root)]) {
+    node.lists.set(old.sha256, wrong);
+    const refused = await openMailbox(receipt, present, node.door);
+    assert.equal(refused.entries[1]?.verified, false);
+  }
+  node.lists.clear();
+  assert.equal((await openMailbox(receipt, present, node.door)).entries[1]?.verified, false);
 });

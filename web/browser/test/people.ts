@@ -44,6 +44,8 @@ export class MemoryNode {
   manifest: Uint8Array = new Uint8Array();
   alert: any = null;
   dialogue: WireObject[] = [];
+  /** Earlier lists of keys, by their hash. */
+  readonly lists = new Map<string, Uint8Array>();
   /** The files that came with messages. */
   later: WireAttachment[] = [];
   /** Tests put a failure here: it sees each request before the node does. */
@@ -54,7 +56,7 @@ export class MemoryNode {
     this.requests.push(line);
     const said = this.before(line);
     if (said === "drop") throw new TypeError("network");
-    return said ?? this.#answer(line, init);
+    return said ?? this.#answer(line, init, address);
   }) as unknown as typeof fetch;
 
   readonly door = { fetch: this.fetch, sleep: async () => {} };
@@ -75,12 +77,16 @@ export class MemoryNode {
     return new Blob(Array.from({ length: parts }, (_, at) => this.uploads.get(`${upload}/${at}`) as BlobPart));
   }
 
-  async #answer(line: string, init: RequestInit): Promise<Response> {
+  async #answer(line: string, init: RequestInit, address: string): Promise<Response> {
     const part = /^PUT \/api\/v1\/uploads\/([0-9a-f]{32}\/\d+)$/.exec(line)?.[1];
     if (part !== undefined) {
       // Copied, as a real fetch copies: what was handed over may be written again.
       this.uploads.set(part, Uint8Array.from(init.body as Uint8Array));
       return new Response(null, { status: 204 });
+    }
+    if (line === `GET ${MANIFEST_PATH}` && address.includes("?sha256=")) {
+      const list = this.lists.get(address.slice(-64));
+      return list === undefined ? new Response(null, { status: 404 }) : new Response(list as BodyInit);
     }
     if (line === `GET ${MANIFEST_PATH}`) return new Response(this.manifest as BodyInit);
     if (line === "POST /api/v1/alerts") {
