@@ -10,7 +10,7 @@ STRANGER_WINDOW = timedelta(hours=1)
 """How far a stranger's clock may be off, either way. Clocks in the field are bad; less loses real peers."""
 
 OWN_WINDOW = timedelta(minutes=5)
-"""How far the clock of a node that we operate, or that a hub has admitted, may be off."""
+"""How far the clock of a server of this network that we follow, such as a member of a hub, may be off."""
 
 LONGEST_LIFE = timedelta(hours=24)
 """The longest validity a signature may claim for itself."""

@@ -19,13 +19,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import FederationError, Forbidden, NotThere
 from federation.keys import VerifyingKey
-from federation.requests import Reason, Refused, SignedRequest, Verified
+from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
 from node import outbox
 from node.database import Bulk, Row
 from node.inbox.shedding import Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
+from node.peers.follows import is_admitted
 from node.peers.hosts import Standing, standings
 from node.peers.synchronising import HEADER, compare
 from node.runtime import Node
@@ -85,6 +86,7 @@ class _Key:
     key: VerifyingKey
     fetched_at: datetime
     expires_at: datetime | None
+    window: timedelta
     read_at: datetime
 
 
@@ -220,7 +222,7 @@ class Inbox:
         if known.expires_at is not None and known.expires_at <= now:
             # What a retired key proved stands; it signs no request any more.
             return Refused(Reason.EXPIRED)
-        return verify(presented, request, known.key, now=now, origin=settings.origin)
+        return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
 
     async def _key(self, key_id: str, *, refresh: bool = False) -> _Key:
         now = self._node.clock.now()
@@ -236,7 +238,11 @@ class Inbox:
             row = await self._fetch_key(key_id)
         if row is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
-        held = _Key(row.owner, verifying_key(row), row.fetched_at, row.expires_at, now)
+        # Asked once with the key, never for a delivery.
+        async with self._node.database.read() as session:
+            is_own = await is_admitted(session, host_of(row.owner))
+        window = OWN_WINDOW if is_own else STRANGER_WINDOW
+        held = _Key(row.owner, verifying_key(row), row.fetched_at, row.expires_at, window, now)
         self._keys[key_id] = held
         self._keys.move_to_end(key_id)
         while len(self._keys) > CACHED_KEYS:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Bulk, Row
 from vocab.actors import Actor
+from vocab.terms import SRT
 
 FRESH = timedelta(days=1)
 
@@ -18,7 +19,8 @@ FRESH = timedelta(days=1)
 class RemoteActor(Row):
     """An actor of another server, as its own server last described it.
 
-    indexable  agrees that its words are searched here (FEP-5feb); absent means no.
+    indexable   agrees that its words are searched here (FEP-5feb); absent means no.
+    is_network  says that its software speaks our vocabulary (FEP-844e): a node or a hub of this network.
     """
 
     __tablename__ = "remote_actors"
@@ -38,6 +40,7 @@ class RemoteActor(Row):
     moved_to: Mapped[str | None] = mapped_column(String(2000))
     moved_at: Mapped[datetime | None]
     indexable: Mapped[bool] = mapped_column(default=False)
+    is_network: Mapped[bool] = mapped_column(default=False)
 
     @property
     def delivery_inbox(self) -> str:
@@ -68,7 +71,9 @@ def _add(insert: Any) -> Insert:
 
 
 # In the order of the table, which is the order of the statement.
-_ADD = Bulk(_add, ("id", "host", "type", "handle", "name", "url", "inbox", "fetched_at", "indexable"))
+_ADD = Bulk(
+    _add, ("id", "host", "type", "handle", "name", "url", "inbox", "fetched_at", "indexable", "is_network")
+)
 
 
 def host_of(url: str) -> str:
@@ -94,7 +99,8 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row = await session.get(RemoteActor, actor.id, with_for_update=True)
     if row is None:
         named = {"id": actor.id, "host": host, "type": actor.type, "handle": "", "name": "", "url": actor.id}
-        await _ADD.run(session, [named | {"inbox": actor.inbox, "indexable": False, "fetched_at": now}])
+        said = {"indexable": False, "is_network": False}
+        await _ADD.run(session, [named | said | {"inbox": actor.inbox, "fetched_at": now}])
         row = await session.get_one(RemoteActor, actor.id, with_for_update=True)
     row.host = host
     row.type = actor.type
@@ -106,6 +112,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row.followers = actor.followers
     row.outbox = actor.outbox
     row.indexable = actor.indexable
+    row.is_network = any(feature == SRT for feature, _ in actor.implements)
     row.fetched_at = now
     row.gone_at = None
     await session.flush()

@@ -211,6 +211,16 @@ async def follows(session: AsyncSession, follower: str, followed: str) -> bool:
     return row is not None and row.state == "accepted"
 
 
+async def is_admitted(session: AsyncSession, host: str) -> bool:
+    """True when an actor of this host says that it is of this network, and is followed by us and agreed to it."""
+    found = (
+        select(Follow.id)
+        .join(RemoteActor, RemoteActor.id == Follow.followed)
+        .where(RemoteActor.host == host, RemoteActor.is_network.is_(True), Follow.state == "accepted")
+    )
+    return await session.scalar(found.limit(1)) is not None
+
+
 async def follower_inboxes(session: AsyncSession, followed: str) -> list[str]:
     """Where one POST each reaches every follower, shared inboxes folded."""
     inbox = func.coalesce(RemoteActor.shared_inbox, RemoteActor.inbox)

@@ -146,7 +146,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "body of an activity or a fetched document": f"{jsonld.MAX_BYTES:,} bytes",
         "nesting · members of one document": f"{jsonld.MAX_DEPTH} · {jsonld.MAX_MEMBERS:,}",
         "redirects": f"{fetch.MAX_REDIRECTS}",
-        "clock of a signing stranger": f"{requests.STRANGER_WINDOW.seconds // 3600} hour either way",
+        "clock of a signing stranger · of a server that we follow and whose actor says that it is of this network": (
+            f"{requests.STRANGER_WINDOW.seconds // 3600} hour either way · {requests.OWN_WINDOW.seconds // 60} minutes"
+        ),
         "life a signature may claim": f"{requests.LONGEST_LIFE.days * 24} hours",
         "proofs of one document": f"{proofs.MAX_PROOFS}",
         "keys of one actor": f"{actors._MAX_KEYS}",
