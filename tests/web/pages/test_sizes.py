@@ -108,7 +108,7 @@ async def test_the_page_to_carry_away_is_light_enough_to_be_fetched_on_a_bad_lin
 async def test_the_form_is_light_until_it_is_begun(visitor: httpx.AsyncClient, language: str) -> None:
     weight = await load(visitor, f"/alert?lang={language}")
 
-    assert weight.own < FIRST / 2
+    assert weight.own < 25 * KB
     assert weight.first < FIRST < weight.whole  # what seals comes later, and does come
 
 
