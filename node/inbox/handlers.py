@@ -27,7 +27,7 @@ from node.peers.follows import (
     receive_follow,
     receive_undo,
 )
-from node.peers.hosts import Standing, standings
+from node.peers.hosts import Standing, standings, takes_reports_of
 from node.peers.ours import local_actor_at
 from node.peers.reports import MAX_OBJECTS, keep_report
 from node.publishing.reactions import drop_reaction, keep_reaction, reply_changed
@@ -179,6 +179,8 @@ async def on_flag(node: Node, activity: Activity) -> None:
     """Somebody reports something that is public here; kept for people, with nothing of what was reported."""
     named = list(activity.object_ids)[: 5 * MAX_OBJECTS]
     async with node.database.begin() as session:
+        if not await takes_reports_of(session, host_of(activity.actor)):
+            raise RefusedActivity("a host whose reports are not taken")
         public = set(
             await session.scalars(select(Entry.id).where(Entry.id.in_(named), Entry.state != WITHDRAWN))
         )

@@ -36,6 +36,8 @@ REFRESH = timedelta(days=1)
 MAX_PAGES = 40
 HEADER = ("#domain", "#severity", "#reject_media", "#reject_reports", "#public_comment", "#obfuscate")
 SEVERITIES = {"suspend": "block", "silence": "limit"}
+# Mastodon's word for a host that may do what everybody may, but for what the next two columns refuse.
+NEITHER = "noop"
 VERBS = {"Block": "block", "Ignore": "limit"}
 LISTS = frozenset({"OrderedCollection", "OrderedCollectionPage"})
 _SEVERITY_OF = {policy: severity for severity, policy in SEVERITIES.items()}
@@ -59,19 +61,21 @@ class Imported:
 
 
 async def export_csv(session: AsyncSession) -> str:
-    """Blocks and limits in the form in which Mastodon exports and imports them."""
+    """Blocks, limits, and what else is not taken of a host, in the form in which Mastodon exports and imports them."""
     written = io.StringIO()
     lines = csv.writer(written, lineterminator="\n")
     lines.writerow(HEADER)
     for host in await decisions(session):
-        if host.policy in _SEVERITY_OF:
-            block = str(host.policy == "block")
-            lines.writerow((host.name, _SEVERITY_OF[host.policy], block, block, host.reason or "", "False"))
+        is_block = host.policy == "block"
+        refused = [str(is_block or flag) for flag in (host.no_media, host.no_reports)]
+        if host.policy in _SEVERITY_OF or "True" in refused:
+            severity = _SEVERITY_OF.get(host.policy or "", NEITHER)
+            lines.writerow((host.name, severity, *refused, host.reason or "", "False"))
     return written.getvalue()
 
 
 async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> Imported:
-    """Take over the blocks and limits of such a file; what was decided here before stands. Raises Invalid when it is none."""
+    """Take over what such a file decides; what was decided here before stands. Raises Invalid when it is none."""
     lines = csv.reader(io.StringIO(content.removeprefix("\ufeff")))
     head = [name.strip().lstrip("#").lower() for name in next(lines, [])]
     if "domain" not in head:
@@ -81,19 +85,33 @@ async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> I
     added = kept = skipped = 0
     for line in lines:
         row = dict(zip(head, line, strict=False))
-        policy = SEVERITIES.get(row.get("severity", "suspend").strip().lower())
+        severity = row.get("severity", "suspend").strip().lower()
+        policy = SEVERITIES.get(severity)
+        # A block takes nothing anyway.
+        no_media, no_reports = (
+            policy != "block" and row.get(name, "").strip().lower() == "true"
+            for name in ("reject_media", "reject_reports")
+        )
         try:
             name = host_name(row.get("domain", ""))
         except Invalid:
-            policy = None
-        if policy is None:
+            name = ""
+        if not name or (policy is None and (severity != NEITHER or not (no_media or no_reports))):
             skipped += 1
             continue
         known = await session.get(Host, name)
-        if known is not None and known.policy is not None:
+        if known is not None and known.is_decided:
             kept += 1
             continue
-        await decide(session, name, policy, reason=row.get("public_comment", "").strip(), now=now)
+        await decide(
+            session,
+            name,
+            policy,
+            reason=row.get("public_comment", "").strip(),
+            now=now,
+            no_media=no_media,
+            no_reports=no_reports,
+        )
         added += 1
     return Imported(added, kept, skipped)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import idna
-from sqlalchemy import ForeignKey, String, delete, literal_column, select, union_all, update
+from sqlalchemy import ForeignKey, String, delete, literal_column, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,8 +26,10 @@ AT_ONCE = 500
 
 
 class Host(Row):
-    """A remote host. `policy` is a decision of people; `dialect` is what its inbox answered to.
+    """A remote host. `policy`, `no_media` and `no_reports` are one decision of people; `dialect` is what its inbox answered to.
 
+    no_media          none of its pictures and files is to be fetched or shown.
+    no_reports        what it reports is not taken.
     failing_since     when it stopped taking what we send; None while it takes it.
     synchronised_at   when it was last told who of its people follow us (FEP-8fcf).
     """
@@ -36,11 +38,18 @@ class Host(Row):
 
     name: Mapped[str] = mapped_column(String(300), primary_key=True)
     policy: Mapped[str | None] = mapped_column(String(10))
+    no_media: Mapped[bool] = mapped_column(default=False)
+    no_reports: Mapped[bool] = mapped_column(default=False)
     reason: Mapped[str | None] = mapped_column(String(1000))
     decided_at: Mapped[datetime | None]
     dialect: Mapped[str | None] = mapped_column(String(20))
     failing_since: Mapped[datetime | None]
     synchronised_at: Mapped[datetime | None]
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether people here decided anything about it."""
+        return self.policy is not None or self.no_media or self.no_reports
 
 
 class Blocklist(Row):
@@ -146,13 +155,31 @@ async def is_blocked(session: AsyncSession, host: str) -> bool:
     return bool(await blocked(session, [host]))
 
 
-async def decide(session: AsyncSession, host: str, policy: str | None, *, reason: str, now: datetime) -> Host:
-    """Set what we hold against a host and all below it; None lifts it. A block forgets its keys and ends its follows.
+async def takes_reports_of(session: AsyncSession, host: str) -> bool:
+    """Whether reports of this host are taken: the nearest decision about it or a domain above it says."""
+    line = _lineage(host)
+    found = await session.execute(select(Host.name, Host.no_reports).where(Host.name.in_(line), _DECIDED))
+    said = {name: refused for name, refused in found}
+    return not next((said[name] for name in line if name in said), False)
+
+
+async def decide(
+    session: AsyncSession,
+    host: str,
+    policy: str | None,
+    *,
+    reason: str,
+    now: datetime,
+    no_media: bool = False,
+    no_reports: bool = False,
+) -> Host:
+    """Set what we hold against a host and all below it; nothing at all lifts it. A block forgets its keys and ends its follows.
 
     Raises Invalid when it is no host.
     """
     row = await _host(session, host_name(host))
-    row.policy, row.reason, row.decided_at = policy, reason[:1000], now
+    row.policy, row.no_media, row.no_reports = policy, no_media, no_reports
+    row.reason, row.decided_at = reason[:1000], now
     await session.flush()
     if policy == "block":
         await drop_blocked(session, now=now)
@@ -161,7 +188,7 @@ async def decide(session: AsyncSession, host: str, policy: str | None, *, reason
 
 async def decisions(session: AsyncSession) -> list[Host]:
     """Every decision that stands, by name."""
-    return list(await session.scalars(select(Host).where(Host.policy.is_not(None)).order_by(Host.name)))
+    return list(await session.scalars(select(Host).where(_DECIDED).order_by(Host.name)))
 
 
 async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
@@ -210,6 +237,7 @@ async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -
     return row.failing_since
 
 
+_DECIDED = or_(Host.policy.is_not(None), Host.no_media, Host.no_reports)
 _HOSTS, _ADVICE = Host.__table__.c, HostAdvice.__table__.c
 # Built once: it is asked for every batch that comes in.
 _SAID = union_all(

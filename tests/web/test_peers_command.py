@@ -34,6 +34,10 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
 
     found = {host["host"]: host["policy"] for host in tracker("peers", "hosts")}
     assert found == {"evil.example": "block", "friend.example": "allow", "loud.example": "limit"}
+    trimmed = tracker("peers", "trim", "nagging.example", "--no-reports")
+    assert (trimmed["policy"], trimmed["no_reports"], trimmed["no_media"]) == (None, True, False)
+    tracker("peers", "limit", "loud.example", "--no-media")
+    assert {host["host"]: host["no_media"] for host in tracker("peers", "hosts")}["loud.example"]
     assert tracker("peers", "reports") == []
     assert tracker("members", "waiting") == []
 
@@ -42,6 +46,7 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
     "words",
     [
         ("peers", "block", "not a host"),
+        ("peers", "trim", "nagging.example"),
         ("peers", "import", "/nowhere/at/all.csv"),
         ("peers", "unsubscribe", "https://hub.example/list"),
         ("peers", "close-report", "none"),

@@ -53,12 +53,18 @@ def add_verbs(verb: Verb, verbs: Any) -> None:
             ("block", "block", "Take nothing from a host and all below it, and send it nothing."),
             ("limit", "limit", "Let a host follow, but add nothing here: no replies, no likes, no cases."),
             ("allow", "allow", "Let a host write, whatever a list advises and where only members may."),
+            ("trim", None, "Let a host do what others may, but for its media or its reports."),
             ("unblock", None, "Lift what was decided about a host."),
         ):
-            deciding = verb(decision, sentence, _peers_decide, group)
+            deciding = verb(decision, sentence, _peers_trim if decision == "trim" else _peers_decide, group)
             deciding.add_argument("host")
             deciding.add_argument("--reason", default="", help="why; shown to administrators")
-            deciding.set_defaults(policy=policy)
+            deciding.set_defaults(policy=policy, no_media=False, no_reports=False)
+            if decision in ("limit", "allow", "trim"):
+                deciding.add_argument(
+                    "--no-media", action="store_true", help="show no pictures and files of it"
+                )
+                deciding.add_argument("--no-reports", action="store_true", help="take no reports of it")
     verb("reports", "List what others have reported to us.", _peers_reports, group)
     closing = verb("close-report", "Say that a report has been looked at.", _peers_close_report, group)
     closing.add_argument("report")
@@ -72,12 +78,10 @@ def add_verbs(verb: Verb, verbs: Any) -> None:
     )
     reporting.add_argument("--text", default="", help="what is wrong")
     verb("hosts", "List what was decided about hosts, and why.", _peers_hosts, group)
-    exporting = verb(
-        "export", "Write blocks and limits as Mastodon's domain_blocks.csv.", _peers_export, group
-    )
+    exporting = verb("export", "Write decisions as Mastodon's domain_blocks.csv.", _peers_export, group)
     exporting.add_argument("file", type=Path)
     importing = verb(
-        "import", "Take over the blocks and limits of such a file; own decisions stand.", _peers_import, group
+        "import", "Take over the decisions of such a file; own ones stand.", _peers_import, group
     )
     importing.add_argument("file", type=Path)
     following = verb(
@@ -169,11 +173,33 @@ def _peers_decide(options: argparse.Namespace) -> Answer:
     async def decided(node: Node) -> Answer:
         async with node.database.begin() as session:
             host = await hosts.decide(
-                session, options.host, options.policy, reason=options.reason, now=node.clock.now()
+                session,
+                options.host,
+                options.policy,
+                reason=options.reason,
+                now=node.clock.now(),
+                no_media=options.no_media,
+                no_reports=options.no_reports,
             )
-        return {"host": host.name, "policy": host.policy}
+        return _decision(host)
 
     return with_node(decided)
+
+
+def _peers_trim(options: argparse.Namespace) -> Answer:
+    if not (options.no_media or options.no_reports):
+        raise Invalid("say what is not taken: --no-media, --no-reports, or both")
+    return _peers_decide(options)
+
+
+def _decision(host: hosts.Host) -> dict[str, object]:
+    return {
+        "host": host.name,
+        "policy": host.policy,
+        "no_media": host.no_media,
+        "no_reports": host.no_reports,
+        "reason": host.reason,
+    }
 
 
 def _peers_reports(_options: argparse.Namespace) -> Answer:
@@ -229,7 +255,7 @@ def _peers_hosts(_options: argparse.Namespace) -> Answer:
             found = await hosts.decisions(session)
             lists = await blocklists.subscriptions(session)
         return [
-            *({"host": host.name, "policy": host.policy, "reason": host.reason} for host in found),
+            *(_decision(host) for host in found),
             *(
                 {"list": one.url, "read": str(one.read_at or "never"), "trouble": one.trouble}
                 for one in lists

@@ -21,6 +21,7 @@ from web.sessions import FILES, require_same_origin
 
 PATH = "/desk/hosts"
 MAX_REASON = 1000
+REFUSALS = ("no-media", "no-reports")
 MAX_FILE_BYTES = 2 * 1024 * 1024
 
 
@@ -55,10 +56,11 @@ async def hosts_page(request: Request) -> Response:
 
 
 async def decide_host(request: Request) -> Response:
-    """Allow, limit or block a host, with a reason; or lift what was decided."""
+    """Allow, limit or block a host, or refuse only some of what it sends, with a reason; or lift what was decided."""
     node: Node = request.app.state.node
     given = await read_fields(request)
-    policy = chosen(given.get("policy", ""), frozenset(POLICIES) | {"lift"})
+    policy = chosen(given.get("policy", ""), frozenset(POLICIES) | {"only", "lift"})
+    refused = [name for name in REFUSALS if given.get(name) and policy not in {"block", "lift"}]
     reason, typed = given.get("reason", "")[:MAX_REASON], given.get("host", "")[:300]
     now = node.clock.now()
     async with node.database.begin() as session:
@@ -71,13 +73,26 @@ async def decide_host(request: Request) -> Response:
             return back(PATH, wrong="ourselves")
         if policy != "lift" and not reason:
             return back(PATH, {"host": typed}, wrong="reason")
-        await decide(session, host, None if policy == "lift" else policy, reason=reason, now=now)
-        await audit.record(session, actor=me.id, action=f"host.{policy}", subject=stands_for(host), now=now)
+        if policy == "only" and not refused:
+            return back(PATH, {"host": typed}, wrong="refusals")
+        await decide(
+            session,
+            host,
+            policy if policy in POLICIES else None,
+            reason=reason,
+            now=now,
+            no_media="no-media" in refused,
+            no_reports="no-reports" in refused,
+        )
+        for action in (policy, *refused):
+            await audit.record(
+                session, actor=me.id, action=f"host.{action}", subject=stands_for(host), now=now
+            )
     return back(PATH, done="lifted" if policy == "lift" else "decided")
 
 
 async def export(request: Request) -> Response:
-    """Blocks and limits as Mastodon's file."""
+    """The decisions as Mastodon's file."""
     node: Node = request.app.state.node
     async with node.database.begin() as session:
         await seated(request, session, Action.DECIDE_HOSTS)
@@ -87,7 +102,7 @@ async def export(request: Request) -> Response:
 
 
 async def take_over(request: Request) -> Response:
-    """Take over the blocks and limits of such a file; what was decided here stands."""
+    """Take over the decisions of such a file; what was decided here stands."""
     require_same_origin(request, FILES)
     node: Node = request.app.state.node
     now = node.clock.now()

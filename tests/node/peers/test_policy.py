@@ -10,18 +10,28 @@ from node.peers import blocklists, lists
 from node.peers.actors import keys_of
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.follows import between, follow, follows
-from node.peers.hosts import Standing, decide, decisions, host_name, is_blocked, standings
+from node.peers.hosts import (
+    Standing,
+    decide,
+    decisions,
+    host_name,
+    is_blocked,
+    standings,
+    takes_reports_of,
+)
 from node.peers.ours import local_actor_at
+from node.peers.reports import open_reports
+from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
 pytestmark = pytest.mark.both_databases
 
 
-async def decided(town: Town, name: str, host: str, policy: str | None) -> None:
+async def decided(town: Town, name: str, host: str, policy: str | None, **refused: bool) -> None:
     node = town[name].node
     async with node.database.begin() as session:
-        await decide(session, host, policy, reason="a test", now=node.clock.now())
+        await decide(session, host, policy, reason="a test", now=node.clock.now(), **refused)
 
 
 async def standing(town: Town, name: str, host: str) -> Standing:
@@ -201,6 +211,52 @@ async def test_a_limited_host_may_follow_and_leave_and_adds_nothing(
     assert "a host that may only follow" in [getattr(record, "reason", "") for record in caplog.records]
 
 
+@pytest.mark.parametrize(
+    ("host", "taken"),
+    [
+        ("nagging.example", False),
+        ("below.nagging.example", False),
+        ("good.nagging.example", True),
+        ("notnagging.example", True),
+    ],
+)
+async def test_reports_of_a_host_are_refused_by_the_nearest_decision(
+    town: Town, host: str, taken: bool
+) -> None:
+    await decided(town, "a", "nagging.example", None, no_reports=True)
+    await decided(town, "a", "good.nagging.example", "allow")
+
+    async with town["a"].node.database.read() as session:
+        assert await takes_reports_of(session, host) is taken
+    assert await standing(town, "a", host) is Standing.OPEN
+
+
+async def test_a_host_whose_reports_are_refused_may_do_all_else(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    publication = await publish_case(town["a"].node)
+    stranger = Stranger(town)
+    await decided(town, "a", stranger.host, None, no_reports=True)
+
+    flagged = await stranger.post("a", stranger.activity("Flag", [publication.url], content="Wrong."))
+    await stranger.post("a", a_follow(stranger, town, "a"))
+    with caplog.at_level("INFO"):
+        await town.settle()
+
+    assert flagged.status_code == 202
+    assert "a host whose reports are not taken" in [
+        getattr(record, "reason", "") for record in caplog.records
+    ]
+    async with town["a"].node.database.read() as session:
+        assert await open_reports(session) == []
+        assert await follows(session, stranger.id, town["a"].settings.main_actor)
+    await decided(town, "a", stranger.host, None)
+    await stranger.post("a", stranger.activity("Flag", [publication.url], number=2))
+    await town.settle()
+    async with town["a"].node.database.read() as session:
+        assert len(await open_reports(session)) == 1
+
+
 async def test_a_blocked_host_is_heard_through_nobody(town: Town, caplog: pytest.LogCaptureFixture) -> None:
     friend = Stranger(town, "friend.example", key="other")
     blocked = Stranger(town, "evil.example", "mallory")
@@ -242,6 +298,34 @@ async def test_decisions_go_out_and_come_in_as_mastodon_writes_them(town: Town) 
     ]
     assert (done.added, done.kept, done.skipped) == (1, 1, 0)
     assert found == {"evil.example": "block", "loud.example": "allow"}
+
+
+async def test_what_is_refused_of_a_host_goes_out_and_comes_in_with_it(town: Town) -> None:
+    await decided(town, "a", "loud.example", "limit", no_media=True)
+    await decided(town, "a", "nagging.example", None, no_reports=True)
+    await decided(town, "a", "friend.example", "allow", no_media=True, no_reports=True)
+    async with town["a"].node.database.read() as session:
+        content = await blocklists.export_csv(session)
+
+    async with town["b"].node.database.begin() as session:
+        done = await blocklists.import_csv(session, content, now=town.clock.now())
+        again = await blocklists.import_csv(session, content, now=town.clock.now())
+    async with town["b"].node.database.read() as session:
+        found = {
+            host.name: (host.policy, host.no_media, host.no_reports) for host in await decisions(session)
+        }
+
+    assert content.splitlines()[1:] == [
+        "friend.example,noop,True,True,a test,False",
+        "loud.example,silence,True,False,a test,False",
+        "nagging.example,noop,False,True,a test,False",
+    ]
+    assert (done.added, again.kept) == (3, 3)
+    assert found == {
+        "friend.example": (None, True, True),
+        "loud.example": ("limit", True, False),
+        "nagging.example": (None, False, True),
+    }
 
 
 async def test_a_file_of_something_else_is_refused_and_strange_lines_are_passed_over(town: Town) -> None:

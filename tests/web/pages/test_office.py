@@ -371,6 +371,24 @@ async def test_a_host_is_blocked_with_a_reason_and_the_decision_can_be_lifted(
     assert (await audited(town))[-2:] == ["host.block", "host.lift"]
 
 
+async def test_only_reports_or_media_of_a_host_are_refused(town: Town, seats: dict[str, Seat]) -> None:
+    olga = seats["Olga"]
+    given = {"host": "bad.example", "reason": "Noise."}
+
+    assert "Please tick what is refused." in await olga.tell("/desk/hosts", **given, policy="only")
+    assert await hosts_of(town) == []
+    said = await olga.tell("/desk/hosts", **given, policy="only", **{"no-reports": "yes"})
+    assert "bad.example Like others · no reports Noise." in said
+    said = await olga.tell("/desk/hosts", **given, policy="limit", **{"no-reports": "yes", "no-media": "yes"})
+    assert "bad.example Limited · no reports · no media Noise." in said
+    await olga.tell("/desk/hosts", host="bad.example", policy="lift")
+
+    assert await hosts_of(town) == []
+    assert (await audited(town))[-6:] == [
+        *("host.only", "host.no-reports", "host.limit", "host.no-media", "host.no-reports", "host.lift"),
+    ]
+
+
 async def hosts_of(town: Town) -> list[tuple[str, str | None, str | None]]:
     async with town["a"].node.database.read() as session:
         return [(host.name, host.policy, host.reason) for host in await decisions(session)]
