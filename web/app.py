@@ -57,6 +57,12 @@ class KeptFiles(StaticFiles):
         response = await super().get_response(path, scope)
         if response.status_code == 200 and (b"v=" in scope["query_string"] or path.startswith("built/")):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            for name in (
+                "Last-Modified",
+                "Accept-Ranges",
+            ):  # its ETag says as much, and nobody asks for half of it
+                if name in response.headers:
+                    del response.headers[name]
         return response
 
     def file_response(

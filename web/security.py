@@ -51,6 +51,11 @@ HEADERS: Mapping[str, str] = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noarchive",
 }
+# What browsers read on documents alone: left off files, of which a page has a dozen, so that the words do not outweigh them.
+OF_DOCUMENTS = frozenset(
+    {"Cross-Origin-Opener-Policy", "Permissions-Policy", "Referrer-Policy", "X-Frame-Options", "X-Robots-Tag"}
+)
+OF_CODE = frozenset({"Content-Security-Policy", "Cross-Origin-Embedder-Policy"})
 PRIVATE = ("/alert", "/desk", "/api/v1/desk", "/api/v1/mailbox", "/api/v1/alerts", "/api/v1/uploads")
 
 
@@ -76,11 +81,13 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
     def _dress(self, headers: MutableHeaders, path: str) -> None:
+        is_part = path.startswith("/static/")  # a worker reads a policy of its own, a style none
         for name, value in HEADERS.items():
-            headers.setdefault(name, value)
+            if not (is_part and name in OF_DOCUMENTS) and not (path.endswith(".css") and name in OF_CODE):
+                headers.setdefault(name, value)
         if self._https:
             headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-        if self._onion:
+        if self._onion and not is_part:
             headers.setdefault("Onion-Location", f"{self._onion.rstrip('/')}{path}")
         if path.startswith(PRIVATE):
             headers["Cache-Control"] = "no-store"

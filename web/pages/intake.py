@@ -41,6 +41,7 @@ from node.settings import Settings
 from vocab.sourceform import Purpose, SourceForm
 from web.pages import asking
 from web.pages.rendering import render, speech_of
+from web.pages.squeezing import squeezed
 from web.pages.wire import (
     MAX_JSON_BYTES,
     NO_STORE,
@@ -213,7 +214,7 @@ async def manifest(request: Request) -> Response:
         current = await manifest_now(node)
     except DoorClosed as error:
         return _closed(error)
-    return Response(current.body, media_type="application/json", headers=NO_STORE)
+    return squeezed(Response(current.body, media_type="application/json", headers=NO_STORE), request.headers)
 
 
 # ---- sending -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from starlette.responses import FileResponse, Response
 
-LEVEL = 6
+LEVEL = 9
 LEAST_BYTES = 512
 STYLES = (".css", ".js", ".svg")
 BUILT = {"br": ".br", "gzip": ".gz"}  # the endings that web/browser/build.mjs writes, the smaller one first
@@ -52,7 +52,7 @@ def squeezed_file(path: Path, found: os.stat_result, headers: Mapping[str, str])
 
 @lru_cache(maxsize=64)
 def _gzipped(path: Path, _changed: int) -> tuple[bytes, str]:
-    content = gzip.compress(path.read_bytes(), 9, mtime=0)
+    content = gzip.compress(path.read_bytes(), LEVEL, mtime=0)
     return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 

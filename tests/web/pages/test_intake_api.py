@@ -130,7 +130,7 @@ async def test_what_is_not_strict_json_is_refused(
     response = await visitor.post("/api/v1/alerts", content=body)
 
     assert response.status_code == 400
-    assert set(response.json()) <= {"error", "fields"}
+    assert set(response.json()) <= {"error", "code", "fields"}
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_a_manifest_that_is_not_known_is_named_as_the_reason(
 ) -> None:
     response = await visitor.post("/api/v1/alerts", **post(as_request(an_alert(manifest)), manifest="0" * 64))
 
-    assert (response.status_code, response.json()) == (409, {"error": "manifest"})
+    assert (response.status_code, response.json()) == (409, {"error": "manifest", "code": "conflict"})
 
 
 async def test_what_is_not_sealed_is_refused_with_a_safe_sentence(
