@@ -170,6 +170,8 @@ def write_case(
                 "published": written(published),
                 "content": casewords.preview(case, language),
             },
+            # What made it, and never which version: nothing is to be concluded from that (FEP-0151).
+            "generator": {"type": "Application", "name": "Social Rights Tracker"},
             # Without it Mastodon offers nobody to quote (FEP-044f).
             "interactionPolicy": {"canQuote": {"automaticApproval": [PUBLIC]}}
             if PUBLIC in (*to, *cc)

@@ -306,6 +306,7 @@ def test_the_article_has_the_lowest_common_shape() -> None:
     assert document["url"] == document["id"] == ID
     assert document["preview"]["type"] == "Note"
     assert ID not in document["preview"]["content"]
+    assert document["generator"] == {"type": "Application", "name": "Social Rights Tracker"}
     assert document["tag"][0] == {
         "type": "Hashtag",
         "name": "#SocialRights",
