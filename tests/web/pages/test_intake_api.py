@@ -508,4 +508,4 @@ async def test_the_expired_list_is_followed_by_the_next_one(
     response = await visitor.post("/api/v1/alerts", **post(as_request(an_alert(manifest))))
 
     assert (renewed["epoch"], renewed["previous"]) == (2, manifest.sha256)
-    assert (response.status_code, response.json()) == (409, {"error": "manifest"})
+    assert (response.status_code, response.json()) == (409, {"error": "manifest", "code": "conflict"})
