@@ -25,7 +25,7 @@ QUEUE = "social-rights-tracker"
 RING = "ring"
 RESTART_AFTER = 1.0
 # Under load each commit rings; that often is soon enough.
-APART = 0.02
+APART = 0.05
 
 
 class RedisBell:
