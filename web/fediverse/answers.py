@@ -1,5 +1,6 @@
 """Content negotiation and the answers that servers read."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -28,13 +29,14 @@ def wants_activity(request: Request) -> bool:
 def activity_answer(
     document: bytes | Mapping[str, Any], status: int = 200, *, max_age: int = 180
 ) -> Response:
-    """An ActivityPub document: signed bytes as they are, or a mapping written now."""
+    """An ActivityPub document: signed bytes as they are, or a mapping written now; with a tag that stands for its bytes."""
     body = document if isinstance(document, bytes) else json.dumps(document, ensure_ascii=False).encode()
     return Response(
         body,
         status,
         media_type=ACTIVITY_JSON,
         headers={
+            "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
             "Vary": "Accept",
             "Cache-Control": f"public, max-age={max_age}",
             "Access-Control-Allow-Origin": "*",
@@ -42,6 +44,21 @@ def activity_answer(
             "Link": '<https://www.w3.org/TR/activitypub/>; rel="type"',
         },
     )
+
+
+def unless_known(request: Request, response: Response) -> Response:
+    """The answer, or 304 without a body where the client says that it has these bytes (RFC 9110 §13.1.2)."""
+    tag, known = response.headers.get("ETag"), request.headers.get("if-none-match")
+    if tag is None or known is None or response.status_code != 200:
+        return response
+    if not {"*", tag} & {one.strip().removeprefix("W/") for one in known.split(",")}:
+        return response
+    kept = {
+        name: value
+        for name, value in response.headers.items()
+        if name not in {"content-type", "content-length"}
+    }
+    return Response(status_code=304, headers=kept)
 
 
 def _weight(parameter: str) -> float:

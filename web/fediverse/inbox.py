@@ -29,7 +29,7 @@ class TooLarge(Exception):
 
 
 class InboxDoor:
-    """Answers POST at `/inbox` and at the inboxes of our actors."""
+    """Answers at `/inbox` and at the inboxes of our actors."""
 
     def __init__(self, inbox: Inbox, settings: Settings) -> None:
         self._inbox = inbox
@@ -37,13 +37,16 @@ class InboxDoor:
 
     def serves(self, scope: Scope) -> bool:
         """True when this request is for an inbox of ours."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http":
             return False
         found = PATH.fullmatch(scope["path"])
         return found is not None and (found[1] is None or local_actor(self._settings, found[1]) is not None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read under a cap, hand over, answer with one of five answers."""
+        """Read under a cap, hand over, answer with one of five answers. Nothing but POST is taken."""
+        if scope["method"] != "POST":
+            await _answer(send, 405, b'{"error":"Activities are posted here; nobody reads them here."}')
+            return
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         kind = next((value for name, value in headers if name == b"content-type"), b"").decode("latin-1")
         if kind.split(";")[0].strip().lower() not in TYPES:
@@ -102,6 +105,8 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
         headers.append((b"content-type", b"application/json"))
     if status == 401:
         headers.append((FIELD.encode("ascii"), FOR_A_BODY))
+    if status == 405:
+        headers.append((b"allow", b"POST"))
     if status in {429, 503}:
         headers.append((b"retry-after", b"30"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

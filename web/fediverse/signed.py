@@ -10,7 +10,7 @@ from federation.negotiation import FIELD, FOR_NO_BODY
 from federation.requests import SignedRequest
 from node.inbox.receive import Inbox
 from node.runtime import Node
-from web.fediverse.answers import wants_activity
+from web.fediverse.answers import unless_known, wants_activity
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -28,7 +28,7 @@ def signed_where_wanted(endpoint: Endpoint, *, also_page: bool = False) -> Endpo
             name is not None and f"{node.settings.origin}/actors/{name}" == node.settings.instance_actor
         )
         if not node.settings.authorized_fetch or open_to_all or (also_page and not wants_activity(request)):
-            return await endpoint(request)
+            return unless_known(request, await endpoint(request))
         await caller(request)
         return private(await endpoint(request))
 
@@ -54,7 +54,9 @@ async def caller(request: Request) -> str:
 
 
 def private(response: Response) -> Response:
-    """An answer that was given to one server is kept for nobody else."""
+    """An answer that was given to one server is kept for nobody else, and has no tag by which to ask for it again."""
+    if "ETag" in response.headers:
+        del response.headers["ETag"]
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Vary"] = "Accept, Signature, Signature-Input"
     return response

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.rig.publications import publish_case
+from tests.rig.publications import publish_case, withdraw_case
 from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON, LD_JSON
 
@@ -94,3 +94,52 @@ async def test_every_answer_carries_the_strict_headers(town: Town, path: str) ->
     assert "server" not in answer.headers
     if path in {"/alert", "/desk"}:
         assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/inbox", "/actors/cases/inbox"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+async def test_an_inbox_is_posted_to_and_says_so(town: Town, path: str, method: str) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.request(method, path)
+        nobody = await http.request(method, "/actors/nobody/inbox")
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "POST"
+    assert nobody.status_code == 404
+
+
+@pytest.mark.parametrize("known", ["{tag}", "W/{tag}", '"other", {tag}', "*"])
+async def test_what_a_server_has_already_is_not_sent_again(town: Town, known: str) -> None:
+    publication = await publish_case(town["a"].node)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        for at in (publication.url, town["a"].settings.main_actor, "/actors/cases/outbox?page=1"):
+            first = await http.get(at)
+            again = await http.get(at, headers={"If-None-Match": known.format(tag=first.headers["etag"])})
+
+            assert again.status_code == 304
+            assert again.content == b""
+            assert again.headers["etag"] == first.headers["etag"]
+            assert again.headers["vary"] == first.headers["vary"]
+
+
+@pytest.mark.parametrize("known", ['"other"', "", "other", 'W/""'])
+async def test_what_a_server_has_not_or_has_otherwise_is_sent(town: Town, known: str) -> None:
+    publication = await publish_case(town["a"].node)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        answer = await http.get(publication.url, headers={"If-None-Match": known})
+        page = await http.get(publication.url, headers={"Accept": PAGE, "If-None-Match": "*"})
+
+    assert answer.status_code == page.status_code == 200
+    assert answer.json()["id"] == publication.url
+
+
+async def test_what_was_withdrawn_is_gone_whatever_a_server_has(town: Town) -> None:
+    publication = await publish_case(town["a"].node)
+    await withdraw_case(town["a"].node, publication)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        answer = await http.get(publication.url, headers={"If-None-Match": "*"})
+
+    assert answer.status_code == 410
