@@ -13,7 +13,7 @@ from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Job, Outcome, Postponed
 from node.peers.actors import host_of
 from node.peers.hosts import Host, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import sent_activities
+from node.peers.sending import forget_hidden, sent_activities
 from node.peers.synchronising import offer, origin_of
 from node.runtime import Node
 
@@ -40,7 +40,7 @@ class Letter:
 
 
 async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Job]) -> dict[int, Letter]:
-    """Read for many deliveries at once what each of them needs; a job whose activity is gone gets none."""
+    """Read for many deliveries at once what each of them needs; a job whose activity is gone, or erased, gets none."""
     now = node.clock.now()
     activities = await sent_activities(session, {str(job.payload["activity"]) for job in jobs})
     digests = {name: BodyDigest.of(sent.body) for name, sent in activities.items()}
@@ -51,7 +51,7 @@ async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Job]
     for job in jobs:
         inbox, name = str(job.payload["inbox"]), str(job.payload["activity"])
         sent, host = activities.get(name), about.get(host_of(inbox))
-        if sent is None:
+        if sent is None or not sent.body:
             continue
         last = host.synchronised_at if host else None
         told: tuple[tuple[bytes, bytes], ...] = ()
@@ -59,6 +59,13 @@ async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Job]
             told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
         letters[job.seq] = Letter(sent.body, digests[name], host, host_of(inbox) in shut, told)
     return letters
+
+
+async def forget_sent(node: Node, job: Job) -> Outcome:
+    """Erase what told of an object that is withdrawn, once every delivery of it is done or dead; look again tomorrow otherwise."""
+    async with node.database.begin() as session:
+        is_all = await forget_hidden(session, str(job.payload["object"]))
+    return Done() if is_all else Postponed(node.clock.now() + PROBE_EVERY, "not delivered everywhere yet")
 
 
 async def deliver(node: Node, job: Job, letter: Letter | None) -> Outcome:

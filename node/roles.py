@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.casework import retention
-from node.deliver import deliver, prepare_letters
+from node.deliver import deliver, forget_sent, prepare_letters
 from node.inbox import chores, groups, handlers, quoting
 from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
 from node.peers import blocklists, synchronising, witness
+from node.peers.sending import FORGET
 from node.runtime import Node
 from node.settings import Settings
 
@@ -66,6 +67,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
     return {
         "deliver": Work(prepare_letters, deliver),
         "process": Work(prepare_arrivals, partial(process, handlers=ACTIVITIES), forget_bodies),
+        FORGET: forget_sent,
         "backfill": chores.backfill,
         "refresh-blocklist": blocklists.refresh,
         witness.KIND: witness.look,

@@ -19,7 +19,7 @@ from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
 from node.peers.follows import follower_inboxes
 from node.peers.ours import LocalActor, local_actor_at, local_actors
-from node.peers.sending import Sent, new_activity_id, send
+from node.peers.sending import Sent, hide_sent, new_activity_id, send
 from node.settings import Settings
 from vocab import activities
 from vocab.cases import read_case
@@ -112,8 +112,9 @@ async def take_back(
         return entry
     found = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))
     announced = list(found)
+    # What was passed on holds the text of what is withdrawn: nobody reads it here any more.
+    await hide_sent(session, url, now=now)
     for sent in announced:
-        # What was passed on holds the text of what is withdrawn: nobody reads it here any more.
         sent.is_public = False
         if sent.wraps is not None:
             continue

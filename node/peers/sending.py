@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, and_, func, or_, select, update
@@ -14,15 +14,21 @@ from node import outbox
 from node.database import Row
 from node.ids import random_id
 from node.keyring import Keyring
+from node.outbox import Job
 from node.peers.actors import host_of
 from node.settings import Settings
 from vocab.jsonld import write
+
+# The job that erases what told of a withdrawn object, and when it looks first whether all is delivered.
+FORGET = "forget-sent"
+FORGET_AFTER = timedelta(hours=1)
 
 
 class Sent(Row):
     """An activity of ours: the signed bytes, never serialised again.
 
     object_id  what it is about.
+    body       empty when what it told of was withdrawn and nobody waits for it any more.
     wraps      the activity of somebody else that it passes on (FEP-1b12); None for what we say ourselves.
     """
 
@@ -36,6 +42,10 @@ class Sent(Row):
     body: Mapped[bytes]
     is_public: Mapped[bool]
     sent_at: Mapped[datetime] = mapped_column(index=True)
+
+
+# What holds the text of its object: our own words of it, and a member's, as a hub passed them on.
+_TOLD = or_(Sent.type.in_(("Create", "Update")), and_(Sent.type == "Announce", Sent.wraps.is_not(None)))
 
 
 class SentTo(Row):
@@ -112,13 +122,40 @@ def delivery_key(activity_id: str, inbox: str) -> str:
     return key if len(key) <= 300 else f"{key[:235]}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-async def hide_sent(session: AsyncSession, object_id: str) -> None:
-    """What told of an object that is withdrawn now holds its text, and is shown to nobody any more.
+async def hide_sent(session: AsyncSession, object_id: str, *, now: datetime) -> None:
+    """What told of an object that is withdrawn now holds its text: it is shown to nobody any more, and erased when it is delivered.
 
     It is still delivered to whoever has not got it: what follows it, follows in its order.
     """
-    told = update(Sent).where(Sent.object_id == object_id, Sent.type.in_(("Create", "Update")))
+    told = update(Sent).where(Sent.object_id == object_id, _TOLD)
     await session.execute(told.values(is_public=False).execution_options(synchronize_session="fetch"))
+    name = hashlib.sha256(object_id.encode()).hexdigest()
+    await outbox.enqueue(
+        session,
+        FORGET,
+        {"object": object_id},
+        lane=f"chore:{FORGET}:{name}",
+        key=f"{FORGET}:{name}",
+        not_before=now + FORGET_AFTER,
+        now=now,
+    )
+
+
+async def forget_hidden(session: AsyncSession, object_id: str) -> bool:
+    """Erase the bodies of what told of a withdrawn object; False while one of them is still to be delivered to somebody."""
+    hidden = select(Sent).where(
+        Sent.object_id == object_id, _TOLD, Sent.is_public.is_(False), Sent.body != b""
+    )
+    is_all = True
+    for sent in list(await session.scalars(hidden)):
+        waiting = select(Job.seq).where(
+            Job.key.startswith(delivery_key(sent.id, ""), autoescape=True), Job.dead_at.is_(None)
+        )
+        if await session.scalar(waiting.limit(1)) is None:
+            sent.body = b""
+        else:
+            is_all = False
+    return is_all
 
 
 async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:

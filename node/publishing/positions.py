@@ -175,7 +175,7 @@ async def end_position(
         now=now,
     )
     row.text, row.document = "", write(stone)
-    await hide_sent(session, row.url)
+    await hide_sent(session, row.url, now=now)
     activity = activities.delete(new_activity_id(settings), actor, stone, to=to, cc=cc, published=now)
     inboxes = await _inboxes(session, settings, case.actor if case else None)
     await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)

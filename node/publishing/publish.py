@@ -113,7 +113,7 @@ async def withdraw(
         keyring.signer(settings.main_actor, "ed25519"),
         now=now,
     )
-    await hide_sent(session, publication.url)
+    await hide_sent(session, publication.url, now=now)
     await withdraw_entry(
         session,
         publication.url,

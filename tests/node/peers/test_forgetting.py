@@ -1,0 +1,100 @@
+"""What was sent of something that is withdrawn is erased, as soon as no server waits for it and not before."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from node.outbox import Job
+from node.peers.sending import FORGET, FORGET_AFTER, Sent
+from tests.rig.publications import a_case, publish_case, withdraw_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+pytestmark = pytest.mark.both_databases
+
+WORDS = "bramblethorn"
+NIGHT = timedelta(days=1)
+
+
+def wordy() -> dict[str, dict[str, str]]:
+    return {"title": {"en": f"Families of {WORDS}"}, "summary": {"en": f"{WORDS} " * 20}}
+
+
+async def a_reader(town: Town) -> Stranger:
+    reader = Stranger(town, "reader.example", "rita", key="peer")
+    await reader.post("a", reader.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+    return reader
+
+
+async def holding(town: Town, name: str) -> list[str]:
+    """The kinds of activities whose bodies hold the words."""
+    async with town[name].node.database.read() as session:
+        return [sent.type for sent in await session.scalars(select(Sent)) if WORDS.encode() in sent.body]
+
+
+async def test_what_is_withdrawn_is_erased_when_everybody_has_it(town: Town) -> None:
+    await town.befriend("hub", "a")
+    await town.befriend("b", "hub")
+    await a_reader(town)
+    publication = await publish_case(town["a"].node, a_case(**wordy()))
+    await town.settle()
+    assert await holding(town, "a") == ["Create"]
+    assert "Announce" in await holding(town, "hub")
+
+    await withdraw_case(town["a"].node, publication)
+    await town.settle()
+    town.clock.forward(hours=FORGET_AFTER.seconds // 3600)
+    await town.settle()
+
+    for name in ("a", "hub", "b"):
+        assert await holding(town, name) == [], name
+        async with town[name].node.database.read() as session:
+            assert await session.scalar(select(Job.seq).where(Job.kind == FORGET)) is None, name
+
+
+async def test_what_somebody_still_waits_for_stays_until_they_have_it(town: Town) -> None:
+    reader = await a_reader(town)
+    door = town.wires.apps.pop(reader.host)
+    publication = await publish_case(town["a"].node, a_case(**wordy()))
+    await town.settle()
+    await withdraw_case(town["a"].node, publication)
+    town.clock.forward(hours=2)
+    await town.settle()
+    assert await holding(town, "a") == ["Create"]
+
+    town.wires.apps[reader.host] = door
+    for _ in range(3):
+        town.clock.forward(hours=NIGHT.days * 24)
+        await town.settle()
+
+    assert [said["type"] for said in reader.received] == ["Accept", "Create", "Delete"]
+    assert await holding(town, "a") == []
+
+
+async def test_what_a_host_never_took_is_erased_when_it_is_given_up(town: Town) -> None:
+    reader = await a_reader(town)
+    town.wires.apps.pop(reader.host)
+    publication = await publish_case(town["a"].node, a_case(**wordy()))
+    await town.settle()
+    await withdraw_case(town["a"].node, publication)
+
+    for _ in range(40):
+        town.clock.forward(hours=NIGHT.days * 24)
+        await town.settle()
+
+    assert await holding(town, "a") == []
+
+
+async def test_what_is_public_is_never_erased(town: Town) -> None:
+    await a_reader(town)
+    kept = await publish_case(town["a"].node, a_case(**wordy()))
+    publication = await publish_case(town["a"].node, a_case(2))
+    await withdraw_case(town["a"].node, publication)
+    town.clock.forward(hours=3)
+    await town.settle()
+
+    assert await holding(town, "a") == ["Create"]
+    async with town.visitor("a") as http:
+        assert (await http.get(kept.url)).status_code == 200
