@@ -43,6 +43,7 @@ from web.pages import (
     publications,
     published,
     reporting,
+    returning,
     sealed,
 )
 from web.pages.rendering import make_templates, render
@@ -122,6 +123,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
         found += mailbox.routes(settings)
         found += offline.routes(settings)
         found += plain.routes(settings)
+        found += returning.routes(settings)
     if "desk" in opened:
         found += entering.routes(settings)
         found += forms.routes(settings)

@@ -47,15 +47,19 @@ def routes(settings: Settings) -> list[BaseRoute]:
 
 async def burn_mailbox(request: Request) -> Response:
     """Delete everything of this source, keys first: 204. Afterwards the words find nothing, as words that never were."""
-    node: Node = request.app.state.node
+    await burn_all(request.app.state.node, token_of(request))
+    return Response(status_code=204, headers=NO_STORE)
+
+
+async def burn_all(node: Node, token: bytes) -> None:
+    """Delete what a token opens: keys first, then what they opened, then its files. Raises NotFound."""
     async with node.database.begin() as session:
-        alert = await mailbox.find_alert(session, token_of(request), for_update=True)
+        alert = await mailbox.find_alert(session, token, for_update=True)
         blobs = await burn(session, alert)
         await notify_desk(session, now=node.clock.now())
     for name in blobs:
         await node.blobs.delete(name)
     await node.bell.ring()
-    return Response(status_code=204, headers=NO_STORE)
 
 
 async def post_consent(request: Request) -> Response:

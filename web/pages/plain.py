@@ -5,55 +5,45 @@ by our own parser, because the framework's spools to disk.
 """
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qs
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from node.errors import Invalid, NodeError, NotFound, Throttled, TooLarge
-from node.intake import mailbox
 from node.intake.alerts import Mode
 from node.intake.answers import MAX_TEXT_BYTES, read_answers
 from node.intake.forms import form_of
-from node.intake.manifest import DoorClosed, ever_named
+from node.intake.manifest import DoorClosed
 from node.intake.serversealed import Sealing, believed, count_modes
 from node.intake.tickets import WaitNeeded
 from node.intake.uploads import MAX_FILE_BYTES, MAX_FILES
 from node.runtime import Node
-from node.sealing.alerts import compose_message, open_mailbox
-from node.sealing.envelope import from_base64
-from node.sealing.errors import InvalidReceipt, SealingError
-from node.sealing.receipts import SourceKeys, digits_of, entropy_of, source_keys
+from node.sealing.receipts import digits_of, entropy_of
 from node.settings import Settings
 from vocab.sourceform import Purpose, SourceForm
 from web.pages import asking
-from web.pages.intake import door_now, form_now, manifest_now, sealed_parts, take_in
+from web.pages.intake import door_now, form_now, manifest_now, take_in
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render, speech_of
 from web.pages.turns import FIELD as TICKET
 from web.pages.turns import Turn, retry_header
-from web.pages.wire import NO_STORE, read_bytes
+from web.pages.wire import NO_STORE
 
 FILES = "attachments"
 MAX_BYTES = MAX_FILES * MAX_FILE_BYTES + MAX_TEXT_BYTES
 MAX_PASSED_OVER_BYTES = 64 * 1024 * 1024
-MAX_FORM_BYTES = 128 * 1024
-MAX_ANSWER_CHARACTERS = 20_000
 FORM = "form"
 PAGES = {"/alert/plain": Purpose.ALERT, "/alert/plain/urgent": Purpose.URGENT}
 
 
 def routes(settings: Settings) -> list[BaseRoute]:
-    """The addresses of this door; none where it is closed."""
+    """The addresses of this door where something is sent; none where it is closed."""
     if not settings.plain_door:
         return []
     return [
         *(Route(path, plain_page) for path in PAGES),
         *(Route(path, post_plain, methods=["POST"], max_body_size=MAX_BYTES) for path in PAGES),
-        Route("/alert/plain/receipt", receipt_page),
-        Route("/alert/plain/receipt", post_receipt, methods=["POST"]),
     ]
 
 
@@ -180,84 +170,6 @@ async def _read(request: Request, sealing: Sealing, turn: Turn) -> None:
     turn.require()
 
 
-# ---- coming back ---------------------------------------------------------------------------------------------------
-
-
-async def receipt_page(request: Request) -> Response:
-    """Where the words of a receipt are handed over for one request."""
-    return _receipt(request)
-
-
-async def post_receipt(request: Request) -> Response:
-    """Open the mailbox, add an answer where one was typed, show the dialogue, forget the words."""
-    node: Node = request.app.state.node
-    form = await _fields(request)
-    try:
-        keys = source_keys(form.get("words", ""), node.settings.origin)
-    except InvalidReceipt:
-        return _receipt(request, problem="receipt", status=400)
-    text = form.get("answer", "").replace("\r\n", "\n").strip()
-    if len(text) > MAX_ANSWER_CHARACTERS:
-        return _receipt(request, problem="too-large", status=413)
-    try:
-        if text:
-            await _answer(node, keys, text)
-        async with node.database.read() as session:
-            found = await mailbox.open_mailbox(session, bytes.fromhex(keys.mailbox_token))
-            # Also of those who left: this server took their words in while they were here.
-            desk = await ever_named(session)
-    except NotFound:
-        return _receipt(request, problem="not-found", status=404)
-    except NodeError:
-        return _receipt(request, problem="not-sent", status=409)
-    try:
-        opened = open_mailbox(_record(found), keys, desk=desk)
-    except SealingError:
-        return _receipt(request, problem="broken", status=409)
-    return render(
-        request,
-        "intake/plain-mailbox.html",
-        headers=NO_STORE,
-        root_key="",
-        alert=found.alert,
-        entries=opened.entries,
-        answered=bool(text),
-    )
-
-
-async def _answer(node: Node, keys: SourceKeys, text: str) -> None:
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        found = await mailbox.open_mailbox(session, bytes.fromhex(keys.mailbox_token))
-        opened = open_mailbox(_record(found), keys, desk=())
-        message = compose_message(opened, text, by=keys.signing, day=now.date())
-        await mailbox.answer(
-            session,
-            bytes.fromhex(keys.mailbox_token),
-            seq=opened.at.seq,
-            sealed=from_base64(message["sealed"]),
-            now=now,
-        )
-    await node.bell.ring()
-
-
-def _record(found: mailbox.Contents) -> dict[str, object]:
-    return {"id": found.alert.id, "state": found.alert.state, **sealed_parts(found)}
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    """A short form in memory. Raises HTTPException 415, TooLarge, Invalid."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise HTTPException(415)
-    body = await read_bytes(request, max_bytes=MAX_FORM_BYTES)
-    try:
-        found = parse_qs(body.decode("ascii"), max_num_fields=8, errors="strict")
-    except ValueError:
-        raise Invalid("not a form") from None
-    return {name: values[0] for name, values in found.items()}
-
-
 # ---- pages ---------------------------------------------------------------------------------------------------------
 
 
@@ -290,12 +202,6 @@ async def _form(
         homeless=[text for key, texts in (typed or {}).items() if key not in asked for text in texts],
         counted=counted,
         **asking.context(speech_of(request).language, source),
-    )
-
-
-def _receipt(request: Request, *, problem: str = "", status: int = 200) -> Response:
-    return render(
-        request, "intake/plain-receipt.html", status=status, headers=NO_STORE, root_key="", problem=problem
     )
 
 
