@@ -45,6 +45,7 @@ from web.pages import (
     reporting,
     returning,
     sealed,
+    standpoints,
 )
 from web.pages.rendering import make_templates, render
 from web.pages.squeezing import squeezed_file
@@ -128,7 +129,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
         found += entering.routes(settings)
         found += forms.routes(settings)
         found += desk.routes(settings)
-        for room in (office, moderation, published, reporting, policies, keeping):
+        for room in (office, moderation, published, standpoints, reporting, policies, keeping):
             found += room.routes(settings)
     if "hub" in opened:
         found += hub.routes(settings)

@@ -46,6 +46,7 @@ class Room:
 ROOMS = (
     Room("replies", Action.SPEAK_IN_PUBLIC),
     Room("published", Action.READ_CASES),
+    Room("positions", Action.READ_CASES),
     Room("reports", Action.HANDLE_REPORTS),
     Room("hosts", Action.DECIDE_HOSTS),
     Room("keeping", Action.SEE_TERMS),

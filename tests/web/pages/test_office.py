@@ -36,6 +36,7 @@ ROLES = {
 MAY = {
     "/desk/replies": {"Eva", "Paul"},
     "/desk/published": {"Eva", "Paul", "Vera", "Ines"},
+    "/desk/positions": {"Eva", "Paul", "Vera", "Ines"},
     "/desk/reports": {"Eva", "Paul", "Olga"},
     "/desk/reports/new": {"Eva", "Paul", "Olga"},
     "/desk/hosts": {"Paul", "Olga"},
