@@ -3,8 +3,8 @@
 The document is made of the very structs the doors read with (`web.pages.intake`), so it cannot say something else.
 """
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -18,7 +18,9 @@ from node.intake.uploads import MAX_PARTS
 from node.runtime import Node
 from node.settings import Settings
 from web.pages.intake import MANIFEST, NewAlert, NewMessage
+from web.pages.mailbox import NewConsent, NewProof
 
+MAILBOX: list[dict[str, list[str]]] = [{"mailbox": []}]
 # Read-only and public: any page of any site may read it, without cookies.
 OPEN = {
     "Access-Control-Allow-Origin": "*",
@@ -68,17 +70,17 @@ async def cases(request: Request) -> Response:
 async def description(request: Request) -> Response:
     """The OpenAPI document."""
     settings: Settings = request.app.state.node.settings
-    return JSONResponse(
-        document(intake=not settings.is_hub) | {"servers": [{"url": settings.origin}]}, headers=OPEN
-    )
+    found = document(intake=not settings.is_hub)
+    paths = found["paths"] | ({} if settings.is_hub else _desk(request.app.routes))
+    return JSONResponse(found | {"paths": paths, "servers": [{"url": settings.origin}]}, headers=OPEN)
 
 
 @cache
 def document(*, intake: bool) -> dict[str, Any]:
     """OpenAPI 3.1, without the address of a server; `intake` adds the sealed-alert API."""
     # Any: a JSON document.
-    (alert, message), components = msgspec.json.schema_components(
-        (NewAlert, NewMessage), ref_template="#/components/schemas/{name}"
+    bodies, components = msgspec.json.schema_components(
+        (NewAlert, NewMessage, NewConsent, NewProof), ref_template="#/components/schemas/{name}"
     )
     return {
         "openapi": "3.1.0",
@@ -109,14 +111,31 @@ def document(*, intake: bool) -> dict[str, Any]:
                 }
             },
         }
-        | (_intake(alert, message) if intake else {}),
+        | (_intake(*bodies) if intake else {}),
         **({"components": _components(components)} if intake else {}),
     }
 
 
-def _intake(alert: Mapping[str, object], message: Mapping[str, object]) -> dict[str, object]:
-    """The sealed-alert API: a hub has none."""
+def _intake(
+    alert: Mapping[str, object],
+    message: Mapping[str, object],
+    consent: Mapping[str, object],
+    proof: Mapping[str, object],
+) -> dict[str, object]:
+    """The sealed-alert API, the whole of what a client of a source needs: a hub has none."""
     error = _error()
+    nobody = _json("No such mailbox, or a wrong token: which of them is not said", error)
+    unpaid = _json("Much is arriving, and work is asked for first: `bits` leading zero bits of it", error)
+    full = _json("Too much is arriving; try again in an hour", error)
+    upload = _path("upload", {"type": "string", "pattern": "^[0-9a-f]{32}$"})
+    part = _path("part", {"type": "integer", "minimum": 0, "maximum": MAX_PARTS - 1})
+    octets = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    work = {
+        "name": "Work",
+        "in": "header",
+        "description": "A day, a full stop and a nonce that show the bits `/api/v1/work` asks for; on an ordinary day nothing",
+        "schema": {"type": "string"},
+    }
     return {
         MANIFEST: {
             "get": {
@@ -128,20 +147,30 @@ def _intake(alert: Mapping[str, object], message: Mapping[str, object]) -> dict[
                 },
             }
         },
+        "/api/v1/forms/{sha256}": {
+            "get": {
+                "operationId": "readForm",
+                "summary": "What a source was asked, by the hash that an alert names",
+                "parameters": [_path("sha256", {"type": "string", "pattern": "^[0-9a-f]{64}$"})],
+                "responses": {
+                    "200": _json("The form, in its canonical form", {"type": "object"}),
+                    "404": _json("No such form", error),
+                },
+            }
+        },
+        "/api/v1/work": {
+            "get": {
+                "operationId": "readWork",
+                "summary": "What sending costs at the moment: nothing on an ordinary day",
+                "responses": {"200": _json("The price", {"type": "object"})},
+            }
+        },
         "/api/v1/uploads/{upload}/{part}": {
             "put": {
                 "operationId": "putPart",
                 "summary": "One part of a sealed file, at most 4 MiB; repeating it is harmless",
-                "parameters": [
-                    _path("upload", {"type": "string", "pattern": "^[0-9a-f]{32}$"}),
-                    _path("part", {"type": "integer", "minimum": 0, "maximum": MAX_PARTS - 1}),
-                ],
-                "requestBody": {
-                    "required": True,
-                    "content": {
-                        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-                    },
-                },
+                "parameters": [upload, part],
+                "requestBody": {"required": True, "content": octets},
                 "responses": {
                     "204": {"description": "Kept"},
                     "409": _json("Other bytes are here under this name", error),
@@ -154,13 +183,16 @@ def _intake(alert: Mapping[str, object], message: Mapping[str, object]) -> dict[
             "post": {
                 "operationId": "sendAlert",
                 "summary": "A sealed alert",
-                "requestBody": {"required": True, "content": {"application/json": {"schema": alert}}},
+                "parameters": [work],
+                "requestBody": _body(alert),
                 "responses": {
                     "201": _json("Received", _received()),
                     "200": _json("Received before: the same bytes", _received()),
                     "400": _json("Not sealed as it must be", error),
                     "409": _json("`manifest`: read the list of keys again. Otherwise the id is taken", error),
                     "413": _json("Too large", error),
+                    "428": unpaid,
+                    "429": full,
                     "503": _json("The door is closed", error),
                 },
             }
@@ -169,27 +201,94 @@ def _intake(alert: Mapping[str, object], message: Mapping[str, object]) -> dict[
             "get": {
                 "operationId": "readMailbox",
                 "summary": "What a receipt opens",
-                "security": [{"mailbox": []}],
+                "security": MAILBOX,
+                "responses": {"200": _json("The dialogue, sealed", {"type": "object"}), "404": nobody},
+            },
+            "delete": {
+                "operationId": "burnMailbox",
+                "summary": "Delete everything of this source, keys first. It cannot be undone",
+                "security": MAILBOX,
                 "responses": {
-                    "200": _json("The dialogue, sealed", {"type": "object"}),
-                    "404": _json("No such mailbox, or a wrong token: which of them is not said", error),
+                    "204": {"description": "Deleted: the token finds nothing any more"},
+                    "404": nobody,
                 },
-            }
+            },
         },
         "/api/v1/mailbox/messages": {
             "post": {
                 "operationId": "answerQuestion",
                 "summary": "A message of the source",
-                "security": [{"mailbox": []}],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": message}}},
+                "security": MAILBOX,
+                "parameters": [work],
+                "requestBody": _body(message),
                 "responses": {
                     "201": {"description": "Kept"},
-                    "404": _json("No such mailbox", error),
+                    "404": nobody,
+                    "409": _json("The place is taken: read again, then try again", error),
+                    "428": unpaid,
+                    "429": full,
+                },
+            }
+        },
+        "/api/v1/mailbox/attachments/{upload}/{part}": {
+            "get": {
+                "operationId": "readPart",
+                "summary": "One part of a sealed file of the exchange, of either side",
+                "security": MAILBOX,
+                "parameters": [upload, part],
+                "responses": {"200": {"description": "Ciphertext", "content": octets}, "404": nobody},
+            }
+        },
+        "/api/v1/mailbox/consents": {
+            "post": {
+                "operationId": "answerConsent",
+                "summary": "Yes or no to a use, or to one exact text, signed with the key of the receipt",
+                "security": MAILBOX,
+                "requestBody": _body(consent),
+                "responses": {
+                    "201": _json("Every answer so far", {"type": "object"}),
+                    "400": _json("Not signed by this source, or of another day", error),
+                    "404": nobody,
                     "409": _json("The place is taken: read again, then try again", error),
                 },
             }
         },
+        "/api/v1/mailbox/proof": {
+            "post": {
+                "operationId": "proveFiling",
+                "summary": "This node's signed word that it received something on a day",
+                "security": MAILBOX,
+                "requestBody": _body(proof),
+                "responses": {"200": _json("The statement", {"type": "object"}), "404": nobody},
+            }
+        },
     }
+
+
+def _desk(served: Sequence[BaseRoute]) -> dict[str, dict[str, object]]:
+    """The desk's addresses, as they are served: for its own page, which alone holds keys. Bodies may change with each version."""
+    paths: dict[str, dict[str, object]] = {}
+    for route in served:
+        if not isinstance(route, Route) or not route.path.startswith("/api/v1/desk/"):
+            continue
+        # One function behind several addresses is bound to each.
+        handler = route.endpoint.func if isinstance(route.endpoint, partial) else route.endpoint
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            operation: dict[str, object] = {
+                "operationId": f"{method.lower()} {route.path_format.removeprefix('/api/v1/')}",
+                "summary": (handler.__doc__ or "").partition("\n")[0],
+                "tags": ["desk"],
+                "security": [{"desk": []}],
+                "responses": {
+                    "2XX": {"description": "Done"},
+                    "401": _json("Nobody is signed in", _error()),
+                    "4XX": _json("Refused", _error()),
+                },
+            }
+            if names := sorted(route.param_convertors):
+                operation["parameters"] = [_path(name, {"type": "string"}) for name in names]
+            paths.setdefault(route.path_format, {})[method.lower()] = operation
+    return paths
 
 
 def _components(schemas: Mapping[str, object]) -> dict[str, object]:
@@ -201,7 +300,13 @@ def _components(schemas: Mapping[str, object]) -> dict[str, object]:
                 "in": "header",
                 "name": "Authorization",
                 "description": "`Mailbox ` and the 64 hex digits of the mailbox token",
-            }
+            },
+            "desk": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "srt-desk",
+                "description": "Set by signing in. What changes something has to come from a page of this origin",
+            },
         },
     }
 
@@ -220,6 +325,10 @@ def _case(card: Card) -> Mapping[str, object]:
 
 def _json(description: str, schema: Mapping[str, object]) -> dict[str, object]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _body(schema: Mapping[str, object]) -> dict[str, object]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
 def _path(name: str, schema: Mapping[str, object]) -> dict[str, object]:

@@ -215,6 +215,7 @@ def _step(kind: type[Wire], step: Step, *, status: int = 200) -> Callable[[Reque
     """The address of one move: read, make the move, answer with the case as it is then. One transaction."""
 
     async def endpoint(request: Request) -> JSONResponse:
+        """One move of a case, and the case as it is then."""
         require_same_origin(request)
         node: Node = request.app.state.node
         body = await read_json(request, kind)

@@ -1,10 +1,17 @@
 """The read API and its description."""
 
+import json
+import re
+from typing import Any
+
 import httpx
 import pytest
+from starlette.routing import Route
 
+from web.app import routes
 from web.pages.api import document
 from web.pages.intake import NewAlert
+from web.sessions import COOKIES
 
 
 async def test_the_document_describes_the_very_fields_that_are_read(visitor: httpx.AsyncClient) -> None:
@@ -21,10 +28,52 @@ async def test_the_document_describes_the_very_fields_that_are_read(visitor: htt
 async def test_every_documented_path_is_served(visitor: httpx.AsyncClient) -> None:
     for path, operations in document(intake=True)["paths"].items():
         for method in operations:
-            address = path.replace("{upload}", "0" * 32).replace("{part}", "0")
+            address = path.replace("{upload}", "0" * 32).replace("{part}", "0").replace("{sha256}", "0" * 64)
             response = await visitor.request(method, address)
             assert response.status_code != 405, (method, path)
-            assert "error" not in response.json() or response.status_code != 404 or "mailbox" in path
+            is_of_somebody = "mailbox" in path or "forms" in path
+            assert "error" not in response.json() or response.status_code != 404 or is_of_somebody
+
+
+async def test_every_address_of_the_api_that_is_served_is_in_the_document(
+    node: Any, visitor: httpx.AsyncClient
+) -> None:
+    written = (await visitor.get("/api/openapi.json")).json()["paths"]
+
+    served = {
+        (route.path_format, method.lower())
+        for route in routes(node.settings)
+        if isinstance(route, Route) and route.path.startswith("/api/v1/")
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+
+    assert {
+        (path, method) for path, found in written.items() if path.startswith("/api/") for method in found
+    } == served
+    operations = [one for found in written.values() for one in found.values()]
+    assert all(one["summary"] and one["responses"] for one in operations)
+    assert len({one["operationId"] for one in operations}) == len(operations)
+
+
+async def test_every_reference_and_every_kind_of_sign_in_of_the_document_is_explained(
+    visitor: httpx.AsyncClient,
+) -> None:
+    found = (await visitor.get("/api/openapi.json")).json()
+    text = json.dumps(found)
+
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    schemes = {
+        name
+        for paths in found["paths"].values()
+        for one in paths.values()
+        for asked in one.get("security", [])
+        for name in asked
+    }
+
+    assert named == set(found["components"]["schemas"])
+    assert schemes == set(found["components"]["securitySchemes"]) == {"mailbox", "desk"}
+    cookie = found["components"]["securitySchemes"]["desk"]["name"]
+    assert COOKIES[cookie] == "/api/v1/desk"
 
 
 def test_a_hub_describes_no_door_for_alerts() -> None:
