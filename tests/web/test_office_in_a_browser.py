@@ -1,6 +1,7 @@
 """The office in a browser: one person decides about a host, a report, a term and the door, by keyboard, at a desk and on a phone."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,19 +11,29 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from node.entries.entries import put_entry
 from node.outbox import Job, enqueue
 from node.peers.reports import keep_report
 from node.peers.sending import Sent, SentTo, delivery_key
+from node.publishing.positions import draft_position
 from node.publishing.publications import Publication
 from node.publishing.reactions import keep_reaction
+from node.runtime import Node
 from tests.rig.processes import Served, served
-from tests.rig.publications import behind, publish_case
+from tests.rig.publications import a_case, behind, publish_case
 from tests.web.door import EVERY_ROLE, barriers, found_organisation, send_alert, sign_in
+from vocab.cases import write_case
+from vocab.jsonld import write
 
 CASE = "c" * 32
+HOST = "another.example"
+THEIRS = f"https://{HOST}/cases/t6mf0c3jkv5s2r8wq1hd9xzbea"
 NOTE = "https://social.example/notes/1"
 ELSEWHERE = "Call the network's office, weekdays from nine to five (fictional)."
-ROOMS = ("replies", "published", f"published/{CASE}", "reports", "reports/new", "hosts", "keeping", "door")
+ROOMS = (
+    *("replies", "published", f"published/{CASE}", "positions", "reports", "reports/new", "hosts", "keeping"),
+    "door",
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -51,6 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                     case_url=publication.url,
                     now=now,
                 )
+                await of_another(session, node, now)
                 await keep_report(
                     session,
                     activity_id="https://social.example/flags/1",
@@ -64,6 +76,37 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with served(tmp_path_factory.mktemp("organisation") / "data") as server:
         asyncio.run(fill(server))
         yield server
+
+
+async def of_another(session: AsyncSession, node: Node, now: datetime) -> None:
+    """A case of another organisation, and what somebody here wrote of it."""
+    case, actor = a_case(), f"https://{HOST}/actors/cases"
+    document = write(write_case(case, id=THEIRS, actor=actor, published=now))
+    await put_entry(
+        session,
+        case,
+        id=THEIRS,
+        actor=actor,
+        host=HOST,
+        publisher="Another organisation (fictional)",
+        own=False,
+        document=document,
+        sha256=hashlib.sha256(document).hexdigest(),
+        proof_key=f"{actor}#ed25519-key",
+        published_at=now,
+        updated_at=None,
+        now=now,
+    )
+    await draft_position(
+        session,
+        node.settings,
+        case_url=THEIRS,
+        kind="endorsement",
+        language="en",
+        text="We know these families (fictional).",
+        by="0" * 26,
+        now=now,
+    )
 
 
 async def deliver_to_nobody(session: AsyncSession, now: datetime) -> None:
@@ -107,8 +150,10 @@ async def test_no_page_has_barriers_or_runs_off_the_side(browser: Any, server: S
         await page.goto(f"{server.origin}/desk/{room}?lang=fr")
         wide = await page.locator("html").evaluate("html => html.scrollWidth")
         found[room] = [*await barriers(page), *([f"{wide} px wide"] if wide > width else [])]
-    await page.goto(f"{server.origin}/desk/replies?id={NOTE}")
-    found["one reply"] = await barriers(page)
+    for name, address in (("one reply", f"replies?id={NOTE}"), ("one position", f"positions?case={THEIRS}")):
+        await page.goto(f"{server.origin}/desk/{address}")
+        wide = await page.locator("html").evaluate("html => html.scrollWidth")
+        found[name] = [*await barriers(page), *([f"{wide} px wide"] if wide > width else [])]
 
     assert {room: barrier for room, barrier in found.items() if barrier} == {}
 
@@ -177,3 +222,25 @@ async def test_one_person_goes_round_the_office_with_the_keyboard(
     await press(page, "button[value=open]")
     await source.goto(f"{origin}/alert")
     assert not await source.is_visible("#cannot")
+
+
+async def test_one_person_writes_of_anothers_case_and_publishes_only_what_a_colleague_wrote(
+    browser: Any, server: Served
+) -> None:
+    page, origin = await into_the_office(browser, server, width=390), server.origin
+    await page.goto(f"{origin}/desk/positions")
+
+    await page.fill("#case", THEIRS)
+    await press(page, "#case")
+    await page.check("input[value=dissent]")
+    await page.fill("#text", "The year is another one (fictional).")
+    await press(page, "form:has(#text) button.primary")
+    assert "waits for a second person" in await page.inner_text("[role=status]")
+    assert "You wrote this. Somebody else has to publish it." in await page.inner_text("main")
+    assert await page.locator("button[value=publish]").count() == 1
+
+    await press(page, "button[value=publish]")
+    assert "It is public." in await page.inner_text("[role=status]")
+    await press(page, "section[aria-labelledby=public] button[value=end]")
+    assert "It is taken back." in await page.inner_text("[role=status]")
+    assert "We know these families" not in await page.inner_text("main")
