@@ -183,9 +183,7 @@ async def submit(
     """Ask for approval; every gate must be open. Raises NotAllowed, NotFound, WrongState, Invalid."""
     case = await _begin(session, case_id, Move.SUBMIT, by=by)
     case.submit(by=by.id, now=now)
-    said = await consenting.against(
-        session, case, cleared=clearances.cleared, is_correction=False, now=now
-    )
+    said = await consenting.against(session, case, cleared=clearances.cleared, is_correction=False, now=now)
     await _pass_gates(session, case, clearances, now=now, said=said)
     await note_step(session, case, "submitted", by=by, now=now, reason=clearances.as_reason())
     return case

@@ -6,7 +6,7 @@ the case, which is what most software shows; and the publisher's own activity, p
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +17,9 @@ from node.entries.entries import Entry, EntryFacet, put_entry, withdraw_entry
 from node.hub.quarantine import let_go
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
-from node.peers.follows import follower_inboxes
+from node.peers.follows import follower_inboxes, inboxes_of_followers
 from node.peers.ours import LocalActor, local_actor_at, local_actors
-from node.peers.sending import Sent, hide_sent, new_activity_id, send
+from node.peers.sending import Parcel, Sent, hide_sent, new_activity_id, send, send_all
 from node.settings import Settings
 from vocab import activities
 from vocab.cases import read_case
@@ -140,16 +140,15 @@ async def announce(
     keyring: Keyring,
     url: str,
     *,
-    by: Iterable[str],
+    by: Collection[str],
     now: datetime,
 ) -> None:
     """Announce a case by its address, so that everyone fetches it from its own home."""
-    for actor in by:
-        activity = activities.announce(
-            new_activity_id(settings), actor, url, to=[PUBLIC], cc=[f"{actor}/followers"], published=now
-        )
-        inboxes = await follower_inboxes(session, actor)
-        await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
+    inboxes = await inboxes_of_followers(session, by)
+    parcels = [
+        Parcel(_announcement(settings, actor, url, now=now), inboxes[actor], is_public=True) for actor in by
+    ]
+    await send_all(session, keyring, parcels, now=now)
 
 
 async def pass_on(
@@ -159,19 +158,26 @@ async def pass_on(
     said: Mapping[str, object],
     *,
     about: str,
-    by: Iterable[str],
+    by: Collection[str],
     now: datetime,
 ) -> None:
     """Announce a publisher's activity as it was said, to those who follow (FEP-1b12); its proof makes it hold, not our word."""
-    for actor in by:
-        inboxes = await follower_inboxes(session, actor)
-        if not inboxes:
-            # It carries the whole case: what nobody is told is not kept once more.
-            continue
-        activity = activities.announce(
-            new_activity_id(settings), actor, said, to=[PUBLIC], cc=[f"{actor}/followers"], published=now
-        )
-        await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True, about=about)
+    inboxes = await inboxes_of_followers(session, by)
+    # It carries the whole case: what nobody is told is not kept once more.
+    parcels = [
+        Parcel(_announcement(settings, actor, said, now=now), inboxes[actor], is_public=True, about=about)
+        for actor in by
+        if inboxes[actor]
+    ]
+    await send_all(session, keyring, parcels, now=now)
+
+
+def _announcement(
+    settings: Settings, actor: str, what: str | Mapping[str, object], *, now: datetime
+) -> dict[str, Any]:
+    return activities.announce(
+        new_activity_id(settings), actor, what, to=[PUBLIC], cc=[f"{actor}/followers"], published=now
+    )
 
 
 def announcers(settings: Settings, facets: Iterable[tuple[str, str]]) -> list[LocalActor]:

@@ -1,5 +1,6 @@
 """Who follows whom. The lifecycle of a Follow (ActivityPub §7.5 to §7.7), in both directions, in one table."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from sqlalchemy import String, UniqueConstraint, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row
+from node.database import Row, among
 from node.errors import NotAllowed, WrongState
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor
@@ -223,15 +224,23 @@ async def is_admitted(session: AsyncSession, host: str) -> bool:
 
 async def follower_inboxes(session: AsyncSession, followed: str) -> list[str]:
     """Where one POST each reaches every follower, shared inboxes folded."""
+    return (await inboxes_of_followers(session, [followed]))[followed]
+
+
+async def inboxes_of_followers(session: AsyncSession, followed: Collection[str]) -> dict[str, list[str]]:
+    """The same for several actors of ours, by actor."""
     inbox = func.coalesce(RemoteActor.shared_inbox, RemoteActor.inbox)
-    found = await session.scalars(
-        select(inbox)
+    found = await session.execute(
+        select(Follow.followed, inbox)
         .distinct()
-        .join(Follow, Follow.follower == RemoteActor.id)
-        .where(Follow.followed == followed, Follow.state == "accepted", RemoteActor.gone_at.is_(None))
+        .join(RemoteActor, Follow.follower == RemoteActor.id)
+        .where(among(Follow.followed, followed), Follow.state == "accepted", RemoteActor.gone_at.is_(None))
         .order_by(inbox)
     )
-    return list(found)
+    inboxes: dict[str, list[str]] = {actor: [] for actor in followed}
+    for actor, address in found:
+        inboxes[actor].append(address)
+    return inboxes
 
 
 async def count_followers(session: AsyncSession, followed: str) -> int:

@@ -4,9 +4,10 @@ No member of staff is an actor. The instance actor, named like the host, signs w
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -94,7 +95,8 @@ def local_actor(settings: Settings, name: str) -> LocalActor | None:
     return _announcer(settings, name) if settings.is_hub else None
 
 
-def local_actors(settings: Settings) -> Iterator[LocalActor]:
+@lru_cache(maxsize=64)
+def local_actors(settings: Settings) -> tuple[LocalActor, ...]:
     """Every actor of this server, the main one first."""
     names = [settings.main_actor.rsplit("/", 1)[1]]
     if settings.is_hub:
@@ -104,10 +106,8 @@ def local_actors(settings: Settings) -> Iterator[LocalActor]:
         names += [f"group-{group.id}" for group in lists.items("groups")]
         names += [f"kind-{kind.id}" for kind in lists.items("case_kinds")]
     names.append(settings.instance_actor.rsplit("/", 1)[1])
-    for name in names:
-        actor = local_actor(settings, name)
-        if actor is not None:
-            yield actor
+    found = (local_actor(settings, name) for name in names)
+    return tuple(actor for actor in found if actor is not None)
 
 
 def local_actor_at(settings: Settings, actor_id: str) -> LocalActor | None:

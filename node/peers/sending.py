@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,6 +63,21 @@ def new_activity_id(settings: Settings) -> str:
     return f"{settings.origin}/activities/{random_id()}"
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An activity that is to be sent, and where to.
+
+    activity  as built by vocab.activities; `object` is an id or a mapping with one.
+    inboxes   already folded to shared inboxes; doubles are sent once.
+    about     what an activity is about that its object, an activity of somebody else, is passed on for.
+    """
+
+    activity: dict[str, Any]
+    inboxes: Iterable[str]
+    is_public: bool = False
+    about: str | None = None
+
+
 async def send(
     session: AsyncSession,
     keyring: Keyring,
@@ -70,49 +86,56 @@ async def send(
     inboxes: Iterable[str],
     now: datetime,
     is_public: bool = False,
-    about: str | None = None,
 ) -> Sent:
-    """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction.
+    """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction."""
+    return (await send_all(session, keyring, [Parcel(activity, inboxes, is_public)], now=now))[0]
 
-    activity  as built by vocab.activities; `object` is an id or a mapping with one.
-    inboxes   already folded to shared inboxes; doubles are sent once.
-    about     what an activity is about that its object, an activity of somebody else, is passed on for.
-    """
-    actor = str(activity["actor"])
-    signed = attach(activity, keyring.signer(actor, "ed25519"), now=now)
+
+async def send_all(
+    session: AsyncSession, keyring: Keyring, parcels: Iterable[Parcel], *, now: datetime
+) -> list[Sent]:
+    """Send several in as few statements as one."""
+    sent: list[Sent] = []
+    told: list[SentTo] = []
+    orders: list[outbox.Order] = []
+    for parcel in parcels:
+        one = _signed(keyring, parcel, now=now)
+        folded = sorted(set(parcel.inboxes))
+        sent.append(one)
+        if folded and parcel.is_public:
+            told.append(SentTo(activity=one.id, inboxes="\n".join(folded)))
+        orders += [
+            outbox.Order(
+                kind="deliver",
+                payload={"activity": one.id, "actor": one.actor, "inbox": inbox},
+                lane=f"to:{host_of(inbox)}",
+                key=delivery_key(one.id, inbox),
+            )
+            for inbox in folded
+        ]
+    session.add_all(sent)
+    await session.flush()
+    session.add_all(told)
+    await outbox.enqueue_many(session, orders, now=now)
+    return sent
+
+
+def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> Sent:
+    activity, actor = parcel.activity, str(parcel.activity["actor"])
     object_ = activity.get("object")
     if isinstance(object_, list):
         object_ = object_[0]
     object_id = str(object_.get("id") if isinstance(object_, dict) else object_)
-    sent = Sent(
+    return Sent(
         id=str(activity["id"]),
         actor=actor,
         type=str(activity["type"]),
-        object_id=about or object_id,
-        wraps=object_id if about else None,
-        body=write(signed),
-        is_public=is_public,
+        object_id=parcel.about or object_id,
+        wraps=object_id if parcel.about else None,
+        body=write(attach(activity, keyring.signer(actor, "ed25519"), now=now)),
+        is_public=parcel.is_public,
         sent_at=now,
     )
-    session.add(sent)
-    await session.flush()
-    folded = sorted(set(inboxes))
-    if folded and is_public:
-        session.add(SentTo(activity=sent.id, inboxes="\n".join(folded)))
-    await outbox.enqueue_many(
-        session,
-        (
-            outbox.Order(
-                kind="deliver",
-                payload={"activity": sent.id, "actor": actor, "inbox": inbox},
-                lane=f"to:{host_of(inbox)}",
-                key=delivery_key(sent.id, inbox),
-            )
-            for inbox in folded
-        ),
-        now=now,
-    )
-    return sent
 
 
 def delivery_key(activity_id: str, inbox: str) -> str:
