@@ -80,8 +80,8 @@ async def test_a_hub_has_no_intake_and_no_desk(town: Town) -> None:
         assert (await http.post("/api/v1/alerts", json={})).status_code in {404, 405}
 
 
-@pytest.mark.parametrize("path", ["/", "/cases", "/alert", "/desk", "/about", "/static/base.css", "/nothing"])
-async def test_every_answer_carries_the_strict_headers(town: Town, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/cases", "/alert", "/desk", "/about", "/nothing"])
+async def test_every_page_carries_the_strict_headers(town: Town, path: str) -> None:
     async with town.visitor("a") as http:
         answer = await http.get(path)
 
@@ -94,6 +94,15 @@ async def test_every_answer_carries_the_strict_headers(town: Town, path: str) ->
     assert "server" not in answer.headers
     if path in {"/alert", "/desk"}:
         assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_file_is_read_as_what_it_is_and_over_https_only(town: Town) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.get("/static/base.css")
+
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+    assert "server" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/inbox", "/actors/cases/inbox"])
