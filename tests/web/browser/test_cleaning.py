@@ -2,7 +2,10 @@
 
 import base64
 import io
+import struct
 import zipfile
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -190,7 +193,7 @@ def test_a_locked_pdf_and_a_form_whose_answers_are_not_drawn_are_refused() -> No
     assert "form" in found["tells"]
 
 
-def zipped(entries: dict[str, str]) -> bytes:
+def zipped(entries: Mapping[str, str | bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in entries.items():
@@ -249,3 +252,46 @@ def test_an_office_file_that_holds_another_is_refused() -> None:
 
     assert (found["clean"], found["why"]) == (None, "holds-files")
     assert "holds-files" in found["tells"]
+
+
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    pieces = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in (*chunks, (b"IEND", b""))
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pieces)
+
+
+HEAD, LINES = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0\x7f"))
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.jpg", "image1.bin"])
+def test_a_png_in_an_office_file_keeps_its_points_and_loses_what_it_tells(name: str) -> None:
+    told = (b"tEXt", b"Author\0" + AUTHOR.encode())
+    loud = png(
+        HEAD, told, (b"gAMA", b"\0\0\xb1\x8f"), (b"eXIf", AUTHOR.encode()), LINES, (b"tIME", b"1234567")
+    )
+
+    found = looked(zipped(DOCX | {f"word/media/{name}": loud + AUTHOR.encode()}), "letter.docx")
+
+    assert found["why"] is None
+    with zipfile.ZipFile(io.BytesIO(found["clean"])) as archive:
+        assert archive.read(f"word/media/{name}") == png(HEAD, (b"gAMA", b"\0\0\xb1\x8f"), LINES)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("photo.png", b"no picture at all"),
+        ("photo.png", png(HEAD, LINES)[:-6]),
+        ("photo.png", png(HEAD)[:30] + b"\xff\xff\xff\xfftEXtx"),
+        ("scan.tiff", b"II*\0"),
+        ("drawing.svg", b"<svg/>"),
+    ],
+)
+def test_an_office_file_with_a_picture_that_cannot_be_taken_apart_has_no_clean_copy(
+    name: str, picture: bytes
+) -> None:
+    found = looked(zipped(DOCX | {f"word/media/{name}": picture}), "letter.docx")
+
+    assert (found["clean"], found["why"]) == (None, "pictures")

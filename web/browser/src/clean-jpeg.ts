@@ -1,5 +1,7 @@
 /** A JPEG without its metadata, pixel for pixel the same: segments that only describe are cut out (ITU-T T.81 §B.2.4). */
 
+import { joined } from "./encoding.ts";
+
 const SOI = 0xd8;
 const SOS = 0xda;
 const COMMENT = 0xfe;
@@ -22,11 +24,5 @@ export function withoutMetadata(jpeg: Uint8Array): Uint8Array {
     at = end;
   }
   kept.push(jpeg.subarray(at));
-  const whole = new Uint8Array(kept.reduce((sum, one) => sum + one.length, 0));
-  let place = 0;
-  for (const one of kept) {
-    whole.set(one, place);
-    place += one.length;
-  }
-  return whole;
+  return joined(kept);
 }

@@ -7,6 +7,7 @@
 import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
 import type { Zippable } from "fflate";
 import { withoutMetadata } from "./clean-jpeg.ts";
+import { withoutTexts } from "./clean-png.ts";
 import type { Looked, Tell } from "./cleaning.ts";
 import { CannotClean } from "./cleaning.ts";
 
@@ -15,6 +16,8 @@ const NO_TIME = new Date(1980, 0, 1);
 const PROPERTIES = /^(docProps|customXml)\/|^(meta\.xml|settings\.xml|Thumbnails\/.*|META-INF\/documentsignatures\.xml|manifest\.rdf)$/;
 /** Whole files inside the file, programs, and pictures of programs: nobody can vouch for what they tell. */
 const OTHERS = /(^|\/)(embeddings|activeX|macrosheets)\/|vbaProject\.bin$|^Object [^/]+\/|^Basic\//;
+/** Kinds of pictures that can name a place or a maker, and that nothing here can take apart. */
+const OTHER_PICTURES = /\.(tiff?|webp|hei[cf]|avif|jxl|gif|svg)$/i;
 const LARGEST_UNPACKED = 256 * 1024 * 1024;
 const NAMES: readonly [RegExp, string][] = [
   [/((?:\w+:)?(?:author|initials|userId|providerId|displayName|lastModifiedBy|userName)=)"[^"]*"/g, '$1""'],
@@ -32,6 +35,7 @@ export async function lookIntoOffice(bytes: Uint8Array): Promise<Omit<Looked, "c
   if (/encryption-data/.test(textOf(entries, "META-INF/manifest.xml"))) throw new CannotClean("locked");
   const found = { traces: tracesOf(entries), tells: tellsOf(entries) };
   if (names.some((name) => OTHERS.test(name))) return { ...found, clean: null, why: "holds-files" };
+  if (names.some((name) => OTHER_PICTURES.test(name))) return { ...found, clean: null, why: "pictures" };
   const clean = packed(entries);
   const again = unpacked(clean);
   const { place, time, device, author } = tracesOf(again);
@@ -71,7 +75,13 @@ function packed(entries: Record<string, Uint8Array>): Uint8Array {
 }
 
 function cleaned(name: string, content: Uint8Array): Uint8Array {
-  if (/\.jpe?g$/i.test(name)) return withoutMetadata(content);
+  // By its bytes, whatever it is called.
+  if (content[0] === 0xff && content[1] === 0xd8) return withoutMetadata(content);
+  if (content[0] === 0x89 || /\.(jpe?g|png)$/i.test(name)) {
+    const quiet = withoutTexts(content);
+    if (quiet === null) throw new CannotClean("pictures");
+    return quiet;
+  }
   if (!/\.(xml|rels)$/i.test(name)) return content;
   let text = strFromU8(content);
   for (const [pattern, instead] of NAMES) text = text.replace(pattern, instead);

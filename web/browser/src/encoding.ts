@@ -41,3 +41,13 @@ export function fromMultikey(id: unknown): Uint8Array {
 export function toMultikey(publicKey: Uint8Array): KeyId {
   return "z" + base58.encode(Uint8Array.of(...ED25519_PUB, ...publicKey));
 }
+
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, one) => sum + one.length, 0));
+  let place = 0;
+  for (const one of pieces) {
+    whole.set(one, place);
+    place += one.length;
+  }
+  return whole;
+}
