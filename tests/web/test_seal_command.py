@@ -12,6 +12,7 @@ from node.sealing.manifest import sign_manifest
 from node.sealing.packages import PackageStart
 from node.sealing.receipts import source_keys
 from tests.node.sealing.people import NODE, a_person, a_root, handler, terms
+from vocab.sourceform import Purpose, bundled
 from web.cli import main
 
 CANARY = "the canary sang in the flooded stairwell"
@@ -125,6 +126,38 @@ def test_a_package_is_written_for_its_owner_alone_and_opens_at_the_desk(
     assert opened.identity_fields == {"sender_contact_name": "Fictional Person"}
     (attachment,) = opened.submission.attachments
     assert open_attachment(opened, attachment, start.rest) == CANARY.encode() * 30_000
+
+
+def test_what_is_urgent_needs_two_answers_and_says_inside_which_form_it_answers(
+    seat: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = ("--root", seat["root"].id, "--answers", "answers.json", "--urgent")
+    Path("answers.json").write_text(json.dumps({"summary": CANARY}))
+    assert "urgency: This needs an answer" in refusal(*known)
+    Path("answers.json").write_text(
+        json.dumps({"urgency": "imminent", "summary": CANARY, "own_bell": "ding"})
+    )
+    assert "own_bell: This is not a question" in refusal(*known)
+
+    Path("answers.json").write_text(json.dumps({"urgency": "imminent", "summary": CANARY}))
+    main(["seal", "--manifest", "keys.json", *known, "--json"])
+
+    package = Path(json.loads(capsys.readouterr().out)["file"]).read_bytes()
+    start = PackageStart()
+    start.feed(package)
+    body = json.loads(start.body or b"")
+    opened = open_alert(
+        body | {"wraps": [wrap for wrap in body["wraps"] if wrap["holder"] == "ana"]},
+        seat["ana"],
+        node=NODE,
+        staff=[],
+    )
+    assert opened.submission is not None
+    assert opened.submission.form == bundled(Purpose.URGENT).sha256
+    assert opened.submission.answers == {"urgency": "imminent", "summary": CANARY}
+    # Outside nothing tells that it is urgent.
+    assert bundled(Purpose.URGENT).sha256.encode() not in package
+    assert b"imminent" not in package
 
 
 def test_a_package_is_never_written_over_something_else(seat: dict[str, Any]) -> None:

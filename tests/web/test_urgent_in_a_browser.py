@@ -1,13 +1,21 @@
 """The short form for what cannot wait: two answers, sealed like every other alert, and first at the desk, which alone knows."""
 
 import asyncio
+import json
+import re
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from node.sealing.alerts import open_mailbox
+from node.sealing.dialogue import Entry, Submission
+from node.sealing.receipts import digits_of, entropy_of, source_keys
 from tests.rig.processes import Served, served
 from tests.web.door import SLOW_MS, barriers, found_organisation, keep_words, send_alert, sign_in
+from vocab.sourceform import Purpose, bundled
 
 HELP = "SEALED-CANARY men wait in front of the door of the strikers' kitchen (fictional)"
 NOT = "do not telephone (fictional)"
@@ -157,7 +165,9 @@ async def test_a_wrong_clock_is_named_in_the_sources_language_and_costs_nothing(
 
 
 @pytest.mark.parametrize("hours", [-24, 24])
-async def test_a_clock_that_is_wrong_by_a_day_hinders_nobody(browser: Any, server: Served, hours: int) -> None:
+async def test_a_clock_that_is_wrong_by_a_day_hinders_nobody(
+    browser: Any, server: Served, hours: int
+) -> None:
     page = await a_page_at_another_hour(browser, hours)
 
     await page.goto(f"{server.origin}/alert/urgent")
@@ -172,11 +182,144 @@ async def test_a_clock_that_is_wrong_by_a_day_hinders_nobody(browser: Any, serve
     await page.context.close()
 
 
+async def test_a_clock_that_runs_away_between_the_form_and_the_sending_is_named_and_loses_nothing(
+    browser: Any, server: Served
+) -> None:
+    page = await a_page_at_another_hour(browser, 0)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    await page.goto(f"{server.origin}/alert/urgent")
+    await page.click("#begin")
+    await page.check("[name=urgency][value=imminent]")
+    await page.fill("[name=summary]", HELP)
+    await to_the_end(page)
+    await page.evaluate("runAway(24 * 40)")
+    await page.click("#seal")
+
+    words = await keep_words(page)
+    await page.wait_for_selector("#sending-error:visible")
+
+    assert "réglez l’horloge de cet appareil" in await page.inner_text("#sending-error")
+    assert sent == []
+    assert await page.input_value("[name=summary]") == HELP
+    await page.evaluate("mend()")
+    await page.click("#retry")
+    await page.wait_for_selector("#arrived:visible")
+    assert len(words) == 12
+    await page.context.close()
+
+
+async def test_a_page_carried_away_seals_what_is_urgent_without_a_network(
+    browser: Any, server: Served, tmp_path: Path
+) -> None:
+    carried = tmp_path / "form.html"
+    with urllib.request.urlopen(f"{server.origin}/alert/urgent/offline.html") as answer:  # noqa: S310  # our loopback
+        carried.write_bytes(answer.read())
+    context = await browser.new_context(locale="en-GB", viewport=SMALLEST, accept_downloads=True)
+    await context.set_offline(True)
+    page = await context.new_page()
+    await page.goto(carried.as_uri())
+    await page.click("#begin")
+    await page.check("[name=urgency][value=imminent]")
+    await page.fill("[name=summary]", HELP)
+    await to_the_end(page)
+    await page.click("#seal")
+    async with page.expect_download() as download:
+        words = await keep_words(page)
+    package = tmp_path / "alert.sealed"
+    await (await download.value).save_as(package)
+    await context.close()
+
+    handed_in = urllib.request.Request(  # noqa: S310  # our loopback
+        f"{server.origin}/alert/sealed", data=package.read_bytes(), method="PUT"
+    )
+    with urllib.request.urlopen(handed_in) as answer:  # noqa: S310  # our loopback
+        assert answer.status in {200, 201}
+
+    submission = submitted(server, words)
+    assert submission.form == bundled(Purpose.URGENT).sha256
+    assert submission.answers["urgency"] == "imminent"
+
+
+async def test_the_receipt_stands_in_digits_too_and_they_open_the_same_mailbox(
+    phone: Any, server: Served
+) -> None:
+    await phone.goto(f"{server.origin}/alert/urgent")
+    await phone.click("#begin")
+    await phone.check("[name=urgency][value=high]")
+    await phone.fill("[name=summary]", HELP)
+    await to_the_end(phone)
+    await phone.click("#seal")
+    await phone.wait_for_selector("#words li")
+    digits = await phone.inner_text("#digits")
+    words = await keep_words(phone)
+    await phone.wait_for_selector("#arrived:visible")
+
+    left = await phone.text_content("#digits")
+    await phone.goto(f"{server.origin}/alert/receipt")
+    await phone.fill("#words-typed", digits)
+    await phone.click("#open")
+    await phone.wait_for_selector("#mailbox:visible")
+
+    assert re.fullmatch(r"(\d{4} ){9}\d{4}", digits)
+    assert digits == digits_of(entropy_of(" ".join(words)))
+    assert left == ""
+
+
+async def test_staff_enter_what_is_urgent_and_nobody_who_is_not_signed_in_does(
+    browser: Any, server: Served
+) -> None:
+    context = await browser.new_context(locale="en-GB", viewport=SMALLEST)
+    form = await context.new_page()
+    await form.goto(f"{server.origin}/desk/enter/urgent")
+    assert "You enter this for somebody else." in await form.inner_text("body")
+    assert await form.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
+    assert await barriers(form) == []
+    await form.click("#begin")
+    await form.check("[name=urgency][value=imminent]")
+    await form.fill("[name=summary]", HELP)
+    await to_the_end(form)
+    await form.click("#seal")
+    words = await keep_words(form)
+
+    await form.wait_for_selector("#sending-error:visible")
+    assert await form.input_value("[name=summary]") == HELP
+    desk = await context.new_page()
+    await sign_in(desk, server.origin, "Berta")
+    await form.click("#retry")
+    await form.wait_for_selector("#arrived:visible")
+
+    assert submitted(server, words).form == bundled(Purpose.URGENT).sha256
+    assert mailbox_of(server, words)["mode"] == "staff-entered"
+    await context.close()
+
+
+def mailbox_of(server: Served, words: list[str]) -> dict[str, Any]:
+    """What the server hands out to whoever has these words."""
+    keys = source_keys(" ".join(words), server.origin)
+    asking = urllib.request.Request(  # noqa: S310  # our loopback
+        f"{server.origin}/api/v1/mailbox", headers={"authorization": f"Mailbox {keys.mailbox_token}"}
+    )
+    with urllib.request.urlopen(asking) as answer:  # noqa: S310  # our loopback
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def submitted(server: Served, words: list[str]) -> Submission:
+    """What the source of these words sent, opened with nothing but them."""
+    keys = source_keys(" ".join(words), server.origin)
+    entry = open_mailbox(mailbox_of(server, words), keys, desk=[]).entries[0]
+    assert isinstance(entry, Entry)
+    assert isinstance(entry.content, Submission)
+    return entry.content
+
+
 async def a_page_at_another_hour(browser: Any, hours: int) -> Any:
     """A French phone whose clock is that wrong, until `mend()`."""
     page = await (await browser.new_context(locale="fr-FR", viewport=SMALLEST)).new_page()
     await page.add_init_script(
         f"""{{ const Real = Date, now = Date.now; let off = {hours} * 3600e3; window.mend = () => {{ off = 0; }};
+        window.runAway = (hours) => {{ off = hours * 3600e3; }};
         Date = class extends Real {{
           constructor(...given) {{ if (given.length > 0) super(...given); else super(now() + off); }}
           static now() {{ return now() + off; }}

@@ -10,23 +10,27 @@ import httpx
 import pytest
 
 from tests.rig.alerts import a_member
+from vocab.sourceform import bundled
+from web.pages.offline import PATHS
 
 MANIFEST = "/.well-known/social-rights-tracker/intake"
 
 
 async def test_it_is_not_handed_out_while_nobody_could_open_what_it_seals(visitor: httpx.AsyncClient) -> None:
-    assert (await visitor.get("/alert/offline.html")).status_code == 503
+    for path in PATHS:
+        assert (await visitor.get(path)).status_code == 503
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "es"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_everything_is_inside_and_its_own_policy_allows_that_and_no_more(
-    node: Any, visitor: httpx.AsyncClient, language: str
+    node: Any, visitor: httpx.AsyncClient, path: str, language: str
 ) -> None:
     async with node.database.begin() as session:
         for name in ("Ana", "Boris"):
             await a_member(session, name)
 
-    response = await visitor.get(f"/alert/offline.html?lang={language}")
+    response = await visitor.get(f"{path}?lang={language}")
 
     page = response.text
     assert response.status_code == 200
@@ -44,3 +48,4 @@ async def test_everything_is_inside_and_its_own_policy_allows_that_and_no_more(
     assert listed is not None
     assert base64.b64decode(listed[1]) == (await visitor.get(MANIFEST)).content
     assert f'<meta name="srt-root" content="{node.keyring.root_id}">' in page
+    assert bundled(PATHS[path]).sha256 in page

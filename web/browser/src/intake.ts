@@ -221,10 +221,10 @@ function onProgress(progress: Progress): void {
 async function send(): Promise<void> {
   const receipt = card.words;
   if (receipt === null || sealing === null) return;
-  const { packAlert, readdress, sealAlert, sendAlert } = sealing;
+  const { packAlert, readdress, sealAlert, sendAlert, timeRefusal } = sealing;
   card.progress(text("sealing"), 4);
   try {
-    if (manifest === null) {
+    if (manifest === null || timeRefusal(manifest, new Date()) !== null) {
       manifest = await currentManifest(sealing);
       if (sealed !== null) readdress(sealed, manifest);
     }

@@ -38,9 +38,15 @@ export async function fetchManifest(node: string, root: KeyId, now: Date, door: 
 /** Reads a manifest and believes it only when every condition holds. */
 export function verifyManifest(bytes: Uint8Array, expected: Expected): Manifest {
   const manifest = signedManifest(bytes, expected);
-  if (expected.now.getTime() < instant(manifest.not_before)) throw new Refused("manifest-not-yet-valid");
-  if (expected.now.getTime() >= instant(manifest.not_after)) throw new Refused("manifest-expired");
+  const wrong = timeRefusal(manifest, expected.now);
+  if (wrong !== null) throw new Refused(wrong);
   return manifest;
+}
+
+/** Why a list does not hold at that moment; null where it does. Asked again before sealing: a page may stay open for weeks. */
+export function timeRefusal(manifest: Manifest, now: Date): "manifest-not-yet-valid" | "manifest-expired" | null {
+  if (now.getTime() < instant(manifest.not_before)) return "manifest-not-yet-valid";
+  return now.getTime() < instant(manifest.not_after) ? null : "manifest-expired";
 }
 
 /**
