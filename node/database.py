@@ -121,8 +121,8 @@ class Database:
         await self.engine.dispose()
 
 
-# How many rows one statement takes on SQLite. Each call leaves and takes the interpreter's lock once, not once a row.
-ROWS_AT_ONCE = (64, 16, 4, 1)
+# How many rows one statement takes on SQLite at most. Each call leaves and takes the interpreter's lock once, not once a row.
+ROWS_AT_ONCE = 64
 Binder = Callable[[Any], Any]
 
 
@@ -155,17 +155,18 @@ class Bulk:
             if values:
                 await connection.exec_driver_sql(self._text(dialect, 1), values)
             return
-        start = 0
-        for size in ROWS_AT_ONCE:
-            while len(values) - start >= size:
-                some = values[start : start + size]
-                await connection.exec_driver_sql(self._text(dialect, size), tuple(chain.from_iterable(some)))
-                start += size
+        for start in range(0, len(values), ROWS_AT_ONCE):
+            some = values[start : start + ROWS_AT_ONCE]
+            await connection.exec_driver_sql(self._text(dialect, len(some)), tuple(chain.from_iterable(some)))
 
     def _text(self, dialect: Dialect, rows: int) -> str:
         if (dialect.name, rows) not in self._texts:
-            statement = self._make(_inserts(dialect)).values([dict.fromkeys(self._columns)] * rows)
-            self._texts[dialect.name, rows] = str(statement.compile(dialect=dialect))
+            statement = self._make(_inserts(dialect)).values(dict.fromkeys(self._columns))
+            text = str(statement.compile(dialect=dialect))
+            if rows > 1:
+                one = f"({', '.join('?' for _ in self._columns)})"
+                text = text.replace(one, ", ".join([one] * rows), 1)
+            self._texts[dialect.name, rows] = text
         return self._texts[dialect.name, rows]
 
     def _binders_of(self, dialect: Dialect) -> list[Binder | None]:

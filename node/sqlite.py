@@ -10,6 +10,9 @@ from typing import Any
 
 import aiosqlite
 
+# A bulk insert is another statement for each number of rows.
+CACHED_STATEMENTS = 512
+
 
 class Cursor:
     """What SQLAlchemy's adapter asks of a cursor. Rows are fetched whole: nothing here streams."""

@@ -40,7 +40,7 @@ REFETCH_AFTER = timedelta(minutes=5)
 # Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
 HELD_FOR = timedelta(minutes=5)
 BATCH = 200
-GATHER_SECONDS = 0.004
+GATHER_SECONDS, GATHER_STEPS = 0.0005, 8
 REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
 AWAKE_AGAIN = timedelta(minutes=10)
@@ -312,8 +312,7 @@ class Inbox:
         is_crowded = False
         while self._waiting:
             if is_crowded:
-                # Under load, whoever comes within this time shares the next commit.
-                await asyncio.sleep(GATHER_SECONDS)
+                await self._gather()
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             is_crowded = len(batch) > 1
             try:
@@ -328,6 +327,15 @@ class Inbox:
                     kept.set_result(Answer.FORBIDDEN if shut & _hosts(row) else Answer.ACCEPTED)
             await self._node.bell.ring()
 
+    async def _gather(self) -> None:
+        """Under load, let more come to share the next commit, as long as they come at once."""
+        before = 0
+        for _ in range(GATHER_STEPS):
+            if not before < len(self._waiting) < BATCH:
+                break
+            before = len(self._waiting)
+            await asyncio.sleep(GATHER_SECONDS)
+
     async def _write(self, rows: list[dict[str, Any]]) -> set[str]:
         """Keep what comes from hosts that may write; returns the hosts that may not."""
         node = self._node
@@ -336,7 +344,7 @@ class Inbox:
             hosts = set[str]().union(*(_hosts(row) for row in rows))
             found = await standings(session, node.settings, hosts)
             shut = {host for host, standing in found.items() if standing is Standing.SHUT}
-            unique = {row["digest"]: row for row in rows if not shut & _hosts(row)}
+            unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
             if not unique:
                 return shut
             # What came before keeps its row; that its job may come again does no harm.
