@@ -5,16 +5,20 @@ from typing import Any
 
 import httpx
 
-from node.casework import desk, triage
+from node.casework import consenting, desk, triage
 from node.casework.cases import Case
 from node.casework.gates import Clearances
 from node.intake import consent
+from node.intake.manifest import ever_named
 from node.intake.receive import SealedWrap
-from node.sealing.alerts import ComposedAlert, compose_alert
+from node.sealing.alerts import ComposedAlert, compose_alert, compose_consent_request, open_mailbox
 from node.sealing.attachments import File, SealedUpload
+from node.sealing.envelope import from_base64
 from node.sealing.manifest import verify_manifest
 from node.sealing.receipts import new_receipt
+from node.sealing.signing import signing_key
 from tests.rig.alerts import a_recipient, case_fields, sealed_to
+from tests.rig.keys import ed25519_seed
 
 MANIFEST = "/.well-known/social-rights-tracker/intake"
 CASE = "c" * 32
@@ -105,3 +109,24 @@ async def in_review(node: Any, people: list[Any], source: Source, *, submit: boo
         await desk.save_draft(session, CASE, case_fields(), by=ana, now=now)
         if submit:
             await desk.submit(session, CASE, Clearances(consent=True), by=ana, now=now)
+
+
+async def asks_about_the_draft(node: Any, by: Any, source: Source) -> str:
+    """Somebody of the desk asks, in Ana's hand, about the draft as it reads now; returns the hash of the text."""
+    async with node.database.begin() as session:
+        record = (await source.send("GET", "")).json()
+        opened = open_mailbox(record, source.alert.source, desk=await ever_named(session))
+        draft = (await session.get(Case, CASE)).draft
+        now = node.clock.now()
+        ana = signing_key(ed25519_seed("person Ana"))
+        asked = compose_consent_request(opened, draft, by=ana, day=now.date())
+        await consenting.ask_about_text(
+            session,
+            CASE,
+            seq=opened.at.seq,
+            sealed=from_base64(asked["sealed"]),
+            text_sha256=str(asked["text_sha256"]),
+            by=by,
+            now=now,
+        )
+    return str(asked["text_sha256"])

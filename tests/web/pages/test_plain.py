@@ -89,8 +89,9 @@ async def test_the_door_is_closed_unless_an_operator_opens_it(
         for path in ("/alert/plain", "/alert/plain/receipt"):
             assert (await there.get(path)).status_code == 404
             assert (await there.post(path, data={"words": "x"})).status_code == 404
-        assert "/alert/plain" not in (await there.get("/alert/sealed")).text
-    assert "/alert/plain" in (await visitor.get("/alert/sealed")).text
+        for page in ("/alert/sealed", "/alert/receipt"):
+            assert "/alert/plain" not in (await there.get(page)).text
+            assert "/alert/plain" in (await visitor.get(page)).text
 
 
 async def test_answers_that_are_missing_are_asked_for_and_nothing_typed_is_lost(

@@ -11,20 +11,15 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from node.casework import consenting, desk
-from node.casework.cases import Case
+from node.casework import desk
 from node.casework.gates import Clearances
 from node.errors import Invalid
 from node.intake.alerts import Alert, Consent, SealedObject, Wrap
 from node.intake.consent import Answer, statement
-from node.intake.manifest import ever_named
-from node.sealing.alerts import compose_consent_request, open_mailbox
-from node.sealing.envelope import from_base64
 from node.sealing.receipts import new_receipt, source_keys
-from node.sealing.signing import holds, signing_key
+from node.sealing.signing import holds
 from tests.rig.alerts import a_member, case_fields
-from tests.rig.keys import ed25519_seed
-from tests.rig.sources import CASE, Source, in_review, sent
+from tests.rig.sources import CASE, Source, asks_about_the_draft, in_review, sent
 from web.pages.wholetext import lines_of
 
 DOOR = "/alert/plain/receipt"
@@ -62,29 +57,6 @@ async def plain(node: Any, people: list[Any], visitor: httpx.AsyncClient) -> tup
     return words, source
 
 
-async def asks(node: Any, by: Any, source: Source) -> str:
-    """Ana asks about the draft as it reads now; its hash."""
-    async with node.database.begin() as session:
-        opened = open_mailbox(
-            (await source.send("GET", "")).json(), source.alert.source, desk=await ever_named(session)
-        )
-        draft = (await session.get(Case, CASE)).draft
-        now = node.clock.now()
-        asked = compose_consent_request(
-            opened, draft, by=signing_key(ed25519_seed("person Ana")), day=now.date()
-        )
-        await consenting.ask_about_text(
-            session,
-            CASE,
-            seq=opened.at.seq,
-            sealed=from_base64(asked["sealed"]),
-            text_sha256=str(asked["text_sha256"]),
-            by=by,
-            now=now,
-        )
-    return str(asked["text_sha256"])
-
-
 async def answers(node: Any) -> list[tuple[str, str | None]]:
     async with node.database.read() as session:
         found = await session.scalars(select(Consent).order_by(Consent.seq))
@@ -107,7 +79,7 @@ async def test_the_whole_text_is_shown_and_only_a_yes_to_it_opens_the_gate(
     node: Any, people: list[Any], plain: tuple[str, Source], visitor: httpx.AsyncClient
 ) -> None:
     words, source = plain
-    sha256 = await asks(node, people[0], source)
+    sha256 = await asks_about_the_draft(node, people[0], source)
 
     page = unescape((await visitor.post(DOOR, data={"words": words})).text)
     before = await objection(node, people[0])
@@ -133,11 +105,11 @@ async def test_a_text_that_was_replaced_meanwhile_is_not_agreed_to(
     node: Any, people: list[Any], plain: tuple[str, Source], visitor: httpx.AsyncClient
 ) -> None:
     words, source = plain
-    old = await asks(node, people[0], source)
+    old = await asks_about_the_draft(node, people[0], source)
     async with node.database.begin() as session:
         changed = case_fields(title={"en": "Another title for the same families (fictional)"})
         await desk.save_draft(session, CASE, changed, by=people[0], now=node.clock.now())
-    await asks(node, people[0], source)
+    await asks_about_the_draft(node, people[0], source)
 
     late = await visitor.post(
         DOOR, data={"words": words, "move": "text-yes", "about": old, "answer": "Yes, <gladly>"}
@@ -156,7 +128,7 @@ async def test_a_no_with_a_reason_counts_at_once(
     node: Any, people: list[Any], plain: tuple[str, Source], visitor: httpx.AsyncClient
 ) -> None:
     words, source = plain
-    sha256 = await asks(node, people[0], source)
+    sha256 = await asks_about_the_draft(node, people[0], source)
 
     said = await visitor.post(
         DOOR, data={"words": words, "move": "text-no", "about": sha256, "answer": "My street is in it."}
@@ -175,7 +147,7 @@ async def test_an_alert_that_was_sealed_elsewhere_takes_a_no_here_and_never_a_ye
     words = str(new_receipt())
     source = await sent(node, visitor, receipt=words)
     await in_review(node, people, source, submit=False)
-    sha256 = await asks(node, people[0], source)
+    sha256 = await asks_about_the_draft(node, people[0], source)
 
     page = await visitor.post(DOOR, data={"words": words})
     to_the_text = await visitor.post(DOOR, data={"words": words, "move": "text-yes", "about": sha256})
