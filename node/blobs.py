@@ -1,6 +1,7 @@
 """Ciphertext files, named by the SHA-256 of their bytes, in the data directory. Nothing here is ever plaintext of a source."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
@@ -8,9 +9,10 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from node.errors import NotFound
+from node.errors import NoRoom, NotFound
 
 CHUNK_BYTES = 1 << 20
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -21,7 +23,7 @@ class Blobs:
         self._directory = directory
 
     async def put(self, parts: bytes | Iterable[bytes]) -> str:
-        """Keep these bytes and return their SHA-256 in hex; keeping them twice is harmless."""
+        """Keep these bytes and return their SHA-256 in hex; keeping them twice is harmless. Raises NoRoom."""
         return await asyncio.to_thread(self._put, (parts,) if isinstance(parts, bytes) else parts)
 
     async def get(self, name: str) -> bytes:
@@ -54,6 +56,14 @@ class Blobs:
         return path
 
     def _put(self, parts: Iterable[bytes]) -> str:
+        try:
+            return self._written(parts)
+        except OSError as error:
+            if error.errno in FULL:
+                raise NoRoom("the disk is full") from error
+            raise
+
+    def _written(self, parts: Iterable[bytes]) -> str:
         self._directory.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         handle, temporary = tempfile.mkstemp(dir=self._directory)

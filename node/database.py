@@ -30,6 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -37,6 +38,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from node import sqlite
+from node.errors import NoRoom
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +99,14 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
-        """A session whose transaction commits at the end, or rolls back on an exception."""
-        async with self._writers() as session, session.begin():
-            yield session
+        """A session whose transaction commits at the end, or rolls back on an exception. Raises NoRoom."""
+        try:
+            async with self._writers() as session, session.begin():
+                yield session
+        except OperationalError as error:
+            if _is_full(error):
+                raise NoRoom("the disk is full") from error
+            raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -174,6 +181,16 @@ class Bulk:
             types = [self._make(_inserts(dialect)).table.c[name].type for name in self._columns]
             self._binders[dialect.name] = [one.dialect_impl(dialect).bind_processor(dialect) for one in types]
         return self._binders[dialect.name]
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind it. SQLite then ends the transaction itself, and taking back a savepoint fails on top."""
+    if error is None:
+        return False
+    said = str(error)
+    if "disk is full" in said or "No space left on device" in said:
+        return True
+    return any(_is_full(earlier) for earlier in {error.__cause__, error.__context__})
 
 
 def _inserts(dialect: Dialect) -> Any:

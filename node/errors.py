@@ -8,6 +8,7 @@
     ├── Invalid        what was given does not hold; `problems` names the fields
     ├── TooLarge       more bytes or items than are taken
     ├── Throttled      too many tries; `retry_after` seconds
+    ├── NoRoom         the disk is full: nothing more can be kept
     └── Misconfigured  the settings contradict each other; refuses to start
 
 `str(error)` speaks to the operator, `error.public` is one safe sentence for the reply.
@@ -73,6 +74,10 @@ class Throttled(NodeError):
     def __init__(self, message: str = "", *, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NoRoom(NodeError):
+    public = "This server is not ready. Please try again later."
 
 
 class Misconfigured(NodeError):

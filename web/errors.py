@@ -22,6 +22,7 @@ STATUS: Mapping[type[Exception], int] = {
     node_errors.Invalid: 400,
     node_errors.TooLarge: 413,
     node_errors.Throttled: 429,
+    node_errors.NoRoom: 503,
     node_errors.Misconfigured: 503,
     node_errors.NodeError: 400,
     VocabError: 400,

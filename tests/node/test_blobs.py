@@ -1,11 +1,12 @@
 """Blobs: whole or not there, named by what they hold, and silent about when they came."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from node.blobs import Blobs
-from node.errors import NotFound
+from node.errors import NoRoom, NotFound
 
 
 async def test_the_same_bytes_are_kept_once_under_their_hash(tmp_path: Path) -> None:
@@ -40,6 +41,17 @@ async def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="full"):
+        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_full_disk_is_named_and_keeps_nothing(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield b"some"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(NoRoom):
         await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

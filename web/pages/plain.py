@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from node.errors import Invalid, NodeError, NotFound, Throttled, TooLarge
+from node.errors import Invalid, NodeError, NoRoom, NotFound, Throttled, TooLarge
 from node.intake.alerts import Mode
 from node.intake.answers import MAX_TEXT_BYTES, read_answers
 from node.intake.forms import form_of
@@ -219,6 +219,8 @@ def _why(error: NodeError | None) -> str:
             return "busy"
         case UnknownForm():
             return "old-form"
+        case NoRoom():
+            return "no-room"
         case Invalid() if error.problems:
             return "answers"
         case _:
@@ -226,4 +228,6 @@ def _why(error: NodeError | None) -> str:
 
 
 def _status(error: NodeError | None) -> int:
-    return {"": 200, "closed": 503, "too-large": 413, "busy": 429, "wait": 429}.get(_why(error), 400)
+    return {"": 200, "closed": 503, "too-large": 413, "busy": 429, "wait": 429, "no-room": 503}.get(
+        _why(error), 400
+    )

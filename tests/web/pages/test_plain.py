@@ -1,5 +1,6 @@
 """The door of last resort: closed by default, labelled on every page, and nothing that goes through it is ever written in clear."""
 
+import errno
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from node.intake.alerts import Alert, Mode, SealedObject, Wrap
 from node.intake.forms import publish_draft, save_draft
@@ -102,6 +103,34 @@ async def test_answers_that_are_missing_are_asked_for_and_nothing_typed_is_lost(
     assert response.status_code == 400
     assert CANARY in response.text
     assert response.text.count("data-wrong") == 2
+
+
+@pytest.mark.parametrize("where", ["file", "row"])
+async def test_a_full_disk_loses_nothing_that_was_typed(
+    node: Any, people: list[Any], visitor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    await visitor.get("/alert/plain")  # the list of keys is there
+    if where == "file":
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        async with node.database.begin() as session:
+            pages = (await session.execute(text("PRAGMA page_count"))).scalar()
+            await session.execute(text(f"PRAGMA max_page_count = {pages}"))
+
+    response = await visitor.post(
+        "/alert/plain?lang=fr", data=FIELDS, files={"attachments": ("a.pdf", b"x" * 9000)}
+    )
+
+    assert response.status_code == 503
+    assert "ne peut rien conserver" in response.text
+    assert CANARY in response.text
+    monkeypatch.undo()
+    async with node.database.read() as session:
+        assert (await session.scalars(select(Alert))).all() == []
 
 
 async def test_what_is_too_long_or_breaks_off_is_refused(
