@@ -108,7 +108,7 @@ async def test_without_scripts_a_question_about_a_text_and_files_are_shown_as_wh
     async def known(session: object) -> frozenset[str]:
         return frozenset({key.id})
 
-    monkeypatch.setattr("web.pages.plain.ever_named", known)
+    monkeypatch.setattr("web.pages.returning.ever_named", known)
     page = await visitor.post("/alert/plain/receipt", data={"words": str(receipt)})
 
     assert page.status_code == 200
