@@ -32,6 +32,7 @@ class Settings:
     authorized_fetch: bool = False
     trusted_proxies: tuple[str, ...] = ()
     onion: str = ""
+    hub: str = ""
     allow_loopback: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
@@ -109,6 +110,7 @@ class Settings:
             authorized_fetch=_flag("authorized_fetch", given.get("authorized_fetch", "")),
             trusted_proxies=_words(given.get("trusted_proxies", "")),
             onion=given.get("onion", ""),
+            hub=_origin(given["hub"], "hub") if given.get("hub") else "",
             allow_loopback=_flag("allow_loopback", given.get("allow_loopback", "")),
             host=given.get("host", "127.0.0.1"),
             port=_number("port", given.get("port", "8000")),
@@ -134,7 +136,8 @@ class Settings:
             raise Misconfigured("TRACKER_LANGUAGES names at least one language")
 
 
-def _origin(text: str) -> str:
+def _origin(text: str, name: str = "origin") -> str:
+    named = f"{PREFIX}{name.upper()}"
     parts = urlsplit(text.rstrip("/"))
     if (
         parts.scheme not in {"http", "https"}
@@ -143,11 +146,11 @@ def _origin(text: str) -> str:
         or parts.query
         or parts.fragment
     ):
-        raise Misconfigured("TRACKER_ORIGIN is a scheme and a host, such as https://tracker.example.org")
+        raise Misconfigured(f"{named} is a scheme and a host, such as https://tracker.example.org")
     if parts.username or parts.password:
-        raise Misconfigured("TRACKER_ORIGIN holds no user name")
+        raise Misconfigured(f"{named} holds no user name")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise Misconfigured("TRACKER_ORIGIN must be https, except on a loopback address")
+        raise Misconfigured(f"{named} must be https, except on a loopback address")
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

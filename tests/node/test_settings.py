@@ -47,6 +47,8 @@ def test_a_secret_may_stand_in_a_file_and_never_shows(tmp_path: Path) -> None:
         {"origin": "https://a.example", "allow_loopback": "1"},
         {"origin": "https://a.example", "languages": " "},
         {"origin": "https://a.example", "orgin": "typo"},
+        {"origin": "https://a.example", "hub": "http://hub.example"},
+        {"origin": "https://a.example", "hub": "hub.example/nodes"},
         {"origin": "https://a.example", "keyring_passphrase_file": "/nowhere/at/all"},
         {"origin": "https://a.example", "origin_file": "/etc/hostname"},
     ],
