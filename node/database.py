@@ -43,6 +43,7 @@ from node.errors import NoRoom
 log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
+POOL_SIZE = 12
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -270,6 +271,9 @@ def _engine(url: str) -> AsyncEngine:
     engine = create_async_engine(
         url,
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "async_creator_fn": sqlite.connect},
+        # Each has a thread of its own: kept once made, and none beyond that is made for a moment.
+        pool_size=POOL_SIZE,
+        max_overflow=0,
         hide_parameters=True,
     )
 
