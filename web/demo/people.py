@@ -3,7 +3,9 @@
 What they hold in their hands (receipts, passphrases, keys) stays in these objects, as it would stay in their browsers.
 """
 
+import asyncio
 import base64
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -31,6 +33,7 @@ from node.sealing.vault import HandlerKeys, derive_login, enrol, open_vault
 from web.demo.sites import Site
 
 MANIFEST = "/.well-known/social-rights-tracker/intake"
+LOOK_EVERY = 0.1
 Json = dict[str, Any]
 
 
@@ -218,6 +221,26 @@ class Colleague:
         """Make a move on a case."""
         moved: Json = await _json(await self.http.post(f"/cases/{case}/{move}", json=body or {}), expected)
         return moved
+
+    async def write_position(self, url: str, kind: str, text: str) -> str:
+        """Write down what the organisation thinks of another's case; returns its id."""
+        given = {"case": url, "kind": kind, "language": "en", "text": text}
+        drafted: Json = await _json(await self.http.post("/positions", json=given), 200)
+        return str(drafted["id"])
+
+    async def publish_position(self, id: str, *, expected: int = 200) -> None:
+        """Stand behind it, as a second person."""
+        await _json(await self.http.post(f"/positions/{id}/publish", json={}), expected)
+
+    async def show_reply(self, id: str, *, within: float) -> None:
+        """Read a reply to a case once it has come, and agree to show it."""
+        end = time.monotonic() + within
+        while not any(one["id"] == id for one in await _json(await self.http.get("/replies"), 200)):
+            if time.monotonic() >= end:
+                raise Unexpected(f"{id} did not arrive")
+            await asyncio.sleep(LOOK_EVERY)
+        text: Json = await _json(await self.http.get("/replies/text", params={"id": id}), 200)
+        await _json(await self.http.post("/replies/show", json={"id": id, "sha256": text["sha256"]}), 200)
 
     async def leave(self) -> None:
         """Sign out."""

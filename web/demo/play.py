@@ -388,6 +388,23 @@ async def node_follows_node(play: Play) -> str:
     return f"{len(first)} cases of {play.nodes[0].name} at {play.nodes[-1].name}"
 
 
+async def node_speaks(play: Play) -> str:
+    """One organisation stands beside another's case; two people of it say so, and the case's own page shows it."""
+    if len(play.nodes) < 2:
+        return "only one node on stage"
+    told, site = play.told[0], play.nodes[-1]
+    bruno, chiara = play.desks[site.name]["Bruno"], play.desks[site.name]["Chiara"]
+    words = "We have seen the same in our country. (fictional)"
+    said = await bruno.write_position(told.url, "endorsement", words)
+    await bruno.publish_position(said, expected=403)
+    await chiara.publish_position(said)
+    url = f"{site.origin}/positions/{said}"
+    await play.far_end.proof(url)
+    await play.desks[told.site.name]["Chiara"].show_reply(url, within=SEEN_WITHIN)
+    await play.far_end.page(told.url, words)
+    return f"signed by {site.name}, shown by {told.site.name}"
+
+
 async def desk_corrects(play: Play) -> str:
     """A correction, approved by two, reaches the hub as an Update."""
     told = play.told[1]
@@ -442,6 +459,7 @@ STORY: list[tuple[str, Callable[[Play], Awaitable[str]]]] = [
     ("page, object and proof at one address", world_reads),
     ("the hub verifies, keeps, filters, announces", hub_aggregates),
     ("a node follows a node", node_follows_node),
+    ("another organisation stands beside a case", node_speaks),
     ("a correction arrives", desk_corrects),
     ("a withdrawal leaves a tombstone", desk_withdraws),
     ("every delivery arrived", queues_are_empty),
