@@ -55,6 +55,7 @@ HEADERS: Mapping[str, str] = {
 OF_DOCUMENTS = frozenset(
     {"Cross-Origin-Opener-Policy", "Permissions-Policy", "Referrer-Policy", "X-Frame-Options", "X-Robots-Tag"}
 )
+PIECES = "/static/built/chunk-"
 OF_CODE = frozenset({"Content-Security-Policy", "Cross-Origin-Embedder-Policy"})
 PRIVATE = ("/alert", "/desk", "/api/v1/desk", "/api/v1/mailbox", "/api/v1/alerts", "/api/v1/uploads")
 
@@ -81,9 +82,11 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers)
 
     def _dress(self, headers: MutableHeaders, path: str) -> None:
-        is_part = path.startswith("/static/")  # a worker reads a policy of its own, a style none
+        is_part = path.startswith("/static/")
+        # A worker reads a policy of its own; a style none, nor a piece that is fetched into something else.
+        is_piece = path.endswith(".css") or path.startswith(PIECES)
         for name, value in HEADERS.items():
-            if not (is_part and name in OF_DOCUMENTS) and not (path.endswith(".css") and name in OF_CODE):
+            if not (is_part and name in OF_DOCUMENTS) and not (is_piece and name in OF_CODE):
                 headers.setdefault(name, value)
         if self._https:
             headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")

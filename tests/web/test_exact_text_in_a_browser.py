@@ -49,6 +49,11 @@ async def write_text(server: Served, **changes: Any) -> None:
 async def test_a_source_reads_the_whole_text_refuses_it_agrees_to_the_next_and_takes_that_back(
     browser: Any, server: Served
 ) -> None:
+    await _read_refuse_agree_and_take_back(browser, server)
+    await _see_that_what_the_source_did_not_sign_is_not_counted(browser, server)
+
+
+async def _read_refuse_agree_and_take_back(browser: Any, server: Served) -> None:
     words = " ".join(await send_alert(browser, server.origin))
     errors: list[str] = []
     desk = await (await browser.new_context(locale="en-GB")).new_page()
@@ -126,7 +131,7 @@ async def test_a_source_reads_the_whole_text_refuses_it_agrees_to_the_next_and_t
     assert (errors, at_the_desk, on_the_phone, wide) == ([], [], [], True)
 
 
-async def test_an_answer_the_source_did_not_sign_is_not_counted(browser: Any, server: Served) -> None:
+async def _see_that_what_the_source_did_not_sign_is_not_counted(browser: Any, server: Served) -> None:
     from node.intake.alerts import Alert, Consent
 
     async with behind(server) as node, node.database.begin() as session:
