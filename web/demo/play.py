@@ -1,29 +1,19 @@
-"""The story the demonstration tells, step by step, and what it prints."""
+"""The story the demonstration tells, step by step."""
 
 import asyncio
-import contextlib
 import json
-import signal
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from federation.errors import FederationError
-from node.errors import NodeError
 from node.sealing.attachments import File
 from node.sealing.objects import ObjectType
 from node.sealing.receipts import new_receipt
 from vocab import samples
-from vocab.errors import VocabError
-from web.demo.far_end import FarEnd
 from web.demo.people import Colleague, Source, Unexpected
-from web.demo.sites import Site
+from web.demo.stage import Play, Told, keep, print_addresses, recall, stage, until_interrupted
 
 SEEN_WITHIN = 30.0
 SEALED = ("sender_contact_name", "sender_contact_value")
@@ -57,72 +47,6 @@ SENT = [
 ]
 
 
-@dataclass
-class Step:
-    """One thing that was done, and whether it was seen where it matters."""
-
-    name: str
-    ok: bool
-    seconds: float
-    detail: str
-
-
-@dataclass
-class Told:
-    """One case on its way: which desk has it, under which ids, and where it became public."""
-
-    sample: dict[str, Any]
-    site: Site
-    source: Source
-    alert: str = ""
-    case: str = ""
-    url: str = ""
-
-
-@dataclass
-class Play:
-    """Everything on stage."""
-
-    hub: Site
-    nodes: list[Site]
-    far_end: FarEnd
-    quiet: bool
-    steps: list[Step] = field(default_factory=list)
-    desks: dict[str, dict[str, Colleague]] = field(default_factory=dict)
-    told: list[Told] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.steps) and all(step.ok for step in self.steps)
-
-    def say(self, text: str) -> None:
-        """A line for people; none when a program listens."""
-        if not self.quiet:
-            print(text, flush=True)
-
-    async def step(self, name: str, act: Callable[["Play"], Awaitable[str]]) -> None:
-        """Do one step and note how it went; a failed one does not stop the telling."""
-        started = time.monotonic()
-        try:
-            detail, ok = await act(self), True
-        except (NodeError, FederationError, VocabError, httpx.HTTPError, AssertionError, KeyError) as error:
-            detail, ok = f"{type(error).__name__}: {error}", False
-        self.steps.append(Step(name, ok, round(time.monotonic() - started, 3), detail))
-        self.say(f"  {'✓' if ok else '✗'} {name:<44} {self.steps[-1].seconds:6.1f} s   {detail}")
-
-    def summary(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return {
-            "hub": self.hub.summary(),
-            "nodes": [site.summary() for site in self.nodes],
-            "steps": [
-                {"name": step.name, "ok": step.ok, "seconds": step.seconds, "detail": step.detail}
-                for step in self.steps
-            ],
-            "ok": self.ok,
-        }
-
-
 async def run(
     *,
     nodes: int,
@@ -139,93 +63,20 @@ async def run(
     async with AsyncExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tracker-demo-")))
-        play = await stack.enter_async_context(_stage(nodes, port, data.absolute(), quiet, settings or {}))
+        play = await stack.enter_async_context(stage(nodes, port, data.absolute(), quiet, settings or {}))
         fresh = any(site.welcome for site in play.nodes)
         if fresh:
             for name, act in STORY:
                 await play.step(name, act)
         else:
             play.say("  The data of an earlier demonstration is shown as it was left.")
-            _recall(play, data)
-        _keep(play, data)
-        _print_addresses(play)
+            recall(play, data)
+        keep(play, data)
+        print_addresses(play)
         if not once:
             play.say("\nAll of it is fictional. Ctrl-C stops it.")
-            await _until_interrupted()
+            await until_interrupted()
         return play.summary()
-
-
-# ---- the stage -----------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _stage(
-    nodes: int, port: int, data: Path, quiet: bool, settings: Mapping[str, dict[str, str]]
-) -> AsyncIterator[Play]:
-    """Start a hub and so many nodes; stop them at the end."""
-    organisations = [node for node in samples.nodes() if node["type"] == "national"][:nodes]
-    hub = Site("hub", "Demonstration hub (fictional)", "hub", port, data / "hub")
-    sites = [
-        Site(one["id"], f"{one['name']} (fictional)", "node", port + 1 + n, data / one["id"], one["state"])
-        for n, one in enumerate(organisations)
-    ]
-    async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
-        play = Play(hub, sites, FarEnd(http), quiet)
-        play.say(f"Starting a hub and {len(sites)} nodes on this machine; their data is in {data}")
-        everybody = [hub, *sites]
-        for site in everybody:
-            site.settings = settings.get(site.name, {})
-        for site in everybody:
-            stack.push_async_callback(site.stop)
-        started = time.monotonic()
-        await asyncio.gather(*(site.init() for site in everybody))
-        await asyncio.gather(*(site.start() for site in everybody))
-        play.say(f"  The hub answers at {hub.origin}\n")
-        play.steps.append(
-            Step(
-                "the servers answer", True, round(time.monotonic() - started, 3), f"{len(everybody)} of them"
-            )
-        )
-        yield play
-        for desk in play.desks.values():
-            for colleague in desk.values():
-                with contextlib.suppress(httpx.HTTPError):
-                    await colleague.leave()
-
-
-async def _until_interrupted() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
-def _keep(play: Play, data: Path) -> None:
-    # Passphrases of invented people on this machine only, so that the next `tracker demo --data` can print them again.
-    place = data / "demo.json"
-    place.touch(mode=0o600)
-    place.write_text(json.dumps({site.name: site.staff for site in play.nodes}), "utf-8")
-
-
-def _recall(play: Play, data: Path) -> None:
-    place = data / "demo.json"
-    kept = json.loads(place.read_text("utf-8")) if place.exists() else {}
-    for site in play.nodes:
-        site.staff = kept.get(site.name, [])
-
-
-def _print_addresses(play: Play) -> None:
-    play.say(f"\n  The hub       {play.hub.origin}")
-    for site in play.nodes:
-        play.say(f"\n  {site.title}")
-        play.say(f"    cases       {site.origin}")
-        play.say(f"    send        {site.origin}/alert")
-        play.say(f"    desk        {site.origin}/desk")
-        for person in site.staff:
-            play.say(f"      {person['name']:<10} {', '.join(person['roles']):<28} {person['password']}")
-    play.say("")
 
 
 # ---- the story -----------------------------------------------------------------------------------------------------
