@@ -41,7 +41,7 @@ async def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="full"):
-        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]
+        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]  # a generator that is typed loosely, to fail half way
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -52,7 +52,7 @@ async def test_a_full_disk_is_named_and_keeps_nothing(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(NoRoom):
-        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]
+        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]  # a generator that is typed loosely, to fail half way
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

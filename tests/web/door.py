@@ -1,12 +1,17 @@
 """What the browser tests share: people who join the desk, a source who sends, and axe, which looks for barriers."""
 
+import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.rig.alerts import a_member
 from tests.rig.missing import missing
-from tests.rig.processes import Served
+from tests.rig.processes import Served, served
+from tests.rig.publications import behind
 
 AXE = Path("web/browser/node_modules/axe-core/axe.min.js")
 PASSPHRASE = "a fictional passphrase of seven words here"
@@ -153,3 +158,17 @@ async def barriers(page: Any) -> list[str]:
         for one in found["violations"]
         if one["impact"] in ("serious", "critical")
     ]
+
+
+@contextmanager
+def two_at_the_desk(directory: Path) -> Iterator[Served]:
+    """A node with two people at its desk: the fewest to whom an alert can be sealed."""
+
+    async def join(server: Served) -> None:
+        async with behind(server) as node, node.database.begin() as session:
+            for name in ("Berta", "Carl"):
+                await a_member(session, name)
+
+    with served(directory / "data") as server:
+        asyncio.run(join(server))
+        yield server

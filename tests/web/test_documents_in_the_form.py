@@ -1,16 +1,13 @@
 """A document in the form: what it tells is said before anything is sent, by a part of the page that comes only when it is needed."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
-from tests.rig.publications import behind
+from tests.rig.processes import Served
 from tests.web.browser.test_cleaning import AUTHOR, DOCX, a_pdf, written, zipped
-from tests.web.door import barriers
+from tests.web.door import barriers, two_at_the_desk
 
 PDF = "application/pdf"
 
@@ -19,13 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(tmp_path_factory.mktemp("documents") / "data") as server:
-        asyncio.run(join(server))
+    with two_at_the_desk(tmp_path_factory.mktemp("documents")) as server:
         yield server
 
 

@@ -1,6 +1,5 @@
 """Drafts: only when asked for, only locked, only on the device, and gone when they should be."""
 
-import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -8,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
-from tests.rig.publications import behind
-from tests.web.door import barriers, keep_words
+from tests.rig.processes import Served
+from tests.web.door import barriers, keep_words, two_at_the_desk
 
 SECRET = "SEALED-CANARY the eviction is on Monday (fictional)"
 PASSPHRASE = "three herons over Łódź"
@@ -25,14 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A node with the two people an alert needs."""
-
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
+    with two_at_the_desk(tmp_path_factory.mktemp("organisation")) as server:
         yield server
 
 

@@ -1,15 +1,12 @@
 """The source's door in a real browser: what leaves it, what it keeps, what it asks for, and whom it shuts out."""
 
-import asyncio
 import struct
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
-from tests.rig.publications import behind
+from tests.rig.processes import Served
 from tests.web.door import (
     ACCOUNT,
     CANARY,
@@ -18,6 +15,7 @@ from tests.web.door import (
     fill_form,
     keep_words,
     next_part,
+    two_at_the_desk,
     type_two,
 )
 
@@ -30,14 +28,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A node with two people at its desk: the fewest to whom an alert can be sealed."""
-
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
+    with two_at_the_desk(tmp_path_factory.mktemp("organisation")) as server:
         yield server
 
 

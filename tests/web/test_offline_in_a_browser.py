@@ -1,6 +1,5 @@
 """The page that is carried away, opened from a disk in a browser without a network, and its file handed in without scripts."""
 
-import asyncio
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -12,23 +11,15 @@ import pytest
 from node.sealing.alerts import open_mailbox
 from node.sealing.dialogue import Entry, Submission
 from node.sealing.receipts import source_keys
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
-from tests.rig.publications import behind
-from tests.web.door import ACCOUNT, CANARY, answer_form, keep_words
+from tests.rig.processes import Served
+from tests.web.door import ACCOUNT, CANARY, answer_form, keep_words, two_at_the_desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
+    with two_at_the_desk(tmp_path_factory.mktemp("organisation")) as server:
         yield server
 
 

@@ -42,7 +42,7 @@ async def the_desk_asks(server: Served, words: str) -> None:
             people = (await session.scalars(select(Staff).order_by(Staff.name))).all()
             alert = (await session.scalars(select(Alert))).one()
         keys = source_keys(words, server.origin)
-        source = Source(node, client, SimpleNamespace(id=alert.id, source=keys))  # type: ignore[arg-type]
+        source = Source(node, client, SimpleNamespace(id=alert.id, source=keys))  # type: ignore[arg-type]  # only these two are read
         await in_review(node, list(people), source, submit=False)
         await asks_about_the_draft(node, people[0], source)
 

@@ -138,7 +138,7 @@ async def test_without_a_term_nothing_ever_ends(node: Node, door: Door) -> None:
     await receive(node, door)
 
     await days_pass(node, 5)
-    node.clock.forward(days=4000)  # type: ignore[attr-defined]
+    node.clock.forward(days=4000)  # type: ignore[attr-defined]  # the rig's clock
     await work(node)
 
     assert await listed(node, ahead=4000) == []

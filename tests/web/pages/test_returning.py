@@ -51,7 +51,7 @@ async def plain(node: Any, people: list[Any], visitor: httpx.AsyncClient) -> tup
     source = Source(
         node,
         visitor,
-        SimpleNamespace(id=alert.id, source=source_keys(words, node.settings.origin)),  # type: ignore[arg-type]
+        SimpleNamespace(id=alert.id, source=source_keys(words, node.settings.origin)),  # type: ignore[arg-type]  # only these two are read
     )
     await in_review(node, people, source, submit=False)
     return words, source
