@@ -94,13 +94,14 @@ async def test_an_alert_is_not_sent_before_two_words_are_typed_rightly(
 ) -> None:
     await fill_form(phone, organisation.origin)
     await phone.click("#seal")
+    await phone.wait_for_selector("#words li")
     words = await phone.locator("#words li").all_inner_texts()
     await phone.click("#noted")
 
     await type_two(phone, list(reversed(words)))
     await phone.click("#send")
 
-    assert await phone.is_visible("#error-word")
+    await phone.wait_for_selector("#error-word:visible")
     assert not await phone.is_visible("#sending")
     assert len(words) == 12
 

@@ -47,6 +47,12 @@ async def the_desk_asks(server: Served, words: str) -> None:
         await asks_about_the_draft(node, people[0], source)
 
 
+async def words_shown(page: Any) -> str:
+    """The twelve words of the page that comes after the form."""
+    await page.wait_for_selector("ol.words li")
+    return " ".join(await page.locator("ol.words li").all_inner_texts())
+
+
 async def press_to(page: Any, name: str, value: str = "") -> None:
     """Go on with Tab, and from choice to choice with the arrow, as far as that control."""
     for _ in range(400):
@@ -77,7 +83,7 @@ async def test_a_source_without_scripts_comes_back_decides_and_deletes_with_the_
     await page.fill("[name=summary]", ACCOUNT)
     await page.select_option("[name=state]", "IE")
     await page.click("button[type=submit]")
-    words = " ".join(await page.locator("ol.words li").all_inner_texts())
+    words = await words_shown(page)
     await the_desk_asks(organisation, words)
 
     await page.goto(f"{organisation.origin}/alert/plain/receipt")
@@ -122,8 +128,8 @@ async def test_the_pages_without_scripts_have_no_barriers(browser: Any, organisa
     await page.fill("[name=summary]", ACCOUNT)
     await page.select_option("[name=state]", "IE")
     await page.click("button[type=submit]")
+    words = await words_shown(page)
     found["words"] = await barriers(page)
-    words = " ".join(await page.locator("ol.words li").all_inner_texts())
     await the_desk_asks(organisation, words)
 
     await page.goto(f"{organisation.origin}/alert/plain/receipt")

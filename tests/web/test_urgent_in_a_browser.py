@@ -128,6 +128,7 @@ async def test_the_short_form_can_be_sent_with_the_keyboard_alone(phone: Any, se
     await tab_to(phone, "seal")
     await phone.keyboard.press("Enter")
 
+    await phone.wait_for_selector("#words li")
     assert await phone.locator("#words li").count() == 12
 
 
