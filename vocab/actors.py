@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from vocab import properties
 from vocab.errors import NotAnActor
+from vocab.markup import shown_host
 from vocab.properties import Properties, present, written
 from vocab.terms import ACTOR_CONTEXT, ACTOR_TYPES
 
@@ -80,6 +81,22 @@ class Actor:
     def key(self, key_id: str) -> PublicKey | None:
         """Return the key with this id, if the actor shows it."""
         return next((key for key in self.keys if key.id == key_id), None)
+
+    def may_be_named_at(self, address: str) -> bool:
+        """Say whether a page may be shown as this actor's: on its own host, or on one it names in `attributionDomains`.
+
+        A named host stands for itself and what lies below it, at a dot: `notvictim.example` and `victim.example.evil.example`
+        are other hosts than `victim.example` (Mastodon GHSA-rwcw-vq68-g34p).
+        """
+        host = shown_host(address).lower()
+        if not host or not properties.is_http(address):
+            return False
+        named = (
+            shown_host(f"https://{name.strip().strip('.')}/").lower() for name in self.attribution_domains
+        )
+        return host == shown_host(self.id).lower() or any(
+            name and (host == name or host.endswith(f".{name}")) for name in named
+        )
 
 
 def read_actor(document: Mapping[str, object]) -> Actor:

@@ -1,7 +1,7 @@
 """The hot door: verify a signed activity, keep it for good, and only then say that it was received.
 
-Order of checks: content encoding and size (the web's door), host policy, signature and digest, actor against signer, then one group
-commit for everything that arrived meanwhile. JSON-LD is not touched here; `process` does that afterwards.
+Order of checks: content encoding and size (the web's door), host policy, signature and digest, actor against signer, strict JSON, then
+one group commit for everything that arrived meanwhile. JSON-LD is not touched here; `process` does that afterwards.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ from node.peers.follows import is_admitted
 from node.peers.hosts import Standing, standings
 from node.peers.synchronising import HEADER, compare
 from node.runtime import Node
+from vocab.errors import VocabError
+from vocab.jsonld import parse
 
 log = logging.getLogger(__name__)
 
@@ -171,6 +173,12 @@ class Inbox:
             return self._refuse(Answer.UNAUTHORISED, owner.reason, actor)
         if host_of(owner) != host_of(presented.key_id):
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
+        try:
+            # What two readers could read differently (a name twice, half a character, 1e400) was perhaps not read above as it is
+            # read afterwards. Last, because it costs most: only who can sign makes us read on.
+            parse(request.body)
+        except VocabError as error:
+            return self._refuse(Answer.MALFORMED, f"json {type(error).__name__}", actor)
 
         answer = await self._keep(envelope.id, actor, owner, request.body)
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:

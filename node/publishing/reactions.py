@@ -1,6 +1,7 @@
 """What others say about our cases: replies, likes, boosts and quotes. Kept for the desk, never shown on a case unasked."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,10 +13,14 @@ from federation.errors import Mismatch
 from node import audit
 from node.database import Row
 from node.errors import NotFound
+from node.peers.actors import host_of
 from node.peers.directory import find_actor, find_document
 from node.runtime import Node
+from vocab.actors import read_actor
 from vocab.objects import read_object
 from vocab.positions import read_position
+
+log = logging.getLogger(__name__)
 
 MOST_SHOWN = 500
 
@@ -160,12 +165,25 @@ async def read_reply(node: Node, id: str) -> ReplyText:
     return ReplyText(
         author=author.name,
         handle=author.handle,
-        url=item.url or id,
+        url=await _page_of(node, reply, item.url),
         content=content,
         published=item.published,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         position=read_position(document),
     )
+
+
+async def _page_of(node: Node, reply: Reaction, page: str | None) -> str:
+    """Where people read a reply: the page it names, if its author may be named there; else its own address."""
+    if page is None or host_of(page) == host_of(reply.actor):
+        return page or reply.id
+    author = read_actor(await find_document(node, reply.actor))
+    if author.id == reply.actor and author.may_be_named_at(page):
+        return page
+    log.info(
+        "reply.page-of-another", extra={"reason": "not in attributionDomains", "host": host_of(reply.id)}
+    )
+    return reply.id
 
 
 async def _reply(session: AsyncSession, id: str) -> Reaction:

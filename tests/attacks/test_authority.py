@@ -11,7 +11,8 @@ Beside what is here, by the number of the attack:
 64  tests/node/inbox/test_process.py::test_a_forwarded_activity_counts_when_its_actor_proved_it
 65  tests/node/inbox/test_quoting.py::test_there_is_no_stamp_that_nobody_was_given
 65  tests/node/inbox/test_quoting.py::test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else
-66  not built: no preview of a page names an author of another server
+66  tests/attacks/test_content.py::test_a_page_on_another_host_is_a_replys_own_only_if_its_author_names_that_host
+66  tests/web/fediverse/test_discovery.py::test_every_actor_is_readable_without_a_signature_and_shows_both_keys
 71  tests/web/pages/test_intake_api.py::test_wrong_unknown_and_malformed_tokens_get_the_same_answer
 71  tests/web/pages/test_desk_api.py::test_a_wrong_passphrase_and_an_unknown_name_get_the_same_answer
 72  tests/web/pages/test_intake_api.py::test_no_answer_of_the_door_sets_a_cookie_or_may_be_kept

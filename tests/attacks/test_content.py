@@ -7,7 +7,8 @@ Beside what is here, by the number of the attack:
 81  tests/web/pages/test_publications.py::test_markup_in_a_text_of_others_is_shown_and_not_obeyed
 81  tests/node/inbox/test_process.py::test_replies_likes_and_boosts_are_noted_and_shown_to_nobody
 82  tests/vocab/test_markup.py::test_an_address_cannot_leave_its_attribute
-83  tests/web/pages/test_wording.py::test_a_long_address_is_cut_and_loses_its_scheme
+83  tests/vocab/test_markup.py::test_a_link_whose_words_are_not_its_address_says_where_it_leads
+83  tests/web/pages/test_wording.py::test_a_shortened_address_still_says_whose_it_is
 84  not built: no media of others is fetched, kept or shown
 85  tests/federation/test_webfinger.py::test_another_answer_is_refused
 87  tests/vocab/test_objects.py::test_content_may_only_stand_in_the_map
@@ -27,10 +28,13 @@ import pytest
 
 from federation.errors import FetchError
 from node.peers.directory import find_by_handle
+from node.publishing.reactions import read_reply
 from tests.attacks.stage import FORGED, Stage, reasons
 from tests.rig.publications import a_case
+from tests.rig.stranger import Stranger
 from vocab.cases import write_case
-from vocab.terms import PUBLIC
+from vocab.markup import plain_text
+from vocab.terms import AS, PUBLIC
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,6 +115,21 @@ async def shown(stage: Stage, name: str, **fields: Any) -> tuple[str, str]:
     )
     await stage.send(alice, alice.activity("Create", case))
     return await page_of(stage, case["id"]), await stage.page("/cases")
+
+
+def a_note(author: Stranger, case: str, content: str, **more: Any) -> dict[str, Any]:
+    """A reply, served at its author's."""
+    note = {
+        "@context": AS,
+        "id": f"https://{author.host}/notes/1",
+        "type": "Note",
+        "attributedTo": author.id,
+        "inReplyTo": case,
+        "content": content,
+        **more,
+    }
+    author.documents["/notes/1"] = note
+    return note
 
 
 async def page_of(stage: Stage, url: str) -> str:
@@ -220,6 +239,71 @@ async def test_a_link_says_where_it_leads(stage: Stage, attack: str) -> None:
 
     assert all(pages)
     assert runs(pages) == []
+
+
+MISLEADING = {
+    "83 in a reply: the words of another address": "https://victim.example/case",
+    "83 in a reply: the beginning hidden by a class": '<span class="invisible">https://evil.example/</span>victim.example/case',
+    "83 in a reply: the beginning hidden by a style": '<span style="display:none">evil.example</span> victim.example',
+    "83 in a reply: turned round": "\u202eelpmaxe.mitciv",
+    "83 in a reply: letters that look alike": "v\u0456ctim.example",
+}
+
+
+@pytest.mark.parametrize("attack", MISLEADING)
+async def test_a_link_in_a_reply_shows_the_host_it_leads_to(stage: Stage, attack: str) -> None:
+    """Where the desk reads it, and where readers do: both are made of these words."""
+    mallory, url = stage.stranger(), await stage.publication()
+    note = a_note(
+        mallory,
+        url,
+        f'<p>\u202e<a href="https://evil.example/login">{MISLEADING[attack]}</a> <a href="/desk">x</a></p>',
+    )
+    await stage.send(mallory, mallory.activity("Create", note), to="node")
+
+    text = await read_reply(stage.town["node"].node, note["id"])
+
+    seen = plain_text(text.content).removeprefix("\u202e").removeprefix("https://")
+    assert "\u2066[evil.example]\u2069" in text.content or seen.startswith("evil.example/")
+    assert not {"invisible", "style", "/desk"} & set(text.content.replace('"', " ").split())
+
+
+@pytest.mark.parametrize(
+    ("attack", "page", "domains", "is_shown"),
+    [
+        ("66 a page of somebody else", "https://victim.example/case", [], False),
+        ("66 a host that ends like a named one", "https://notvictim.example/case", ["victim.example"], False),
+        (
+            "66 a host that begins like a named one",
+            "https://victim.example.evil.example/",
+            ["victim.example"],
+            False,
+        ),
+        ("66 a top-level domain", "https://victim.example/case", [".", "", "*"], False),
+        ("66 a name in the userinfo", "https://victim.example@notvictim.example/", ["victim.example"], False),
+        ("66 letters that look alike", "https://v\u0456ctim.example/", ["victim.example"], False),
+        ("66 a host that is named", "https://victim.example/case", ["victim.example"], True),
+        ("66 a host below one that is named", "https://www.VICTIM.example/case", ["victim.example"], True),
+    ],
+)
+async def test_a_page_on_another_host_is_a_replys_own_only_if_its_author_names_that_host(
+    stage: Stage,
+    caplog: pytest.LogCaptureFixture,
+    attack: str,
+    page: str,
+    domains: list[str],
+    is_shown: bool,
+) -> None:
+    mallory, url = stage.stranger(), await stage.publication()
+    mallory.documents["/users/mallory"] = mallory.actor(attributionDomains=domains)
+    note = a_note(mallory, url, "<p>A fictional reply</p>", url=page)
+    await stage.send(mallory, mallory.activity("Create", note), to="node")
+    caplog.clear()
+
+    text = await read_reply(stage.town["node"].node, note["id"])
+
+    assert text.url == (page if is_shown else note["id"])
+    assert is_shown or "not in attributionDomains" in reasons(caplog) or "@" in page
 
 
 @pytest.mark.parametrize("attack", ["84 pictures of others"])

@@ -1,5 +1,6 @@
 """HTML: nothing of others runs, loads or hides; what we write shows exactly its characters."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -55,8 +56,55 @@ def test_plain_tags_and_links_stay_and_links_carry_no_referrer() -> None:
 
     assert markup.sanitised(html) == (
         '<p lang="fr">a<br><strong>b</strong> '
-        '<a href="https://a.example/?x=1&amp;y=2" class="mention" rel="nofollow noopener noreferrer">c</a></p>'
+        '<a href="https://a.example/?x=1&amp;y=2" class="mention" rel="nofollow noopener noreferrer">c</a> \u2066[a.example]\u2069</p>'
     )
+
+
+@pytest.mark.parametrize(
+    ("link", "host"),
+    [
+        ('<a href="https://evil.example/">https://victim.example/case</a>', "evil.example"),
+        ('<a href="https://evil.example/">victim.example</a>', "evil.example"),
+        ('<a href="https://evil.example/">Read the case</a>', "evil.example"),
+        (
+            '<a href="https://victim.example.evil.example/">victim.example</a>',
+            "victim.example.evil.example",
+        ),
+        (
+            '<a href="https://victim.example@evil.example/">https://victim.example@evil.example/</a>',
+            "evil.example",
+        ),
+        # The first letter is Cyrillic.
+        ('<a href="https://\u0430mnesty.example/">\u0430mnesty.example</a>', "xn--mnesty-2nf.example"),
+        (
+            '<a href="https://evil.example/"><span class="invisible">https://evil.example/</span>victim.example</a>',
+            None,
+        ),
+        (
+            '<a href="https://evil.example/"><span style="display:none">evil.example</span> victim.example</a>',
+            None,
+        ),
+        ('<a href="https://evil.example/">\u200bevil.example\u202e/</a>', None),
+        ('<a href="https://evil.example/">evil.example.victim.example</a>', "evil.example"),
+        ('<a href="https://evil.example:8443/">evil.example</a>', "evil.example:8443"),
+        ('<a href="mailto:x@evil.example?subject=y">press@victim.example</a>', "x@evil.example"),
+        ('<a href="https://a.example/x">HTTPS://A.example/x</a>', None),
+        ('<a href="https://evil.example/">victim.example</a> [victim.example]', "evil.example"),
+    ],
+)
+def test_a_link_whose_words_are_not_its_address_says_where_it_leads(link: str, host: str | None) -> None:
+    """Mastodon CVE-2023-36462."""
+    clean = markup.sanitised(f"<p>{link} and on</p>")
+
+    assert (f" \u2066[{host}]\u2069" in clean) is (host is not None)
+    # Whatever stood in front is seen, not hidden by a class or a style.
+    assert not {"invisible", "style"} & set(re.findall("[a-z]+", clean))
+    assert markup.sanitised(clean) == clean
+
+
+def test_a_link_to_our_own_pages_is_none() -> None:
+    for address in ("/desk/replies", "//evil.example/", "?id=1"):
+        assert "href" not in markup.sanitised(f'<a href="{address}">x</a>')
 
 
 def test_the_words_of_html_are_on_one_line() -> None:

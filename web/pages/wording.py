@@ -19,7 +19,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from vocab import charter, lists, states
-from vocab.markup import paragraphs
+from vocab.markup import paragraphs, shown_host
 
 REGIONAL: Final = {"en": "en_GB"}  # a day is written "12 March 2026"
 RIGHT_TO_LEFT: Final = frozenset({"ar", "fa", "he", "ur", "yi"})
@@ -139,10 +139,17 @@ def language_name(language: str, said_in: str) -> str:
 
 
 def bare(address: str) -> str:
-    """An address as people read it: without its scheme, and cut when long."""
+    """An address as people read it: without its scheme, and cut when long, but never at the end of its host.
+
+    The end of a host says whose it is: `victim.example.a-long-name.evil.example` is cut where it begins.
+    """
     parts = urlsplit(address)
-    words = f"{parts.netloc}{parts.path.rstrip('/')}" if parts.netloc else address
-    return words if len(words) <= LONGEST_ADDRESS else f"{words[: LONGEST_ADDRESS - 1]}…"
+    if not parts.netloc:
+        return address if len(address) <= LONGEST_ADDRESS else f"{address[: LONGEST_ADDRESS - 1]}…"
+    host, path = shown_host(address), parts.path.rstrip("/")
+    host = host if len(host) <= LONGEST_ADDRESS else f"…{host[1 - LONGEST_ADDRESS :]}"
+    room = max(LONGEST_ADDRESS - len(host), 2)
+    return f"{host}{path}" if len(path) <= room else f"{host}{path[: room - 1]}…"
 
 
 def prose(text: str) -> Markup:

@@ -53,6 +53,13 @@ def test_a_long_address_is_cut_and_loses_its_scheme() -> None:
     assert len(bare("https://fr.tracker.example/" + "x" * 200)) == 60
 
 
+def test_a_shortened_address_still_says_whose_it_is() -> None:
+    """Who names a host after somebody else's hopes that its end is cut; who uses letters that look alike, that nobody can tell."""
+    assert bare(f"https://victim.example.{'a' * 50}.evil.example/case").endswith("evil.example/…")
+    assert bare("https://\u0430mnesty.example/case") == "xn--mnesty-2nf.example/case"
+    assert bare("https://victim.example@evil.example/") == "evil.example"
+
+
 @given(st.text(max_size=300))
 def test_prose_never_lets_markup_through(text: str) -> None:
     html = str(prose(text))
