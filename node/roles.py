@@ -13,7 +13,7 @@ from node.inbox import chores, groups, handlers, quoting
 from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
 from node.intake.chores import purge_uploads
 from node.outbox import Job, Outcome
-from node.peers import blocklists, synchronising, witness
+from node.peers import blocklists, network, synchronising, witness
 from node.peers.sending import FORGET
 from node.runtime import Node
 from node.settings import Settings
@@ -80,6 +80,8 @@ async def begin(node: Node) -> None:
     """Start what ought to be under way when a process begins to work: a server may be older than one of its chores."""
     async with node.database.begin() as session:
         await witness.watch_followed(session, node.settings.main_actor, now=node.clock.now())
+        if not node.settings.is_hub:
+            await network.begin_reading(session, node.settings.hub, now=node.clock.now())
 
 
 NODE = Role(
@@ -89,6 +91,7 @@ NODE = Role(
         **{
             "notify-desk": chores.notify_desk,
             "purge-uploads": purge_uploads,
+            network.KIND: network.read_members,
             retention.JOB: retention.erase_records,
         }
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from node.errors import Misconfigured
+from vocab.states import is_state
 
 PREFIX = "TRACKER_"
 SECRET = {"repr": False}
@@ -33,6 +34,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     onion: str = ""
     hub: str = ""
+    states: tuple[str, ...] = ()
     allow_loopback: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
@@ -111,6 +113,7 @@ class Settings:
             trusted_proxies=_words(given.get("trusted_proxies", "")),
             onion=given.get("onion", ""),
             hub=_origin(given["hub"], "hub") if given.get("hub") else "",
+            states=tuple(code.upper() for code in _words(given.get("states", ""))),
             allow_loopback=_flag("allow_loopback", given.get("allow_loopback", "")),
             host=given.get("host", "127.0.0.1"),
             port=_number("port", given.get("port", "8000")),
@@ -131,6 +134,11 @@ class Settings:
         if self.allow_loopback and self.origin.startswith("https:"):
             raise Misconfigured(
                 "TRACKER_ALLOW_LOOPBACK is for development; it is refused with an https origin"
+            )
+        unknown = [code for code in self.states if not is_state(code)]
+        if unknown:
+            raise Misconfigured(
+                f"TRACKER_STATES names States by two letters, such as “FR BE”; {unknown[0]} is none we know"
             )
         if not self.languages:
             raise Misconfigured("TRACKER_LANGUAGES names at least one language")

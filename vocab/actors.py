@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from vocab import properties
+from vocab import properties, states
 from vocab.errors import NotAnActor
 from vocab.markup import shown_host
 from vocab.properties import Properties, present, written
@@ -51,6 +51,7 @@ class Actor:
 
     webfinger   `name@host`, as the actor says it; to be looked up before it is believed (FEP-2c59).
     implements  address and name of each thing its software says it can do (FEP-844e).
+    states      codes of the States in which an organisation works, as it says itself.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Actor:
     fields: tuple[tuple[str, str], ...] = ()
     webfinger: str | None = None
     implements: tuple[tuple[str, str], ...] = ()
+    states: tuple[str, ...] = ()
 
     def key(self, key_id: str) -> PublicKey | None:
         """Return the key with this id, if the actor shows it."""
@@ -149,7 +151,15 @@ def read_actor(document: Mapping[str, object]) -> Actor:
         fields=_fields(plain),
         webfinger=webfinger,
         implements=_implements(plain),
+        states=read_states(plain),
     )
+
+
+def read_states(document: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the codes of the States an actor, or an entry of a list of actors, names as those it works in; others are left out."""
+    named = document.get("srt:state")
+    given = named if isinstance(named, list) else [named]
+    return tuple(dict.fromkeys(code for code in given if isinstance(code, str) and states.is_state(code)))
 
 
 def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
@@ -227,6 +237,7 @@ def write_actor(actor: Actor) -> dict[str, object]:
             "attachment": [
                 {"type": "PropertyValue", "name": name, "value": value} for name, value in actor.fields
             ],
+            "srt:state": list(actor.states),
             "publicKey": {"id": rsa.id, "owner": rsa.owner, "publicKeyPem": rsa.spki_pem} if rsa else None,
             "assertionMethod": write_multikeys(actor.keys),
         }

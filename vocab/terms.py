@@ -114,7 +114,8 @@ COLLECTION_CONTEXT: Final[list[object]] = [
     {
         name: {"@id": f"https://w3id.org/fep/5711#{name}", "@type": "@id"}
         for name in ("outboxOf", "followersOf", "followingOf", "repliesOf")
-    },
+    }
+    | {"srt": SRT},
 ]
 
 # Written into actors.
@@ -126,6 +127,7 @@ ACTOR_CONTEXT: Final[list[object]] = [
     {
         "toot": "http://joinmastodon.org/ns#",
         "schema": "http://schema.org#",
+        "srt": SRT,
         "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
         "discoverable": "toot:discoverable",
         "indexable": "toot:indexable",

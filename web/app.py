@@ -38,6 +38,7 @@ from web.pages import (
     moderation,
     office,
     offline,
+    organisations,
     plain,
     policies,
     publications,
@@ -117,6 +118,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
         *objects.routes(),
         *api.routes(settings),
         *about.routes(settings),
+        *organisations.routes(settings),
     ]
     if "intake" in opened:
         found += intake.routes(settings)

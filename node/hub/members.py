@@ -23,6 +23,7 @@ async def member_document(
             "name": actor.name,
             "url": actor.url,
             "published": written(follow.changed_at),
+            **({"srt:state": actor.states.split()} if actor.states else {}),
         }
         for follow, actor in await followed_by(session, settings.main_actor)
         if follow.state == "accepted" and actor.gone_at is None

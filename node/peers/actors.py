@@ -21,6 +21,7 @@ class RemoteActor(Row):
 
     indexable   agrees that its words are searched here (FEP-5feb); absent means no.
     is_network  says that its software speaks our vocabulary (FEP-844e): a node or a hub of this network.
+    states      codes of the States in which it says it works, with a space between them.
     """
 
     __tablename__ = "remote_actors"
@@ -41,6 +42,7 @@ class RemoteActor(Row):
     moved_at: Mapped[datetime | None]
     indexable: Mapped[bool] = mapped_column(default=False)
     is_network: Mapped[bool] = mapped_column(default=False)
+    states: Mapped[str] = mapped_column(String(300), default="")
 
     @property
     def delivery_inbox(self) -> str:
@@ -72,7 +74,20 @@ def _add(insert: Any) -> Insert:
 
 # In the order of the table, which is the order of the statement.
 _ADD = Bulk(
-    _add, ("id", "host", "type", "handle", "name", "url", "inbox", "fetched_at", "indexable", "is_network")
+    _add,
+    (
+        "id",
+        "host",
+        "type",
+        "handle",
+        "name",
+        "url",
+        "inbox",
+        "fetched_at",
+        "indexable",
+        "is_network",
+        "states",
+    ),
 )
 
 
@@ -99,7 +114,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row = await session.get(RemoteActor, actor.id, with_for_update=True)
     if row is None:
         named = {"id": actor.id, "host": host, "type": actor.type, "handle": "", "name": "", "url": actor.id}
-        said = {"indexable": False, "is_network": False}
+        said = {"indexable": False, "is_network": False, "states": ""}
         await _ADD.run(session, [named | said | {"inbox": actor.inbox, "fetched_at": now}])
         row = await session.get_one(RemoteActor, actor.id, with_for_update=True)
     row.host = host
@@ -113,6 +128,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row.outbox = actor.outbox
     row.indexable = actor.indexable
     row.is_network = any(feature == SRT for feature, _ in actor.implements)
+    row.states = " ".join(actor.states)
     row.fetched_at = now
     row.gone_at = None
     await session.flush()

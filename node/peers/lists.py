@@ -1,16 +1,25 @@
-"""Lists that this server publishes under its main actor, in pages, each signed: whom it blocks, who its members are."""
+"""Lists that servers publish under their main actor, in pages, each signed: whom one blocks, who its members are. Ours and others'."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from federation import proofs
+from federation.errors import BadAnswer, Mismatch
+from federation.requests import Refused
 from node.errors import NotFound
 from node.keyring import Keyring
+from node.peers.actors import host_of
+from node.peers.directory import find_actor, find_document, verifying_keys
+from node.runtime import Node
 from node.settings import Settings
+from vocab.errors import VocabError
 from vocab.objects import ordered_collection, ordered_collection_page
+from vocab.properties import iri, one_type, simplified
 
 PAGE = 500
+MAX_PAGES = 40
+LISTS = frozenset({"OrderedCollection", "OrderedCollectionPage"})
 
 
 def signed_list(
@@ -38,3 +47,40 @@ def signed_list(
     else:
         raise NotFound("no such page")
     return proofs.attach({**document, "attributedTo": actor}, keyring.signer(actor, "ed25519"), now=now)
+
+
+async def read_list(node: Node, url: str) -> tuple[str, list[dict[str, Any]]]:
+    """The publisher of a list and its pages, every one proven by the publisher. Raises FetchError."""
+    top = await _proven(node, url, owner=None)
+    owner = str(top["attributedTo"])
+    page, pages, seen = top, [top], {url}
+    for _ in range(MAX_PAGES):
+        following = iri(page, "first") or iri(page, "next")
+        if following is None or following in seen:
+            break
+        if host_of(following) != host_of(url):
+            raise Mismatch("a page on another server", url=following)
+        seen.add(following)
+        page = await _proven(node, following, owner=owner)
+        if iri(page, "partOf") != url:
+            raise Mismatch("a page of another list", url=following)
+        pages.append(page)
+    return owner, pages
+
+
+async def _proven(node: Node, url: str, *, owner: str | None) -> dict[str, Any]:
+    document = await find_document(node, url, invited=True)
+    said = document.get("attributedTo")
+    if not isinstance(said, str) or host_of(said) != host_of(url) or owner not in {None, said}:
+        raise Mismatch("a list of nobody on that server", url=url)
+    await find_actor(node, said, invited=True)
+    outcome = proofs.check(document, await verifying_keys(node, said), now=node.clock.now())
+    if isinstance(outcome, Refused):
+        raise Mismatch(f"not signed by its publisher: {outcome.reason}", url=url)
+    try:
+        plain = simplified(outcome.document)
+        if one_type(plain, LISTS) is None:
+            raise BadAnswer("not a list", url=url)
+    except VocabError as error:
+        raise BadAnswer(f"not a list: {error}", url=url) from error
+    return dict(plain)

@@ -185,6 +185,7 @@ def actor_document(
             attribution_domains=(settings.authority,),
             webfinger=f"{actor.name}@{settings.authority}",
             implements=IMPLEMENTS,
+            states=settings.states if actor.id == settings.main_actor and not settings.is_hub else (),
         )
     )
 

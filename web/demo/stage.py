@@ -105,7 +105,8 @@ async def stage(
         play.say(f"Starting a hub and {len(sites)} nodes on this machine; their data is in {data}")
         everybody = [hub, *sites]
         for site in everybody:
-            site.settings = settings.get(site.name, {})
+            told = {} if site is hub else {"hub": hub.origin, "states": site.state or ""}
+            site.settings = told | settings.get(site.name, {})
         for site in everybody:
             stack.push_async_callback(site.stop)
         started = time.monotonic()

@@ -30,7 +30,6 @@ from tests.rig.alerts import (
     sealed_to,
     seeded,
 )
-from web.app import make_app
 
 MANIFEST = "/.well-known/social-rights-tracker/intake"
 UPLOAD = seeded("upload a file").hex()[:32]
@@ -72,20 +71,13 @@ async def test_with_one_reader_the_door_is_closed(node: Any, visitor: httpx.Asyn
     assert response.json() == {"error": "No alerts are taken here at present.", "code": "door-closed"}
 
 
-async def test_a_private_person_is_led_to_the_members_of_the_hub_where_there_is_one(
-    node: Any, visitor: httpx.AsyncClient
+async def test_a_private_person_is_led_to_organisations_by_state_and_loses_nothing_typed(
+    visitor: httpx.AsyncClient,
 ) -> None:
-    alone = await visitor.get("/alert?lang=fr")
-    member = replace(node, settings=replace(node.settings, hub="https://hub.example"))
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=make_app(member)), base_url=node.settings.origin
-    ) as there:
-        led = await there.get("/alert?lang=fr")
+    page = (await visitor.get("/alert?lang=fr")).text
 
-    link = 'href="https://hub.example/nodes?lang=fr" target="_blank" rel="noopener noreferrer"'
-    assert link in led.text
-    assert "Organisations membres" in led.text
-    assert "/nodes" not in alone.text
+    assert 'href="/organisations?lang=fr" target="_blank" rel="noopener noreferrer"' in page
+    assert "Organisations par État" in page
 
 
 async def test_the_form_of_a_closed_door_is_served_all_the_same(visitor: httpx.AsyncClient) -> None:
