@@ -1,5 +1,6 @@
 """`tracker serve` as a real process on a free loopback port: for browsers, for independent servers, and to be killed."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -8,9 +9,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from node.runtime import Node
+from node.settings import Settings
+from web.serve import opened
 
 READY_SECONDS = 40
 STOP_SECONDS = 15
@@ -65,6 +71,18 @@ class Served:
         """Make data directory, keys and first administrator; what `tracker init --json` prints."""
         return self.run("init", "--json")
 
+    def prepare(self, *steps: Callable[[Node], Awaitable[object]]) -> None:
+        """The same without a process of its own, which takes a third of the time; then each step fills what was made."""
+
+        async def run() -> None:
+            async with opened(Settings.read(self.environment)) as node:
+                for step in steps:
+                    await step(node)
+
+        # In a thread, for the caller may have a loop running.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, run()).result()
+
     def start(self) -> "Served":
         """Serve, and return once it says it is ready."""
         self.process = self.begin("serve")
@@ -105,11 +123,17 @@ class Served:
 
 
 @contextmanager
-def served(data: Path, *, role: str = "node", port: int | None = None, **settings: str) -> Iterator[Served]:
-    """A running server, ended at the end."""
+def served(
+    data: Path,
+    *steps: Callable[[Node], Awaitable[object]],
+    role: str = "node",
+    port: int | None = None,
+    **settings: str,
+) -> Iterator[Served]:
+    """A running server, filled by these steps before it starts, and ended at the end."""
     server = Served(data, role=role, port=port, **settings)
     try:
-        server.init()
+        server.prepare(*steps)
         yield server.start()
     finally:
         server.stop()

@@ -1,17 +1,20 @@
 """What the browser tests share: people who join the desk, a source who sends, and axe, which looks for barriers."""
 
-import asyncio
 import json
-from collections.abc import Iterator
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.rig.alerts import a_member
+from node.runtime import Node
+from node.sealing.recipients import recipient_of
+from node.sealing.vault import SALT_BYTES, derive_login, seal_vault
+from node.staff.accounts import enrol, invite
+from tests.rig.alerts import an_enrolment
 from tests.rig.missing import missing
 from tests.rig.processes import Served, served
-from tests.rig.publications import behind
+from tests.web.desk import keys_of
 
 AXE = Path("web/browser/node_modules/axe-core/axe.min.js")
 PASSPHRASE = "a fictional passphrase of seven words here"
@@ -23,38 +26,48 @@ CANARY = "SEALED-CANARY the caretaker of Invented Street 4 saw it"
 SENDER = "Harbour Lane Tenants (fictional)"
 BILL = b"%PDF-1.4 fictional SEALED-CANARY " * 2000
 EVERY_ROLE = ("intake", "verifier", "editor", "publisher", "custodian")
+Step = Callable[[Node], Awaitable[object]]
 SLOW_MS = 60_000  # the passphrase is stretched in plain JavaScript
 
 
-@dataclass(frozen=True)
-class Organisation:
-    """A running node and the names of the people at its desk."""
-
-    server: Served
-    people: tuple[str, ...]
-
-    @property
-    def origin(self) -> str:
-        return self.server.origin
-
-
-async def found_organisation(
-    browser: Any, server: Served, *people: str, roles: tuple[str, ...] = EVERY_ROLE
-) -> Organisation:
-    """Let each of these people join the desk through a one-time link, in a browser of their own."""
-    given = [argument for role in roles for argument in ("--role", role)]
+async def join(node: Node, *people: str, roles: Iterable[str] = EVERY_ROLE) -> None:
+    """Let each of these people join the desk with the passphrase of these tests, as the welcome page would."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    login = derive_login(PASSPHRASE, salt)
     for name in people:
-        link = json.loads(server.run("staff", "invite", *given, "--json"))["link"]
-        page = await (await browser.new_context(locale="en-GB")).new_page()
-        await page.goto(link)
-        await page.fill("#enrol-name", name)
-        await page.fill("#enrol-passphrase", PASSPHRASE)
-        await page.fill("#enrol-again", PASSPHRASE)
-        await page.click("#make-keys")
-        await keep_words(page)
-        await page.wait_for_selector("#enrolled:visible", timeout=SLOW_MS)
-        await page.context.close()
-    return Organisation(server, people)
+        vault = seal_vault(keys_of(name), recipient_of(login.vault_identity))
+        enrolment = an_enrolment(name, salt=salt, auth=login.auth, vault=vault)
+        now = node.clock.now()
+        async with node.database.begin() as session:
+            await enrol(
+                session, enrolment, token=await invite(session, roles=roles, by=None, now=now), now=now
+            )
+
+
+@contextmanager
+def running_organisation(
+    directory: Path, *steps: Step, roles: Iterable[str] = EVERY_ROLE, **settings: str
+) -> Iterator[Served]:
+    """A running node with Berta and Carl at its desk, the fewest to whom an alert can be sealed; further steps fill it."""
+    with served(
+        directory / "data", lambda node: join(node, "Berta", "Carl", roles=roles), *steps, **settings
+    ) as server:
+        yield server
+
+
+async def join_by_link(browser: Any, server: Served, name: str, *roles: str) -> None:
+    """Let somebody join the desk through a one-time link, in a browser of their own."""
+    given = [argument for role in roles or EVERY_ROLE for argument in ("--role", role)]
+    link = json.loads(server.run("staff", "invite", *given, "--json"))["link"]
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await page.goto(link)
+    await page.fill("#enrol-name", name)
+    await page.fill("#enrol-passphrase", PASSPHRASE)
+    await page.fill("#enrol-again", PASSPHRASE)
+    await page.click("#make-keys")
+    await keep_words(page)
+    await page.wait_for_selector("#enrolled:visible", timeout=SLOW_MS)
+    await page.context.close()
 
 
 async def keep_words(page: Any) -> list[str]:
@@ -158,17 +171,3 @@ async def barriers(page: Any) -> list[str]:
         for one in found["violations"]
         if one["impact"] in ("serious", "critical")
     ]
-
-
-@contextmanager
-def two_at_the_desk(directory: Path) -> Iterator[Served]:
-    """A node with two people at its desk: the fewest to whom an alert can be sealed."""
-
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(directory / "data") as server:
-        asyncio.run(join(server))
-        yield server

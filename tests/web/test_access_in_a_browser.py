@@ -1,6 +1,5 @@
 """Access in real browsers: a newcomer asks and is given it, somebody leaves, and a new key keeps them out."""
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -9,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.rig.processes import Served, served
+from node.runtime import Node
+from tests.rig.processes import Served
 from tests.web.door import (
     ACCOUNT,
     PASSPHRASE,
     barriers,
-    found_organisation,
+    join,
+    join_by_link,
     keep_words,
+    running_organisation,
     send_alert,
     sign_in,
     unlock,
@@ -29,16 +31,11 @@ READERS = ("intake", "verifier")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A node with two people who read alerts, and an administrator."""
-    from tests.rig.chromium import find, launched
 
-    async def join(server: Served) -> None:
-        async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl", roles=READERS)
-            await found_organisation(browser, server, "Olga", roles=("administrator",))
+    async def olga(node: Node) -> None:
+        await join(node, "Olga", roles=("administrator",))
 
-    find()
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
+    with running_organisation(tmp_path_factory.mktemp("organisation"), olga, roles=READERS) as server:
         yield server
 
 
@@ -57,7 +54,7 @@ async def a_page(browser: Any, width: int = 1280) -> Any:
 async def test_a_newcomer_is_given_access_and_who_leaves_is_kept_out(browser: Any, server: Served) -> None:
     origin = server.origin
     words = await send_alert(browser, origin)
-    await found_organisation(browser, server, "Dora", roles=READERS)
+    await join_by_link(browser, server, "Dora", *READERS)
     berta, dora, olga = await a_page(browser), await a_page(browser, 390), await a_page(browser)
     found: dict[str, list[str]] = {}
 

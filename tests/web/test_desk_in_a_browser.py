@@ -1,15 +1,13 @@
 """The desk in real browsers: two people, one source, from a sealed alert to a published case and its withdrawal."""
 
-import asyncio
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.rig.processes import Served, served
+from tests.rig.processes import Served
 from tests.web.door import (
     ACCOUNT,
     BILL,
@@ -17,7 +15,6 @@ from tests.web.door import (
     PASSPHRASE,
     SENDER,
     barriers,
-    found_organisation,
     send_alert,
     sign_in,
     unlock,
@@ -29,21 +26,6 @@ CHECKED = (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A node whose desk two people have joined, each in a browser of their own."""
-    from tests.rig.chromium import find, launched
-
-    async def join(server: Served) -> None:
-        async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl")
-
-    find()
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
-        yield server
 
 
 class Visitor:
@@ -70,9 +52,11 @@ async def visitor(browser: Any) -> Any:
     assert visitor.errors == []
 
 
-async def test_a_wrong_passphrase_gets_one_sentence_and_no_page(visitor: Visitor, server: Served) -> None:
+async def test_a_wrong_passphrase_gets_one_sentence_and_no_page(
+    visitor: Visitor, organisation: Served
+) -> None:
     page = await visitor.page()
-    await page.goto(f"{server.origin}/desk#/alerts")
+    await page.goto(f"{organisation.origin}/desk#/alerts")
     await page.fill("#signin-name", "Berta")
     await page.fill("#signin-passphrase", "not the passphrase")
 
@@ -83,23 +67,23 @@ async def test_a_wrong_passphrase_gets_one_sentence_and_no_page(visitor: Visitor
     assert await page.locator(".room").count() == 0
 
 
-async def test_a_link_to_join_works_once(visitor: Visitor, server: Served) -> None:
+async def test_a_link_to_join_works_once(visitor: Visitor, organisation: Served) -> None:
     page = await visitor.page()
 
-    await page.goto(f"{server.origin}/desk/welcome")
+    await page.goto(f"{organisation.origin}/desk/welcome")
 
     assert await page.is_visible("#no-token")
     assert not await page.is_visible("#enrol")
 
 
 async def test_the_passphrase_never_leaves_and_a_reload_takes_the_keys(
-    visitor: Visitor, server: Served
+    visitor: Visitor, organisation: Served
 ) -> None:
     page = await visitor.page()
     sent: list[bytes] = []
     page.on("request", lambda request: sent.append(request.url.encode() + (request.post_data_buffer or b"")))
 
-    await sign_in(page, server.origin, "Berta")
+    await sign_in(page, organisation.origin, "Berta")
     kept = await page.evaluate("[localStorage.length, sessionStorage.length]")
     await page.reload()
     await page.wait_for_selector("#signin-passphrase")
@@ -110,10 +94,10 @@ async def test_the_passphrase_never_leaves_and_a_reload_takes_the_keys(
     assert await page.locator(".room").count() == 0
 
 
-async def test_ten_minutes_without_a_touch_lock_the_desk(visitor: Visitor, server: Served) -> None:
+async def test_ten_minutes_without_a_touch_lock_the_desk(visitor: Visitor, organisation: Served) -> None:
     page = await visitor.page()
     await page.clock.install()
-    await sign_in(page, server.origin, "Berta")
+    await sign_in(page, organisation.origin, "Berta")
 
     await page.clock.fast_forward("10:05")
     await page.wait_for_selector(".signin")
@@ -123,9 +107,9 @@ async def test_ten_minutes_without_a_touch_lock_the_desk(visitor: Visitor, serve
 
 
 async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
-    browser: Any, visitor: Visitor, server: Served, tmp_path: Path
+    browser: Any, visitor: Visitor, organisation: Served, tmp_path: Path
 ) -> None:
-    origin = server.origin
+    origin = organisation.origin
     words = await send_alert(browser, origin)
     berta, carl = await visitor.page(), await visitor.page()
     await sign_in(berta, origin, "Berta")
@@ -287,9 +271,11 @@ async def answer(visitor: Visitor, origin: str, words: list[str], said: str) -> 
     await page.context.close()
 
 
-async def test_keys_move_through_the_lists_and_can_be_switched_off(visitor: Visitor, server: Served) -> None:
+async def test_keys_move_through_the_lists_and_can_be_switched_off(
+    visitor: Visitor, organisation: Served
+) -> None:
     page = await visitor.page()
-    await sign_in(page, server.origin, "Carl")
+    await sign_in(page, organisation.origin, "Carl")
 
     await page.keyboard.press("/")
     assert await page.evaluate("document.activeElement.matches('[data-filter]')")

@@ -1,23 +1,16 @@
 """A document in the form: what it tells is said before anything is sent, by a part of the page that comes only when it is needed."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.rig.processes import Served
 from tests.web.browser.test_cleaning import AUTHOR, DOCX, a_pdf, written, zipped
-from tests.web.door import barriers, two_at_the_desk
+from tests.web.door import barriers
 
 PDF = "application/pdf"
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with two_at_the_desk(tmp_path_factory.mktemp("documents")) as server:
-        yield server
 
 
 async def at_the_files(page: Any, origin: str) -> None:
@@ -35,12 +28,12 @@ async def choose(page: Any, name: str, content: bytes, kind: str = PDF) -> str:
 
 
 async def test_documents_say_what_they_hide_and_offer_a_clean_copy_or_say_why_there_is_none(
-    browser: Any, organisation: Served
+    browser: Any, door: Served
 ) -> None:
     page = await (await browser.new_context(locale="en-GB")).new_page()
     scripts: list[str] = []
     page.on("request", lambda request: scripts.append(request.url.rsplit("/", 1)[1]))
-    await at_the_files(page, organisation.origin)
+    await at_the_files(page, door.origin)
     before = [one for one in scripts if one.startswith("cleaning")]
     locked = a_pdf(hides=False)
     locked.encrypt("a fictional passphrase", algorithm="RC4-128")
@@ -60,10 +53,10 @@ async def test_documents_say_what_they_hide_and_offer_a_clean_copy_or_say_why_th
 
 
 async def test_a_part_that_was_altered_on_the_way_does_not_run_and_the_page_says_so(
-    browser: Any, organisation: Served
+    browser: Any, door: Served
 ) -> None:
     page = await (await browser.new_context(locale="en-GB")).new_page()
-    await at_the_files(page, organisation.origin)
+    await at_the_files(page, door.origin)
 
     async def other(route: Any) -> None:
         await route.fulfill(status=200, content_type="text/javascript", body="document.title = 'altered'")

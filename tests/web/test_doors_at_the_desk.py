@@ -10,7 +10,8 @@ from node.sealing.age import _payload_key
 from node.sealing.header import write_header
 from node.sealing.recipients import wrap
 from node.sealing.stream import encrypt_chunks
-from tests.web.door import answer_form, found_organisation, keep_words, sign_in
+from tests.rig.processes import Served
+from tests.web.door import answer_form, keep_words, sign_in
 
 LETTER = b"A fictional letter that somebody sealed with the stock tool."
 
@@ -27,10 +28,9 @@ def ask(port: int, method: str, path: str, body: bytes = b"") -> bytes:
 
 
 async def test_staff_enter_an_alert_open_an_age_file_and_stop_a_source_from_writing(
-    browser: Any, serve: Any
+    browser: Any, organisation: Served
 ) -> None:
-    organisation = await found_organisation(browser, serve(), "Berta", "Carl")
-    port = organisation.server.port
+    port = organisation.port
     listed = [line for line in ask(port, "GET", "/alert/keys.txt").decode().splitlines() if line[:1] != "#"]
     key, nonce = bytes(16), bytes(range(16))
     header = write_header([wrap(key, one) for one in listed], key)

@@ -2,13 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.rig.processes import Served
-from tests.web.door import barriers, keep_words, two_at_the_desk
+from tests.web.door import barriers, keep_words
 
 SECRET = "SEALED-CANARY the eviction is on Monday (fictional)"
 PASSPHRASE = "three herons over Łódź"
@@ -17,13 +16,6 @@ SMALLEST = {"width": 320, "height": 640}
 SLOW_MS = 60_000
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A node with the two people an alert needs."""
-    with two_at_the_desk(tmp_path_factory.mktemp("organisation")) as server:
-        yield server
 
 
 @pytest.fixture
@@ -42,8 +34,8 @@ async def phone(browser: Any) -> Any:
     assert not any(SECRET.encode() in body or PASSPHRASE.encode() in body for body in page.sent)
 
 
-async def begin(page: Any, organisation: Served) -> None:
-    await page.goto(f"{organisation.origin}/alert/urgent")
+async def begin(page: Any, door: Served) -> None:
+    await page.goto(f"{door.origin}/alert/urgent")
     await page.click("#begin")
     await page.wait_for_selector("#alert:visible")
 
@@ -65,15 +57,15 @@ async def keep(page: Any, *, stays: bool = False, button: str = "here") -> None:
         await page.wait_for_selector("#alert:visible", timeout=SLOW_MS)
 
 
-async def reopen(page: Any, organisation: Served, passphrase: str = PASSPHRASE) -> None:
-    await page.goto(f"{organisation.origin}/alert/urgent")
+async def reopen(page: Any, door: Served, passphrase: str = PASSPHRASE) -> None:
+    await page.goto(f"{door.origin}/alert/urgent")
     await page.click("#resume")
     await page.fill("#draft-passphrase", passphrase)
     await page.click("#open-draft button[type=submit]")
 
 
-async def test_nothing_is_kept_unless_somebody_asks(phone: Any, organisation: Served) -> None:
-    await begin(phone, organisation)
+async def test_nothing_is_kept_unless_somebody_asks(phone: Any, door: Served) -> None:
+    await begin(phone, door)
     await type_answers(phone)
     loaded = await phone.evaluate("performance.getEntriesByType('resource').map((one) => one.name).join(' ')")
 
@@ -81,8 +73,8 @@ async def test_nothing_is_kept_unless_somebody_asks(phone: Any, organisation: Se
     assert "drafts" not in loaded
 
 
-async def test_a_short_or_mistyped_passphrase_keeps_nothing(phone: Any, organisation: Served) -> None:
-    await begin(phone, organisation)
+async def test_a_short_or_mistyped_passphrase_keeps_nothing(phone: Any, door: Served) -> None:
+    await begin(phone, door)
     await type_answers(phone)
     await phone.click("#keep")
     await phone.wait_for_selector("#keep-draft:visible")
@@ -104,9 +96,9 @@ async def test_a_short_or_mistyped_passphrase_keeps_nothing(phone: Any, organisa
 
 
 async def test_a_draft_is_ciphertext_and_comes_back_only_with_its_passphrase(
-    phone: Any, organisation: Served
+    phone: Any, door: Served
 ) -> None:
-    await begin(phone, organisation)
+    await begin(phone, door)
     await type_answers(phone)
     await keep(phone)
     count, kept, _ = await phone.evaluate(KEPT)
@@ -120,7 +112,7 @@ async def test_a_draft_is_ciphertext_and_comes_back_only_with_its_passphrase(
     assert b"SEALED-CANARY" not in base64.b64decode(kept[1:])
     assert json.loads(everything)[3:] == [None, [], []]
 
-    await reopen(phone, organisation, "three herons over Lodz")
+    await reopen(phone, door, "three herons over Lodz")
     await phone.wait_for_selector("#error-open-draft:visible", timeout=SLOW_MS)
     assert "does not open the draft" in await phone.inner_text("#error-open-draft")
     assert await barriers(phone) == []
@@ -140,29 +132,27 @@ async def test_a_draft_is_ciphertext_and_comes_back_only_with_its_passphrase(
 
 
 @pytest.mark.parametrize("stays", [True, False])
-async def test_the_way_out_takes_the_draft_along_only_if_asked(
-    phone: Any, organisation: Served, stays: bool
-) -> None:
+async def test_the_way_out_takes_the_draft_along_only_if_asked(phone: Any, door: Served, stays: bool) -> None:
     await phone.route("https://www.wikipedia.org/**", lambda route: route.fulfill(body="away"))
-    await begin(phone, organisation)
+    await begin(phone, door)
     await type_answers(phone)
     await keep(phone, stays=stays)
 
     # Also from a page that never opened it.
-    await phone.goto(f"{organisation.origin}/alert/urgent")
+    await phone.goto(f"{door.origin}/alert/urgent")
     await phone.click("#leave")
     await phone.wait_for_url("https://www.wikipedia.org/**")
 
-    await phone.goto(f"{organisation.origin}/alert/urgent")
+    await phone.goto(f"{door.origin}/alert/urgent")
     assert (await phone.evaluate(KEPT))[0] == (1 if stays else 0)
 
 
-async def test_a_draft_can_be_deleted_without_its_passphrase(phone: Any, organisation: Served) -> None:
-    await begin(phone, organisation)
+async def test_a_draft_can_be_deleted_without_its_passphrase(phone: Any, door: Served) -> None:
+    await begin(phone, door)
     await type_answers(phone)
     await keep(phone)
 
-    await phone.goto(f"{organisation.origin}/alert/urgent")
+    await phone.goto(f"{door.origin}/alert/urgent")
     await phone.click("#resume")
     await phone.click("#open-draft [data-remove]")
 
@@ -171,11 +161,11 @@ async def test_a_draft_can_be_deleted_without_its_passphrase(phone: Any, organis
 
 
 async def test_a_draft_as_a_file_is_kept_nowhere_else_and_the_answers_without_a_question_are_shown(
-    phone: Any, organisation: Served, tmp_path: Any
+    phone: Any, door: Served, tmp_path: Any
 ) -> None:
-    await begin(phone, organisation)
+    await begin(phone, door)
     await type_answers(phone)
-    # As if the organisation had asked one more question when the draft was written.
+    # As if the door had asked one more question when the draft was written.
     await phone.evaluate(
         "document.querySelector('.step').insertAdjacentHTML('beforeend', '<input name=own_gone value=\"a bell rang\">')"
     )
@@ -186,7 +176,7 @@ async def test_a_draft_as_a_file_is_kept_nowhere_else_and_the_answers_without_a_
     assert await phone.evaluate(KEPT) == [0, None, 0]
     assert b"SEALED-CANARY" not in file.read_bytes()
 
-    await phone.goto(f"{organisation.origin}/alert/urgent")
+    await phone.goto(f"{door.origin}/alert/urgent")
     await phone.click("#resume")
     await phone.set_input_files("#draft-file", file)
     await phone.fill("#draft-passphrase", PASSPHRASE)

@@ -1,7 +1,5 @@
 """May exactly this be published? The desk asks, the source reads the whole text, and answers for it and for no other."""
 
-import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,9 +8,9 @@ from sqlalchemy import select
 from node.casework.cases import Case
 from node.casework.desk import parse_text
 from tests.rig.alerts import case_fields
-from tests.rig.processes import Served, served
+from tests.rig.processes import Served
 from tests.rig.publications import behind
-from tests.web.door import barriers, found_organisation, send_alert, sign_in, unlock
+from tests.web.door import barriers, send_alert, sign_in, unlock
 
 FIRST = "Families kept for years in emergency rooms"
 SECOND = "Eleven families in one building (fictional)"
@@ -21,24 +19,9 @@ WHY = "The street must not be guessed (fictional)."
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A node whose desk two people have joined."""
-    from tests.rig.chromium import find, launched
-
-    async def join(server: Served) -> None:
-        async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl")
-
-    find()
-    with served(tmp_path_factory.mktemp("text") / "data") as server:
-        asyncio.run(join(server))
-        yield server
-
-
-async def write_text(server: Served, **changes: Any) -> None:
+async def write_text(organisation: Served, **changes: Any) -> None:
     """The only case has this text now, as if an editor had saved it."""
-    async with behind(server) as node, node.database.begin() as session:
+    async with behind(organisation) as node, node.database.begin() as session:
         (case,) = await session.scalars(select(Case))
         now = node.clock.now()
         case.state, case.standard = "drafting", "P3"
@@ -47,14 +30,14 @@ async def write_text(server: Served, **changes: Any) -> None:
 
 
 async def test_a_source_reads_the_whole_text_refuses_it_agrees_to_the_next_and_takes_that_back(
-    browser: Any, server: Served
+    browser: Any, organisation: Served
 ) -> None:
-    await _read_refuse_agree_and_take_back(browser, server)
-    await _see_that_what_the_source_did_not_sign_is_not_counted(browser, server)
+    await _read_refuse_agree_and_take_back(browser, organisation)
+    await _see_that_what_the_source_did_not_sign_is_not_counted(browser, organisation)
 
 
-async def _read_refuse_agree_and_take_back(browser: Any, server: Served) -> None:
-    words = " ".join(await send_alert(browser, server.origin))
+async def _read_refuse_agree_and_take_back(browser: Any, organisation: Served) -> None:
+    words = " ".join(await send_alert(browser, organisation.origin))
     errors: list[str] = []
     desk = await (await browser.new_context(locale="en-GB")).new_page()
     phone = await (
@@ -69,18 +52,18 @@ async def _read_refuse_agree_and_take_back(browser: Any, server: Served) -> None
         await desk.wait_for_selector("[data-standing]")
 
     async def come_back() -> None:
-        await phone.goto(f"{server.origin}/alert/receipt")
+        await phone.goto(f"{organisation.origin}/alert/receipt")
         await phone.fill("#words-typed", words)
         await phone.click("#open")
         await phone.wait_for_selector("#text-title")
 
     # The desk asks about the text that is there.
-    await sign_in(desk, server.origin, "Berta")
+    await sign_in(desk, organisation.origin, "Berta")
     await desk.click(".lines a")
     await desk.click("[data-take]")
     await desk.click("[data-take-form] button[type=submit]")
     await desk.wait_for_selector("[data-move=record]")
-    await write_text(server)
+    await write_text(organisation)
     await again()
     assert "was not asked" in await desk.inner_text("[data-standing]")
     await desk.click("[data-ask] button")
@@ -104,7 +87,7 @@ async def _read_refuse_agree_and_take_back(browser: Any, server: Served) -> None
     assert "said no" in await desk.inner_text("[data-standing]")
 
     # Another text asks again; the yes is for that text alone.
-    await write_text(server, title={"en": SECOND})
+    await write_text(organisation, title={"en": SECOND})
     await again()
     assert "no to another text" in await desk.inner_text("[data-standing]")
     await desk.click("[data-ask] button")
@@ -117,10 +100,10 @@ async def _read_refuse_agree_and_take_back(browser: Any, server: Served) -> None
     await again()
     assert "agreed to exactly this text" in await desk.inner_text("[data-standing]")
     assert not await desk.is_visible("[data-ask] button")
-    await write_text(server, title={"en": f"{SECOND} again"})
+    await write_text(organisation, title={"en": f"{SECOND} again"})
     await again()
     assert "agreed to another text" in await desk.inner_text("[data-standing]")
-    await write_text(server, title={"en": SECOND})
+    await write_text(organisation, title={"en": SECOND})
 
     # And back again.
     await phone.click("#text-no")
@@ -131,10 +114,10 @@ async def _read_refuse_agree_and_take_back(browser: Any, server: Served) -> None
     assert (errors, at_the_desk, on_the_phone, wide) == ([], [], [], True)
 
 
-async def _see_that_what_the_source_did_not_sign_is_not_counted(browser: Any, server: Served) -> None:
+async def _see_that_what_the_source_did_not_sign_is_not_counted(browser: Any, organisation: Served) -> None:
     from node.intake.alerts import Alert, Consent
 
-    async with behind(server) as node, node.database.begin() as session:
+    async with behind(organisation) as node, node.database.begin() as session:
         (case,) = await session.scalars(select(Case))
         alert = await session.get(Alert, case.alert_id)
         assert alert is not None
@@ -145,7 +128,7 @@ async def _see_that_what_the_source_did_not_sign_is_not_counted(browser: Any, se
         session.add(forged)
     desk = await (await browser.new_context(locale="en-GB")).new_page()
 
-    await sign_in(desk, server.origin, "Berta")
+    await sign_in(desk, organisation.origin, "Berta")
     await desk.click("[data-room=cases]")
     await desk.click('.lines a[href*="cases"]')
     await desk.wait_for_selector("[data-forged]:visible")

@@ -1,14 +1,13 @@
 """Files with an answer and with a question, in real browsers: sealed here, opened there, interrupted, and taken up again."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.rig.processes import Served, served
-from tests.web.door import barriers, found_organisation, send_alert, sign_in
+from tests.rig.processes import Served
+from tests.web.door import barriers, send_alert, sign_in
 
 NAME = "letter (fictional).txt"
 # Two parts of four mebibytes and a little more.
@@ -16,21 +15,6 @@ LETTER = b"SEALED-CANARY a fictional letter, line after line\n" * 180_000
 REPLY = b"SEALED-CANARY what the desk sends back (fictional)\n" * 40
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A node whose desk two people have joined."""
-    from tests.rig.chromium import find, launched
-
-    async def join(server: Served) -> None:
-        async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl")
-
-    find()
-    with served(tmp_path_factory.mktemp("files") / "data") as server:
-        asyncio.run(join(server))
-        yield server
 
 
 async def saved(page: Any, button: Any, to: Path) -> bytes:
@@ -41,9 +25,9 @@ async def saved(page: Any, button: Any, to: Path) -> bytes:
 
 
 async def test_files_go_both_ways_and_an_interrupted_one_goes_on_where_it_stopped(
-    browser: Any, server: Served, tmp_path: Path
+    browser: Any, organisation: Served, tmp_path: Path
 ) -> None:
-    words = " ".join(await send_alert(browser, server.origin))
+    words = " ".join(await send_alert(browser, organisation.origin))
     errors: list[str] = []
     phone = await (
         await browser.new_context(locale="en-GB", viewport={"width": 390, "height": 844})
@@ -53,7 +37,7 @@ async def test_files_go_both_ways_and_an_interrupted_one_goes_on_where_it_stoppe
         page.on("pageerror", lambda error: errors.append(str(error)))
 
     async def come_back() -> None:
-        await phone.goto(f"{server.origin}/alert/receipt")
+        await phone.goto(f"{organisation.origin}/alert/receipt")
         await phone.fill("#words-typed", words)
         await phone.click("#open")
         await phone.wait_for_selector("#exchange li")
@@ -91,7 +75,7 @@ async def test_files_go_both_ways_and_an_interrupted_one_goes_on_where_it_stoppe
     assert sent == ["0", "1", "2"]
 
     # The desk opens it, and sends one of its own.
-    await sign_in(desk, server.origin, "Berta")
+    await sign_in(desk, organisation.origin, "Berta")
     await desk.click(".lines a")
     await desk.wait_for_selector(f"[data-exchange] .files:has-text('{NAME}')")
     read = await saved(desk, desk.locator("[data-exchange] .files button"), tmp_path / "read.txt")
@@ -113,13 +97,15 @@ async def test_files_go_both_ways_and_an_interrupted_one_goes_on_where_it_stoppe
 
     assert (read, reply, letter) == (LETTER, REPLY, LETTER)
     assert (errors, chosen, at_the_desk, in_the_exchange) == ([], [], [], [])
-    assert not any(b"SEALED-CANARY" in path.read_bytes() for path in server.data.rglob("*") if path.is_file())
+    assert not any(
+        b"SEALED-CANARY" in path.read_bytes() for path in organisation.data.rglob("*") if path.is_file()
+    )
 
 
-async def test_a_file_that_the_server_swapped_is_not_handed_over(browser: Any, server: Served) -> None:
-    words = " ".join(await send_alert(browser, server.origin))
+async def test_a_file_that_the_server_swapped_is_not_handed_over(browser: Any, organisation: Served) -> None:
+    words = " ".join(await send_alert(browser, organisation.origin))
     page = await (await browser.new_context(locale="en-GB")).new_page()
-    await page.goto(f"{server.origin}/alert/receipt")
+    await page.goto(f"{organisation.origin}/alert/receipt")
     await page.fill("#words-typed", words)
     await page.click("#open")
     await page.wait_for_selector("#exchange .files button")

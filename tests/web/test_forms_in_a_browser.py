@@ -1,13 +1,12 @@
 """An administrator changes what sources are asked: a copy, a preview, a new version; and the desk still reads the older ones."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.rig.processes import Served, served
-from tests.web.door import SLOW_MS, barriers, found_organisation, keep_words, sign_in
+from tests.rig.processes import Served
+from tests.web.door import SLOW_MS, barriers, keep_words, running_organisation, sign_in
 
 PHONE = {"width": 390, "height": 844}
 EVERYTHING = ("intake", "verifier", "administrator")
@@ -18,15 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A node whose two people read alerts and look after forms."""
-    from tests.rig.chromium import find, launched
-
-    async def join(server: Served) -> None:
-        async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl", roles=EVERYTHING)
-
-    find()
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
+    with running_organisation(tmp_path_factory.mktemp("organisation"), roles=EVERYTHING) as server:
         yield server
 
 

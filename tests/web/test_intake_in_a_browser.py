@@ -1,7 +1,6 @@
 """The source's door in a real browser: what leaves it, what it keeps, what it asks for, and whom it shuts out."""
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from tests.web.door import (
     fill_form,
     keep_words,
     next_part,
-    two_at_the_desk,
     type_two,
 )
 
@@ -23,13 +21,6 @@ PHONE = {"width": 390, "height": 844}
 SMALLEST = {"width": 320, "height": 640}
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A node with two people at its desk: the fewest to whom an alert can be sealed."""
-    with two_at_the_desk(tmp_path_factory.mktemp("organisation")) as server:
-        yield server
 
 
 @pytest.fixture
@@ -66,33 +57,31 @@ async def test_without_scripts_the_form_says_so_and_offers_nothing_to_send(brows
     assert not await page.is_visible("#begin")
 
 
-async def test_what_a_source_types_leaves_the_browser_sealed_only(phone: Any, organisation: Served) -> None:
+async def test_what_a_source_types_leaves_the_browser_sealed_only(phone: Any, door: Served) -> None:
     sent: list[tuple[str, bytes]] = []
     phone.on("request", lambda request: sent.append((request.url, request.post_data_buffer or b"")))
 
-    await fill_form(phone, organisation.origin)
+    await fill_form(phone, door.origin)
     before = [url for url, body in sent if body]
     await phone.click("#seal")
     words = await keep_words(phone)
     await phone.wait_for_selector("#arrived:visible")
 
     assert before == []  # nothing is sent before the words were noted
-    assert all(url.startswith(organisation.origin) for url, _ in sent)
+    assert all(url.startswith(door.origin) for url, _ in sent)
     assert any(url.endswith("/api/v1/alerts") for url, body in sent if body)
     everything = b"".join(url.encode() + body for url, body in sent)
     for secret in (ACCOUNT, CANARY, SENDER, "bill (fictional).pdf", " ".join(words), words[0] + words[1]):
         assert secret.encode() not in everything
     assert b"SEALED-CANARY" not in everything
-    data = [path.read_bytes() for path in organisation.data.rglob("*") if path.is_file()]
+    data = [path.read_bytes() for path in door.data.rglob("*") if path.is_file()]
     assert not any(b"SEALED-CANARY" in kept or SENDER.encode() in kept for kept in data)
     assert await phone.context.cookies() == []
     assert await phone.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
 
 
-async def test_an_alert_is_not_sent_before_two_words_are_typed_rightly(
-    phone: Any, organisation: Served
-) -> None:
-    await fill_form(phone, organisation.origin)
+async def test_an_alert_is_not_sent_before_two_words_are_typed_rightly(phone: Any, door: Served) -> None:
+    await fill_form(phone, door.origin)
     await phone.click("#seal")
     await phone.wait_for_selector("#words li")
     words = await phone.locator("#words li").all_inner_texts()
@@ -107,9 +96,9 @@ async def test_an_alert_is_not_sent_before_two_words_are_typed_rightly(
 
 
 async def test_a_needed_answer_is_asked_for_beside_its_field_and_nothing_typed_is_lost(
-    phone: Any, organisation: Served
+    phone: Any, door: Served
 ) -> None:
-    await phone.goto(f"{organisation.origin}/alert")
+    await phone.goto(f"{door.origin}/alert")
     await phone.click("#begin")
     await phone.check("input[value=violation]")
     await next_part(phone)
@@ -124,8 +113,8 @@ async def test_a_needed_answer_is_asked_for_beside_its_field_and_nothing_typed_i
     assert await phone.input_value("[name=confidential_account]") == CANARY
 
 
-async def test_a_failed_sending_loses_nothing_and_the_words_stay(phone: Any, organisation: Served) -> None:
-    await fill_form(phone, organisation.origin)
+async def test_a_failed_sending_loses_nothing_and_the_words_stay(phone: Any, door: Served) -> None:
+    await fill_form(phone, door.origin)
     await phone.click("#seal")
     refuse = True
 
@@ -139,15 +128,15 @@ async def test_a_failed_sending_loses_nothing_and_the_words_stay(phone: Any, org
     await phone.click("#retry")
     await phone.wait_for_selector("#arrived:visible", timeout=60_000)
 
-    await phone.goto(f"{organisation.origin}/alert/receipt")
+    await phone.goto(f"{door.origin}/alert/receipt")
     await phone.fill("#words-typed", " ".join(words))
     await phone.click("#open")
     await phone.wait_for_selector("#mailbox:visible")
 
 
-async def test_a_question_is_asked_only_when_it_makes_sense(phone: Any, organisation: Served) -> None:
+async def test_a_question_is_asked_only_when_it_makes_sense(phone: Any, door: Served) -> None:
     await phone.set_viewport_size({"width": 1280, "height": 900})
-    await phone.goto(f"{organisation.origin}/alert")
+    await phone.goto(f"{door.origin}/alert")
     await phone.click("#begin")
 
     await phone.check("[name=kind][value=good-practice]")
@@ -157,11 +146,9 @@ async def test_a_question_is_asked_only_when_it_makes_sense(phone: Any, organisa
     assert not await phone.is_visible("[data-field=actors]")
 
 
-async def test_a_private_person_is_told_where_help_is_and_loses_nothing(
-    phone: Any, organisation: Served
-) -> None:
+async def test_a_private_person_is_told_where_help_is_and_loses_nothing(phone: Any, door: Served) -> None:
     await phone.set_viewport_size({"width": 1280, "height": 900})
-    await phone.goto(f"{organisation.origin}/alert")
+    await phone.goto(f"{door.origin}/alert")
     await phone.click("#begin")
     await phone.fill("[name=summary]", ACCOUNT)
 
@@ -171,10 +158,10 @@ async def test_a_private_person_is_told_where_help_is_and_loses_nothing(
     assert await phone.input_value("[name=summary]") == ACCOUNT
 
 
-async def test_escape_twice_leaves_at_once_and_back_does_not_return(phone: Any, organisation: Served) -> None:
+async def test_escape_twice_leaves_at_once_and_back_does_not_return(phone: Any, door: Served) -> None:
     await phone.route("https://www.wikipedia.org/**", lambda route: route.fulfill(body="elsewhere"))
-    await phone.goto(f"{organisation.origin}/alert/receipt")
-    await phone.goto(f"{organisation.origin}/alert")
+    await phone.goto(f"{door.origin}/alert/receipt")
+    await phone.goto(f"{door.origin}/alert")
     await phone.click("#begin")
     await phone.check("input[value=violation]")
     await next_part(phone)
@@ -185,15 +172,13 @@ async def test_escape_twice_leaves_at_once_and_back_does_not_return(phone: Any, 
     await phone.wait_for_url("https://www.wikipedia.org/**")
     await phone.go_back()
 
-    assert phone.url == f"{organisation.origin}/alert/receipt"
+    assert phone.url == f"{door.origin}/alert/receipt"
 
 
-async def test_a_slip_in_the_words_is_found_without_asking_the_server(
-    phone: Any, organisation: Served
-) -> None:
+async def test_a_slip_in_the_words_is_found_without_asking_the_server(phone: Any, door: Served) -> None:
     asked: list[str] = []
     phone.on("request", lambda request: asked.append(request.url))
-    await phone.goto(f"{organisation.origin}/alert/receipt")
+    await phone.goto(f"{door.origin}/alert/receipt")
     for typed, said in (
         ("abandon abandon", "There are 2 words here; twelve are needed."),
         ("zzz " * 12, "“zzz” is not one of the possible words."),
@@ -206,8 +191,8 @@ async def test_a_slip_in_the_words_is_found_without_asking_the_server(
     assert not any("/api/" in url for url in asked)
 
 
-async def test_words_that_belong_to_nothing_get_one_sentence(phone: Any, organisation: Served) -> None:
-    await phone.goto(f"{organisation.origin}/alert/receipt")
+async def test_words_that_belong_to_nothing_get_one_sentence(phone: Any, door: Served) -> None:
+    await phone.goto(f"{door.origin}/alert/receipt")
     await phone.fill("#words-typed", "abandon " * 11 + "about")
     await phone.click("#open")
     await phone.wait_for_selector("#error-words:visible")
@@ -215,8 +200,8 @@ async def test_words_that_belong_to_nothing_get_one_sentence(phone: Any, organis
     assert (await phone.inner_text("#error-words")).startswith("Nothing was found for these words.")
 
 
-async def test_nothing_stands_in_the_way_of_a_source(phone: Any, organisation: Served) -> None:
-    origin = organisation.origin
+async def test_nothing_stands_in_the_way_of_a_source(phone: Any, door: Served) -> None:
+    origin = door.origin
     found: dict[str, list[str]] = {}
     for scheme in ("light", "dark"):
         await phone.emulate_media(color_scheme=scheme)
@@ -240,9 +225,9 @@ async def test_nothing_stands_in_the_way_of_a_source(phone: Any, organisation: S
     assert {name: barrier for name, barrier in found.items() if barrier} == {}
 
 
-async def test_nothing_runs_off_the_narrowest_screen(phone: Any, organisation: Served) -> None:
+async def test_nothing_runs_off_the_narrowest_screen(phone: Any, door: Served) -> None:
     await phone.set_viewport_size(SMALLEST)
-    await phone.goto(f"{organisation.origin}/alert?lang=fr")
+    await phone.goto(f"{door.origin}/alert?lang=fr")
     await phone.wait_for_selector("#begin:visible")
     widths = [await phone.evaluate("document.documentElement.scrollWidth")]
     await phone.click("#begin")
@@ -256,9 +241,9 @@ async def test_nothing_runs_off_the_narrowest_screen(phone: Any, organisation: S
     assert widths == [SMALLEST["width"]] * len(widths)
 
 
-async def test_a_picture_says_what_it_carries_and_can_go_without_it(phone: Any, organisation: Served) -> None:
+async def test_a_picture_says_what_it_carries_and_can_go_without_it(phone: Any, door: Served) -> None:
     await phone.set_viewport_size({"width": 1280, "height": 900})
-    await phone.goto(f"{organisation.origin}/alert")
+    await phone.goto(f"{door.origin}/alert")
     await phone.click("#begin")
     picture = {"name": "yard.jpg", "mimeType": "image/jpeg", "buffer": await with_hidden_details(phone)}
 

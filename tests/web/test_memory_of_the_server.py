@@ -1,6 +1,5 @@
 """What a running server holds of a large file that arrives in parts: no more than one of them."""
 
-import asyncio
 import http.client
 import json
 import os
@@ -17,10 +16,9 @@ from node.sealing.manifest import verify_manifest
 from node.sealing.objects import Compartment
 from node.sealing.pouring import Pouring
 from node.sealing.receipts import new_receipt
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
+from tests.rig.processes import Served
 from tests.rig.procfs import begin_high_water, held
-from tests.rig.publications import behind
+from tests.web.door import running_organisation
 
 MIB = 1024 * 1024
 MAX_GROWTH = 40 * MIB
@@ -30,13 +28,7 @@ pytestmark = pytest.mark.sockets
 
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(tmp_path_factory.mktemp("memory") / "data", plain_door="1") as server:
-        asyncio.run(join(server))
+    with running_organisation(tmp_path_factory.mktemp("memory"), plain_door="1") as server:
         yield server
 
 

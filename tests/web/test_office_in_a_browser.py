@@ -19,9 +19,9 @@ from node.publishing.positions import draft_position
 from node.publishing.publications import Publication
 from node.publishing.reactions import keep_reaction
 from node.runtime import Node
-from tests.rig.processes import Served, served
+from tests.rig.processes import Served
 from tests.rig.publications import a_case, behind, publish_case
-from tests.web.door import EVERY_ROLE, barriers, found_organisation, send_alert, sign_in
+from tests.web.door import EVERY_ROLE, barriers, running_organisation, send_alert, sign_in
 from vocab.cases import write_case
 from vocab.jsonld import write
 
@@ -45,7 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
     async def fill(server: Served) -> None:
         async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl", roles=(*EVERY_ROLE, "administrator"))
             await send_alert(browser, server.origin)
         async with behind(server) as node:
             publication = await publish_case(node)
@@ -73,7 +72,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                 )
 
     find()
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
+    roles = (*EVERY_ROLE, "administrator")
+    with running_organisation(tmp_path_factory.mktemp("organisation"), roles=roles) as server:
         asyncio.run(fill(server))
         yield server
 

@@ -2,7 +2,6 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,16 @@ from node.sealing.alerts import open_mailbox
 from node.sealing.dialogue import Entry, Submission
 from node.sealing.receipts import source_keys
 from tests.rig.processes import Served
-from tests.web.door import ACCOUNT, CANARY, answer_form, keep_words, two_at_the_desk
+from tests.web.door import ACCOUNT, CANARY, answer_form, keep_words
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with two_at_the_desk(tmp_path_factory.mktemp("organisation")) as server:
-        yield server
-
-
 async def test_a_page_from_a_disk_seals_without_a_network_and_its_file_is_taken_without_scripts(
-    browser: Any, organisation: Served, tmp_path: Path
+    browser: Any, door: Served, tmp_path: Path
 ) -> None:
     page_file = tmp_path / "form.html"
-    with urllib.request.urlopen(f"{organisation.origin}/alert/offline.html") as answer:  # noqa: S310  # our loopback
+    with urllib.request.urlopen(f"{door.origin}/alert/offline.html") as answer:  # noqa: S310  # our loopback
         page_file.write_bytes(answer.read())
     context = await browser.new_context(
         locale="en-GB", viewport={"width": 390, "height": 844}, accept_downloads=True
@@ -52,16 +45,16 @@ async def test_a_page_from_a_disk_seals_without_a_network_and_its_file_is_taken_
 
     plain = await browser.new_context(java_script_enabled=False, locale="en-GB")
     door = await plain.new_page()
-    await door.goto(f"{organisation.origin}/alert")
+    await door.goto(f"{door.origin}/alert")
     await door.click("noscript a[href*='/alert/sealed']")
     await door.set_input_files("#package", str(package))
     await door.click("button[type=submit]")
     assert await door.inner_text("h1") == "It arrived"
     await plain.close()
 
-    keys = source_keys(" ".join(words), organisation.origin)
+    keys = source_keys(" ".join(words), door.origin)
     asking = urllib.request.Request(  # noqa: S310  # our loopback
-        f"{organisation.origin}/api/v1/mailbox", headers={"authorization": f"Mailbox {keys.mailbox_token}"}
+        f"{door.origin}/api/v1/mailbox", headers={"authorization": f"Mailbox {keys.mailbox_token}"}
     )
     with urllib.request.urlopen(asking) as answer:  # noqa: S310  # our loopback
         entry = open_mailbox(json.load(answer), keys, desk=[]).entries[0]

@@ -1,31 +1,15 @@
 """What a source does with its alert after sending, in a real browser: yes or no, a proof to keep, and an end to all of it."""
 
-import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
-from tests.rig.publications import behind
+from tests.rig.processes import Served
 from tests.web.door import send_alert
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
-    with served(tmp_path_factory.mktemp("moves") / "data") as server:
-        asyncio.run(join(server))
-        yield server
 
 
 async def test_a_source_changes_its_mind_keeps_a_proof_and_deletes_everything(

@@ -1,8 +1,6 @@
 """A source without scripts, on a phone and in French: writes, comes back, reads the whole text, refuses it and deletes everything."""
 
-import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,38 +8,31 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from node.intake.alerts import Alert
+from node.intake.mailbox import find_alert
 from node.sealing.receipts import source_keys
 from node.staff.accounts import Staff
-from tests.rig.alerts import a_member
-from tests.rig.processes import Served, served
+from tests.rig.processes import Served
 from tests.rig.publications import behind
 from tests.rig.sources import Source, asks_about_the_draft, in_review
-from tests.web.door import ACCOUNT, barriers
+from tests.web.door import ACCOUNT, barriers, running_organisation
 
 PHONE = {"width": 390, "height": 844}
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
-@pytest.fixture
-def organisation(tmp_path: Path) -> Iterator[Served]:
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Ana", "Boris"):
-                await a_member(session, name)
-
-    with served(tmp_path / "data", plain_door="1") as server:
-        asyncio.run(join(server))
+@pytest.fixture(scope="module")
+def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with running_organisation(tmp_path_factory.mktemp("plain"), plain_door="1") as server:
         yield server
 
 
 async def the_desk_asks(server: Served, words: str) -> None:
     async with behind(server) as node, httpx.AsyncClient(base_url=server.origin) as client:
+        keys = source_keys(words, server.origin)
         async with node.database.read() as session:
             people = (await session.scalars(select(Staff).order_by(Staff.name))).all()
-            alert = (await session.scalars(select(Alert))).one()
-        keys = source_keys(words, server.origin)
+            alert = await find_alert(session, bytes.fromhex(keys.mailbox_token))
         source = Source(node, client, SimpleNamespace(id=alert.id, source=keys))  # type: ignore[arg-type]  # only these two are read
         await in_review(node, list(people), source, submit=False)
         await asks_about_the_draft(node, people[0], source)

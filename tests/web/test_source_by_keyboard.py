@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.rig.alerts import a_member
 from tests.rig.chromium import WITHOUT_COMPILERS, find, launched
-from tests.rig.processes import Served, free_port, served
-from tests.rig.publications import behind
+from tests.rig.processes import Served, free_port
 from tests.web.desk import read_alert
-from tests.web.door import ACCOUNT, BILL, barriers
+from tests.web.door import ACCOUNT, BILL, barriers, running_organisation
 from web.locale import translations
 
 PHONE = {"width": 390, "height": 844}
@@ -33,16 +31,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Two people at the desk, and a second name under which the same server answers, as an onion service does."""
-
-    async def join(server: Served) -> None:
-        async with behind(server) as node, node.database.begin() as session:
-            for name in ("Berta", "Carl"):
-                await a_member(session, name)
-
     port = free_port()
-    data = tmp_path_factory.mktemp("keyboard") / "data"
-    with served(data, port=port, onion=f"http://localhost:{port}") as server:
-        asyncio.run(join(server))
+    directory = tmp_path_factory.mktemp("keyboard")
+    with running_organisation(directory, port=port, onion=f"http://localhost:{port}") as server:
         yield server
 
 

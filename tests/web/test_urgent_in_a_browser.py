@@ -1,10 +1,8 @@
 """The short form for what cannot wait: two answers, sealed like every other alert, and first at the desk, which alone knows."""
 
-import asyncio
 import json
 import re
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import pytest
 from node.sealing.alerts import open_mailbox
 from node.sealing.dialogue import Entry, Submission
 from node.sealing.receipts import digits_of, entropy_of, source_keys
-from tests.rig.processes import Served, served
-from tests.web.door import SLOW_MS, barriers, found_organisation, keep_words, send_alert, sign_in
+from tests.rig.processes import Served
+from tests.web.door import SLOW_MS, barriers, keep_words, send_alert, sign_in
 from vocab.sourceform import Purpose, bundled
 
 HELP = "SEALED-CANARY men wait in front of the door of the strikers' kitchen (fictional)"
@@ -22,21 +20,6 @@ NOT = "do not telephone (fictional)"
 SMALLEST = {"width": 320, "height": 640}
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A node with two people at its desk."""
-    from tests.rig.chromium import find, launched
-
-    async def join(server: Served) -> None:
-        async with launched() as browser:
-            await found_organisation(browser, server, "Berta", "Carl")
-
-    find()
-    with served(tmp_path_factory.mktemp("organisation") / "data") as server:
-        asyncio.run(join(server))
-        yield server
 
 
 @pytest.fixture
@@ -57,9 +40,9 @@ async def to_the_end(page: Any) -> None:
 
 
 async def test_the_desk_finds_the_urgent_one_first_and_the_server_does_not_know(
-    browser: Any, phone: Any, server: Served
+    browser: Any, phone: Any, organisation: Served
 ) -> None:
-    await phone.goto(f"{server.origin}/alert/urgent")
+    await phone.goto(f"{organisation.origin}/alert/urgent")
     await phone.click("#begin")
     await phone.check("[name=urgency][value=high]")
     await phone.fill("[name=summary]", HELP)
@@ -71,10 +54,10 @@ async def test_the_desk_finds_the_urgent_one_first_and_the_server_does_not_know(
     await keep_words(phone)
     await phone.wait_for_selector("#arrived:visible")
     for _ in range(2):
-        await send_alert(browser, server.origin)
+        await send_alert(browser, organisation.origin)
 
     desk = await (await browser.new_context(locale="en-GB")).new_page()
-    await sign_in(desk, server.origin, "Berta")
+    await sign_in(desk, organisation.origin, "Berta")
     await desk.wait_for_selector("[data-lines] li .urgent", timeout=SLOW_MS)
     assert await desk.locator("[data-lines] li").first.locator(".urgent").count() == 1
     assert await barriers(desk) == []
@@ -85,14 +68,14 @@ async def test_the_desk_finds_the_urgent_one_first_and_the_server_does_not_know(
     assert "Within two weeks" in shown
     assert "What must not be done?" in shown
     assert "An observer at the gate (fictional)" in shown
-    kept = b"".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
+    kept = b"".join(path.read_bytes() for path in organisation.data.rglob("*") if path.is_file())
     assert b"SEALED-CANARY" not in kept
     assert NOT.encode() not in kept
     await desk.context.close()
 
 
-async def test_two_answers_are_enough_and_less_is_asked_for(phone: Any, server: Served) -> None:
-    await phone.goto(f"{server.origin}/alert/urgent")
+async def test_two_answers_are_enough_and_less_is_asked_for(phone: Any, organisation: Served) -> None:
+    await phone.goto(f"{organisation.origin}/alert/urgent")
     assert "2 questions need an answer." in await phone.inner_text("#opening")
     assert "not promised" in await phone.inner_text("#opening .notice")
     assert await phone.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
@@ -113,8 +96,8 @@ async def test_two_answers_are_enough_and_less_is_asked_for(phone: Any, server: 
     assert "not promised" in await phone.inner_text("#arrived")
 
 
-async def test_the_short_form_can_be_sent_with_the_keyboard_alone(phone: Any, server: Served) -> None:
-    await phone.goto(f"{server.origin}/alert/urgent")
+async def test_the_short_form_can_be_sent_with_the_keyboard_alone(phone: Any, organisation: Served) -> None:
+    await phone.goto(f"{organisation.origin}/alert/urgent")
     await phone.focus("#begin")
     await phone.keyboard.press("Enter")
     await phone.wait_for_selector("#alert:visible")
@@ -146,13 +129,13 @@ async def tab_to(page: Any, name: str) -> None:
 
 @pytest.mark.parametrize("hours", [-24 * 9, 24 * 40])
 async def test_a_wrong_clock_is_named_in_the_sources_language_and_costs_nothing(
-    browser: Any, server: Served, hours: int
+    browser: Any, organisation: Served, hours: int
 ) -> None:
     page = await a_page_at_another_hour(browser, hours)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
 
-    await page.goto(f"{server.origin}/alert/urgent")
+    await page.goto(f"{organisation.origin}/alert/urgent")
     await page.click("#begin")
     await page.wait_for_selector("#cannot:visible")
 
@@ -167,11 +150,11 @@ async def test_a_wrong_clock_is_named_in_the_sources_language_and_costs_nothing(
 
 @pytest.mark.parametrize("hours", [-24, 24])
 async def test_a_clock_that_is_wrong_by_a_day_hinders_nobody(
-    browser: Any, server: Served, hours: int
+    browser: Any, organisation: Served, hours: int
 ) -> None:
     page = await a_page_at_another_hour(browser, hours)
 
-    await page.goto(f"{server.origin}/alert/urgent")
+    await page.goto(f"{organisation.origin}/alert/urgent")
     await page.click("#begin")
     await page.check("[name=urgency][value=imminent]")
     await page.fill("[name=summary]", HELP)
@@ -184,12 +167,12 @@ async def test_a_clock_that_is_wrong_by_a_day_hinders_nobody(
 
 
 async def test_a_clock_that_runs_away_between_the_form_and_the_sending_is_named_and_loses_nothing(
-    browser: Any, server: Served
+    browser: Any, organisation: Served
 ) -> None:
     page = await a_page_at_another_hour(browser, 0)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
-    await page.goto(f"{server.origin}/alert/urgent")
+    await page.goto(f"{organisation.origin}/alert/urgent")
     await page.click("#begin")
     await page.check("[name=urgency][value=imminent]")
     await page.fill("[name=summary]", HELP)
@@ -211,10 +194,10 @@ async def test_a_clock_that_runs_away_between_the_form_and_the_sending_is_named_
 
 
 async def test_a_page_carried_away_seals_what_is_urgent_without_a_network(
-    browser: Any, server: Served, tmp_path: Path
+    browser: Any, organisation: Served, tmp_path: Path
 ) -> None:
     carried = tmp_path / "form.html"
-    with urllib.request.urlopen(f"{server.origin}/alert/urgent/offline.html") as answer:  # noqa: S310  # our loopback
+    with urllib.request.urlopen(f"{organisation.origin}/alert/urgent/offline.html") as answer:  # noqa: S310  # our loopback
         carried.write_bytes(answer.read())
     context = await browser.new_context(locale="en-GB", viewport=SMALLEST, accept_downloads=True)
     await context.set_offline(True)
@@ -232,20 +215,20 @@ async def test_a_page_carried_away_seals_what_is_urgent_without_a_network(
     await context.close()
 
     handed_in = urllib.request.Request(  # noqa: S310  # our loopback
-        f"{server.origin}/alert/sealed", data=package.read_bytes(), method="PUT"
+        f"{organisation.origin}/alert/sealed", data=package.read_bytes(), method="PUT"
     )
     with urllib.request.urlopen(handed_in) as answer:  # noqa: S310  # our loopback
         assert answer.status in {200, 201}
 
-    submission = submitted(server, words)
+    submission = submitted(organisation, words)
     assert submission.form == bundled(Purpose.URGENT).sha256
     assert submission.answers["urgency"] == "imminent"
 
 
 async def test_the_receipt_stands_in_digits_too_and_they_open_the_same_mailbox(
-    phone: Any, server: Served
+    phone: Any, organisation: Served
 ) -> None:
-    await phone.goto(f"{server.origin}/alert/urgent")
+    await phone.goto(f"{organisation.origin}/alert/urgent")
     await phone.click("#begin")
     await phone.check("[name=urgency][value=high]")
     await phone.fill("[name=summary]", HELP)
@@ -257,7 +240,7 @@ async def test_the_receipt_stands_in_digits_too_and_they_open_the_same_mailbox(
     await phone.wait_for_selector("#arrived:visible")
 
     left = await phone.text_content("#digits")
-    await phone.goto(f"{server.origin}/alert/receipt")
+    await phone.goto(f"{organisation.origin}/alert/receipt")
     await phone.fill("#words-typed", digits)
     await phone.click("#open")
     await phone.wait_for_selector("#mailbox:visible")
@@ -268,11 +251,11 @@ async def test_the_receipt_stands_in_digits_too_and_they_open_the_same_mailbox(
 
 
 async def test_staff_enter_what_is_urgent_and_nobody_who_is_not_signed_in_does(
-    browser: Any, server: Served
+    browser: Any, organisation: Served
 ) -> None:
     context = await browser.new_context(locale="en-GB", viewport=SMALLEST)
     form = await context.new_page()
-    await form.goto(f"{server.origin}/desk/enter/urgent")
+    await form.goto(f"{organisation.origin}/desk/enter/urgent")
     assert "You enter this for somebody else." in await form.inner_text("body")
     assert await form.evaluate("document.documentElement.scrollWidth") <= SMALLEST["width"]
     assert await barriers(form) == []
@@ -286,30 +269,30 @@ async def test_staff_enter_what_is_urgent_and_nobody_who_is_not_signed_in_does(
     await form.wait_for_selector("#sending-error:visible")
     assert await form.input_value("[name=summary]") == HELP
     desk = await context.new_page()
-    await sign_in(desk, server.origin, "Berta")
+    await sign_in(desk, organisation.origin, "Berta")
     await form.click("#retry")
     await form.wait_for_selector("#arrived:visible")
 
-    assert submitted(server, words).form == bundled(Purpose.URGENT).sha256
-    assert mailbox_of(server, words)["mode"] == "staff-entered"
+    assert submitted(organisation, words).form == bundled(Purpose.URGENT).sha256
+    assert mailbox_of(organisation, words)["mode"] == "staff-entered"
     await context.close()
 
 
-def mailbox_of(server: Served, words: list[str]) -> dict[str, Any]:
-    """What the server hands out to whoever has these words."""
-    keys = source_keys(" ".join(words), server.origin)
+def mailbox_of(organisation: Served, words: list[str]) -> dict[str, Any]:
+    """What the organisation hands out to whoever has these words."""
+    keys = source_keys(" ".join(words), organisation.origin)
     asking = urllib.request.Request(  # noqa: S310  # our loopback
-        f"{server.origin}/api/v1/mailbox", headers={"authorization": f"Mailbox {keys.mailbox_token}"}
+        f"{organisation.origin}/api/v1/mailbox", headers={"authorization": f"Mailbox {keys.mailbox_token}"}
     )
     with urllib.request.urlopen(asking) as answer:  # noqa: S310  # our loopback
         found: dict[str, Any] = json.load(answer)
     return found
 
 
-def submitted(server: Served, words: list[str]) -> Submission:
+def submitted(organisation: Served, words: list[str]) -> Submission:
     """What the source of these words sent, opened with nothing but them."""
-    keys = source_keys(" ".join(words), server.origin)
-    entry = open_mailbox(mailbox_of(server, words), keys, desk=[]).entries[0]
+    keys = source_keys(" ".join(words), organisation.origin)
+    entry = open_mailbox(mailbox_of(organisation, words), keys, desk=[]).entries[0]
     assert isinstance(entry, Entry)
     assert isinstance(entry.content, Submission)
     return entry.content
