@@ -28,6 +28,7 @@ from web.pages import (
     about,
     api,
     desk,
+    duty,
     entering,
     forms,
     health,
@@ -131,7 +132,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
         found += entering.routes(settings)
         found += forms.routes(settings)
         found += desk.routes(settings)
-        for room in (office, moderation, published, standpoints, reporting, policies, keeping):
+        for room in (office, moderation, published, standpoints, reporting, policies, keeping, duty):
             found += room.routes(settings)
     if "hub" in opened:
         found += hub.routes(settings)

@@ -16,7 +16,7 @@ from node.casework.cases import Case
 from node.casework.history import note_step
 from node.casework.requests import may_open_identity
 from node.errors import Conflict, Invalid, NotFound, TooLarge
-from node.intake import mailbox
+from node.intake import duty, mailbox
 from node.intake.alerts import RECOVERY, Alert, Attachment, Compartment, SealedObject, Wrap
 from node.intake.receive import MAX_WRAP_BYTES, SealedWrap
 from node.intake.seals import require_hybrid, require_sealed
@@ -88,6 +88,7 @@ async def ask_source(
     require(by.roles, Action.ANSWER_SOURCE)
     alert = await find_alert(session, alert_id, for_update=True)
     await mailbox.ask(session, alert, seq=seq, sealed=sealed, files=files, now=now)
+    await duty.answered(session, alert.id, now=now)
     await audit.record(session, actor=by.id, action="alert.asked", subject=alert.id, now=now)
     return alert
 
@@ -99,6 +100,7 @@ async def close_alert(
     require(by.roles, Action.CLOSE_ALERT)
     alert = await find_alert(session, alert_id, for_update=True)
     alert.dismiss(reason)
+    await duty.set_aside(session, alert.id, now=now)
     await audit.record(session, actor=by.id, action=f"alert.closed:{reason}"[:40], subject=alert.id, now=now)
     return alert
 

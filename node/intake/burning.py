@@ -18,6 +18,7 @@ from node.intake.alerts import (
     UploadPart,
     Wrap,
 )
+from node.intake.duty import forget_duty
 
 
 async def burn(session: AsyncSession, alert: Alert) -> list[str]:
@@ -26,6 +27,7 @@ async def burn(session: AsyncSession, alert: Alert) -> list[str]:
     Returns the blobs nothing names any more, for the caller to delete after the commit. Burnt twice is burnt.
     """
     await session.execute(delete(Wrap).where(Wrap.of == alert.id))
+    await forget_duty(session, alert.id)
     for kind in (SealedObject, Consent, Attachment):
         await session.execute(delete(kind).where(kind.alert_id == alert.id))
     blobs = set(await session.scalars(select(UploadPart.blob).where(UploadPart.alert_id == alert.id)))

@@ -17,6 +17,7 @@ from federation.keys import Algorithm, read_multibase
 from node.errors import Conflict, Invalid, TooLarge
 from node.intake import uploads
 from node.intake.alerts import SOURCE, Alert, AlertState, Compartment, Mode, SealedObject, Wrap
+from node.intake.duty import begin_duty
 from node.intake.manifest import Terms, accepted_manifest, required_holders
 from node.intake.seals import require_hybrid, require_sealed
 from node.intake.uploads import SealedFile
@@ -48,6 +49,7 @@ class SealedAlert:
     """What a source's client sends, parsed but not yet judged.
 
     request_sha256  of the bytes of the request: the same again is the same alert.
+    urgent          its client says in clear that it is: kept only where an answer is promised.
     """
 
     id: str
@@ -61,6 +63,7 @@ class SealedAlert:
     wraps: Sequence[SealedWrap]
     objects: Sequence[SealedPiece]
     attachments: Sequence[SealedFile] = ()
+    urgent: bool = False
 
 
 async def receive_alert(
@@ -70,7 +73,7 @@ async def receive_alert(
 
     sealed  age v1 files throughout; their payloads stay ciphertext.
     terms   who can read alerts now.
-    now     aware UTC; only the day is kept.
+    now     aware UTC; only the day is kept, and the hour of what is urgent where an answer is promised.
     mode    by which door it came.
     Enqueues one `notify-desk` job in the caller's transaction, keyed by day; safe to repeat with the same bytes.
     Raises  UnknownManifest, DoorClosed, Conflict (the id or the mailbox is another alert's), Invalid, TooLarge.
@@ -116,6 +119,8 @@ async def receive_alert(
             )
         )
     await uploads.claim(session, sealed.attachments, alert_id=sealed.id)
+    if sealed.urgent:
+        await begin_duty(session, alert.id, mode=mode, now=now)
     await notify_desk(session, now=now)
     return alert, True
 

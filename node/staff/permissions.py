@@ -40,6 +40,8 @@ class Action(StrEnum):
     SET_TERMS = "set-terms"
     HOLD_RECORDS = "hold-records"
     CLOSE_INTAKE = "close-intake"
+    READ_DUTY = "read-duty"
+    MAKE_PROMISE = "make-promise"
     READ_AUDIT = "read-audit"
     EDIT_FORMS = "edit-forms"
 
@@ -69,6 +71,9 @@ MAY: dict[Action, frozenset[Role]] = {
     Action.HOLD_RECORDS: frozenset({INTAKE, VERIFIER, EDITOR, PUBLISHER, ADMINISTRATOR}),
     # A door that is closed in haste harms less than one that stays open.
     Action.CLOSE_INTAKE: frozenset({INTAKE, ADMINISTRATOR}),
+    # Within how many hours what is urgent is answered, and whether it was: of each alert only its hours.
+    Action.READ_DUTY: frozenset({INTAKE, VERIFIER, ADMINISTRATOR, AUDITOR}),
+    Action.MAKE_PROMISE: frozenset({ADMINISTRATOR}),
     Action.READ_AUDIT: frozenset({ADMINISTRATOR, AUDITOR}),
     # What sources are asked; never what they answered.
     Action.EDIT_FORMS: frozenset({ADMINISTRATOR}),

@@ -15,7 +15,7 @@ from babel import Locale
 from vocab import charter, lists, states
 from vocab.form import Field as FormField
 from vocab.form import form
-from vocab.sourceform import OWN, Condition, Purpose, SourceForm
+from vocab.sourceform import OWN, Condition, Purpose, SourceForm, bundled
 from vocab.sourceform import Question as AskedQuestion
 from vocab.texts import Texts
 
@@ -180,11 +180,15 @@ class AskedStep:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The form as a template shows it. `sha256` says which one a source filled in."""
+    """The form as a template shows it. `sha256` says which one a source filled in.
+
+    promised  within how many hours a person answers; of the urgent form alone.
+    """
 
     sha256: str
     purpose: Purpose
     notice: str
+    promised: int | None
     steps: Sequence[AskedStep]
 
     @property
@@ -197,13 +201,18 @@ class Asking:
         return sum(question.need for question in self.questions)
 
 
-def asked_in(source: SourceForm, language: str) -> Asking:
+def asked_in(source: SourceForm, language: str, promised: int | None = None) -> Asking:
     """The source's form in a reader's language."""
     menus: dict[str, str] = {}
+    if source.purpose is not Purpose.URGENT:
+        promised = None
+    # What comes along says that nothing is promised; an organisation's own words stand beside its promise.
+    is_own = source.sha256 != bundled(source.purpose).sha256
     return Asking(
         source.sha256,
         source.purpose,
-        source.notice.best(language),
+        source.notice.best(language) if is_own or promised is None else "",
+        promised,
         [
             AskedStep(
                 step.id, step.title.best(language), [_asked(one, language, menus) for one in step.questions]
@@ -294,11 +303,16 @@ class PlainState:
         return self.names.best(language)
 
 
-def context(language: str, source: SourceForm | None = None) -> dict[str, Any]:
-    """What forms need, in this language; `source` where a source is asked."""
+def context(
+    language: str, source: SourceForm | None = None, *, promised: int | None = None
+) -> dict[str, Any]:
+    """What forms need, in this language; `source` where a source is asked.
+
+    promised  within how many hours somebody answers what is urgent; other forms do not name it.
+    """
     # Any: a template's context.
     return {
-        **({} if source is None else {"source": asked_in(source, language)}),
+        **({} if source is None else {"source": asked_in(source, language, promised)}),
         "form": CaseForm(form().sha256),
         "lists": Lists(),
         "charter": Rights(),

@@ -14,8 +14,7 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
 from vocab.sourceform import Purpose
-from web.pages import asking
-from web.pages.intake import door_now, form_now, take_in
+from web.pages.intake import asked_now, door_now, take_in
 from web.pages.rendering import render, speech_of
 from web.pages.wire import MAX_JSON_BYTES, NO_STORE, answer, path_id, read_bytes
 from web.sessions import require_same_origin, signed_in
@@ -43,7 +42,7 @@ async def enter_page(request: Request) -> Response:
         headers=NO_STORE,
         **await door_now(node),
         root_key=node.keyring.root_id or "",
-        **asking.context(speech_of(request).language, await form_now(node, PAGES[request.url.path])),
+        **await asked_now(node, PAGES[request.url.path], speech_of(request).language),
     )
 
 

@@ -21,6 +21,7 @@ from node.casework.team import intake_terms
 from node.intake import mailbox, uploads
 from node.intake.alerts import Alert, Consent, Mode
 from node.intake.consent import consents_of
+from node.intake.duty import promise
 from node.intake.forms import current_form, form_of
 from node.intake.manifest import (
     DoorClosed,
@@ -117,6 +118,13 @@ class NewAlert(Wire, frozen=True):
     wraps: Annotated[tuple[NewWrap, ...], msgspec.Meta(max_length=MAX_WRAPS)]
     objects: Annotated[tuple[NewPiece, ...], msgspec.Meta(max_length=2)]
     attachments: Annotated[tuple[NewAttachment, ...], msgspec.Meta(max_length=MAX_FILES)] = ()
+    urgent: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Said in clear by the short form of an organisation that promises an answer within hours; "
+            "kept with the hour of arrival where one does, and else passed over."
+        ),
+    ] = False
 
 
 class NewMessage(Wire, frozen=True):
@@ -160,7 +168,6 @@ async def urgent_page(request: Request) -> Response:
 
 async def _form(request: Request, purpose: Purpose) -> Response:
     node: Node = request.app.state.node
-    source = await form_now(node, purpose)
     return render(
         request,
         "intake/form.html",
@@ -168,7 +175,7 @@ async def _form(request: Request, purpose: Purpose) -> Response:
         holds_no_secret=True,
         **await door_now(node),
         root_key=_root_key(request),
-        **asking.context(speech_of(request).language, source),
+        **await asked_now(node, purpose, speech_of(request).language),
     )
 
 
@@ -263,12 +270,18 @@ async def work_now(request: Request) -> Response:
     return answer({"bits": pressure.bits(now=now), "ticket": tickets.issue(now=now), "wait_seconds": wait})
 
 
-async def take_in(node: Node, body: bytes, *, mode: Mode = Mode.SEALED) -> tuple[Alert, bool]:
+async def take_in(
+    node: Node, body: bytes, *, mode: Mode = Mode.SEALED, urgent: bool = False
+) -> tuple[Alert, bool]:
     """Judge and store the JSON of an alert, by whatever door it came; returns it, and whether it is new.
 
+    urgent  the door knows that it is, whether or not the JSON says so.
     Raises DoorClosed, UnknownManifest, Conflict, Invalid, TooLarge.
     """
-    sealed = _sealed_alert(parse(body, NewAlert), request_sha256=hashlib.sha256(body).hexdigest())
+    given = parse(body, NewAlert)
+    sealed = _sealed_alert(
+        given, request_sha256=hashlib.sha256(body).hexdigest(), urgent=urgent or given.urgent
+    )
     async with node.database.read() as session:
         await uploads.check_files(session, node.blobs, sealed.attachments)
     async with node.database.begin() as session:
@@ -388,7 +401,7 @@ def consents_shown(consents: Sequence[Consent]) -> list[dict[str, object]]:
 # ---- private -------------------------------------------------------------------------------------------------------
 
 
-def _sealed_alert(alert: NewAlert, *, request_sha256: str) -> SealedAlert:
+def _sealed_alert(alert: NewAlert, *, request_sha256: str, urgent: bool) -> SealedAlert:
     return SealedAlert(
         id=alert.id,
         request_sha256=request_sha256,
@@ -401,6 +414,7 @@ def _sealed_alert(alert: NewAlert, *, request_sha256: str) -> SealedAlert:
         wraps=[SealedWrap(wrap.compartment, wrap.holder, wrap.sealed) for wrap in alert.wraps],
         objects=[SealedPiece(piece.compartment, piece.seq, piece.sealed) for piece in alert.objects],
         attachments=sealed_files(alert.attachments),
+        urgent=urgent,
     )
 
 
@@ -436,6 +450,13 @@ async def form_now(node: Node, purpose: Purpose) -> SourceForm:
     """The form sources are asked with now."""
     async with node.database.read() as session:
         return await current_form(session, purpose)
+
+
+async def asked_now(node: Node, purpose: Purpose, language: str) -> dict[str, Any]:
+    """What a page that asks a source needs: the form, and the promise of an answer where there is one. Any: a template's context."""
+    async with node.database.read() as session:
+        source, hours = await current_form(session, purpose), await promise(session)
+    return asking.context(language, source, promised=hours)
 
 
 async def terms_now(session: AsyncSession, node: Node) -> Terms:

@@ -50,6 +50,7 @@ ROOMS = (
     Room("reports", Action.HANDLE_REPORTS),
     Room("hosts", Action.DECIDE_HOSTS),
     Room("keeping", Action.SEE_TERMS),
+    Room("duty", Action.READ_DUTY),
     Room("door", Action.CLOSE_INTAKE),
 )
 

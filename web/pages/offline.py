@@ -22,8 +22,7 @@ from node.intake.manifest import DoorClosed
 from node.runtime import Node
 from node.settings import Settings
 from vocab.sourceform import Purpose
-from web.pages import asking
-from web.pages.intake import form_now, manifest_now
+from web.pages.intake import asked_now, manifest_now
 from web.pages.rendering import render, speech_of
 from web.pages.squeezing import squeezed
 from web.pages.wire import NO_STORE
@@ -61,7 +60,7 @@ async def offline_page(request: Request) -> Response:
         # Addresses in a file lead nowhere: links name the node, and files are put inside.
         link=lambda path: f"{node.settings.origin}{path}",
         static=lambda name: name,
-        **asking.context(speech_of(request).language, await form_now(node, PATHS[request.url.path])),
+        **await asked_now(node, PATHS[request.url.path], speech_of(request).language),
     )
     # Lambda, not a pattern: a style sheet is no template for replacements.
     text = _LINK.sub(lambda found: f"<style>{_style(found[1])}</style>", bytes(page.body).decode("utf-8"))

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from node.errors import Invalid, NodeError, NoRoom, NotFound, Throttled, TooLarge
 from node.intake.alerts import Mode
 from node.intake.answers import MAX_TEXT_BYTES, read_answers
+from node.intake.duty import promise
 from node.intake.forms import form_of
 from node.intake.manifest import DoorClosed
 from node.intake.serversealed import Sealing, believed, count_modes
@@ -79,7 +80,8 @@ async def post_plain(request: Request) -> Response:
                 day=now.date(),
                 language=str(given.get("language") or speech_of(request).language),
             )
-            await take_in(node, body, mode=Mode.SERVER_SEALED)
+            is_urgent = source.purpose is Purpose.URGENT
+            await take_in(node, body, mode=Mode.SERVER_SEALED, urgent=is_urgent)
     except NodeError as error:
         return await _form(request, source, turn, error=error, typed=sealing.texts)
     return render(
@@ -183,7 +185,7 @@ async def _form(
 ) -> Response:
     node: Node = request.app.state.node
     async with node.database.read() as session:
-        counted = await count_modes(session)
+        counted, hours = await count_modes(session), await promise(session)
     asked = {question.key for question in source.questions}
     return render(
         request,
@@ -201,7 +203,7 @@ async def _form(
         # Nothing typed is lost, not even the answer to a question that is gone.
         homeless=[text for key, texts in (typed or {}).items() if key not in asked for text in texts],
         counted=counted,
-        **asking.context(speech_of(request).language, source),
+        **asking.context(speech_of(request).language, source, promised=hours),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +43,7 @@ MAY = {
     "/desk/hosts": {"Paul", "Olga"},
     "/desk/hosts/domain_blocks.csv": {"Paul", "Olga"},
     "/desk/keeping": {"Eva", "Paul", "Vera", "Ines", "Olga", "Aude"},
+    "/desk/duty": {"Vera", "Ines", "Olga", "Aude"},
     "/desk/door": {"Ines", "Olga"},
 }
 FORMS: Mapping[str, tuple[set[str], dict[str, str]]] = {
@@ -56,6 +58,7 @@ FORMS: Mapping[str, tuple[set[str], dict[str, str]]] = {
         {"Eva", "Paul", "Vera", "Ines", "Olga"},
         {"do": "hold", "record": "0" * 32, "reason": "A court asked for it."},
     ),
+    "/desk/duty": ({"Olga"}, {"do": "promise", "hours": "24"}),
     "/desk/door": ({"Ines", "Olga"}, {"do": "close", "elsewhere": ""}),
 }
 
@@ -65,6 +68,14 @@ class Seat:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
+
+    async def sign_in(self, name: str) -> None:
+        answer = await self.client.post(
+            "/api/v1/desk/session",
+            json={"name": name, "auth": b64(a_person(name).auth)},
+            headers={"origin": ORIGIN},
+        )
+        assert answer.status_code == 200, answer.text
 
     async def get(self, path: str) -> httpx.Response:
         return await self.client.get(path, headers={"accept": "text/html"})
@@ -94,14 +105,8 @@ async def seats(town: Town) -> AsyncIterator[dict[str, Seat]]:
         for name, roles in ROLES.items():
             await a_member(session, name, roles)
     for name in ROLES:
-        client = town.visitor("a")
-        answer = await client.post(
-            "/api/v1/desk/session",
-            json={"name": name, "auth": b64(a_person(name).auth)},
-            headers={"origin": ORIGIN},
-        )
-        assert answer.status_code == 200, answer.text
-        made[name] = Seat(client)
+        made[name] = Seat(town.visitor("a"))
+        await made[name].sign_in(name)
     yield made
     for seat in made.values():
         await seat.client.aclose()
@@ -429,14 +434,14 @@ async def test_a_list_that_nobody_signed_is_not_followed(town: Town, seats: dict
 # ---- keeping -------------------------------------------------------------------------------------------------------
 
 
-async def receive(town: Town) -> str:
+async def receive(town: Town, **changes: Any) -> str:
     """An alert at node a."""
     node = town["a"].node
     now = node.clock.now()
     async with node.database.begin() as session:
         known = await intake_terms(session, node.settings)
         manifest = await current_manifest(session, known, root=keyring("a").root(), now=now)
-        alert = an_alert(manifest)
+        alert = an_alert(manifest, **changes)
         await receive_alert(session, alert, known, now=now)
     return alert.id
 
@@ -523,3 +528,53 @@ async def test_the_door_is_closed_and_opened_with_a_button(town: Town, seats: di
 
     async with town["a"].node.database.read() as session:
         assert await closure(session) is None
+
+
+# ---- duty ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_promised_time_stands_on_the_short_form_and_its_breach_in_the_report(
+    town: Town, seats: dict[str, Seat]
+) -> None:
+    """The journey of a defender under threat: what is promised is said before sending, and held against us afterwards."""
+    olga, vera = seats["Olga"], seats["Vera"]
+    async with town.visitor("a") as visitor:
+        before = (await visitor.get("/alert/urgent?lang=en")).text
+        for hours in ("0", "-1", "day", "9999", ""):
+            said = await olga.tell("/desk/duty", do="promise", hours=hours)
+            assert "A promise is a whole number of hours" in said
+        said = await olga.tell("/desk/duty", do="promise", hours="24")
+        assert "It is promised. The short form says so from now on." in said
+        shown = {
+            lang: words((await visitor.get(f"/alert/urgent?lang={lang}")).text) for lang in ("en", "fr", "es")
+        }
+        ordinary = (await visitor.get("/alert?lang=en")).text
+    name = town["a"].settings.organisation
+    alert = await receive(town, urgent=True)
+
+    assert "has not promised an hour" in before
+    assert "has not promised an hour" not in shown["en"]
+    assert f"{name} promises that a person answers within 24 hours" in shown["en"]
+    assert "dans un délai de 24 heures" in shown["fr"]
+    assert "responde en 24 horas" in shown["es"]
+    assert "that it is urgent" in shown["en"]
+    assert "promises that" not in ordinary
+    page = (await vera.get("/desk/duty")).text
+    assert f"#/alerts/{alert}" in page
+    assert "Still open: until" in words(page)
+
+    town.clock.forward(hours=25)
+    for name, span in (("Vera", ""), ("Aude", "?days=90")):
+        await seats[name].sign_in(name)
+        page = (await seats[name].get(f"/desk/duty{span}")).text
+        assert '<dd data-count="breached">1</dd>' in page
+        assert '<dd data-count="kept">0</dd>' in page
+        assert "Nobody has answered." in page
+    town.clock.forward(days=31)
+    for name in ("Vera", "Olga"):
+        await seats[name].sign_in(name)
+    assert "Nothing came in as urgent" in (await vera.get("/desk/duty")).text
+    said = await olga.tell("/desk/duty", do="no-promise")
+    assert "Nothing is promised any more." in said
+    promised = [action for action in await audited(town) if action.startswith("promise.")]
+    assert promised == ["promise.made:24", "promise.taken-back"]

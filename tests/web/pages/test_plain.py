@@ -381,3 +381,18 @@ def opened_by_ana(node: Any, alert: Alert, found: Contents) -> OpenedAlert:
         **sealed_parts(found),
     }
     return open_alert(record, keys, node=node.settings.origin, staff=[])
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+async def test_a_private_person_is_given_the_same_help_as_where_scripts_run(
+    people: list[Any], visitor: httpx.AsyncClient, language: str
+) -> None:
+    plain = (await visitor.get(f"/alert/plain?lang={language}")).text
+    scripted = (await visitor.get(f"/alert?lang={language}")).text
+
+    for page in (plain, scripted):
+        assert f'href="/organisations?lang={language}" target="_blank" rel="noopener noreferrer"' in page
+        assert "116 111" in page
+    private = re.search(r"<details class=\"aside\"><summary>[^<]+</summary>(.*?)</details>", plain, re.DOTALL)
+    assert private is not None
+    assert private[1].strip() in scripted

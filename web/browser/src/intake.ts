@@ -209,6 +209,7 @@ async function draft(): Promise<AlertDraft> {
     answers,
     identityFields: identity,
     files: await files.toSend(),
+    urgent: "promised" in form.dataset,
   };
 }
 

@@ -97,6 +97,7 @@ async function compose(alert: SealedAlert): Promise<object> {
     wraps,
     objects,
     attachments: alert.uploads.map((upload) => upload.wire),
+    ...(draft.urgent === true ? { urgent: true } : {}),
   };
 }
 

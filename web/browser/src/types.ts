@@ -207,6 +207,8 @@ export interface AlertDraft {
   /** Sealed apart, for the custodians of identities. May be empty: an object is sent all the same. */
   readonly identityFields: JsonObject;
   readonly files: readonly File[];
+  /** Said in clear: only where the page promised an answer within hours, and said what the server then keeps. */
+  readonly urgent?: boolean;
 }
 
 export interface Progress {
