@@ -5,6 +5,7 @@ reads from plain texts under the prefix `srt`, so no HTML of others becomes a ca
 FEP-4f05 (Tombstone).
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from vocab import casewords, charter, claimreview, lists, objects, properties, states
 from vocab.errors import InvalidCase, NotACase
 from vocab.properties import present, written
-from vocab.publiccase import PublicCase, Related
+from vocab.publiccase import Picture, PublicCase, Related, is_picture
 from vocab.terms import CONTEXT, LD_JSON, PUBLIC, SRT
 from vocab.texts import Texts
 
@@ -92,6 +93,13 @@ _REASONS: Final = {
     },
 }
 
+# Multihash, the prefix of 32 bytes of SHA-256.
+_SHA2_256: Final = b"\x12\x20"
+# Whoever may see a public case may like, answer, pass on and quote it without asking; what the desk shows is another matter.
+_EVERYBODY: Final[Mapping[str, object]] = {
+    what: {"automaticApproval": [PUBLIC]} for what in ("canLike", "canReply", "canAnnounce", "canQuote")
+}
+
 Json = dict[str, object]
 
 
@@ -132,12 +140,14 @@ def write_case(
     url: str | None = None,
     context: str | None = None,
     replies: str | None = None,
+    history: str | None = None,
 ) -> Json:
     """Write a case as an Article.
 
     id, actor, url   share one host. `url` is the page for people, else the id.
     updated          strictly later than the last one when a correction goes out.
     context, replies collections of the conversation, where there are any.
+    history          collection of what the author did with it (FEP-bad1).
     """
     language = case.language
     titles = case.title.first(language)
@@ -156,6 +166,7 @@ def write_case(
             "cc": list(cc),
             "context": context,
             "replies": replies,
+            "history": history,
             "name": titles[language],
             "nameMap": dict(titles),
             "summary": casewords.summary(case, language),
@@ -172,10 +183,9 @@ def write_case(
             },
             # What made it, and never which version: nothing is to be concluded from that (FEP-0151).
             "generator": {"type": "Application", "name": "Social Rights Tracker"},
-            # Without it Mastodon offers nobody to quote (FEP-044f).
-            "interactionPolicy": {"canQuote": {"automaticApproval": [PUBLIC]}}
-            if PUBLIC in (*to, *cc)
-            else None,
+            # Without it Mastodon offers nobody to quote (FEP-044f), and GoToSocial asks before each reply.
+            "interactionPolicy": _EVERYBODY if PUBLIC in (*to, *cc) else None,
+            "image": _written_picture(case.image, language, id) if case.image else None,
             "tag": [*_hashtags(case, id), *(_object_link(other) for other in case.related)],
             "attachment": [
                 {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}
@@ -209,10 +219,17 @@ def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
     if not titles and isinstance(language, str):
         titles = {language: properties.text(plain, "name") or ""}
     values["title"] = titles
+    values["image"] = _read_picture(plain, meta.id, language)
     try:
         return PublicCase.parse(values), meta
     except InvalidCase as error:
         raise NotACase(f"not a public case: {error}") from error
+
+
+def picture_address(case_id: str, picture: Picture) -> str:
+    """Return where the picture of a case is: at its publisher's own origin, and nowhere else."""
+    parts = urlsplit(case_id)
+    return f"{parts.scheme}://{parts.netloc}{picture.path}"
 
 
 def write_tombstone(
@@ -284,6 +301,57 @@ def _meta(plain: properties.Properties) -> CaseMeta:
         context=properties.iri(plain, "context"),
         replies=properties.iri(plain, "replies"),
     )
+
+
+def _written_picture(picture: Picture, language: str, own_id: str) -> Json:
+    alt = picture.alt.first(language)
+    return {
+        "type": "Image",
+        "mediaType": picture.media_type,
+        "url": picture_address(own_id, picture),
+        # Mastodon reads `summary` first, most others `name`: both are the words for those who do not see it.
+        "name": alt[language],
+        "nameMap": dict(alt),
+        "width": picture.width,
+        "height": picture.height,
+        # FEP-1311: what the publisher's proof says of the bytes themselves.
+        "digestMultibase": f"u{urlsafe_b64encode(_SHA2_256 + bytes.fromhex(picture.sha256)).rstrip(b'=').decode()}",
+    }
+
+
+def _read_picture(plain: properties.Properties, own_id: str, language: object) -> Json | None:
+    """Read the picture of a case as plain fields; None for one that says too little of itself, or lies on another origin.
+
+    A case whose picture cannot be believed is still a case: it is read without.
+    """
+    image = properties.embedded(plain, "image")
+    if image is None or "Image" not in properties.types(image):
+        return None
+    here, there = urlsplit(own_id), urlsplit(properties.link_to_page(image) or "")
+    if (here.scheme, here.netloc) != (there.scheme, there.netloc) or there.query or there.fragment:
+        return None
+    alt = properties.texts(image, "nameMap") or (
+        {language: properties.text(image, "name") or ""} if isinstance(language, str) else {}
+    )
+    given: Json = {
+        "sha256": _digest(properties.text(image, "digestMultibase")),
+        "media_type": properties.text(image, "mediaType"),
+        "width": properties.count(image, "width"),
+        "height": properties.count(image, "height"),
+        "path": there.path,
+        "alt": alt,
+    }
+    return given if is_picture(given, language) else None
+
+
+def _digest(multibase: str | None) -> str | None:
+    if multibase is None or not multibase.startswith("u") or len(multibase) > 64:
+        return None
+    try:
+        digest = urlsafe_b64decode(multibase[1:] + "=" * (-len(multibase[1:]) % 4))
+    except ValueError:
+        return None
+    return digest[2:].hex() if digest[:2] == _SHA2_256 and len(digest) == 34 else None
 
 
 def _outward(name: str, value: object) -> object:

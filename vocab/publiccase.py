@@ -5,6 +5,7 @@ not named here is a problem, not an extra. Rules that need people (four eyes, co
 that a text can be held against live here. `data/case-form.json` is the form this list belongs to.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -21,8 +22,14 @@ LICENCES: Final = ("CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0")
 # OHCHR practice: from "reasonable grounds to believe" upwards.
 STANDARDS: Final = ("P3", "P4", "P5")
 VERIFICATIONS: Final = ("documented", "corroborated", "confirmed")
+# What a picture of a case may be, with the end of its address; each is drawn anew before it is one.
+EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+MAX_SIDE: Final = 12_000
 SMALL_SCALES: Final = ("one", "2-9")
 
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+# Under the publisher's own origin: letters, digits and a few marks, no way up and no query.
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,120}){1,8}")
 _GOOD: Final = ("good-practice", "positive-story")
 Plain = dict[str, object]
 
@@ -61,6 +68,18 @@ class Correction:
 
     date: str
     text: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The one picture of a case: which bytes, where at its publisher's, and the words for those who do not see it."""
+
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+    path: str
+    alt: Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +127,7 @@ class PublicCase:
     follow_ups: tuple[FollowUp, ...] = ()
     related: tuple[Related, ...] = ()
     corrections: tuple[Correction, ...] = ()
+    image: Picture | None = None
     fictional: bool = False
 
     @classmethod
@@ -160,6 +180,13 @@ def coarse(values: Mapping[str, object]) -> Plain:
     return changed
 
 
+def is_picture(values: Mapping[str, object], language: object) -> bool:
+    """Say whether these values describe a picture of a case in this language."""
+    reader = Reader({"image": values})
+    found = reader.record("image", _read_picture)
+    return found is not None and not reader.problems and language in found.alt
+
+
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
@@ -210,7 +237,19 @@ def _read(reader: "Reader") -> PublicCase:
         follow_ups=reader.records("follow_ups", _read_follow_up),
         related=reader.records("related", _read_related),
         corrections=reader.records("corrections", _read_correction),
+        image=reader.record("image", _read_picture),
         fictional=reader.flag("fictional", default=False),
+    )
+
+
+def _read_picture(reader: "Reader") -> Picture:
+    return Picture(
+        sha256=reader.matching("sha256", _SHA256),
+        media_type=reader.choice("media_type", tuple(EXTENSIONS), required=True),
+        width=reader.number("width", most=MAX_SIDE),
+        height=reader.number("height", most=MAX_SIDE),
+        path=reader.matching("path", _PATH),
+        alt=reader.texts("alt", least=3, most=1000, required=True, one_line=True),
     )
 
 
@@ -260,6 +299,8 @@ def _hold_against_rules(case: PublicCase, refuse: Callable[[str, str], None]) ->
     for key in ("title", "summary", "verification_statement"):
         if (words := getattr(case, key)) and case.language and case.language not in words:
             refuse(key, "The text is missing in the language of the case.")
+    if case.image is not None and case.language and case.language not in case.image.alt:
+        refuse("image", "Say in the language of the case what the picture shows.")
     _hold_kind(case, refuse)
     _hold_small_groups(case, refuse)
     if case.article_e != bool(case.discrimination_grounds):
@@ -354,7 +395,7 @@ def _plain(value: object) -> object:
             return dict(value) or None
         case tuple():
             return [_plain(item) for item in value]
-        case AuthorityReply() | FollowUp() | Related() | Correction():
+        case AuthorityReply() | FollowUp() | Related() | Correction() | Picture():
             return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
         case _:
             return value

@@ -171,6 +171,34 @@ class Reader:
             self.problems[key] = "Give full web addresses that begin with https:// or http://."
         return found
 
+    def number(self, key: str, *, most: int) -> int:
+        """Read a whole number from 1; 0 when it is absent or refused."""
+        value = self._get(key, required=True)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+            self.refuse(key, f"Give a whole number from 1 to {most}.")
+            return 0
+        return value
+
+    def matching(self, key: str, pattern: re.Pattern[str]) -> str:
+        """Read a string of one exact form; empty when it is absent or refused."""
+        is_one = lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None  # noqa: E731
+        return self.known(key, is_one, "This does not have the form it needs.")
+
+    def record(self, key: str, read: Callable[["Reader"], _T]) -> _T | None:
+        """Read one entry by a function of its own, if there is one; names it does not ask for are refused."""
+        value = self._get(key)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            self.refuse(key, "Give one entry.")
+            return None
+        inner = Reader(value)
+        found = read(inner)
+        inner.check_names(inner.asked)
+        for name, sentence in inner.problems.items():
+            self.refuse(key, f"{name}: {sentence}")
+        return found
+
     def records(self, key: str, read: Callable[["Reader"], _T], *, most: int = 100) -> tuple[_T, ...]:
         """Read a list of entries, each by a function of its own; names it does not ask for are refused."""
         value = self._get(key)

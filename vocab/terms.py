@@ -58,9 +58,19 @@ CASE_TERMS: Final[dict[str, object]] = {
     # FEP-044f, with the words of GoToSocial.
     "gts": "https://gotosocial.org/ns#",
     "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
+    "canLike": {"@id": "gts:canLike", "@type": "@id"},
+    "canReply": {"@id": "gts:canReply", "@type": "@id"},
+    "canAnnounce": {"@id": "gts:canAnnounce", "@type": "@id"},
     "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
     "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
     "sensitive": "as:sensitive",
+    # FEP-1311, in the words of W3C Controlled Identifiers.
+    "digestMultibase": {
+        "@id": "https://w3id.org/security#digestMultibase",
+        "@type": "https://w3id.org/security#multibase",
+    },
+    # FEP-bad1.
+    "history": {"@id": "https://w3id.org/fep/bad1/history", "@type": "@id"},
     **_texts("summary"),
     **_texts("text"),
     **_texts("contentWarning"),

@@ -12,9 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.casework import consenting, records
-from node.casework.cases import FROM, NOT_UPHELD, Case, CaseEvent, CaseState, Move, Outcome
+from node.casework.cases import FROM, NOT_UPHELD, TOO_EARLY, Case, CaseEvent, CaseState, Move, Outcome
 from node.casework.gates import Clearances, closed_gates
 from node.casework.history import history_of, note_step
+from node.casework.pictures import Drawn, Picture, keep_picture, with_picture
 from node.casework.triage import find_alert
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.intake.alerts import ClosedFor, Wrap
@@ -171,10 +172,39 @@ async def save_draft(
 ) -> Case:
     """Keep the public text, made as coarse as small groups need. Raises NotAllowed, NotFound, WrongState, Invalid."""
     case = await _begin(session, case_id, Move.DRAFT, by=by)
+    fields = await with_picture(session, case_id, fields)
     text = parse_text(fields, now=now, corrections=())
     case.write(text.fields(), by=by.id, now=now)
     await note_step(session, case, "drafted", by=by, now=now)
     return case
+
+
+async def may_add_picture(session: AsyncSession, case_id: str, *, by: Staff) -> Case:
+    """The case, if this person may write its text now. Raises NotAllowed, NotFound, WrongState."""
+    case = await _begin(session, case_id, Move.DRAFT, by=by)
+    if not any(case.state in FROM[move] for move in (Move.DRAFT, Move.CORRECT)):
+        raise WrongState("no text is being written", public=TOO_EARLY)
+    return case
+
+
+async def add_picture(
+    session: AsyncSession, case_id: str, drawn: Drawn, *, by: Staff, now: datetime
+) -> Picture:
+    """Keep a picture for the text that is being written. It is in no text until somebody saves one that names it.
+
+    Raises NotAllowed, NotFound, WrongState.
+    """
+    case = await may_add_picture(session, case_id, by=by)
+    return await keep_picture(session, case, drawn, by=by.id, now=now)
+
+
+async def read_picture(session: AsyncSession, case_id: str, sha256: str, *, by: Staff) -> Picture:
+    """A picture of a case, for who may read the case. Raises NotAllowed, NotFound."""
+    require(by.roles, Action.READ_CASES)
+    row = await session.get(Picture, (case_id, sha256))
+    if row is None:
+        raise NotFound("no such picture")
+    return row
 
 
 async def submit(
@@ -207,6 +237,7 @@ async def correct(
     if not any(words.strip() for words in note.values()):
         raise Invalid("no note", problems={"note": "Say in one sentence what was corrected."})
     before = (case.public or {}).get("corrections") or []
+    fields = await with_picture(session, case_id, fields)
     text = parse_text(
         fields, now=now, corrections=[*before, {"date": now.date().isoformat(), "text": dict(note)}]
     )

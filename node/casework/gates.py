@@ -124,3 +124,6 @@ def _public_texts(case: PublicCase) -> Iterator[tuple[str, str]]:
         for item in getattr(case, key):
             for text in item.text.values():
                 yield key, text
+    if case.image is not None:
+        for text in case.image.alt.values():
+            yield "image", text

@@ -157,10 +157,20 @@ async def is_blocked(session: AsyncSession, host: str) -> bool:
 
 async def takes_reports_of(session: AsyncSession, host: str) -> bool:
     """Whether reports of this host are taken: the nearest decision about it or a domain above it says."""
+    decided = await _nearest_row(session, host)
+    return decided is None or not decided.no_reports
+
+
+async def shows_media_of(session: AsyncSession, host: str) -> bool:
+    """Whether pages of ours lead to pictures of this host: the nearest decision about it or a domain above it says."""
+    decided = await _nearest_row(session, host)
+    return decided is None or not decided.no_media
+
+
+async def _nearest_row(session: AsyncSession, host: str) -> Host | None:
     line = _lineage(host)
-    found = await session.execute(select(Host.name, Host.no_reports).where(Host.name.in_(line), _DECIDED))
-    said = {name: refused for name, refused in found}
-    return not next((said[name] for name in line if name in said), False)
+    said = {row.name: row for row in await session.scalars(select(Host).where(Host.name.in_(line), _DECIDED))}
+    return next((said[name] for name in line if name in said), None)
 
 
 async def decide(

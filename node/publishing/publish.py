@@ -8,9 +8,11 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import attach
+from node.casework.pictures import Picture, forget_pictures, pictures_named
 from node.entries.entries import Entry, put_entry, withdraw_entry
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
@@ -114,6 +116,7 @@ async def withdraw(
         now=now,
     )
     await hide_sent(session, publication.url, now=now)
+    await forget_pictures(session, case_id)
     await withdraw_entry(
         session,
         publication.url,
@@ -131,6 +134,30 @@ async def withdraw(
     )
     await _tell(session, settings, keyring, activity, now=now)
     return publication
+
+
+async def public_picture(session: AsyncSession, sha256: str) -> Picture | None:
+    """The picture with these bytes, while a case that is public here shows it; None otherwise, whoever knows the hash."""
+    for picture in await pictures_named(session, sha256):
+        publication = await publication_of(session, picture.case_id)
+        entry = await session.get(Entry, publication.url) if publication else None
+        shown = (entry.fields.get("image") or {}) if entry is not None and entry.withdrawn_at is None else {}
+        if shown.get("sha256") == sha256:
+            return picture
+    return None
+
+
+async def history_of(session: AsyncSession, url: str) -> list[tuple[Sent, str | None]]:
+    """What we did with a case, newest first: each public activity, and the hash of the version that it brought."""
+    publication = await session.scalar(select(Publication).where(Publication.url == url))
+    if publication is None:
+        return []
+    hashes = {version.activity: version.sha256 for version in await versions_of(session, publication.id)}
+    found = select(Sent).where(
+        Sent.object_id == url, Sent.is_public.is_(True), Sent.type.in_(("Create", "Update", "Delete"))
+    )
+    newest = found.order_by(Sent.sent_at.desc(), Sent.id.desc())
+    return [(sent, hashes.get(sent.id)) for sent in await session.scalars(newest)]
 
 
 async def _issue(
@@ -160,6 +187,7 @@ async def _issue(
             cc=cc,
             context=f"{publication.url}/context",
             replies=f"{publication.url}/replies",
+            history=f"{publication.url}/history",
         ),
         signer,
         now=now,

@@ -9,7 +9,10 @@ Beside what is here, by the number of the attack:
 82  tests/vocab/test_markup.py::test_an_address_cannot_leave_its_attribute
 83  tests/vocab/test_markup.py::test_a_link_whose_words_are_not_its_address_says_where_it_leads
 83  tests/web/pages/test_wording.py::test_a_shortened_address_still_says_whose_it_is
-84  not built: no media of others is fetched, kept or shown
+84  tests/web/pages/test_desk_api.py::test_what_staff_choose_is_a_picture_by_its_bytes_and_by_nothing_else
+84  tests/node/casework/test_pictures.py::test_what_is_no_picture_is_refused_with_a_sentence
+84  tests/node/casework/test_pictures.py::test_nothing_of_the_old_file_comes_along_but_what_is_seen
+84  tests/vocab/test_cases.py::test_a_picture_that_says_too_little_or_lies_elsewhere_is_none_and_the_case_is_read
 85  tests/federation/test_webfinger.py::test_another_answer_is_refused
 87  tests/vocab/test_objects.py::test_content_may_only_stand_in_the_map
 88  tests/node/inbox/test_process.py::test_an_update_that_comes_before_its_create_wins
@@ -28,6 +31,7 @@ import pytest
 
 from federation.errors import FetchError
 from node.peers.directory import find_by_handle
+from node.peers.hosts import decide
 from node.publishing.reactions import read_reply
 from tests.attacks.stage import FORGED, Stage, reasons
 from tests.rig.publications import a_case
@@ -331,6 +335,74 @@ async def test_no_media_of_others_is_fetched_or_shown(stage: Stage, attack: str)
 
     assert media.asked == []
     assert "media.example" not in page
+
+
+PICTURES: dict[str, dict[str, Any]] = {
+    "84 a drawing with a script": {"mediaType": "image/svg+xml"},
+    "84 a page under the name of a picture": {"mediaType": "text/html"},
+    "84 a playlist": {"mediaType": "application/vnd.apple.mpegurl"},
+    "84 a name that leads upwards": {"url": "https://victim.example/../../etc/passwd"},
+    "84 on another server": {"url": "https://media.example/x.jpg"},
+    "84 50,000 by 50,000 pixels": {"width": 50_000, "height": 50_000},
+    "84 a script for its words": {"name": "<script>alert(1)</script>", "nameMap": None},
+    "84 as it should be": {},
+}
+
+
+@pytest.mark.parametrize("attack", PICTURES)
+async def test_a_picture_of_others_is_words_and_a_link_at_most(stage: Stage, attack: str) -> None:
+    """No reader's browser, and no server of ours, asks for it: whoever reads here would be seen there."""
+    alice = await stage.victim()
+    picture = {
+        "type": "Image",
+        "mediaType": "image/jpeg",
+        "url": f"https://{alice.host}/pictures/x.jpg",
+        "nameMap": {"en": "A corridor"},
+        "width": 320,
+        "height": 200,
+        "digestMultibase": "uEiAKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCg",
+    } | {
+        key: value if key != "url" else value.replace("victim.example", alice.host)
+        for key, value in PICTURES[attack].items()
+    }
+    case = stage.case(alice, "pictured", image=picture)
+    before = len(stage.asked(alice.host))
+
+    await stage.send(alice, alice.activity("Create", case))
+    page = await page_of(stage, case["id"])
+
+    asked = stage.asked(alice.host)[before:]
+    assert page
+    assert [url for url in asked if "picture" in url or "etc" in url] == []
+    assert stage.asked("media.example") == []
+    assert runs([page]) == []
+    assert "og:image" not in page
+    assert (f'href="https://{alice.host}/pictures/x.jpg"' in page) is (
+        "should be" in attack or "words" in attack
+    )
+
+
+@pytest.mark.parametrize("attack", ["84 of a host whose media is not wanted"])
+async def test_to_media_that_is_not_wanted_no_link_leads(stage: Stage, attack: str) -> None:
+    alice = await stage.victim()
+    fields = {
+        "image": {
+            "sha256": "0a" * 32,
+            "media_type": "image/jpeg",
+            "width": 320,
+            "height": 200,
+            "path": "/pictures/x.jpg",
+            "alt": {"en": "A corridor"},
+        }
+    }
+    case = stage.case(alice, "unwanted", fields=fields)
+    node = stage.town.hub.node
+    async with node.database.begin() as session:
+        await decide(session, alice.host, None, reason="", now=node.clock.now(), no_media=True)
+
+    await stage.send(alice, alice.activity("Create", case))
+
+    assert "pictures/x.jpg" not in await page_of(stage, case["id"])
 
 
 @pytest.mark.parametrize("attack", ["85 a document type with an entity from a file"])

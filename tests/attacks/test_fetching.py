@@ -15,9 +15,9 @@ connected to is seen not to be. Beside what is here, by the number of the attack
 43  tests/federation/test_fetch.py::test_a_document_that_names_another_id_is_fetched_from_there_and_only_from_there
 44  tests/federation/test_fetch.py::test_an_id_that_is_redirected_away_is_refused
 45  tests/federation/test_fetch.py::test_a_file_that_is_not_served_as_a_document_is_none
-46  not built: nothing that others upload is served; sealed files leave by the desk's door only
+46  tests/web/pages/test_desk_api.py::test_a_picture_is_public_with_the_text_that_two_people_stand_behind_and_not_before
+46  tests/web/pages/test_desk_api.py::test_what_staff_choose_is_a_picture_by_its_bytes_and_by_nothing_else
 46  tests/web/pages/test_publications.py::test_a_page_loads_nothing_from_elsewhere_and_runs_nothing_inline
-47  not built: no media of others is fetched or passed on
 48  tests/node/inbox/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
 49  tests/federation/test_fetch.py::test_collections_and_shared_inboxes_of_others_are_left_out
 49  tests/federation/test_fetch.py::test_an_inbox_on_another_server_is_refused
@@ -28,10 +28,12 @@ connected to is seen not to be. Beside what is here, by the number of the attack
 52  tests/federation/test_addressing.py::test_nothing_is_posted_to_ourselves
 """
 
+import ast
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -449,3 +451,64 @@ async def test_this_server_does_not_fetch_its_own_objects(
 
     gets = [request for request in stage.town.wires.carried if request.url.host == "hub.example"]
     assert [str(request.url) for request in gets if request.method == "GET"] == []
+
+
+REFLECTED: dict[str, Any] = {
+    "47 by an address among our pictures": ("/pictures/{}", {}),
+    "47 by a proxy such as others have": ("/proxy/{}", {}),
+    "47 by a media proxy such as others have": ("/media_proxy/{}", {}),
+    "47 by a proxy of pictures": ("/proxy/avatar.webp", {"url": "{}"}),
+    "47 by a custom emoji": ("/emoji/{}.png", {}),
+    "47 by a file of a source": ("/api/v1/uploads/{}", {}),
+    "47 by the copy of a case": ("/cases/{host}/x", {}),
+    "47 by the copy of a case, with its whole address": ("/cases/{}", {}),
+    "47 by WebFinger": ("/.well-known/webfinger", {"resource": "{}"}),
+    "47 by a quote": ("/cases/none/quotes", {"of": "{}"}),
+    "47 by following": ("/follow", {"account": "@mallory@{host}"}),
+    "47 by a place to go on to": ("/follow", {"account": "{}"}),
+    "47 by a list's filter": ("/cases", {"node": "{host}", "publisher": "{}"}),
+    "47 by a feed's filter": ("/feeds/cases.json", {"publisher": "{}"}),
+}
+
+
+@pytest.mark.parametrize("attack", REFLECTED)
+@pytest.mark.parametrize("server", ["node", "hub"])
+async def test_no_address_of_ours_gives_out_bytes_of_others(stage: Stage, attack: str, server: str) -> None:
+    """Whatever is under our origin would count as ours (Akkoma's reflections through emoji and proxies)."""
+    evil = stage.stranger("reflected.example")
+    spoof = {"id": "https://node.example/actors/cases", "type": "Person", "content": FORGED}
+    evil.documents |= {path: spoof for path in ("/x", "/.well-known/webfinger", "/cases/x")}
+    path, query = REFLECTED[attack]
+
+    def filled(words: str) -> str:
+        return words.replace("{host}", evil.host).replace("{}", f"https://{evil.host}/x")
+
+    async with stage.town.visitor(server) as http:
+        for accept in ("application/activity+json", "image/png", "text/html"):
+            answer = await http.get(
+                filled(path),
+                params={name: filled(words) for name, words in query.items()},
+                headers={"accept": accept},
+            )
+            assert FORGED not in answer.text
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            if answer.status_code < 300 and "json" in answer.headers["content-type"]:
+                assert evil.host not in str(answer.json().get("id", ""))
+
+    assert [url for url in stage.asked(evil.host) if url.endswith("/x")] == []
+
+
+@pytest.mark.parametrize("attack", ["47 any address at all"])
+async def test_what_is_fetched_from_others_is_written_to_no_answer(stage: Stage, attack: str) -> None:
+    """The pages that ask another server, by the functions that do: none of them is one that sends bytes on."""
+    asking = {"find_document", "fetch_document", "get_json", "fetcher"}
+    found = {
+        file.name
+        for doors in ("pages", "fediverse")
+        for file in (Path(__file__).parents[2] / "web" / doors).rglob("*.py")
+        for part in ast.walk(ast.parse(file.read_text()))
+        if (part.attr if isinstance(part, ast.Attribute) else part.id if isinstance(part, ast.Name) else "")
+        in asking
+    }
+
+    assert found == set()

@@ -62,6 +62,7 @@ def examples() -> dict[str, dict[str, Any]]:
         published=NOW,
         context=f"{CASE_ID}/context",
         replies=f"{CASE_ID}/replies",
+        history=f"{CASE_ID}/history",
         **AUDIENCE,
     )
     case = attach(written_case, signer, now=NOW)

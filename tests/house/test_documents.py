@@ -12,10 +12,11 @@ import pytest
 from federation import delivery, discovery, fetch, proofs, requests
 from federation.transport import Limits
 from node import roles
+from node.casework import redrawing
 from node.inbox import chores, receive
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
-from vocab import activities, actors, casewire, jsonld, terms
+from vocab import activities, actors, casewire, jsonld, publiccase, terms
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -115,6 +116,8 @@ CLAIMS = {
     "5feb": ("vocab/actors.py", '"indexable"'),
     "b2b8": ("vocab/casewire.py", '"preview"'),
     "4f05": ("web/fediverse/objects.py", "410"),
+    "bad1": ("web/fediverse/objects.py", "FEP-bad1"),
+    "1311": ("vocab/casewire.py", "FEP-1311"),
     "eb48": ("vocab/terms.py", "as:Hashtag"),
     "e232": ("vocab/casewire.py", "FEP-e232"),
     "5711": ("vocab/terms.py", "FEP-5711"),
@@ -125,6 +128,17 @@ CLAIMS = {
     "1b12": ("node/hub/aggregate.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),
 }
+
+
+def test_the_interaction_policy_and_the_picture_are_as_the_page_says() -> None:
+    said = " ".join(section(text("FEDERATION.md"), "## A case on the wire").split())
+
+    for name in casewire._EVERYBODY:
+        assert f"`{name}`" in said
+    assert f"{redrawing.SHOWN_SIDES[0]:,} pixels to a side" in said
+    assert f"{redrawing.MAX_OUTPUT_BYTES:,} bytes" in said
+    for kind in publiccase.EXTENSIONS:
+        assert f"`{kind}`" in said
 
 
 def test_every_fep_that_is_claimed_is_in_the_code() -> None:

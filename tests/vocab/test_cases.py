@@ -32,6 +32,15 @@ ID = "https://a.example/cases/0123456789abcdef"
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SAMPLES = {sample["id"]: sample for sample in samples.cases()}
 
+PICTURE: dict[str, Any] = {
+    "sha256": "0a" * 32,
+    "media_type": "image/jpeg",
+    "width": 1600,
+    "height": 900,
+    "path": f"/pictures/{'0a' * 32}.jpg",
+    "alt": {"en": "A corridor with four doors (drawing)", "fr": "Un couloir (dessin)"},
+}
+
 
 def some_fields(**changes: object) -> dict[str, Any]:
     fields = {
@@ -260,7 +269,7 @@ def test_every_field_of_the_list_is_written_and_read() -> None:
         follow_ups=[{"date": "2026-03-01", "action": "petition", "text": {"en": "Sent."}, "link": "https://s.example/2"}],
         related=[{"id": "https://b.example/cases/1", "relation": "similar"}],
         corrections=[{"date": "2026-04-01", "text": {"en": "Sixteen, not fourteen.", "fr": "Seize."}}],
-        content_warning={"en": "Violence", "fr": "Violence"},
+        content_warning={"en": "Violence", "fr": "Violence"}, image=PICTURE,
     )  # fmt: skip
     empty = {name for name, value in case.fields().items() if value in (None, [])}
 
@@ -275,6 +284,98 @@ def test_every_field_of_the_list_is_written_and_read() -> None:
     }
     assert read_case(document)[0] == case
     assert "srt:corrections" in document
+
+
+def test_a_picture_travels_with_its_words_and_the_hash_of_its_bytes() -> None:
+    document = written(a_case(image=PICTURE), history=f"{ID}/history")
+
+    assert document["image"] == {
+        "type": "Image",
+        "mediaType": "image/jpeg",
+        "url": f"https://a.example/pictures/{'0a' * 32}.jpg",
+        "name": "A corridor with four doors (drawing)",
+        "nameMap": {"en": "A corridor with four doors (drawing)", "fr": "Un couloir (dessin)"},
+        "width": 1600,
+        "height": 900,
+        "digestMultibase": "uEiAKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCg",
+    }
+    assert document["history"] == f"{ID}/history"
+    compacted = jsonld.compact(document, terms.CONTEXT)
+    assert read_case(compacted)[0] == a_case(image=PICTURE)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "https://evil.example/pictures/x.jpg"},
+        {"url": "https://a.example.evil.example/pictures/x.jpg"},
+        {"url": "http://a.example/pictures/x.jpg"},
+        {"url": "https://a.example/../../etc/passwd"},
+        {"url": "https://a.example/x.jpg?to=https://evil.example"},
+        {"url": "javascript:alert(1)"},
+        {"url": "data:image/png;base64,AAAA"},
+        {"url": ["https://a.example/x.jpg", "https://evil.example/x.jpg"]},
+        {"mediaType": "image/svg+xml"},
+        {"mediaType": None},
+        {"type": "Document"},
+        {"width": 50_000},
+        {"height": 0},
+        {"height": "900"},
+        {"name": None, "nameMap": None},
+        {"nameMap": {"fr": "Un couloir"}},
+        {"nameMap": {"en": "two\nlines"}},
+        {"digestMultibase": None},
+        {"digestMultibase": "zQm"},
+        {"digestMultibase": "u" + "A" * 46},
+    ],
+)
+def test_a_picture_that_says_too_little_or_lies_elsewhere_is_none_and_the_case_is_read(
+    wrong: dict[str, Any],
+) -> None:
+    document = written(a_case(image=PICTURE))
+    document["image"] = {
+        key: value for key, value in (document["image"] | wrong).items() if value is not None
+    }
+
+    case, _ = read_case(document)
+
+    shown = case.image
+    assert shown is None or shown.path.startswith("/x.jpg")
+    assert case.title == a_case().title
+    assert read_case(document | {"image": "https://a.example/x.jpg"})[0].image is None
+    assert read_case(document | {"image": [document["image"], document["image"]]})[0].image is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alt": None},
+        {"alt": {"fr": "Un couloir (dessin)"}},
+        {"alt": {"en": "x"}},
+        {"sha256": "../../x"},
+        {"path": "//evil.example/x.jpg"},
+        {"path": "/../x.jpg"},
+        {"path": "/x.jpg?y"},
+        {"media_type": "image/svg+xml"},
+        {"width": 12_001},
+        {"width": True},
+        {"url": "https://evil.example/"},
+    ],
+)
+def test_a_picture_without_words_or_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidCase) as refusal:
+        a_case(image=PICTURE | wrong)
+
+    assert list(refusal.value.problems) == ["image"]
+
+
+def test_whoever_may_see_a_case_may_like_answer_pass_on_and_quote_it() -> None:
+    policy = written(a_case())["interactionPolicy"]
+
+    assert policy == {
+        name: {"automaticApproval": [PUBLIC]} for name in ("canLike", "canReply", "canAnnounce", "canQuote")
+    }
+    assert "interactionPolicy" not in written(a_case(), to=[f"{A}/followers"])
 
 
 def test_a_content_warning_stands_before_everything_and_makes_the_article_sensitive() -> None:

@@ -8,9 +8,11 @@ from node.entries.search import document_at, entry_at
 from node.errors import NotFound
 from node.inbox.quoting import stamp
 from node.publishing.positions import position_at
+from node.publishing.publish import history_of
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
-from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT
+from vocab.properties import present, written
+from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT, CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import signed_where_wanted
 from web.pages.addresses import case_address
@@ -24,6 +26,7 @@ def routes() -> list[Route]:
         Route("/cases/{id}", signed_where_wanted(case, also_page=True)),
         Route("/cases/{id}/context", signed_where_wanted(context)),
         Route("/cases/{id}/replies", signed_where_wanted(replies)),
+        Route("/cases/{id}/history", signed_where_wanted(history)),
         Route("/cases/{id}/quotes", signed_where_wanted(quote_stamp)),
         Route("/positions/{id}", signed_where_wanted(position, also_page=True)),
         Route("/ns/v1", vocabulary),
@@ -80,6 +83,37 @@ async def context(request: Request) -> Response:
         "attributedTo": owner,
         "totalItems": 1 + len(shown),
         "orderedItems": [at, *shown],
+    }
+    return activity_answer(document, max_age=60)
+
+
+async def history(request: Request) -> Response:
+    """What its publisher did with a case, newest first (FEP-bad1), with the hash of each version; never what others did."""
+    node: Node = request.app.state.node
+    at = f"{node.settings.origin}/cases/{request.path_params['id']}"
+    async with node.database.read() as session:
+        found = await history_of(session, at)
+    if not found:
+        raise NotFound("no such case")
+    document = {
+        "@context": CONTEXT,
+        "id": f"{at}/history",
+        "type": "OrderedCollection",
+        "attributedTo": node.settings.main_actor,
+        "totalItems": len(found),
+        "orderedItems": [
+            present(
+                {
+                    "id": sent.id,
+                    "type": sent.type,
+                    "actor": sent.actor,
+                    "object": at,
+                    "published": written(sent.sent_at),
+                    "srt:caseHash": sha256,
+                }
+            )
+            for sent, sha256 in found
+        ],
     }
     return activity_answer(document, max_age=60)
 

@@ -15,6 +15,7 @@ from node.casework.cases import Outcome
 from node.casework.consenting import ask_about_text
 from node.casework.desk import Approved
 from node.casework.gates import Clearances
+from node.casework.pictures import MAX_BYTES, draw_anew
 from node.errors import WrongState
 from node.intake.consent import consents_of
 from node.intake.receive import SealedWrap
@@ -38,11 +39,14 @@ from web.pages.wire import (
     answer,
     b64,
     path_id,
+    read_bytes,
     read_json,
 )
 from web.sessions import require_same_origin, signed_in
 
 MAX_STAFF = 400
+# A file as it is; not a type that a form of another site could send.
+OCTETS = "application/octet-stream"
 
 Standard = Annotated[str, msgspec.Meta(pattern="^(P[2-5]|N[12])$", max_length=2)]
 # Read by PublicCase, which refuses what it does not name.
@@ -149,6 +153,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route(f"{one}/confirm", _step(Nothing, _confirm), methods=["POST"]),
         Route(f"{one}/return", _step(Return, _return), methods=["POST"]),
         Route(f"{one}/draft", _step(Draft, _draft), methods=["PUT"]),
+        Route(f"{one}/pictures", add_picture, methods=["POST"]),
+        Route(f"{one}/pictures/{{sha256}}", show_picture),
         Route(f"{one}/consent", _step(AskSource, _ask_source, status=201), methods=["POST"]),
         Route(f"{one}/submit", _step(Submit, _submit), methods=["POST"]),
         Route(f"{one}/approve", _step(Approve, _approve), methods=["POST"]),
@@ -209,6 +215,33 @@ async def show_case(request: Request) -> Response:
         me = await signed_in(request, session, now=node.clock.now())
         shown = await _shown(session, path_id(request, "id"), me)
     return answer(shown)
+
+
+async def add_picture(request: Request) -> Response:
+    """A picture for the public text, as a file: drawn anew, without whatever hung on it. It is in no text before one names it."""
+    require_same_origin(request, OCTETS)
+    node: Node = request.app.state.node
+    case_id, now = path_id(request, "id"), node.clock.now()
+    async with node.database.begin() as session:
+        me = await signed_in(request, session, now=now)
+        await desk.may_add_picture(session, case_id, by=me)
+    drawn = await draw_anew(await read_bytes(request, max_bytes=MAX_BYTES))
+    async with node.database.begin() as session:
+        me = await signed_in(request, session, now=now)
+        kept = await desk.add_picture(session, case_id, drawn, by=me, now=now)
+        shown = kept.fields()
+    return answer(shown, 201)
+
+
+async def show_picture(request: Request) -> Response:
+    """A picture of a case as it was drawn anew, for those who write and approve its text."""
+    node: Node = request.app.state.node
+    async with node.database.begin() as session:
+        me = await signed_in(request, session, now=node.clock.now())
+        sha256 = request.path_params["sha256"][:64]
+        kept = await desk.read_picture(session, path_id(request, "id"), sha256, by=me)
+    policy = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    return Response(kept.body, media_type=kept.media_type, headers=policy)
 
 
 def _step(kind: type[Wire], step: Step, *, status: int = 200) -> Callable[[Request], Awaitable[JSONResponse]]:

@@ -40,6 +40,7 @@ class CaseView:
     transferability: Spoken | None
     statement: Spoken | None
     steps: Spoken | None
+    alt: Spoken | None
     versions: tuple[str, ...]
     replies: tuple[Event, ...]
     timeline: tuple[Event, ...]
@@ -73,6 +74,7 @@ def view_of(card: Card, case: PublicCase, *, language: str) -> CaseView:
         transferability=say(dict(case.transferability)),
         statement=say(dict(case.verification_statement)),
         steps=say(dict(case.domestic_steps)),
+        alt=say(dict(case.image.alt)) if case.image else None,
         versions=case.languages,
         replies=replies,
         timeline=_timeline(card, case, (*replies, *corrections, *_follow_ups(case, language))),

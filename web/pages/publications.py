@@ -11,11 +11,16 @@ from starlette.routing import Route
 
 from node.entries.search import Card, Coverage, Filter, Listing, coverage, entry_at, search
 from node.errors import NotFound
+from node.peers.actors import host_of
+from node.peers.hosts import shows_media_of
 from node.publishing.positions import positions_on
+from node.publishing.publish import public_picture
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
 from node.settings import Settings
+from vocab.casewire import picture_address
 from vocab.markup import plain_text
+from vocab.publiccase import EXTENSIONS
 from web.pages import feeds
 from web.pages.caseview import view_of
 from web.pages.filters import chips, options
@@ -24,6 +29,14 @@ from web.pages.rendering import render, speech_of
 LATEST = 6
 ALIKE = 3
 STALE_AFTER = timedelta(days=365)
+# The bytes at an address never change; a day, because a case that is withdrawn takes its picture along. Other servers and
+# previews of links may show it; as a page of its own it may do nothing.
+OF_PICTURES: Mapping[str, str] = {
+    "Cache-Control": "public, max-age=86400, immutable",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Content-Disposition": "inline",
+}
 FRESH: Mapping[str, str] = {"Cache-Control": "public, max-age=60"}
 
 
@@ -45,7 +58,13 @@ class Voice:
 def routes(settings: Settings) -> list[Route]:
     """Readers' pages of cases. `/cases/{id}` itself also answers servers, and is routed there."""
     front = [] if settings.is_hub else [Route("/", node_front)]
-    return [*front, Route("/cases", case_list), Route("/cases/{host}/{id}", case_copy), *feeds.routes()]
+    return [
+        *front,
+        Route("/cases", case_list),
+        Route("/cases/{host}/{id}", case_copy),
+        Route("/pictures/{name}", picture),
+        *feeds.routes(),
+    ]
 
 
 async def node_front(request: Request) -> Response:
@@ -97,6 +116,20 @@ async def case_copy(request: Request) -> Response:
     return await _case(request, f"{scheme}://{host}/cases/{name}")
 
 
+async def picture(request: Request) -> Response:
+    """The picture of a case that is public here. Only what we drew ourselves is there, under the hash of its bytes.
+
+    Its type comes from our drawing and never from a file; nothing of others is fetched or passed on at any address of ours.
+    """
+    node: Node = request.app.state.node
+    sha256, _, ending = request.path_params["name"].partition(".")
+    async with node.database.read() as session:
+        found = await public_picture(session, sha256)
+    if found is None or EXTENSIONS[found.media_type] != ending:
+        raise NotFound("no such picture")
+    return Response(found.body, media_type=found.media_type, headers=OF_PICTURES)
+
+
 def asked_for(request: Request) -> Filter:
     """The filter in an address. `lang` is the language of the page, `language` that of the cases."""
     return Filter.parse(request.query_params)
@@ -115,6 +148,7 @@ async def _case(request: Request, url: str) -> Response:
         view = view_of(card, card.case, language=language)
         others = await search(session, replace(view.alike, page=1), per_page=ALIKE + 1)
         voices = await _voices(session, card, node.settings)
+        shows_media = card.own or await shows_media_of(session, host_of(card.url))
     return render(
         request,
         "readers/case.html",
@@ -124,6 +158,7 @@ async def _case(request: Request, url: str) -> Response:
         is_stale=_is_stale(card.case.status_date, node.clock.now()),
         alike=_without(others, card),
         voices=voices,
+        picture=picture_address(card.url, card.case.image) if card.case.image and shows_media else None,
     )
 
 

@@ -54,12 +54,19 @@ class _Speaker:
             "licence": _("Licence"),
             "charter": _("Charter of"),
             "fictional": _("Fictional"),
+            "image": _("Picture"),
         }
         field = _field(key)
         return named.get(key) or (field.label(self.language) if field else key)
 
     def say(self, key: str, value: object) -> Iterator[Spoken]:
         match value:
+            case Mapping() if key == "image":
+                # What it shows, in words; the rest are numbers.
+                yield from self.say("alt", value.get("alt") or {})
+                yield Spoken(
+                    f"{value.get('width')} × {value.get('height')}, {value.get('sha256')}", self.language
+                )
             case Mapping() if key in _ENTRIES:
                 for name, part in value.items():
                     if not _is_empty(part):

@@ -1,20 +1,23 @@
 """The desk from outside: who is let in, what another site cannot do, and a case's way with two people and with one."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from node import audit
 from node.audit import AuditEntry
+from node.casework.pictures import Picture
 from node.intake.manifest import IntakeManifest
 from node.intake.uploads import MAX_PART_BYTES
 from node.publishing.publications import publication_of, versions_of
 from node.sealing.age import seal
 from node.staff.accounts import Staff
+from tests.node.casework.test_pictures import a_picture, png_of
 from tests.rig.alerts import (
     a_file,
     a_member,
@@ -29,7 +32,9 @@ from tests.rig.alerts import (
     sealed_to,
     seeded,
 )
+from vocab.terms import ACTIVITY_JSON
 from web.app import make_app
+from web.pages.cases import OCTETS
 
 API = "/api/v1/desk"
 ALERT = seeded("id one").hex()[:32]
@@ -172,6 +177,8 @@ CLOSED = [
     ("POST", f"/cases/{CASE}/confirm"),
     ("POST", f"/cases/{CASE}/return"),
     ("PUT", f"/cases/{CASE}/draft"),
+    ("POST", f"/cases/{CASE}/pictures"),
+    ("GET", f"/cases/{CASE}/pictures/{'0' * 64}"),
     ("POST", f"/cases/{CASE}/submit"),
     ("POST", f"/cases/{CASE}/approve"),
     ("POST", f"/cases/{CASE}/reject"),
@@ -202,7 +209,8 @@ async def test_who_is_not_signed_in_learns_nothing_but_that(desks: Desks) -> Non
     visitor = desks.visitor()
 
     for method, path in CLOSED:
-        response = await visitor.send(method, path, body_of(method, path))
+        kind = {"content-type": OCTETS} if path.endswith("/pictures") else {}
+        response = await visitor.send(method, path, body_of(method, path), **kind)
 
         assert response.status_code == 401, (method, path)
         assert set(response.json()) == {"error", "code"}
@@ -800,3 +808,158 @@ async def test_only_an_administrator_lets_somebody_begin_anew(desks: Desks, peop
     assert "/desk/welcome#" in made.json()["link"]
     listed = {one["name"]: one["left"] for one in (await olga.get("/staff")).json()}
     assert listed["Boris"]
+
+
+# ---- pictures ------------------------------------------------------------------------------------------------------
+
+ALT = {"en": "A corridor with four doors (drawing)"}
+
+
+async def add_picture(desk: Desk, data: bytes | None = None) -> httpx.Response:
+    return await desk.client.post(
+        f"{API}/cases/{CASE}/pictures",
+        content=a_picture() if data is None else data,
+        headers={"origin": desk.origin, "content-type": OCTETS},
+    )
+
+
+async def confirmed(case: tuple[Desk, Desk]) -> tuple[Desk, Desk]:
+    ana, boris = case
+    await ana.move("propose", {"standard": "P3"})
+    await boris.move("confirm")
+    return ana, boris
+
+
+async def test_a_picture_is_public_with_the_text_that_two_people_stand_behind_and_not_before(
+    node: Any, case: tuple[Desk, Desk], desks: Desks
+) -> None:
+    ana, boris = await confirmed(case)
+    reader = desks.visitor().client
+    added = (await add_picture(ana)).json()
+    shown = f"/pictures/{added['sha256']}.jpg"
+    fields = case_fields(image={"sha256": added["sha256"], "alt": ALT, "path": "/evil", "width": 9})
+
+    without_words = await ana.send("PUT", f"/cases/{CASE}/draft", {"fields": case_fields(image=added)})
+    drafted = (await ana.send("PUT", f"/cases/{CASE}/draft", {"fields": fields})).json()["draft"]
+    text = (await ana.move("submit", {"consent": True})).json()["draft"]
+    before = await reader.get(shown)
+    at_desk = await boris.get(f"/cases/{CASE}/pictures/{added['sha256']}")
+    alone = await ana.move("approve", {"sha256": text["sha256"]})
+    done = await boris.move("approve", {"sha256": text["sha256"]})
+    url = done.json()["publication"]["url"]
+    served = await reader.get(shown)
+    page = (await reader.get(url, headers={"accept": "text/html"})).text
+    article = (await reader.get(url, headers={"accept": ACTIVITY_JSON})).json()
+
+    assert (without_words.status_code, set(without_words.json()["fields"])) == (400, {"image"})
+    # Of the picture only its words are the writer's.
+    assert drafted["fields"]["image"] == {**added, "alt": ALT}
+    assert (before.status_code, at_desk.status_code, alone.status_code) == (404, 200, 403)
+    assert at_desk.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert (served.status_code, served.headers["content-type"]) == (200, "image/jpeg")
+    assert hashlib.sha256(served.content).hexdigest() == added["sha256"]
+    assert served.headers["x-content-type-options"] == "nosniff"
+    assert served.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert "immutable" in served.headers["cache-control"]
+    assert (await reader.get(shown.replace(".jpg", ".png"))).status_code == 404
+    assert f'<img src="{shown}" width="320" height="200" alt="{ALT["en"]}"' in page
+    assert f'<meta property="og:image" content="https://a.example{shown}">' in page
+    assert article["image"]["url"] == f"https://a.example{shown}"
+    assert article["image"]["name"] == ALT["en"]
+
+    node.clock.forward(minutes=5)
+    await ana.move("withdraw", {"reason": "safety"})
+    await boris.move("approve")
+
+    assert (await reader.get(shown)).status_code == 404
+    async with node.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(Picture)) == 0
+
+
+async def test_a_picture_cannot_be_swapped_behind_an_approval(case: tuple[Desk, Desk], desks: Desks) -> None:
+    """What was approved is the hash of the text, and in it the hash of the pixels."""
+    ana, boris = await confirmed(case)
+    added = (await add_picture(ana)).json()
+    fields = case_fields(image={**added, "alt": ALT})
+    first = (await ana.send("PUT", f"/cases/{CASE}/draft", {"fields": fields})).json()["draft"]
+    other = (await add_picture(ana, a_picture(size=(200, 200)))).json()
+    second = (
+        await ana.send("PUT", f"/cases/{CASE}/draft", {"fields": case_fields(image={**other, "alt": ALT})})
+    ).json()["draft"]
+
+    await ana.move("submit", {"consent": True})
+    swapped = await boris.move("approve", {"sha256": first["sha256"]})
+    # Once a text waits for a second person, nobody adds another.
+    late = await add_picture(ana)
+
+    assert first["sha256"] != second["sha256"]
+    assert (swapped.status_code, late.status_code) == (409, 409)
+    reader = desks.visitor().client
+    assert (await reader.get(f"/pictures/{added['sha256']}.jpg")).status_code == 404
+
+
+async def test_only_who_writes_the_text_adds_a_picture_and_only_one_of_this_case(
+    case: tuple[Desk, Desk], desks: Desks
+) -> None:
+    ana, _ = case
+    too_early = await add_picture(ana)
+    await confirmed(case)
+    by_other_site = await ana.client.post(
+        f"{API}/cases/{CASE}/pictures", content=a_picture(), headers={"origin": "https://evil.example"}
+    )
+    by_administrator = await add_picture(await desks.of("Olga"))
+    unknown = case_fields(image={"sha256": "0" * 64, "alt": ALT})
+    of_nobody = await ana.send("PUT", f"/cases/{CASE}/draft", {"fields": unknown})
+    seen_by_auditor = await (await desks.of("Otto")).get(f"/cases/{CASE}/pictures/{'0' * 64}")
+
+    assert (too_early.status_code, by_other_site.status_code, by_administrator.status_code) == (409, 403, 403)
+    assert (of_nobody.status_code, set(of_nobody.json()["fields"])) == (400, {"image"})
+    assert seen_by_auditor.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "x.svg", f"{'0' * 64}.jpg", f"{'0' * 64}", "%2e%2e/x.png"]
+)
+async def test_no_other_file_has_an_address_among_pictures(desks: Desks, name: str) -> None:
+    assert (await desks.visitor().client.get(f"/pictures/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "84 a drawing with a script",
+        "84 a page that begins like a picture",
+        "84 a name that leads upwards",
+        "84 50,000 pixels to a side",
+    ],
+)
+async def test_what_staff_choose_is_a_picture_by_its_bytes_and_by_nothing_else(
+    case: tuple[Desk, Desk], caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    """Whoever sent it to them may have made it: Mastodon CVE-2023-36460."""
+    caplog.set_level("INFO")
+    ana, _ = await confirmed(case)
+    found = {
+        "84 a drawing with a script": b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>",
+        "84 a page that begins like a picture": b"\x89PNG\r\n\x1a\n<html><script>alert(1)</script>",
+        "84 50,000 pixels to a side": png_of(50_000, 50_000),
+    }
+    if attack not in found:
+        # There is no name to lead anywhere: the bytes are all that is read.
+        answer = await ana.client.post(
+            f"{API}/cases/{CASE}/pictures",
+            content=a_picture(),
+            headers={
+                "origin": ana.origin,
+                "content-type": OCTETS,
+                "content-disposition": 'attachment; filename="../../x.html"',
+            },
+        )
+        assert answer.json()["path"] == f"/pictures/{answer.json()['sha256']}.jpg"
+        return
+
+    answer = await add_picture(ana, found[attack])
+
+    assert answer.status_code == 400
+    assert set(answer.json()["fields"]) == {"image"}
+    assert [vars(record)["reason"] for record in caplog.records if record.msg == "picture.refused"]

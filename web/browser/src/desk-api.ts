@@ -132,13 +132,20 @@ export type Kind = "alerts" | "cases";
 
 const BASE = "/api/v1/desk";
 
+/** Where a picture of a case is looked at before it is public, by who may read the case. */
+export function pictureAt(id: Hex): (sha256: string) => string {
+  return (sha256) => `${BASE}/cases/${id}/pictures/${encodeURIComponent(sha256)}`;
+}
+
 async function ask(method: string, path: string, body?: unknown): Promise<Response> {
+  const file = body instanceof Blob;
+  const kind = file ? "application/octet-stream" : "application/json";
   let response: Response;
   try {
     response = await fetch(BASE + path, {
       method,
-      headers: body === undefined ? {} : { "content-type": "application/json" },
-      body: body === undefined ? null : JSON.stringify(body),
+      headers: body === undefined ? {} : { "content-type": kind },
+      body: body === undefined ? null : file ? body : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",
@@ -197,6 +204,7 @@ export const api = {
   submit: (id: Hex, clearances: Clearances) => json<CaseAnswer>("POST", `/cases/${id}/submit`, clearances),
   approve: (id: Hex, sha256: Hex | null) => json<CaseAnswer>("POST", `/cases/${id}/approve`, { sha256 }),
   reject: (id: Hex, reason: string) => json<CaseAnswer>("POST", `/cases/${id}/reject`, { reason }),
+  addPicture: (id: Hex, file: Blob) => json<JsonObject>("POST", `/cases/${id}/pictures`, file),
   correct: (id: Hex, fields: JsonObject, note: string, clearances: Clearances) =>
     json<CaseAnswer>("POST", `/cases/${id}/correct`, { fields, note, ...clearances }),
   withdraw: (id: Hex, reason: string) => json<CaseAnswer>("POST", `/cases/${id}/withdraw`, { reason }),

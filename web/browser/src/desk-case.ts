@@ -2,7 +2,7 @@
 
 import type { CaseAnswer, Move } from "./desk-api.ts";
 import { showAccess } from "./desk-access.ts";
-import { ApiError, api } from "./desk-api.ts";
+import { ApiError, api, pictureAt } from "./desk-api.ts";
 import { answersOf } from "./desk-alert.ts";
 import { askWhyItMayStand, clearancesOf } from "./desk-clearances.ts";
 import { DraftForm } from "./desk-draft.ts";
@@ -153,7 +153,7 @@ class CaseFile {
       const shared = make("a", { href: `/desk/published/${this.#answer.id}`, target: "_blank", rel: "noopener" }, text("who-has-it"));
       said.append(" ", make("a", { href: publication.url }, text("published-at")), " · ", shared);
     }
-    slot(this.root, "text").replaceChildren(...(draft ? [publicPage(draft.fields)] : []));
+    slot(this.root, "text").replaceChildren(...(draft ? [publicPage(draft.fields, pictureAt(this.#answer.id))] : []));
     showConsent(slot(this.root, "source-consent"), this.#seat, this.#answer, this.#alert, (answer) => this.#done(answer));
     show(slot(this.root, "text"), draft !== null);
     show(slot(this.root, "text-part"));
@@ -271,7 +271,10 @@ class CaseFile {
     const id = this.#answer.id;
     const by = this.#seat.me.id;
     const begun = unsaved?.case === id && unsaved.by === by ? unsaved.fields : null;
-    const draft = new DraftForm(form, begun ?? this.#answer.draft?.fields ?? null, this.#alert?.submission ?? null);
+    const draft = new DraftForm(form, begun ?? this.#answer.draft?.fields ?? null, this.#alert?.submission ?? null, {
+      at: pictureAt(id),
+      add: (file) => api.addPicture(id, file),
+    });
     const keep = (): void => {
       unsaved = { by, case: id, fields: draft.read() };
     };
@@ -326,7 +329,7 @@ class CaseFile {
     const { draft, id } = this.#answer;
     if (draft === null) return null;
     const form = this.#form("step-approve");
-    slot(form, "text").replaceChildren(publicPage(draft.fields));
+    slot(form, "text").replaceChildren(publicPage(draft.fields, pictureAt(id)));
     slot(form, "hash").textContent = text("hash", { hash: draft.sha256 });
     onSubmit(form, async () => {
       if (!ticked(form, "read")) throw new Complaint(text("read-it"));

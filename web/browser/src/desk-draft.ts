@@ -5,26 +5,38 @@
 
 import type { Json, JsonObject, Submission } from "./types.ts";
 import { fields, mark, readValue, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
-import { all, make, text, within } from "./page.ts";
+import { all, make, show, text, within } from "./page.ts";
 
 /** Where an answer goes that is not called the same in the public case. */
 const FROM_ANSWER: Readonly<Record<string, string>> = { content: "summary" };
 const ON_ONE_LINE = 1;
 
+/** Where a picture of this case is seen, and how a file becomes one. */
+export interface Pictures {
+  readonly at: (sha256: string) => string;
+  readonly add: (file: File) => Promise<JsonObject>;
+}
+
 export class DraftForm {
   readonly #form: HTMLFormElement;
   readonly #submission: Submission | null;
+  readonly #pictures: Pictures;
+  #picture: JsonObject | null = null;
   #languages: string[] = [];
 
-  constructor(form: HTMLFormElement, start: JsonObject | null, submission: Submission | null) {
+  constructor(form: HTMLFormElement, start: JsonObject | null, submission: Submission | null, pictures: Pictures) {
     this.#form = form;
     this.#submission = submission;
+    this.#pictures = pictures;
+    const picture = start?.["image"];
+    if (isTexts(picture)) start = { ...start, image_alt: picture["alt"] ?? null };
     this.#languages = [String(start?.["language"] ?? submission?.language ?? document.documentElement.lang)];
     for (const value of Object.values(start ?? {})) {
       if (isTexts(value)) this.#languages.push(...Object.keys(value).filter((code) => !this.#languages.includes(code)));
     }
     for (const field of this.#all("rows")) this.#prepareRows(field);
     for (const field of fields(form)) this.#write(field, start?.[keyOf(field)] ?? null);
+    this.#preparePicture(isTexts(picture) ? picture : null);
     this.#menu("language").value = this.#languages[0] ?? "en";
     this.#menu("language").addEventListener("change", () => this.#renameOriginal());
     this.#offerLanguages();
@@ -51,8 +63,10 @@ export class DraftForm {
       const value = this.#read(field);
       if (value !== undefined) found[key === "editorial_licence" ? "licence" : key] = value;
     }
-    if (this.#form.querySelector("[data-fictional]")) found["fictional"] = true;
-    return found;
+    const { image_alt: alt, ...rest } = found;
+    if (this.#picture !== null) rest["image"] = { ...this.#picture, alt: alt ?? null };
+    if (this.#form.querySelector("[data-fictional]")) rest["fictional"] = true;
+    return rest;
   }
 
   /** Writes each sentence beside its field; what has no field here is returned. */
@@ -103,6 +117,7 @@ export class DraftForm {
   #read(field: HTMLElement): Json | undefined {
     if (field.dataset["type"] === "texts") return this.#readTexts(field);
     if (field.dataset["type"] === "rows") return this.#readRows(field);
+    if (field.dataset["type"] === "picture") return undefined;
     return readValue(this.#form, field);
   }
 
@@ -110,7 +125,7 @@ export class DraftForm {
     const type = field.dataset["type"];
     if (type === "texts") return this.#writeTexts(field, isTexts(value) ? value : {});
     if (type === "rows") return (Array.isArray(value) ? value : []).forEach((row) => this.#addRow(field, row as JsonObject));
-    if (value === null) return;
+    if (value === null || type === "picture") return;
     if (type === "partial-date") return writePartialDate(field, String(value));
     const values = Array.isArray(value) ? value.map(String) : [String(value)];
     for (const control of all(field, "input, select, textarea", HTMLElement)) {
@@ -227,6 +242,49 @@ export class DraftForm {
     });
     const filled = rows.filter((row) => Object.keys(row).length > 0);
     return filled.length > 0 ? filled : undefined;
+  }
+
+  // ---- the picture: a file that the server draws anew, and the words for those who do not see it
+
+  #preparePicture(start: JsonObject | null): void {
+    const field = within(this.#form, '[data-field="image"]', HTMLElement);
+    const chosen = within(field, "input[type=file]", HTMLInputElement);
+    const out = within(field, "[data-picture-out]", HTMLButtonElement);
+    this.#showPicture(start);
+    out.addEventListener("click", () => {
+      this.#showPicture(null);
+      chosen.dispatchEvent(new Event("change", { bubbles: true }));
+      chosen.focus();
+    });
+    chosen.addEventListener("change", () => {
+      const file = chosen.files?.[0];
+      chosen.value = "";
+      if (file === undefined) return;
+      mark(field, null);
+      chosen.disabled = true;
+      this.#pictures.add(file).then(
+        (picture) => {
+          this.#showPicture(picture);
+          chosen.disabled = false;
+          chosen.dispatchEvent(new Event("change", { bubbles: true }));
+        },
+        (error: unknown) => {
+          chosen.disabled = false;
+          const said = error as { fields?: Record<string, string>; sentence?: string };
+          mark(field, said.fields?.["image"] || said.sentence || text("unreachable"));
+        },
+      );
+    });
+  }
+
+  #showPicture(picture: JsonObject | null): void {
+    this.#picture = picture;
+    const field = within(this.#form, '[data-field="image"]', HTMLElement);
+    const pixels = within(field, "img", HTMLImageElement);
+    show(pixels, picture !== null);
+    show(within(field, "[data-picture-out]", HTMLElement), picture !== null);
+    show(within(this.#form, '[data-field="image_alt"]', HTMLElement), picture !== null);
+    if (picture !== null) pixels.src = this.#pictures.at(String(picture["sha256"]));
   }
 
   // ---- taking over what the source answered

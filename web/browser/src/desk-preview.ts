@@ -8,10 +8,11 @@ import type { Json, JsonObject } from "./types.ts";
 
 const SHOWN: ReadonlySet<string> = new Set([
   "kind", "title", "summary", "content", "state", "region", "started_on", "ended_on", "ongoing", "provisions", "status", "status_date",
-  "standard", "verification", "verification_statement", "fictional", "language",
+  "standard", "verification", "verification_statement", "fictional", "language", "image",
 ]);
 
-export function publicPage(fields: JsonObject): HTMLElement {
+/** `at` says where a picture can be seen; without it, as for a source, its words stand for it. */
+export function publicPage(fields: JsonObject, at?: (sha256: string) => string): HTMLElement {
   const page = view("preview");
   const original = String(fields["language"] ?? "en");
   const put = (name: string, words: string): void => {
@@ -30,6 +31,12 @@ export function publicPage(fields: JsonObject): HTMLElement {
   say(page, "title", fields["title"], original);
   say(page, "summary", fields["summary"], original);
   say(page, "content", fields["content"], original);
+  const picture = isTexts(fields["image"]) ? fields["image"] : null;
+  show(within(page, "[data-picture]", HTMLElement), picture !== null);
+  say(page, "alt", picture?.["alt"], original);
+  const pixels = within(page, "[data-pixels]", HTMLImageElement);
+  show(pixels, picture !== null && at !== undefined);
+  if (picture !== null && at !== undefined) pixels.src = at(String(picture["sha256"]));
   say(page, "checked", fields["verification_statement"], original);
   show(within(page, "[data-content-part]", HTMLElement), Boolean(fields["content"]));
   show(within(page, "[data-fictional]", HTMLElement), fields["fictional"] === true);
