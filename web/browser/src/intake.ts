@@ -4,7 +4,7 @@
  * part that seals and for the signed list of keys. Without either the form does not open.
  */
 
-import type { AlertDraft, Manifest, Progress } from "./types.ts";
+import type { AlertDraft, Manifest, Progress, Reason } from "./types.ts";
 import { all, byId, dayInWords, goTo, locale, make, nodeOrigin, openWayOut, rootKey, show, text, today, within } from "./page.ts";
 import { FileList } from "./intake-files.ts";
 import { copyMenus, mark, overview, problems, readAnswers, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
@@ -264,7 +264,7 @@ function whyFailed(error: unknown): string {
     sealed = null;
     return text("failed-file", { name: error.detail ?? "" });
   }
-  if (error.reason === "busy" || error.reason === "closed") return text(`failed-${error.reason}`);
+  if (error.reason === "busy" || error.reason === "closed" || error.reason === "full") return text(`failed-${error.reason}`);
   return error.reason === "unreachable" ? text("failed-network") : text("failed-refused");
 }
 
@@ -294,14 +294,13 @@ function isOutOfTime(error: unknown): boolean {
 
 function closeDoor(error: unknown): void {
   const cannot = byId("cannot", HTMLElement);
-  const unreachable = error instanceof Refused && error.reason === "unreachable";
-  const closed = error instanceof Refused && error.reason === "closed";
-  const day = dayInWords(today());
-  const why = isOutOfTime(error) ? text("why-clock", { day }) : text(unreachable ? "why-network" : closed ? "failed-closed" : "why-manifest");
+  const reason = error instanceof Refused ? error.reason : "refused";
+  const sentences: Partial<Record<Reason, string>> = { unreachable: "why-network", full: "why-full", closed: "failed-closed" };
+  const why = isOutOfTime(error) ? text("why-clock", { day: dayInWords(today()) }) : text(sentences[reason] ?? "why-manifest");
   within(cannot, "[data-why]", HTMLElement).textContent = why;
   show(cannot);
-  // A connection may come back and a clock can be set; a list that nobody vouches for does not get better by asking again.
-  show(byId("begin", HTMLButtonElement), unreachable || isOutOfTime(error));
+  // A connection may come back, a disk be cleared and a clock set; a list that nobody vouches for does not get better by asking again.
+  show(byId("begin", HTMLButtonElement), reason === "unreachable" || reason === "full" || isOutOfTime(error));
 }
 
 /** Fetches what seals and the list of those it is sealed for; the form opens only once both were found good. */

@@ -60,7 +60,7 @@ async function request(node: string, path: string, init: RequestInit, door: Door
     const refusal = await refusalOf(response);
     if (response.status < 500 && response.status !== 429) throw refusal;
     // Who is told to come back in an hour gains nothing by asking again in a second.
-    if (refusal.reason === "closed" || Number(response.headers.get("retry-after")) > LONGEST_WAIT_SECONDS) throw refusal;
+    if (["closed", "full"].includes(refusal.reason) || Number(response.headers.get("retry-after")) > LONGEST_WAIT_SECONDS) throw refusal;
     last = refusal;
   }
   throw last;
@@ -72,6 +72,7 @@ async function refusalOf(response: Response): Promise<Refused> {
   const word = isObject(answer) ? answer["code"] : undefined;
   if (response.status === 429) return new Refused("busy", sentence);
   if (word === "door-closed") return new Refused("closed", sentence);
+  if (word === "no-room") return new Refused("full", sentence);
   if (response.status >= 500) return new Refused("unreachable", sentence);
   if (word === "wrong-state") return new Refused("shut", sentence);
   if (response.status === 409) return new Refused(sentence === "manifest" ? "manifest-changed" : "conflict", sentence);

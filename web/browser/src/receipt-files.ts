@@ -37,7 +37,7 @@ export class AnswerFiles {
       return await this.#send(mailbox, words, to);
     } catch (error) {
       // After a broken connection it goes on where it stopped; whatever else went wrong, it begins anew.
-      if (!(error instanceof Refused) || error.reason !== "unreachable") this.#uploads = null;
+      if (!(error instanceof Refused) || !["unreachable", "full"].includes(error.reason)) this.#uploads = null;
       throw error;
     }
   }

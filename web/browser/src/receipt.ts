@@ -37,6 +37,7 @@ function sentenceFor(reason: Reason, detail: string | undefined): string {
       return text("not-found");
     case "unreachable":
     case "busy":
+    case "full":
       return text(reason);
     default:
       return text(reason.startsWith("manifest-") ? "untrusted" : "broken");
@@ -143,7 +144,7 @@ function whyNotSent(error: unknown): string {
   if (!(error instanceof Refused)) return text("not-sent");
   if (error.reason === "file-unreadable") return text("failed-file", { name: error.detail ?? "" });
   const { reason } = error;
-  return text(reason === "unreachable" || reason === "busy" || reason === "shut" ? reason : "not-sent");
+  return text(["unreachable", "busy", "full", "shut"].includes(reason) ? reason : "not-sent");
 }
 
 function close(): void {

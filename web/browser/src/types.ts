@@ -49,6 +49,7 @@ export type Reason =
   | "too-large"
   | "conflict" // another one was first
   | "busy" // too much arrives for anything to be taken
+  | "full" // the server has no room to keep anything
   | "closed" // nobody could open an alert at present
   | "shut" // nothing more is taken in this place
   | "unreachable"; // the network or the server did not answer; trying again later may work
