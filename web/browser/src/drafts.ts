@@ -111,12 +111,11 @@ function open(id: string, back: () => void): { box: HTMLFormElement; section: HT
   return { box, section, said: within(box, "[role=status]", HTMLElement), problem, close };
 }
 
-/** Says that it takes a while, lets the page show it, and then does it: the slow step holds everything up. */
+/** Says that it takes a while, and does it; the page stays alive meanwhile, its way out too. */
 async function slowly(box: HTMLFormElement, said: HTMLElement, act: () => Promise<void>): Promise<void> {
   const buttons = all(box, "button", HTMLButtonElement);
   said.textContent = text("draft-slow");
   for (const button of buttons) button.disabled = true;
-  await new Promise((done) => setTimeout(done, 50));
   try {
     await act();
   } finally {
