@@ -21,7 +21,7 @@ from node.intake.alerts import Compartment
 from node.intake.receive import SealedWrap
 from node.runtime import Node
 from node.settings import Settings
-from web.pages.wire import Holder, Id, Reason, Recipient, Sealed, Wire, answer, path_id, read_json
+from web.pages.wire import Holder, Id, Reason, Recipient, Sealed, Wire, answer, path_id, read_json, takes
 from web.sessions import require_same_origin, signed_in
 
 MAX_WRAPS = 400
@@ -104,6 +104,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     ]
 
 
+@takes(Give)
 async def give_alert(request: Request) -> Response:
     """Give colleagues keys of an alert."""
     require_same_origin(request)
@@ -124,6 +125,7 @@ async def give_alert(request: Request) -> Response:
     return answer(state, 201)
 
 
+@takes(Give)
 async def give_case(request: Request) -> Response:
     """Give colleagues the keys of a case's records."""
     require_same_origin(request)
@@ -144,6 +146,7 @@ async def give_case(request: Request) -> Response:
     return answer(state, 201)
 
 
+@takes(Ask)
 async def ask_alert(request: Request) -> Response:
     """Ask for access to an alert, or to who its source is."""
     require_same_origin(request)
@@ -162,6 +165,7 @@ async def ask_alert(request: Request) -> Response:
     return answer(state, 201)
 
 
+@takes(Ask)
 async def ask_case(request: Request) -> Response:
     """Ask for access to a case's records."""
     require_same_origin(request)
@@ -180,6 +184,7 @@ async def ask_case(request: Request) -> Response:
     return answer(state, 201)
 
 
+@takes(GrantIdentity)
 async def grant(request: Request) -> Response:
     """A custodian lets somebody see who a source is, for some days."""
     require_same_origin(request)
@@ -201,6 +206,7 @@ async def grant(request: Request) -> Response:
     return answer(state)
 
 
+@takes(Refuse)
 async def refuse(request: Request) -> Response:
     """A custodian says no, and why."""
     require_same_origin(request)
@@ -214,6 +220,7 @@ async def refuse(request: Request) -> Response:
     return answer(state)
 
 
+@takes(NewKey)
 async def rotate(request: Request) -> Response:
     """Take in a new key of a compartment; 409 when somebody else made it first."""
     require_same_origin(request)

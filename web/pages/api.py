@@ -3,7 +3,8 @@
 The document is made of the very structs the doors read with (`web.pages.intake`), so it cannot say something else.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from node.runtime import Node
 from node.settings import Settings
 from web.pages.intake import MANIFEST, NewAlert, NewMessage
 from web.pages.mailbox import NewConsent, NewProof
+from web.pages.wire import Wire, taken_by
 
 MAILBOX: list[dict[str, list[str]]] = [{"mailbox": []}]
 # Read-only and public: any page of any site may read it, without cookies.
@@ -27,6 +29,19 @@ OPEN = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Cache-Control": "public, max-age=60",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One address of the desk's API and what it reads: a struct, the media type of what is no JSON, or nothing."""
+
+    path: str
+    method: str
+    summary: str
+    parameters: tuple[str, ...]
+    takes: type[Wire] | str | None
+
+
 FILTERS = (
     "state",
     "article",
@@ -70,18 +85,20 @@ async def cases(request: Request) -> Response:
 async def description(request: Request) -> Response:
     """The OpenAPI document."""
     settings: Settings = request.app.state.node.settings
-    found = document(intake=not settings.is_hub)
-    paths = found["paths"] | ({} if settings.is_hub else _desk(request.app.routes))
-    return JSONResponse(found | {"paths": paths, "servers": [{"url": settings.origin}]}, headers=OPEN)
+    served = () if settings.is_hub else tuple(_served_at_the_desk(request.app.routes))
+    found = document(intake=not settings.is_hub, desk=served)
+    return JSONResponse(found | {"servers": [{"url": settings.origin}]}, headers=OPEN)
 
 
 @cache
-def document(*, intake: bool) -> dict[str, Any]:
-    """OpenAPI 3.1, without the address of a server; `intake` adds the sealed-alert API."""
+def document(*, intake: bool, desk: tuple[Served, ...] = ()) -> dict[str, Any]:
+    """OpenAPI 3.1, without the address of a server; `intake` adds the sealed-alert API, `desk` its own addresses."""
     # Any: a JSON document.
-    bodies, components = msgspec.json.schema_components(
-        (NewAlert, NewMessage, NewConsent, NewProof), ref_template="#/components/schemas/{name}"
-    )
+    kinds: list[type[Wire]] = [NewAlert, NewMessage, NewConsent, NewProof]
+    kinds += sorted({one.takes for one in desk if isinstance(one.takes, type)} - set(kinds), key=_place)
+    # All in one go, so that two structs of one name are told apart.
+    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    bodies: dict[type[Wire], Mapping[str, object]] = dict(zip(kinds, schemas, strict=True))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -111,7 +128,8 @@ def document(*, intake: bool) -> dict[str, Any]:
                 }
             },
         }
-        | (_intake(*bodies) if intake else {}),
+        | (_intake(*schemas[:4]) if intake else {})
+        | _desk(desk, bodies),
         **({"components": _components(components)} if intake else {}),
     }
 
@@ -265,30 +283,52 @@ def _intake(
     }
 
 
-def _desk(served: Sequence[BaseRoute]) -> dict[str, dict[str, object]]:
-    """The desk's addresses, as they are served: for its own page, which alone holds keys. Bodies may change with each version."""
-    paths: dict[str, dict[str, object]] = {}
-    for route in served:
+def _served_at_the_desk(routes: Sequence[BaseRoute]) -> Iterator[Served]:
+    for route in routes:
         if not isinstance(route, Route) or not route.path.startswith("/api/v1/desk/"):
             continue
         # One function behind several addresses is bound to each.
         handler = route.endpoint.func if isinstance(route.endpoint, partial) else route.endpoint
         for method in sorted((route.methods or set()) - {"HEAD"}):
-            operation: dict[str, object] = {
-                "operationId": f"{method.lower()} {route.path_format.removeprefix('/api/v1/')}",
-                "summary": (handler.__doc__ or "").partition("\n")[0],
-                "tags": ["desk"],
-                "security": [{"desk": []}],
-                "responses": {
-                    "2XX": {"description": "Done"},
-                    "401": _json("Nobody is signed in", _error()),
-                    "4XX": _json("Refused", _error()),
-                },
-            }
-            if names := sorted(route.param_convertors):
-                operation["parameters"] = [_path(name, {"type": "string"}) for name in names]
-            paths.setdefault(route.path_format, {})[method.lower()] = operation
+            yield Served(
+                route.path_format,
+                method.lower(),
+                (handler.__doc__ or "").partition("\n")[0],
+                tuple(sorted(route.param_convertors)),
+                taken_by(handler),
+            )
+
+
+def _desk(
+    served: Sequence[Served], bodies: Mapping[type[Wire], Mapping[str, object]]
+) -> dict[str, dict[str, object]]:
+    """The desk's addresses, as they are served: for its own page, which alone holds keys. Bodies may change with each version."""
+    paths: dict[str, dict[str, object]] = {}
+    for one in served:
+        operation: dict[str, object] = {
+            "operationId": f"{one.method} {one.path.removeprefix('/api/v1/')}",
+            "summary": one.summary,
+            "tags": ["desk"],
+            "security": [{"desk": []}],
+            "responses": {
+                "2XX": {"description": "Done"},
+                "401": _json("Nobody is signed in", _error()),
+                "4XX": _json("Refused", _error()),
+            },
+        }
+        if one.parameters:
+            operation["parameters"] = [_path(name, {"type": "string"}) for name in one.parameters]
+        if isinstance(one.takes, str):
+            binary = {"schema": {"type": "string", "format": "binary"}}
+            operation["requestBody"] = {"required": True, "content": {one.takes: binary}}
+        elif one.takes is not None:
+            operation["requestBody"] = _body(bodies[one.takes])
+        paths.setdefault(one.path, {})[one.method] = operation
     return paths
+
+
+def _place(kind: type[Wire]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _components(schemas: Mapping[str, object]) -> dict[str, object]:

@@ -41,6 +41,7 @@ from web.pages.wire import (
     path_id,
     read_bytes,
     read_json,
+    takes,
 )
 from web.sessions import require_same_origin, signed_in
 
@@ -164,6 +165,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     ]
 
 
+@takes(NewCase)
 async def open_case(request: Request) -> Response:
     """Open a case on an alert."""
     require_same_origin(request)
@@ -217,6 +219,7 @@ async def show_case(request: Request) -> Response:
     return answer(shown)
 
 
+@takes(OCTETS)
 async def add_picture(request: Request) -> Response:
     """A picture for the public text, as a file: drawn anew, without whatever hung on it. It is in no text before one names it."""
     require_same_origin(request, OCTETS)
@@ -247,6 +250,7 @@ async def show_picture(request: Request) -> Response:
 def _step(kind: type[Wire], step: Step, *, status: int = 200) -> Callable[[Request], Awaitable[JSONResponse]]:
     """The address of one move: read, make the move, answer with the case as it is then. One transaction."""
 
+    @takes(kind)
     async def endpoint(request: Request) -> JSONResponse:
         """One move of a case, and the case as it is then."""
         require_same_origin(request)

@@ -11,7 +11,7 @@ from node.publishing.publications import publication_of
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
-from web.pages.wire import NO_STORE, Nothing, answer, path_id, read_json
+from web.pages.wire import NO_STORE, Nothing, answer, path_id, read_json, takes
 from web.sessions import require_same_origin, signed_in
 
 
@@ -56,8 +56,11 @@ async def show_featured(request: Request) -> Response:
         return answer(await featured_cases(session))
 
 
+@takes(Nothing)
 async def put_first(request: Request) -> Response:
     """Put a public case first on this server's profile."""
+    require_same_origin(request)
+    await read_json(request, Nothing, max_bytes=4096)
     return await _change(request, first=True)
 
 
@@ -69,8 +72,6 @@ async def put_back(request: Request) -> Response:
 async def _change(request: Request, *, first: bool) -> Response:
     require_same_origin(request)
     node: Node = request.app.state.node
-    if first:
-        await read_json(request, Nothing, max_bytes=4096)
     now = node.clock.now()
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)

@@ -28,7 +28,7 @@ from node.staff.permissions import Action, require
 from web.pages import access, asking, cases, deliveries, positions, recovery, replies
 from web.pages.intake import NewMessage, consents_shown, sealed_files, sealed_parts
 from web.pages.rendering import render, speech_of
-from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json
+from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json, takes
 from web.sessions import drop_cookie, require_same_origin, set_cookie, signed_in, token_of
 
 SALT_SECRET = b"social-rights-tracker/invented-salts/v1"
@@ -132,6 +132,7 @@ async def salt(request: Request) -> Response:
     return answer({"salt": b64(found)})
 
 
+@takes(SignIn)
 async def open_session(request: Request, *, throttle: Throttle) -> Response:
     """Sign in. 401 for a wrong name and for a wrong passphrase alike, 429 after too many tries on one name."""
     require_same_origin(request)
@@ -169,6 +170,7 @@ async def close_session(request: Request) -> Response:
     return response
 
 
+@takes(Welcome)
 async def welcome(request: Request) -> Response:
     """Turn a one-time link into an account."""
     require_same_origin(request)
@@ -201,6 +203,7 @@ async def list_staff(request: Request) -> Response:
     )
 
 
+@takes(Invite)
 async def invite_staff(request: Request) -> Response:
     """A one-time link for one more person."""
     require_same_origin(request)
@@ -354,6 +357,7 @@ async def show_attachment(request: Request) -> Response:
     )
 
 
+@takes(NewMessage)
 async def ask_source(request: Request) -> Response:
     """A question to the source, sealed; 409 when its place is taken."""
     require_same_origin(request)
@@ -377,6 +381,7 @@ async def ask_source(request: Request) -> Response:
     return answer({"id": alert.id, "state": alert.state}, 201)
 
 
+@takes(Close)
 async def close_alert(request: Request) -> Response:
     """Close an alert without a case."""
     require_same_origin(request)

@@ -14,9 +14,9 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
 from vocab.sourceform import Purpose
-from web.pages.intake import asked_now, door_now, take_in
+from web.pages.intake import NewAlert, asked_now, door_now, take_in
 from web.pages.rendering import render, speech_of
-from web.pages.wire import MAX_JSON_BYTES, NO_STORE, answer, path_id, read_bytes
+from web.pages.wire import MAX_JSON_BYTES, NO_STORE, answer, path_id, read_bytes, takes
 from web.sessions import require_same_origin, signed_in
 
 PAGES = {"/desk/enter": Purpose.ALERT, "/desk/enter/urgent": Purpose.URGENT}
@@ -46,6 +46,7 @@ async def enter_page(request: Request) -> Response:
     )
 
 
+@takes(NewAlert)
 async def enter_alert(request: Request) -> Response:
     """A sealed alert, as at the source's door, by somebody signed in: 201, or 200 for the same bytes again."""
     require_same_origin(request)

@@ -32,7 +32,7 @@ from vocab.sourceform import KEPT, OWN_TYPES, REQUIRED, Purpose, SourceForm
 from web.pages import asking
 from web.pages.intake import door_now
 from web.pages.rendering import render, speech_of
-from web.pages.wire import NO_STORE, Sha256, Wire, answer, read_json
+from web.pages.wire import NO_STORE, Sha256, Wire, answer, read_json, takes
 from web.sessions import require_same_origin, signed_in
 
 MAX_FORM_BYTES = 256 * 1024
@@ -80,6 +80,7 @@ async def show_forms(request: Request) -> Response:
     return answer({"forms": forms, "people": people, "questions": _catalogue(), "own_types": OWN_TYPES})
 
 
+@takes(Draft)
 async def put_draft(request: Request) -> Response:
     """Keep a draft; 400 with a reason for each part that cannot be asked."""
     require_same_origin(request)
@@ -108,6 +109,7 @@ async def delete_draft(request: Request) -> Response:
     return Response(status_code=204, headers=NO_STORE)
 
 
+@takes(Publish)
 async def publish(request: Request) -> Response:
     """Ask sources with the draft from now on; 409 when it was changed meanwhile."""
     require_same_origin(request)

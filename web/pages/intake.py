@@ -60,6 +60,7 @@ from web.pages.wire import (
     path_id,
     read_bytes,
     read_json,
+    takes,
 )
 
 MANIFEST = "/.well-known/social-rights-tracker/intake"
@@ -238,6 +239,7 @@ async def put_part(request: Request) -> Response:
     return Response(status_code=204, headers=NO_STORE)
 
 
+@takes(NewAlert)
 async def post_alert(request: Request) -> Response:
     """A sealed alert: 201, or 200 with the same answer when these bytes are known already."""
     node: Node = request.app.state.node
@@ -313,6 +315,7 @@ async def get_mailbox(request: Request) -> Response:
     )
 
 
+@takes(NewMessage)
 async def post_message(request: Request) -> Response:
     """A message of the source; 409 when its place is taken. Files cost the same work as an alert does."""
     node: Node = request.app.state.node

@@ -16,7 +16,7 @@ from node.intake.receive import notify_desk
 from node.runtime import Node
 from node.settings import Settings
 from web.pages.intake import consents_shown, token_of
-from web.pages.wire import NO_STORE, Seq, Sha256, Wire, answer, read_json
+from web.pages.wire import NO_STORE, Seq, Sha256, Wire, answer, read_json, takes
 
 
 class NewConsent(Wire, frozen=True):
@@ -62,6 +62,7 @@ async def burn_all(node: Node, token: bytes) -> None:
     await node.bell.ring()
 
 
+@takes(NewConsent)
 async def post_consent(request: Request) -> Response:
     """Yes or no: 201 with every answer so far; 409 when its place is taken."""
     node: Node = request.app.state.node
@@ -77,6 +78,7 @@ async def post_consent(request: Request) -> Response:
     return answer({"consents": shown}, 201)
 
 
+@takes(NewProof)
 async def post_proof(request: Request) -> Response:
     """A signed statement that something was filed, for the source to keep or to throw away."""
     node: Node = request.app.state.node

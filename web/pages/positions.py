@@ -18,7 +18,7 @@ from node.publishing.positions import (
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
-from web.pages.wire import Nothing, Wire, answer, read_json
+from web.pages.wire import Nothing, Wire, answer, read_json, takes
 from web.sessions import require_same_origin, signed_in
 
 
@@ -51,6 +51,7 @@ async def list_positions(request: Request) -> Response:
         return answer([_line(row) for row in await positions(session)])
 
 
+@takes(Draft)
 async def draft(request: Request) -> Response:
     """Write one down; nobody sees it yet."""
     require_same_origin(request)
@@ -73,6 +74,7 @@ async def draft(request: Request) -> Response:
         return answer(_line(row))
 
 
+@takes(Nothing)
 async def publish(request: Request) -> Response:
     """A second person publishes it."""
     require_same_origin(request)

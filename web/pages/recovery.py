@@ -12,7 +12,7 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.entrance import Throttle
 from node.staff.recovery import NewPassphrase, WrongRecoveryCode, change_passphrase, recover
-from web.pages.wire import NO_STORE, Wire, answer, b64, read_json
+from web.pages.wire import NO_STORE, Wire, answer, b64, read_json, takes
 from web.sessions import require_same_origin
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
@@ -48,6 +48,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     ]
 
 
+@takes(Recover)
 async def show_vault(request: Request, *, throttle: Throttle) -> Response:
     """The second copy of the vault. 401 for a wrong name and for wrong words alike, 429 after too many tries on one name."""
     require_same_origin(request)
@@ -62,6 +63,7 @@ async def show_vault(request: Request, *, throttle: Throttle) -> Response:
     return answer({"recovery_vault": b64(staff.recovery_vault)})
 
 
+@takes(Reseal)
 async def reseal(request: Request, *, throttle: Throttle) -> Response:
     """Put a new passphrase in place of the forgotten one; every session of the account ends."""
     require_same_origin(request)

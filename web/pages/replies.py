@@ -15,7 +15,7 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
 from vocab.errors import VocabError
-from web.pages.wire import Sha256, Wire, answer, read_json
+from web.pages.wire import Sha256, Wire, answer, read_json, takes
 from web.sessions import require_same_origin, signed_in
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ async def show_text(request: Request) -> Response:
     )
 
 
+@takes(Show)
 async def show(request: Request) -> Response:
     """Show a reply; 409 when it no longer says what was read."""
     require_same_origin(request)
@@ -96,6 +97,7 @@ async def show(request: Request) -> Response:
         return answer(_line(await show_reply(session, given.id, text, by=me.id, now=now)))
 
 
+@takes(Hide)
 async def hide(request: Request) -> Response:
     """Do not show a reply, or no longer."""
     require_same_origin(request)

@@ -5,6 +5,7 @@ The same structs describe the API in /api/openapi.json, so what is documented is
 
 import base64
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -31,6 +32,8 @@ Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 ID = re.compile(r"[0-9a-f]{32}")
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+TAKES = "__takes__"
 
 
 class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +42,22 @@ class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Nothing(Wire, frozen=True):
     """An empty object."""
+
+
+def takes(body: type[Wire] | str) -> Callable[[F], F]:
+    """Say what a handler reads, for the description of the API: a struct, or the media type of what is no JSON."""
+
+    def say(handler: F) -> F:
+        setattr(handler, TAKES, body)
+        return handler
+
+    return say
+
+
+def taken_by(handler: object) -> type[Wire] | str | None:
+    """What a handler said that it reads; None for one that reads nothing."""
+    found: type[Wire] | str | None = getattr(handler, TAKES, None)
+    return found
 
 
 async def read_bytes(request: Request, *, max_bytes: int) -> bytes:

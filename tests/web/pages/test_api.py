@@ -1,7 +1,9 @@
 """The read API and its description."""
 
+import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,8 +12,11 @@ from starlette.routing import Route
 
 from web.app import routes
 from web.pages.api import document
+from web.pages.desk import Close
 from web.pages.intake import NewAlert
 from web.sessions import COOKIES
+
+WITHOUT_A_BODY = ("alerts/{id}/block", "alerts/{id}/unblock", "staff/{id}/reset")
 
 
 async def test_the_document_describes_the_very_fields_that_are_read(visitor: httpx.AsyncClient) -> None:
@@ -61,7 +66,7 @@ async def test_every_reference_and_every_kind_of_sign_in_of_the_document_is_expl
     found = (await visitor.get("/api/openapi.json")).json()
     text = json.dumps(found)
 
-    named = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    named = set(re.findall(r'"#/components/schemas/([\w.-]+)"', text))
     schemes = {
         name
         for paths in found["paths"].values()
@@ -74,6 +79,52 @@ async def test_every_reference_and_every_kind_of_sign_in_of_the_document_is_expl
     assert schemes == set(found["components"]["securitySchemes"]) == {"mailbox", "desk"}
     cookie = found["components"]["securitySchemes"]["desk"]["name"]
     assert COOKIES[cookie] == "/api/v1/desk"
+
+
+async def test_every_body_the_desk_reads_is_described_field_by_field(visitor: httpx.AsyncClient) -> None:
+    found = (await visitor.get("/api/openapi.json")).json()
+    schemas = found["components"]["schemas"]
+
+    undescribed = [
+        f"{method} {path}"
+        for path, operations in found["paths"].items()
+        if path.startswith("/api/v1/desk/")
+        for method, one in operations.items()
+        if method in {"post", "put"} and "requestBody" not in one
+    ]
+    reference = found["paths"]["/api/v1/desk/alerts/{id}/close"]["post"]["requestBody"]["content"]
+    close = schemas[reference["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+
+    assert undescribed == sorted(f"post /api/v1/desk/{path}" for path in WITHOUT_A_BODY)
+    assert set(close["properties"]) == set(Close.__struct_fields__)
+    assert close["additionalProperties"] is False
+
+
+def test_what_a_handler_says_it_reads_is_what_it_reads() -> None:
+    """`@takes(Kind)` stands above each handler that calls `read_json(request, Kind)`, with the same kind."""
+    said, read = set(), set()
+    for path in Path("web/pages").glob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(function, ast.AsyncFunctionDef):
+                continue
+            place = (path.name, function.name, function.lineno)
+            for call in (one for one in ast.walk(function) if isinstance(one, ast.Call)):
+                name = ast.unparse(call.func)
+                if name == "read_json" and len(call.args) == 2:
+                    read.add((*place, ast.unparse(call.args[1])))
+            said |= {
+                (*place, ast.unparse(one.args[0]))
+                for one in function.decorator_list
+                if isinstance(one, ast.Call) and ast.unparse(one.func) == "takes"
+            }
+
+    assert read - said == set()
+    # Those read their bytes themselves.
+    assert {(name, kind) for _, name, _, kind in said - read} == {
+        ("post_alert", "NewAlert"),
+        ("enter_alert", "NewAlert"),
+        ("add_picture", "OCTETS"),
+    }
 
 
 def test_a_hub_describes_no_door_for_alerts() -> None:
