@@ -112,14 +112,14 @@ async def in_review(node: Any, people: list[Any], source: Source, *, submit: boo
 
 
 async def asks_about_the_draft(node: Any, by: Any, source: Source) -> str:
-    """Somebody of the desk asks, in Ana's hand, about the draft as it reads now; returns the hash of the text."""
+    """Somebody of the desk asks, in their own hand, about the draft as it reads now; returns the hash of the text."""
     async with node.database.begin() as session:
         record = (await source.send("GET", "")).json()
         opened = open_mailbox(record, source.alert.source, desk=await ever_named(session))
         draft = (await session.get(Case, CASE)).draft
         now = node.clock.now()
-        ana = signing_key(ed25519_seed("person Ana"))
-        asked = compose_consent_request(opened, draft, by=ana, day=now.date())
+        own = signing_key(ed25519_seed(f"person {by.name}"))
+        asked = compose_consent_request(opened, draft, by=own, day=now.date())
         await consenting.ask_about_text(
             session,
             CASE,

@@ -44,12 +44,12 @@ async def test_a_page_from_a_disk_seals_without_a_network_and_its_file_is_taken_
     assert CANARY.encode() not in package.read_bytes()
 
     plain = await browser.new_context(java_script_enabled=False, locale="en-GB")
-    door = await plain.new_page()
-    await door.goto(f"{door.origin}/alert")
-    await door.click("noscript a[href*='/alert/sealed']")
-    await door.set_input_files("#package", str(package))
-    await door.click("button[type=submit]")
-    assert await door.inner_text("h1") == "It arrived"
+    visitor = await plain.new_page()
+    await visitor.goto(f"{door.origin}/alert")
+    await visitor.click("noscript a[href*='/alert/sealed']")
+    await visitor.set_input_files("#package", str(package))
+    await visitor.click("button[type=submit]")
+    assert await visitor.inner_text("h1") == "It arrived"
     await plain.close()
 
     keys = source_keys(" ".join(words), door.origin)

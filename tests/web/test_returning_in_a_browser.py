@@ -1,6 +1,7 @@
 """A source without scripts, on a phone and in French: writes, comes back, reads the whole text, refuses it and deletes everything."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,14 +17,15 @@ from tests.rig.publications import behind
 from tests.rig.sources import Source, asks_about_the_draft, in_review
 from tests.web.door import ACCOUNT, barriers, running_organisation
 
+FOCUSED = "(({name, type, value}) => [name, type, value])(document.activeElement)"
 PHONE = {"width": 390, "height": 844}
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
-@pytest.fixture(scope="module")
-def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with running_organisation(tmp_path_factory.mktemp("plain"), plain_door="1") as server:
+@pytest.fixture
+def organisation(tmp_path: Path) -> Iterator[Served]:
+    with running_organisation(tmp_path, plain_door="1") as server:
         yield server
 
 
@@ -48,14 +50,10 @@ async def press_to(page: Any, name: str, value: str = "") -> None:
     """Go on with Tab, and from choice to choice with the arrow, as far as that control."""
     for _ in range(400):
         await page.keyboard.press("Tab")
-        focused = page.locator(":focus")
-        if await focused.count() == 0 or name not in (
-            await focused.get_attribute("name"),
-            await focused.get_attribute("type"),
-        ):
+        if name not in await page.evaluate(FOCUSED):
             continue
         for _ in range(10):
-            if not value or await page.locator(":focus").get_attribute("value") == value:
+            if not value or value in await page.evaluate(FOCUSED):
                 return
             await page.keyboard.press("ArrowDown")
     raise AssertionError(f"the Tab key never comes to {name}")
