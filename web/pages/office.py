@@ -79,17 +79,23 @@ async def seated(request: Request, session: AsyncSession, action: Action) -> Sta
     return me
 
 
-def page(request: Request, template: str, me: Staff, **context: Any) -> Response:
-    """A page of the office, with the rooms this person may enter. Any: each template knows what it is given."""
+def page(
+    request: Request, template: str, me: Staff, *, status: int = 200, wrong: str = "", **context: Any
+) -> Response:
+    """A page of the office, with the rooms this person may enter. Any: each template knows what it is given.
+
+    wrong  what was wrong with the form that this answers; else what the address says, after a redirect.
+    """
     return render(
         request,
         template,
+        status=status,
         headers=HEADERS,
         me=me,
         rooms=[room for room in ROOMS if allowed(me.roles, room.action)],
         may=lambda action: allowed(me.roles, Action(action)),
         done=request.query_params.get("done", ""),
-        wrong=request.query_params.get("wrong", ""),
+        wrong=wrong or request.query_params.get("wrong", ""),
         call_name=call_name,
         **context,
     )

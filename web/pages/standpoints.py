@@ -1,6 +1,6 @@
 """What we say of others' cases, at the desk: one person writes it, a second publishes it, and what is public can be taken back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +19,7 @@ from node.publishing.positions import (
 )
 from node.runtime import Node
 from node.settings import Settings
-from node.staff.accounts import names_of
+from node.staff.accounts import Staff, names_of
 from node.staff.permissions import Action
 from vocab.positions import LABELS
 from web.pages.office import back, chosen, page, read_fields, seated
@@ -43,55 +43,83 @@ async def positions_page(request: Request) -> Response:
     typed = request.query_params.get("case", "").strip()[:MAX_ADDRESS]
     async with node.database.begin() as session:
         me = await seated(request, session, Action.READ_CASES)
-        found = await positions(session)
-        wanted = case_named(node.settings, typed)
-        cards = await _cards(session, {wanted, *(row.case_url for row in found)})
-        people = await names_of(session, {row.drafted_by for row in found})
+        return await _page(request, session, me, typed)
+
+
+async def write(request: Request) -> Response:
+    """Write one down; nobody outside the desk sees it yet. A form that is refused comes back with every word that was typed."""
+    node: Node = request.app.state.node
+    given = await read_fields(request)
+    case = given.get("case", "")[:MAX_ADDRESS]
+    async with node.database.begin() as session:
+        me = await seated(request, session, Action.DRAFT)
+        wrong = await _draft(session, node, me, case, given)
+        if wrong is not None:
+            return await _page(request, session, me, case, given=given, wrong=wrong)
+    return back(PATH, done="written")
+
+
+async def _draft(
+    session: AsyncSession, node: Node, me: Staff, case: str, given: Mapping[str, str]
+) -> str | None:
+    """Keep what was typed; or say what is wrong with it, and keep nothing."""
+    kind, language, text = given.get("kind", ""), given.get("language", ""), given.get("text", "")
+    if kind not in LABELS or language not in node.settings.languages:
+        return "kind"
+    if not text:
+        return "words"
+    try:
+        await draft_position(
+            session,
+            node.settings,
+            case_url=case,
+            kind=kind,
+            language=language,
+            text=text,
+            by=me.id,
+            now=node.clock.now(),
+        )
+    except NotFound:
+        return "case"
+    except Invalid:
+        return "long"
+    return None
+
+
+async def _page(
+    request: Request,
+    session: AsyncSession,
+    me: Staff,
+    typed: str,
+    *,
+    given: Mapping[str, str] | None = None,
+    wrong: str = "",
+) -> Response:
+    node: Node = request.app.state.node
+    found = await positions(session)
+    wanted = case_named(node.settings, typed)
+    cards = await _cards(session, {wanted, *(row.case_url for row in found)})
+    people = await names_of(session, {row.drafted_by for row in found})
     about = cards.get(wanted)
     is_open = about is not None and not about.own and about.case is not None
     return page(
         request,
         "desk/positions.html",
         me,
+        status=400 if wrong else 200,
+        wrong=wrong,
         waiting=[row for row in found if row.state == "draft"],
         public=[row for row in found if row.state == "live"],
         ended=[row for row in found if row.state == "withdrawn"],
         cards=cards,
         people=people,
         typed=typed,
+        # The templates refuse a name that is not there: each of the three is.
+        given={name: (given or {}).get(name, "") for name in ("kind", "language", "text")},
         about=about if is_open else None,
         kinds=tuple(LABELS),
         longest=MAX_TEXT,
     )
-
-
-async def write(request: Request) -> Response:
-    """Write one down; nobody outside the desk sees it yet."""
-    node: Node = request.app.state.node
-    given = await read_fields(request)
-    case, text = given.get("case", "")[:MAX_ADDRESS], given.get("text", "")
-    async with node.database.begin() as session:
-        me = await seated(request, session, Action.DRAFT)
-        kind = chosen(given.get("kind", ""), frozenset(LABELS))
-        language = chosen(given.get("language", ""), frozenset(node.settings.languages))
-        if not text:
-            return back(PATH, {"case": case}, wrong="words")
-        try:
-            await draft_position(
-                session,
-                node.settings,
-                case_url=case,
-                kind=kind,
-                language=language,
-                text=text,
-                by=me.id,
-                now=node.clock.now(),
-            )
-        except NotFound:
-            return back(PATH, {"case": case})
-        except Invalid:
-            return back(PATH, {"case": case}, wrong="long")
-    return back(PATH, done="written")
 
 
 async def change(request: Request) -> Response:

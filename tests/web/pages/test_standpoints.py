@@ -1,5 +1,6 @@
 """What we say of others' cases, at the desk: written by one person, published by a second, taken back for good; and who may not."""
 
+from html import escape
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from node.publishing.positions import MAX_TEXT, Position, positions
 from tests.rig.publications import publish_case, withdraw_case
 from tests.rig.town import Town
-from tests.web.pages.test_office import Seat, audited, seats
+from tests.web.pages.test_office import Seat, audited, seats, words
 from vocab.positions import LABELS, label
 
 __all__ = ["seats"]
@@ -115,21 +116,47 @@ async def test_who_may_not_is_refused(
     assert foreign.status_code == 403
 
 
-async def test_what_does_not_hold_is_said_and_keeps_nothing(town: Town, seats: dict[str, Seat]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"case": "own"}, "No case of another organisation is known here"),
+        ({"case": "https://b.example/cases/nothing"}, "No case of another organisation is known here"),
+        ({"case": "javascript:alert(1)"}, "No case of another organisation is known here"),
+        ({"text": "x" * (MAX_TEXT + 1)}, "The text is too long."),
+        ({"text": " "}, "Please write what is to be said."),
+        ({"kind": "insult"}, "Please choose what it is"),
+        ({"kind": ""}, "Please choose what it is"),
+        ({"language": "xx"}, "Please choose what it is"),
+    ],
+)
+async def test_a_form_that_is_refused_comes_back_with_every_word_and_nothing_is_kept(
+    town: Town, seats: dict[str, Seat], wrong: dict[str, str], said: str
+) -> None:
     url = (await a_case_of_b(town)).url
     own = (await publish_case(town["a"].node)).url
-    eva, draft = seats["Eva"], {"case": url, "kind": "dissent", "language": "en", "text": TEXT}
+    typed = {
+        "case": url,
+        "kind": "correction-request",
+        "language": "fr",
+        "text": "Première ligne <b>\n\n& seconde",
+    }
+    typed |= {name: own if value == "own" else value for name, value in wrong.items()}
 
-    for unknown in (own, "https://b.example/cases/nothing", "javascript:alert(1)"):
-        assert "No case of another organisation is known here" in await eva.tell(
-            PATH, **draft | {"case": unknown}
-        )
-    assert "Please write what is to be said." in await eva.tell(PATH, **draft | {"text": " "})
-    assert "The text is too long." in await eva.tell(PATH, **draft | {"text": "x" * (MAX_TEXT + 1)})
-    for wrong in ({"kind": "insult"}, {"language": "xx"}):
-        assert (await eva.post(PATH, draft | wrong)).status_code == 400
-    assert (await seats["Paul"].post(f"{PATH}/x", {"do": "shout"})).status_code == 400
+    answer = await seats["Eva"].post(PATH, typed)
+
+    assert answer.status_code == 400
+    assert answer.headers["cache-control"] == "no-store"
+    assert said in words(answer.text)
+    assert f">{escape(typed['text'].strip(), quote=False)}</textarea>" in answer.text
+    if "case" not in wrong:
+        assert f'<input type="hidden" name="case" value="{url}">' in answer.text
+        assert ('value="correction-request" checked' in answer.text) is ("kind" not in wrong)
+        assert ('<option value="fr" selected>' in answer.text) is ("language" not in wrong)
     assert await kept(town) == []
+
+
+async def test_what_is_no_choice_of_ours_is_refused(town: Town, seats: dict[str, Seat]) -> None:
+    assert (await seats["Paul"].post(f"{PATH}/x", {"do": "shout"})).status_code == 400
 
 
 async def test_a_case_that_is_withdrawn_meanwhile_is_not_spoken_of_and_a_draft_can_be_dropped(
