@@ -23,6 +23,9 @@ CONTENT_POLICY = "; ".join(
         "base-uri 'none'",
         "frame-ancestors 'none'",
         "manifest-src 'self'",
+        # No text becomes markup or a script, but for addresses of scripts that pass web/browser/src/trusted.ts.
+        "require-trusted-types-for 'script'",
+        "trusted-types srt",
     )
 )
 # What a page of ours never asks a device for; a script that got in could not either.

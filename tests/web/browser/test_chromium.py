@@ -16,7 +16,7 @@ from tests.web.browser.scripts import BROWSER, run
 
 # Loopback counts as a secure context; no request leaves the browser, each is answered here.
 NODE = "http://127.0.0.1:8000"
-POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'"
+POLICY = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types srt"
 FILM_BYTES = 12_000_000
 
 pytestmark = pytest.mark.browser
@@ -60,8 +60,8 @@ class Server:
                 content_type="text/html",
                 headers={"content-security-policy": POLICY},
             )
-        elif path in self.scripts:
-            await route.fulfill(body=self.scripts[path], content_type="text/javascript")
+        elif (name := path.removeprefix("/static/built")) in self.scripts:
+            await route.fulfill(body=self.scripts[name], content_type="text/javascript")
         elif path.endswith("/intake"):
             await route.fulfill(body=self.manifest, content_type="application/json")
         elif path.startswith("/api/v1/uploads/"):
@@ -121,7 +121,7 @@ async def test_the_page_stays_alive_while_a_worker_stretches_the_passphrase(
         """async ({ passphrase, salt }) => {
             let ticks = 0;
             const ticking = setInterval(() => { ticks += 1; }, 20);
-            const login = await modules.vault.deriveLogin(passphrase, salt, modules.vault.workerKdf("/kdf.js"));
+            const login = await modules.vault.deriveLogin(passphrase, salt, modules.vault.workerKdf("/static/built/kdf.js"));
             clearInterval(ticking);
             return { ...login, ticks };
         }""",
@@ -131,3 +131,24 @@ async def test_the_page_stays_alive_while_a_worker_stretches_the_passphrase(
     assert base64.b64decode(answer["auth"]).hex() == known["auth"]
     assert answer["vaultIdentity"] == known["vault_identity"]
     assert answer["ticks"] > 3
+
+
+async def test_no_text_becomes_markup_and_no_address_but_the_builds_a_script(
+    page: Any, scripts: dict[str, bytes]
+) -> None:
+    await page.route("**/*", Server(scripts, b"").answer)
+    await page.goto(f"{NODE}/")
+
+    refused = await page.evaluate(
+        """() => [
+            () => { document.body.innerHTML = "<p>text</p>"; },
+            () => { document.createElement("script").src = "/static/built/kdf.js"; },
+            () => new Worker("/static/built/kdf.js"),
+            () => trustedTypes.createPolicy("another", {}),
+            () => modules.vault.workerKdf("/static/built/../kdf.js")("a", new Uint8Array(16)),
+            () => modules.vault.workerKdf("https://evil.example/static/built/kdf.js")("a", new Uint8Array(16)),
+        ].map(async (act) => { try { await act(); return "done"; } catch (error) { return error.name; } })
+         .reduce(async (all, one) => [...(await all), await one], [])"""
+    )
+
+    assert refused == ["TypeError"] * 6

@@ -112,3 +112,9 @@ async def test_a_page_of_a_source_names_no_other_server_but_the_way_out(
     others = {one for one in ADDRESS.findall(text) if one and not one.startswith(OURS)}
 
     assert others <= {"https://www.wikipedia.org/"}
+
+
+async def test_every_page_forbids_texts_to_become_markup_or_scripts(visitor: httpx.AsyncClient) -> None:
+    for path in ("/", "/alert", "/alert/receipt", "/organisations", "/desk", "/nothing"):
+        policy = (await visitor.get(path)).headers["content-security-policy"]
+        assert "require-trusted-types-for 'script'; trusted-types srt" in policy, path

@@ -7,6 +7,7 @@
  */
 
 import { Refused } from "./refusal.ts";
+import { scriptAddress } from "./trusted.ts";
 
 /** A part: the name under which it hands over its exports, its file, and the hash that file must have. */
 export type Part = readonly [name: string, file: string, integrity: string];
@@ -53,7 +54,8 @@ async function fetchPart([, file, integrity]: Part): Promise<void> {
 }
 
 /** Whether the script arrived with the right hash and ran. */
-async function runs(src: string, integrity: string): Promise<boolean> {
+async function runs(address: string, integrity: string): Promise<boolean> {
+  const src = scriptAddress(address);
   const script = Object.assign(document.createElement("script"), { src, integrity, async: false });
   const came = await new Promise<boolean>((done) => {
     script.addEventListener("load", () => done(true));

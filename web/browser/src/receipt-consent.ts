@@ -4,9 +4,9 @@
  */
 
 import { publicPage } from "./desk-preview.ts";
-import { get } from "./network.ts";
 import { byId, dayInWords, make, show, text, today } from "./page.ts";
 import type { Hands } from "./receipt-exchange.ts";
+import { Refused } from "./refusal.ts";
 import { answerConsent } from "./standing.ts";
 import type { ConsentRequest, Mailbox } from "./types.ts";
 
@@ -20,7 +20,7 @@ interface Around {
 let words: Promise<void> | null = null;
 
 export async function showRequest(place: HTMLElement, request: ConsentRequest, around: Around): Promise<void> {
-  words ??= fetchWords(around.mailbox.keys.node);
+  words ??= fetchWords();
   await words.catch((error: unknown) => {
     words = null;
     throw error;
@@ -84,10 +84,23 @@ function reasonField(reason: HTMLTextAreaElement): HTMLElement[] {
 }
 
 /** The names of rights, States and everything else a public text consists of, in the page's language: the same for everybody. */
-async function fetchWords(node: string): Promise<void> {
+async function fetchWords(): Promise<void> {
   const { words: address = "", style = "" } = byId("exchange", HTMLOListElement).dataset;
-  const response = await get(node, address, {});
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const page = await fetchPage(address);
   for (const template of page.querySelectorAll("template")) document.body.append(document.adoptNode(template));
   document.head.append(make("link", { rel: "stylesheet", href: style }));
+}
+
+/** A page of ours as a document. The browser makes it out of the answer itself: this page may turn no text into markup. */
+async function fetchPage(address: string): Promise<Document> {
+  const request = new XMLHttpRequest();
+  request.open("GET", address);
+  request.responseType = "document";
+  await new Promise((done) => {
+    request.onloadend = done;
+    request.send();
+  });
+  const page = request.status === 200 ? request.responseXML : null;
+  if (page === null) throw new Refused("unreachable");
+  return page;
 }

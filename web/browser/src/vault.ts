@@ -14,6 +14,7 @@ import { hasMembers, openJson, sealJson } from "./envelope.ts";
 import { entropyOf, newReceipt } from "./receipts.ts";
 import { Refused } from "./refusal.ts";
 import { signingKey } from "./signing.ts";
+import { scriptAddress } from "./trusted.ts";
 import type { Base64, CompartmentKey, Enrolment, HandlerKeys, Identity, Kdf, Login, Recipient } from "./types.ts";
 
 const RECOVERY_SALT = utf8("social-rights-tracker/recovery/v1");
@@ -22,7 +23,7 @@ const RECOVERY_SALT = utf8("social-rights-tracker/recovery/v1");
 export function workerKdf(address: string): Kdf {
   return (passphrase, salt) =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(address);
+      const worker = new Worker(scriptAddress(address));
       const end = (): void => worker.terminate();
       worker.onmessage = (event: MessageEvent<Uint8Array>) => (end(), resolve(event.data));
       worker.onerror = () => (end(), reject(new Refused("unreachable", "worker")));
