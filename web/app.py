@@ -47,6 +47,7 @@ from web.pages import (
     reporting,
     returning,
     sealed,
+    sending,
     standpoints,
 )
 from web.pages.rendering import make_templates, render
@@ -123,6 +124,7 @@ def routes(settings: Settings) -> Sequence[BaseRoute]:
     ]
     if "intake" in opened:
         found += intake.routes(settings)
+        found += sending.routes(settings)
         found += sealed.routes(settings)
         found += mailbox.routes(settings)
         found += offline.routes(settings)

@@ -16,7 +16,7 @@ from tests.rig.alerts import a_person
 from tests.rig.keys import ed25519_seed
 from tests.rig.processes import Served
 from tests.rig.publications import behind
-from web.pages.intake import sealed_parts
+from web.pages.mailbox import sealed_parts
 
 
 def keys_of(name: str) -> HandlerKeys:

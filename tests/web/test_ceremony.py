@@ -23,7 +23,7 @@ from node.settings import Settings
 from tests.rig.alerts import a_member, a_person
 from web.cli import main
 from web.doctor import Finding, findings
-from web.pages.intake import manifest_now, take_in
+from web.pages.sending import manifest_now, take_in
 from web.serve import opened
 
 ORIGIN = "http://127.0.0.1:9"

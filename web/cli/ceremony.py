@@ -24,7 +24,7 @@ from node.sealing.recovering import fingerprint, make_recovery, recovery_identit
 from node.sealing.shares import read_share
 from node.staff.accounts import Staff, active_staff, fold
 from web.cli.frame import Answer, Verb, read_root, with_node
-from web.pages.intake import terms_now
+from web.pages.sending import terms_now
 
 EXPORT = "social-rights-tracker/wraps-for-recovery/v1"
 RECOVERED = "social-rights-tracker/wraps-recovered/v1"

@@ -1,6 +1,6 @@
 """The API for other programs: published cases to read, and the document that describes this and the sealed-alert API.
 
-The document is made of the very structs the doors read with (`web.pages.intake`), so it cannot say something else.
+The document is made of the very structs the doors read with (`web.pages.sending`, `web.pages.mailbox`), so it cannot say something else.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +18,8 @@ from node.entries.search import Card, Filter, search
 from node.intake.uploads import MAX_PARTS
 from node.runtime import Node
 from node.settings import Settings
-from web.pages.intake import MANIFEST, NewAlert, NewMessage
-from web.pages.mailbox import NewConsent, NewProof
+from web.pages.mailbox import NewConsent, NewMessage, NewProof
+from web.pages.sending import MANIFEST, NewAlert
 from web.pages.wire import Wire, taken_by
 
 MAILBOX: list[dict[str, list[str]]] = [{"mailbox": []}]

@@ -25,7 +25,7 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.accounts import Staff, names_of
 from web.pages import access
-from web.pages.intake import consents_shown
+from web.pages.mailbox import consents_shown
 from web.pages.wire import (
     Holder,
     Id,

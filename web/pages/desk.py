@@ -26,8 +26,9 @@ from node.staff.accounts import Enrolment, Staff, active_staff, enrol, former_st
 from node.staff.entrance import Throttle, WrongPassphrase, salt_for, sign_in, sign_out
 from node.staff.permissions import Action, require
 from web.pages import access, asking, cases, deliveries, positions, recovery, replies
-from web.pages.intake import NewMessage, consents_shown, sealed_files, sealed_parts
+from web.pages.mailbox import NewMessage, consents_shown, sealed_parts
 from web.pages.rendering import render, speech_of
+from web.pages.sending import sealed_files
 from web.pages.wire import NO_STORE, KeyId, Recipient, Wire, answer, b64, path_id, read_json, takes
 from web.sessions import drop_cookie, require_same_origin, set_cookie, signed_in, token_of
 

@@ -14,8 +14,9 @@ from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action, require
 from vocab.sourceform import Purpose
-from web.pages.intake import NewAlert, asked_now, door_now, take_in
+from web.pages.intake import asked_now, door_now
 from web.pages.rendering import render, speech_of
+from web.pages.sending import NewAlert, take_in
 from web.pages.wire import MAX_JSON_BYTES, NO_STORE, answer, path_id, read_bytes, takes
 from web.sessions import require_same_origin, signed_in
 

@@ -22,8 +22,9 @@ from node.intake.manifest import DoorClosed
 from node.runtime import Node
 from node.settings import Settings
 from vocab.sourceform import Purpose
-from web.pages.intake import asked_now, manifest_now
+from web.pages.intake import asked_now
 from web.pages.rendering import render, speech_of
+from web.pages.sending import manifest_now
 from web.pages.squeezing import squeezed
 from web.pages.wire import NO_STORE
 

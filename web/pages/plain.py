@@ -24,9 +24,10 @@ from node.sealing.receipts import digits_of, entropy_of
 from node.settings import Settings
 from vocab.sourceform import Purpose, SourceForm
 from web.pages import asking
-from web.pages.intake import door_now, form_now, manifest_now, take_in
+from web.pages.intake import door_now, form_now
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render, speech_of
+from web.pages.sending import manifest_now, take_in
 from web.pages.turns import FIELD as TICKET
 from web.pages.turns import Turn, retry_header
 from web.pages.wire import NO_STORE

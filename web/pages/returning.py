@@ -28,8 +28,7 @@ from node.sealing.envelope import from_base64
 from node.sealing.errors import InvalidReceipt, SealingError
 from node.sealing.receipts import SourceKeys, source_keys
 from node.settings import Settings
-from web.pages.intake import sealed_parts
-from web.pages.mailbox import burn_all
+from web.pages.mailbox import burn_all, sealed_parts
 from web.pages.rendering import render, speech_of
 from web.pages.wholetext import lines_of
 from web.pages.wire import NO_STORE, read_bytes

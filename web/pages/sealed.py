@@ -24,9 +24,10 @@ from node.sealing.header import MAX_HEADER_BYTES
 from node.sealing.packages import MAGIC as PACKAGE
 from node.sealing.packages import PackageStart
 from node.settings import Settings
-from web.pages.intake import NewAlert, NewAttachment, door_now, manifest_now, take_in
+from web.pages.intake import door_now
 from web.pages.multipart import Begin, Data, End, read_form
 from web.pages.rendering import render
+from web.pages.sending import NewAlert, NewAttachment, manifest_now, take_in
 from web.pages.turns import FIELD as TICKET
 from web.pages.turns import Turn, retry_header
 from web.pages.wire import NO_STORE, answer, parse

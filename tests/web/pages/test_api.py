@@ -13,7 +13,7 @@ from starlette.routing import Route
 from web.app import routes
 from web.pages.api import document
 from web.pages.desk import Close
-from web.pages.intake import NewAlert
+from web.pages.sending import NewAlert
 from web.sessions import COOKIES
 
 WITHOUT_A_BODY = ("alerts/{id}/block", "alerts/{id}/unblock", "staff/{id}/reset")

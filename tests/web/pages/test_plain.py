@@ -27,7 +27,7 @@ from node.sealing.vault import HandlerKeys
 from tests.rig.alerts import a_member, a_person
 from vocab.sourceform import Purpose, SourceForm, bundled
 from web.app import make_app
-from web.pages.intake import sealed_parts
+from web.pages.mailbox import sealed_parts
 
 CANARY = "the canary sang in the flooded stairwell"
 LABEL = "your own device does not seal anything"
