@@ -26,12 +26,12 @@ from vocab.publiccase import EXTENSIONS
 log = logging.getLogger(__name__)
 
 PROGRAM = "node.casework.redrawing"
-MAX_BYTES = 10 * 1024 * 1024
+MAX_BYTES = 5_000_000
 SECONDS = 30
 AT_ONCE = asyncio.Semaphore(1)
 SENTENCES = {
     "type": "Choose a JPEG, PNG or WebP picture.",
-    "bytes": "This picture is too large: at most 10 MB.",
+    "bytes": "This picture is too large: at most 5 MB.",
     "pixels": "This picture has too many pixels: at most 40 million, 12,000 to a side.",
     "too-small": "This picture is too small to be seen.",
     "moving": "Choose a picture that does not move.",

@@ -14,7 +14,7 @@ from typing import Final
 
 from PIL import Image, ImageOps
 
-MAX_INPUT_BYTES: Final = 10 * 1024 * 1024
+MAX_INPUT_BYTES: Final = 5_000_000
 MAX_OUTPUT_BYTES: Final = 1024 * 1024
 MAX_PIXELS: Final = 40_000_000
 MAX_SIDE: Final = 12_000

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from node import audit
 from node.audit import AuditEntry
-from node.casework.pictures import Picture
+from node.casework.pictures import MAX_BYTES, Picture
 from node.intake.manifest import IntakeManifest
 from node.intake.uploads import MAX_PART_BYTES
 from node.publishing.publications import publication_of, versions_of
@@ -59,11 +59,12 @@ class Desk:
         return await self.client.get(API + path)
 
     async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        kind = OCTETS if path.endswith("/pictures") else "application/json"
         return await self.client.request(
             method,
             API + path,
             content=b"" if body is None else json.dumps(body).encode(),
-            headers={"origin": self.origin, "content-type": "application/json"} | headers,
+            headers={"origin": self.origin, "content-type": kind} | headers,
         )
 
     async def post(self, path: str, body: Any = None) -> httpx.Response:
@@ -209,8 +210,7 @@ async def test_who_is_not_signed_in_learns_nothing_but_that(desks: Desks) -> Non
     visitor = desks.visitor()
 
     for method, path in CLOSED:
-        kind = {"content-type": OCTETS} if path.endswith("/pictures") else {}
-        response = await visitor.send(method, path, body_of(method, path), **kind)
+        response = await visitor.send(method, path, body_of(method, path))
 
         assert response.status_code == 401, (method, path)
         assert set(response.json()) == {"error", "code"}
