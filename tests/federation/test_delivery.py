@@ -104,6 +104,21 @@ async def test_the_other_dialect_is_tried_once(
     assert [spoken(request) for request in town.requests] == knocks
 
 
+@pytest.mark.parametrize(
+    ("first", "knocks"), [(OLD, [OLD]), (NEW, [NEW, OLD]), (QUICK, [QUICK, OLD])], ids=["old", "new", "quick"]
+)
+async def test_a_peer_that_falls_over_the_newer_dialect_is_told_in_the_older_one(
+    first: Dialect, knocks: list[Dialect]
+) -> None:
+    """bovine 0.5.19 answers 500 to a component that it does not know; to the older dialect 500 means what it says."""
+    town = understands(OLD, otherwise=500) if first is not OLD else understands(otherwise=500)
+
+    outcome = await posted(town, dialect=first)
+
+    assert [spoken(request) for request in town.requests] == knocks
+    assert outcome == (Later("HTTP 500", None, 500) if first is OLD else Delivered(202, OLD))
+
+
 async def test_a_peer_that_understands_neither_is_knocked_at_twice() -> None:
     town = understands()
 

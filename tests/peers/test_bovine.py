@@ -12,8 +12,11 @@ import pytest
 
 from federation import cavage
 from federation.digests import BodyDigest
+from federation.requests import Dialect
 from node.entries.entries import Entry
+from node.peers.actors import host_of
 from node.peers.follows import between
+from node.peers.hosts import Host
 from tests.rig.bovine import BOVINE, bovine_peer
 from tests.rig.peer import Peer
 from tests.rig.processes import Served, served
@@ -103,6 +106,34 @@ async def test_a_follower_on_bovine_receives_cases_it_can_verify(server: Served,
     assert delete["signature"]["verified"]
     assert delete["activity"]["object"]["type"] == "Tombstone"
     assert [one["verified"] for one in delete["objectProof"]] == [True]
+
+
+@pytest.mark.parametrize("dialect", [Dialect.RFC9421, Dialect.RFC9421_ED25519])
+async def test_what_bovine_cannot_verify_is_said_again_in_the_dialect_it_can(
+    server: Served, peer: Peer, dialect: Dialect
+) -> None:
+    """It does not know `@target-uri`: a server that we believe to speak RFC 9421 still gets every case, by the second knock."""
+    async with behind(server) as node:
+        async with node.database.begin() as session:
+            about = await session.get_one(Host, host_of(peer.actor))
+            about.dialect = dialect
+        publication = await publish_case(node, a_case(2))
+
+        def knocks() -> list[tuple[int, str]]:
+            return [
+                (one["status"], one["signature"]["dialect"])
+                for one in peer.received("Create")
+                if one["activity"]["object"]["id"] == publication.url
+            ]
+
+        await doing(peer.until, lambda: len(knocks()) == 2, "both knocks")
+        await settled(server)
+        async with node.database.read() as session:
+            understood = (await session.get_one(Host, host_of(peer.actor))).dialect
+
+    assert await doing(knocks) == [(500, "rfc9421"), (202, "cavage")]
+    # The next one comes in it at once.
+    assert understood == Dialect.CAVAGE
 
 
 async def test_a_case_is_read_by_its_address_and_verifies(server: Served, peer: Peer) -> None:
