@@ -15,7 +15,7 @@ from node.hub.aggregate import take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity, prove
-from node.peers import witness
+from node.peers import network, witness
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import (
@@ -61,6 +61,8 @@ async def on_follow(node: Node, activity: Activity) -> None:
             welcome=standing is not Standing.SHUT,
             now=node.clock.now(),
         )
+        if node.settings.hub and not node.settings.is_hub and them.id == f"{node.settings.hub}/actors/hub":
+            await network.hub_follows(session, node.settings.hub, now=node.clock.now())
     await node.bell.ring()
 
 

@@ -1,4 +1,4 @@
-"""The organisations of the network as the hub names them: a node reads the signed list of its hub's members once a day.
+"""The organisations of the network as the hub names them: a node reads the signed list of its hub's members every hour.
 
 What the list says is shown to people who look for an organisation near them, so it has to be the hub's own: an unproven list
 changes nothing. It gives nobody any right here; whom this server follows, and who may write to it, stays with its people.
@@ -24,7 +24,8 @@ from vocab.properties import iri, objects, text
 log = logging.getLogger(__name__)
 
 KIND = "read-members"
-EVERY = timedelta(days=1)
+EVERY = timedelta(hours=1)
+SOON = timedelta(minutes=1)
 MOST = 5_000
 LONGEST_NAME = 300
 
@@ -44,15 +45,20 @@ class NetworkMember(Row):
 
 
 async def begin_reading(session: AsyncSession, hub: str, *, now: datetime) -> None:
-    """Read the list of this hub now, and from then on every day; without a hub, forget what an earlier one said."""
+    """Read the list of this hub now, and from then on every hour; without a hub, forget what an earlier one said."""
     if hub:
         await _ask(session, hub, due=now, now=now)
     else:
         await session.execute(delete(NetworkMember))
 
 
+async def hub_follows(session: AsyncSession, hub: str, *, now: datetime) -> None:
+    """The hub asks to follow us, so its list will name us, and others who join with us: read it when our answer has arrived."""
+    await _ask(session, hub, due=now + SOON, now=now)
+
+
 async def read_members(node: Node, job: Job) -> Outcome:
-    """Read the list anew, and again tomorrow. One that cannot be read or proven leaves what stood there last. Safe to repeat."""
+    """Read the list anew, and again in an hour. One that cannot be read or proven leaves what stood there last. Safe to repeat."""
     hub, now = str(job.payload["hub"]), node.clock.now()
     if hub != node.settings.hub:
         return Done()
@@ -101,7 +107,7 @@ async def _ask(session: AsyncSession, hub: str, *, due: datetime, now: datetime)
         KIND,
         {"hub": hub},
         lane=f"chore:members:{host_of(hub)}",
-        key=f"members:{due.date()}:{hub}"[:300],
+        key=f"members:{due:%Y-%m-%dT%H}:{hub}"[:300],
         not_before=due,
         now=now,
     )
