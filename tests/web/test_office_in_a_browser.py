@@ -12,6 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import put_entry
+from node.intake.alerts import Alert
+from node.intake.duty import Duty, make_promise
 from node.outbox import Job, enqueue
 from node.peers.reports import keep_report
 from node.peers.sending import Sent, SentTo, delivery_key
@@ -19,6 +21,7 @@ from node.publishing.positions import draft_position
 from node.publishing.publications import Publication
 from node.publishing.reactions import keep_reaction
 from node.runtime import Node
+from node.staff.accounts import NODE
 from tests.rig.processes import Served
 from tests.rig.publications import a_case, behind, publish_case
 from tests.web.door import EVERY_ROLE, barriers, running_organisation, send_alert, sign_in
@@ -32,7 +35,7 @@ NOTE = "https://social.example/notes/1"
 ELSEWHERE = "Call the network's office, weekdays from nine to five (fictional)."
 ROOMS = (
     *("replies", "published", f"published/{CASE}", "positions", "reports", "reports/new", "hosts", "keeping"),
-    "door",
+    *("duty", "door"),
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -62,6 +65,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                     now=now,
                 )
                 await of_another(session, node, now)
+                await make_promise(session, 48, by=NODE, now=now)
+                for alert in await session.scalars(select(Alert)):
+                    session.add(Duty(alert_id=alert.id, arrived_at=now - timedelta(hours=3), hours=48))
                 await keep_report(
                     session,
                     activity_id="https://social.example/flags/1",

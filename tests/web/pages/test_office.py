@@ -561,7 +561,7 @@ async def test_the_promised_time_stands_on_the_short_form_and_its_breach_in_the_
     assert "promises that" not in ordinary
     page = (await vera.get("/desk/duty")).text
     assert f"#/alerts/{alert}" in page
-    assert "Still open: until" in words(page)
+    assert "Still open · until" in words(page)
 
     town.clock.forward(hours=25)
     for name, span in (("Vera", ""), ("Aude", "?days=90")):
