@@ -1,12 +1,13 @@
 """WebFinger: the handle `name@host` of an actor, built for ours and resolved for others'.
 
-Spec: RFC 7033; Mastodon docs spec/webfinger; FEP-d556 (server actor), FEP-2c59 (the way back).
+Spec: RFC 7033; Mastodon docs spec/webfinger; FEP-d556 (server actor), FEP-2c59 (the way back), FEP-3b86 (activity intents).
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from urllib.parse import quote
 
 import httpx
@@ -20,6 +21,7 @@ from vocab.terms import ACTIVITY_JSON, AS_NAMESPACE, JRD_JSON, LD_JSON
 
 PROFILE_PAGE = "http://webfinger.net/rel/profile-page"
 SERVER_ACTOR = f"{AS_NAMESPACE}Service"
+INTENT = "https://w3id.org/fep/3b86/"
 
 # Mastodon's: ASCII only, and what every other server reads as well.
 _NAME = re.compile(r"[A-Za-z0-9_]+(?:[.-]+[A-Za-z0-9_]+)*")
@@ -51,12 +53,18 @@ def parse_handle(text: str) -> Handle:
 
 
 def build(
-    subject: str, *, actor_id: str, page: str | None = None, is_server_actor: bool = False
+    subject: str,
+    *,
+    actor_id: str,
+    page: str | None = None,
+    is_server_actor: bool = False,
+    intents: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, object]:
     """Return the JRD of an actor of ours.
 
     subject           `acct:name@host`, or the address that was asked for.
     is_server_actor   also links it as the actor of the server itself (FEP-d556).
+    intents           activity → template of the page where whoever speaks for the actor begins it (FEP-3b86).
     """
     links: list[dict[str, object]] = [
         {"rel": "self", "type": ACTIVITY_JSON, "href": actor_id},
@@ -66,6 +74,7 @@ def build(
         links.append({"rel": PROFILE_PAGE, "type": "text/html", "href": page})
     if is_server_actor:
         links.append({"rel": SERVER_ACTOR, "type": ACTIVITY_JSON, "href": actor_id})
+    links += [{"rel": f"{INTENT}{name}", "template": template} for name, template in intents.items()]
     aliases = [actor_id] if page is None or page == actor_id else [actor_id, page]
     return {"subject": subject, "aliases": aliases, "links": links}
 

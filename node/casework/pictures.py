@@ -96,7 +96,8 @@ async def draw_anew(data: bytes) -> Drawn:
     head, _, body = said.partition(b"\n")
     if program.returncode != 0:
         reason = str(json.loads(head).get("refused")) if program.returncode == 3 else "broken"
-        log.info("picture.refused", extra={"reason": reason})
+        # Any other exit is the machine's: a limit that may not be set, a library that does not load, a decoder that broke.
+        log.info("picture.refused", extra={"reason": reason, "exit": program.returncode})
         raise Invalid(
             f"picture refused: {reason}", problems={"image": SENTENCES.get(reason, SENTENCES["broken"])}
         )

@@ -98,10 +98,10 @@ def _saved(sheet: Image.Image, kind: str, **how: object) -> bytes:
 
 def main() -> int:
     """Read a picture from standard input, write it drawn anew; 3 and a reason when it is none."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    _limit(resource.RLIMIT_CPU, CPU_SECONDS)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, 16)
     Image.preinit()
     try:
         media_type, width, height, body = redraw(sys.stdin.buffer.read(MAX_INPUT_BYTES + 1))
@@ -111,6 +111,13 @@ def main() -> int:
     head = json.dumps({"media_type": media_type, "width": width, "height": height})
     sys.stdout.buffer.write(head.encode() + b"\n" + body)
     return 0
+
+
+def _limit(kind: int, most: int) -> None:
+    """Allow at most so much from here on; what was allowed less before stays. Where no limit can be set, nothing is drawn."""
+    hard = resource.getrlimit(kind)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

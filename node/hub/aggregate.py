@@ -2,6 +2,7 @@
 
 A hub announces what is new from its main actor and from the actors of the case's State, articles and themes: the address of
 the case, which is what most software shows; and the publisher's own activity, proof and all, for software of groups (FEP-1b12).
+Who follows the public collection here, as Mastodon asks relays, is forwarded that activity as it is (FEP-ae0c).
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
 from node.peers.follows import follower_inboxes, inboxes_of_followers
 from node.peers.ours import LocalActor, local_actor_at, local_actors
-from node.peers.sending import Parcel, Sent, hide_sent, new_activity_id, send, send_all
+from node.peers.sending import Parcel, Sent, forward, hide_sent, new_activity_id, send, send_all
 from node.settings import Settings
 from vocab import activities
 from vocab.cases import read_case
@@ -161,7 +162,13 @@ async def pass_on(
     by: Collection[str],
     now: datetime,
 ) -> None:
-    """Announce a publisher's activity as it was said, to those who follow (FEP-1b12); its proof makes it hold, not our word."""
+    """Announce a publisher's activity as it was said, to those who follow (FEP-1b12), and forward it bare to those who asked for that.
+
+    Its proof makes it hold, not our word.
+    """
+    publisher = host_of(str(said["actor"]))
+    relayed = [inbox for inbox in await follower_inboxes(session, PUBLIC) if host_of(inbox) != publisher]
+    await forward(session, said, by=settings.main_actor, about=about, inboxes=relayed, now=now)
     inboxes = await inboxes_of_followers(session, by)
     # It carries the whole case: what nobody is told is not kept once more.
     parcels = [

@@ -38,14 +38,16 @@ from vocab.cases import read_case
 from vocab.errors import VocabError
 from vocab.objects import read_object
 from vocab.positions import read_position
-from vocab.terms import PUBLIC
+from vocab.terms import PUBLIC, PUBLIC_ALIASES
 
 log = logging.getLogger(__name__)
 
 
 async def on_follow(node: Node, activity: Activity) -> None:
-    """Somebody follows one of our actors."""
-    us = local_actor_at(node.settings, activity.object_id or "")
+    """Somebody follows one of our actors; or, at a hub, everything public that its members say (FEP-ae0c, as Mastodon asks relays)."""
+    asked = activity.object_id or ""
+    is_relay = asked in PUBLIC_ALIASES and node.settings.is_hub
+    us = local_actor_at(node.settings, node.settings.main_actor if is_relay else asked)
     if us is None or us.id == node.settings.instance_actor:
         raise RefusedActivity("Follow of an actor that is not ours")
     them = await find_actor(node, activity.actor)
@@ -60,6 +62,7 @@ async def on_follow(node: Node, activity: Activity) -> None:
             activity=activity.raw,
             welcome=standing is not Standing.SHUT,
             now=node.clock.now(),
+            followed=PUBLIC if is_relay else None,
         )
         if node.settings.hub and not node.settings.is_hub and them.id == f"{node.settings.hub}/actors/hub":
             await network.hub_follows(session, node.settings.hub, now=node.clock.now())
@@ -104,6 +107,7 @@ async def on_undo(node: Node, activity: Activity) -> None:
             await drop_reaction(session, id=activity.object_id, actor=activity.actor)
             followed = await followed_by_activity(session, activity.object_id, follower=activity.actor)
         if followed is not None:
+            followed = PUBLIC if followed in PUBLIC_ALIASES else followed
             await receive_undo(session, follower=activity.actor, followed=followed, now=now)
 
 

@@ -17,6 +17,7 @@ from node.peers.ours import LocalActor
 from node.peers.sending import new_activity_id, send
 from node.settings import Settings
 from vocab import activities
+from vocab.terms import PUBLIC
 
 MOVES = {
     "requested": {"accepted", "rejected", "undone"},
@@ -27,7 +28,7 @@ MOVES = {
 
 
 class Follow(Row):
-    """One actor follows another; one of the two is ours. `activity` is the Follow as it was sent, to be embedded in answers."""
+    """One actor follows another; one of the two is ours, or the public collection that a hub relays. `activity` is the Follow as it was sent, to be embedded in answers."""
 
     __tablename__ = "follows"
 
@@ -118,14 +119,18 @@ async def receive_follow(
     activity: dict[str, Any],
     welcome: bool,
     now: datetime,
+    followed: str | None = None,
 ) -> Answered:
     """Somebody wants to follow an actor of ours: accepted when their host is welcome, else refused, and answered either way.
 
     The Accept embeds the Follow whole: some servers do not know it by its id alone.
+
+    followed  what is followed, where it is not `us`, who answers: the public collection, of a relay.
     """
-    row = await between(session, them.id, us.id)
+    followed = followed or us.id
+    row = await between(session, them.id, followed)
     if row is None:
-        row = Follow(activity_id=str(activity["id"]), follower=them.id, followed=us.id, state="requested")
+        row = Follow(activity_id=str(activity["id"]), follower=them.id, followed=followed, state="requested")
         row.activity, row.changed_at = activity, now
         session.add(row)
     else:
@@ -182,6 +187,7 @@ async def receive_block(session: AsyncSession, *, by: str, us: str, now: datetim
         theirs.move("undone", now)
     if ours is not None and ours.state in {"requested", "accepted"}:
         ours.move("rejected", now)
+    await receive_undo(session, follower=by, followed=PUBLIC, now=now)
 
 
 async def receive_farewell(session: AsyncSession, by: str, *, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """What we say to others: activities with a proof, kept as the exact bytes that are sent, one delivery per folded inbox."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from vocab.jsonld import write
 # The job that erases what told of a withdrawn object, and when it looks first whether all is delivered.
 FORGET = "forget-sent"
 FORGET_AFTER = timedelta(hours=1)
+MAX_ID = 600
 
 
 class Sent(Row):
@@ -30,7 +31,7 @@ class Sent(Row):
 
     object_id  what it is about.
     body       empty when what it told of was withdrawn and nobody waits for it any more.
-    wraps      the activity of somebody else that it passes on (FEP-1b12); None for what we say ourselves.
+    wraps      the activity of somebody else that it passes on (FEP-1b12), or is (forwarded, FEP-ae0c); None for what we say ourselves.
     """
 
     __tablename__ = "sent"
@@ -104,20 +105,55 @@ async def send_all(
         sent.append(one)
         if folded and parcel.is_public:
             told.append(SentTo(activity=one.id, inboxes="\n".join(folded)))
-        orders += [
-            outbox.Order(
-                kind="deliver",
-                payload={"activity": one.id, "actor": one.actor, "inbox": inbox},
-                lane=f"to:{host_of(inbox)}",
-                key=delivery_key(one.id, inbox),
-            )
-            for inbox in folded
-        ]
+        orders += [_order(one.id, one.actor, inbox) for inbox in folded]
     session.add_all(sent)
     await session.flush()
     session.add_all(told)
     await outbox.enqueue_many(session, orders, now=now)
     return sent
+
+
+async def forward(
+    session: AsyncSession,
+    said: Mapping[str, Any],
+    *,
+    by: str,
+    about: str,
+    inboxes: Iterable[str],
+    now: datetime,
+) -> None:
+    """Pass somebody else's proven activity on as it is, under its own id; each delivery is signed by an actor of ours, and nothing else.
+
+    said   with its proof, which is all that speaks for it. A repeat adds nothing.
+    about  the case it tells of: when that is withdrawn, the words are erased here like our own.
+    """
+    activity_id, folded = str(said["id"]), sorted(set(inboxes))
+    if not folded or len(activity_id) > MAX_ID or await session.get(Sent, activity_id) is not None:
+        return
+    session.add(
+        Sent(
+            id=activity_id,
+            actor=by,
+            type=str(said["type"]),
+            object_id=about,
+            wraps=activity_id,
+            body=write(said),
+            is_public=True,
+            sent_at=now,
+        )
+    )
+    await session.flush()
+    session.add(SentTo(activity=activity_id, inboxes="\n".join(folded)))
+    await outbox.enqueue_many(session, [_order(activity_id, by, inbox) for inbox in folded], now=now)
+
+
+def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:
+    return outbox.Order(
+        kind="deliver",
+        payload={"activity": activity_id, "actor": actor, "inbox": inbox},
+        lane=f"to:{host_of(inbox)}",
+        key=delivery_key(activity_id, inbox),
+    )
 
 
 def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> Sent:

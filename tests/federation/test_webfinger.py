@@ -258,3 +258,16 @@ def test_ours_links_the_actor_in_both_types_and_the_page() -> None:
         (webfinger.PROFILE_PAGE, "text/html"),
         ("https://www.w3.org/ns/activitystreams#Service", "application/activity+json"),
     ]
+
+
+def test_intents_are_templates_and_no_links() -> None:
+    document = build(
+        "acct:x@a.example",
+        actor_id="https://a.example/x",
+        intents={"Object": "https://a.example/?u={object}"},
+    )
+
+    assert document["links"][-1] == {  # type: ignore[index]  # a list, as the test above shows
+        "rel": "https://w3id.org/fep/3b86/Object",
+        "template": "https://a.example/?u={object}",
+    }

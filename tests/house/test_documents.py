@@ -17,6 +17,7 @@ from node.inbox import chores, receive
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
+from web.fediverse.discovery import _intents as found_intents
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -127,7 +128,20 @@ CLAIMS = {
     "7628": ("node/inbox/moving.py", "FEP-7628"),
     "1b12": ("node/hub/aggregate.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),
+    "ae0c": ("node/hub/aggregate.py", "FEP-ae0c"),
+    "3b86": ("federation/webfinger.py", "FEP-3b86"),
 }
+
+
+@pytest.mark.parametrize("role", ["node", "hub"])
+def test_the_intents_are_those_that_webfinger_names(role: str) -> None:
+    row = next(row for row in rows(section(text("FEDERATION.md"), "## Supported FEPs")) if "3b86" in row[0])
+    settings = Settings.read(
+        {f"{PREFIX}DATA": "/x", f"{PREFIX}ORIGIN": "https://a.example", f"{PREFIX}ROLE": role}
+    )
+    named = [name for name in names(row[1]) if name.istitle()]
+
+    assert list(found_intents(settings)) == (named if role == "node" else named[:1])
 
 
 def test_the_interaction_policy_and_the_picture_are_as_the_page_says() -> None:

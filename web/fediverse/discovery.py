@@ -2,24 +2,30 @@
 
 import asyncio
 from datetime import timedelta
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from sqlalchemy import func, select
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from federation import nodeinfo, webfinger
 from node import __version__
 from node.entries.entries import WITHDRAWN, Entry
+from node.entries.search import entry_at
 from node.errors import Invalid, NotFound
 from node.peers.changing import STATEMENT, statement_file
 from node.peers.ours import LocalActor, local_actor, local_actor_at
 from node.runtime import Node
 from node.settings import Settings
 from vocab.terms import JRD_JSON, LD_JSON
+from web.pages.addresses import case_address
 
 OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+# Where Mastodon and most others have theirs; what names only our host is led here.
+INTERACTION = "/authorize_interaction"
+MAX_ADDRESS = 2000
 VALID = timedelta(days=180)
 
 
@@ -32,6 +38,7 @@ def routes() -> list[Route]:
         Route("/nodeinfo/{version}", nodeinfo_document),
         Route("/.well-known/security.txt", security),
         Route(STATEMENT, keys),
+        Route(INTERACTION, interaction),
     ]
 
 
@@ -50,6 +57,7 @@ async def finger(request: Request) -> Response:
             actor_id=actor.id,
             page=f"{node.settings.origin}/" if actor.id == node.settings.main_actor else None,
             is_server_actor=actor.id == node.settings.instance_actor,
+            intents=_intents(node.settings) if actor.id == node.settings.main_actor else {},
         ),
         media_type=JRD_JSON,
         headers={**OPEN, "Cache-Control": "public, max-age=3600"},
@@ -121,6 +129,35 @@ async def keys(request: Request) -> Response:
     except FileNotFoundError as error:
         raise NotFound("no key of this server was ever lost") from error
     return Response(body, media_type=LD_JSON, headers=OPEN)
+
+
+def _intents(settings: Settings) -> dict[str, str]:
+    """Where somebody who speaks for this organisation begins what they saw elsewhere (FEP-3b86).
+
+    All of them are pages that a GET only shows: what they change is sent by a form of ours, by a person who is signed in. Nothing leads
+    on to another server. Nobody follows or likes from a page here, so these intents are not named.
+    """
+    found = {"Object": f"{settings.origin}{INTERACTION}?uri={{object}}"}
+    if not settings.is_hub:
+        found["Create"] = f"{settings.origin}/desk/positions?case={{inReplyTo}}"
+        found["Flag"] = f"{settings.origin}/desk/reports/new?object={{object}}"
+    return found
+
+
+async def interaction(request: Request) -> Response:
+    """To what this server has of an object somebody names: a case, or an actor of ours to follow. Never to another server."""
+    node: Node = request.app.state.node
+    asked = request.query_params.get("uri", "").strip()[:MAX_ADDRESS]
+    ours = _asked(node.settings, asked) if asked else None
+    if ours is not None:
+        return RedirectResponse(f"/follow?actor={quote(ours.name)}", 303)
+    async with node.database.read() as session:
+        card = await entry_at(session, asked)
+    at = case_address(card) if card is not None else ""
+    if not at.startswith("/"):
+        # Its home is elsewhere and no copy is shown: an address that leads anywhere would serve phishing.
+        raise NotFound("nothing of this object here")
+    return RedirectResponse(at, 303)
 
 
 def _asked(settings: Settings, resource: str) -> LocalActor | None:

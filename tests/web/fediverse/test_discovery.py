@@ -1,5 +1,6 @@
 """Being found by servers that never heard of us: WebFinger both ways, NodeInfo, actors of any kind."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from federation.webfinger import resolve
 from node.peers.directory import fetch_signer
 from node.peers.ours import local_actors
+from node.publishing.publish import correct
+from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.town import Town
 from vocab.actors import read_actor
 from vocab.terms import ACTIVITY_JSON, LD_JSON
@@ -130,3 +133,82 @@ async def test_host_meta_and_security_txt_say_where_to_go(town: Town) -> None:
     assert "https://a.example/.well-known/webfinger?resource={uri}" in host_meta.text
     assert "Contact: https://a.example/alert" in security.text
     assert "Expires: " in security.text
+
+
+@pytest.mark.parametrize(
+    ("site", "handle", "names"),
+    [
+        ("a", "cases@a.example", ["Object", "Create", "Flag"]),
+        ("a", "a.example@a.example", []),
+        ("hub", "hub@hub.example", ["Object"]),
+        ("hub", "state-fr@hub.example", []),
+    ],
+)
+async def test_intents_lead_to_pages_that_are_there_and_ask_who_you_are(
+    town: Town, site: str, handle: str, names: list[str]
+) -> None:
+    """FEP-3b86: a GET shows, and changes nothing."""
+    async with town.visitor(site) as http:
+        document = (await http.get("/.well-known/webfinger", params={"resource": f"acct:{handle}"})).json()
+        templates = {
+            link["rel"].removeprefix("https://w3id.org/fep/3b86/"): link["template"]
+            for link in document["links"]
+            if "/3b86/" in link["rel"]
+        }
+        assert list(templates) == names
+        for name in {"Create", "Flag"} & templates.keys():
+            filled = templates[name].replace("{object}", "x").replace("{inReplyTo}", "x")
+            assert (await http.get(filled)).status_code == 401
+
+
+async def test_an_object_that_somebody_names_is_shown_here_or_not_at_all(town: Town) -> None:
+    await town.befriend("a", "b")
+    own = (await publish_case(town["a"].node)).url
+    copy = (await publish_case(town["b"].node)).url
+    await town.settle()
+    async with town.visitor("a") as http:
+
+        async def led(uri: str) -> tuple[int, str]:
+            answer = await http.get("/authorize_interaction", params={"uri": uri})
+            return answer.status_code, answer.headers.get("location", "")
+
+        assert await led(own) == (303, own.removeprefix("https://a.example"))
+        assert await led(copy) == (303, f"/cases/b.example/{copy.rpartition('/')[2]}")
+        assert await led("https://a.example/actors/cases") == (303, "/follow?actor=cases")
+        assert await led("acct:cases@a.example") == (303, "/follow?actor=cases")
+        for elsewhere in ("", "https://evil.example/", "//evil.example", "javascript:alert(1)", "/desk"):
+            assert (await led(elsewhere))[0] == 404
+
+
+async def test_a_case_says_where_its_history_is_and_the_newest_comes_first(town: Town) -> None:
+    """FEP-bad1: what its publisher did, with the hash of each version; after a withdrawal that alone."""
+    node = town["a"].node
+    publication = await publish_case(node)
+    town.clock.forward(minutes=5)
+    async with node.database.begin() as session:
+        await correct(
+            session,
+            node.settings,
+            node.keyring,
+            case_id=publication.case_id,
+            case=a_case(corrections=[{"date": "2026-11-21", "text": {"en": "Two, not three (fictional)."}}]),
+            drafted_by="one",
+            approved_by="two",
+            now=node.clock.now(),
+        )
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        article = await http.get(publication.url)
+        history = (await http.get(article.json()["history"])).json()
+        items = history["orderedItems"]
+        first = (await http.get(items[-1]["id"])).json()
+        town.clock.forward(minutes=5)
+        await withdraw_case(node, publication)
+        left = (await http.get(f"{publication.url}/history")).json()["orderedItems"]
+        assert (await http.get("https://a.example/cases/none/history")).status_code == 404
+
+    assert (history["type"], history["totalItems"]) == ("OrderedCollection", 2)
+    assert [item["type"] for item in items] == ["Update", "Create"]
+    assert items[0]["srt:caseHash"] == hashlib.sha256(article.content).hexdigest()
+    assert items[1]["srt:caseHash"] != items[0]["srt:caseHash"]
+    assert first["object"]["id"] == publication.url
+    assert [item["type"] for item in left] == ["Delete"]
