@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.node.casework.test_pictures import a_picture
 from tests.rig.processes import Served
 from tests.web.door import (
     ACCOUNT,
@@ -21,6 +22,7 @@ from tests.web.door import (
 )
 
 TITLE = "Eleven families without water (fictional)"
+WORDS_OF_PICTURE = "A tap without water (noise, fictional)"
 CHECKED = (
     "Two neighbours were interviewed apart from each other and three bills were read. The town was not asked."
 )
@@ -207,6 +209,21 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
         "[data-field=provisions] [data-show-in='1961'] details[open]"
     )
     await berta.check("[name=charter][value='1996']")
+    # A picture: what is none is said beside its field; one that is drawn anew needs words.
+    assert not await berta.is_visible("[data-field=image_alt]")
+    await berta.set_input_files(
+        "#draft-image", {"name": "x.png", "mimeType": "image/png", "buffer": b"<svg/>"}
+    )
+    await berta.wait_for_selector("#error-image:visible")
+    assert await berta.inner_text("#error-image") == "Choose a JPEG, PNG or WebP picture."
+    await berta.set_input_files(
+        "#draft-image", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": a_picture()}
+    )
+    await berta.wait_for_selector("[data-field=image] img:visible")
+    await berta.click("[data-save]")
+    await berta.wait_for_selector("#error-image:visible")
+    await berta.fill("[data-field=image_alt] textarea", WORDS_OF_PICTURE)
+    found["picture"] = await barriers(berta)
     await berta.click("[data-save]")
     await berta.click("[data-move=submit]")
     await berta.check("[data-panel] [name=consent]")
@@ -223,6 +240,9 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
     assert ACCOUNT in read
     assert "France" in read
     assert CANARY not in read
+    assert WORDS_OF_PICTURE in read
+    # Exactly these pixels are approved with the text: the second person sees them.
+    await carl.wait_for_function("document.querySelector('[data-panel] .paper img').naturalWidth === 320")
     found["approval"] = await barriers(carl)
     await carl.click("[data-panel] button[type=submit]")
     await carl.wait_for_selector("[data-panel] [data-error]:visible")
@@ -235,6 +255,12 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
         assert public.status_code == 200
         assert TITLE in public.text
         assert "CANARY" not in public.text
+        shown = re.search(
+            rf'<img src="(/pictures/[0-9a-f]{{64}}.jpg)"[^>]*alt="{re.escape(WORDS_OF_PICTURE)}"', public.text
+        )
+        assert shown is not None
+        picture = origin + shown[1]
+        assert (await reader.get(picture)).headers["content-type"] == "image/jpeg"
         assert SENDER not in public.text
     pairs = await carl.inner_text("[data-pairs]")
     assert re.search(r"proposed by Berta\s+confirmed by Carl", pairs)
@@ -252,6 +278,7 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
     await berta.wait_for_selector("text=Withdrawn on")
     async with httpx.AsyncClient(trust_env=False) as reader:
         assert (await reader.get(address)).status_code == 410
+        assert (await reader.get(picture)).status_code == 404
 
     assert {name: barrier for name, barrier in found.items() if barrier} == {}
 
