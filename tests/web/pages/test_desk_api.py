@@ -917,6 +917,17 @@ async def test_only_who_writes_the_text_adds_a_picture_and_only_one_of_this_case
     assert seen_by_auditor.status_code == 403
 
 
+async def test_a_picture_of_almost_five_megabytes_is_taken_and_a_larger_file_is_not(
+    case: tuple[Desk, Desk],
+) -> None:
+    ana, _ = await confirmed(case)
+
+    taken = await add_picture(ana, a_picture() + b"\0" * (MAX_BYTES - 60_000))
+    too_large = await add_picture(ana, a_picture() + b"\0" * MAX_BYTES)
+
+    assert (taken.status_code, too_large.status_code) == (201, 413)
+
+
 @pytest.mark.parametrize(
     "name", ["../../etc/passwd", "x.svg", f"{'0' * 64}.jpg", f"{'0' * 64}", "%2e%2e/x.png"]
 )
