@@ -106,10 +106,9 @@ def read_signature(request: SignedRequest) -> Presented | Refused:
     algorithm = parameters.get("algorithm")
     if algorithm not in _ALGORITHMS:
         return Refused(Reason.ALGORITHM, algorithm or "")
-    covered = tuple(parameters.get("headers", "date").lower().split())
-    thin = _check_coverage(covered, algorithm, request)
-    if thin is not None:
-        return thin
+    covered = _read_coverage(parameters.get("headers", "date"), algorithm, has_body_to_sign(request))
+    if isinstance(covered, Refused):
+        return covered
     try:
         signature = base64.b64decode(encoded, validate=True)
         created = int(parameters["created"]) if "created" in parameters else None
@@ -226,23 +225,24 @@ def _parameters(field: bytes) -> dict[str, str] | Refused:
     return parameters
 
 
-def _check_coverage(
-    covered: tuple[str, ...], algorithm: str | None, request: SignedRequest
-) -> Refused | None:
+# A server covers the same headers in all that it sends.
+@lru_cache(maxsize=256)
+def _read_coverage(names: str, algorithm: str | None, has_body: bool) -> tuple[str, ...] | Refused:
+    covered = tuple(names.lower().split())
     if len(covered) > MAX_COVERED or len(set(covered)) != len(covered):
         return Refused(Reason.DUPLICATE, "covered headers")
     if algorithm != "hs2019" and ("(created)" in covered or "(expires)" in covered):
         # draft §2.3: the times as parameters came with hs2019 and are an error with anything older.
         return Refused(Reason.ALGORITHM, "(created) and (expires) need hs2019")
     needed = ["(request-target)", "host"]
-    if has_body_to_sign(request):
+    if has_body:
         needed.append("digest")
     missing = [name for name in needed if name not in covered]
     if missing:
         return Refused(Reason.THIN_COVERAGE, " ".join(missing))
     if "date" not in covered and "(created)" not in covered:
         return Refused(Reason.NO_TIME)
-    return None
+    return covered
 
 
 def _lines(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from federation.delivery import Delivered, Gone, Later, Refused, backoff, post
 from federation.digests import BodyDigest
 from federation.requests import Dialect
-from node.outbox import Dead, Done, Dropped, Job, Outcome, Postponed
+from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Host, blocked, hosts_at, remember_answer, remember_failure
 from node.peers.sending import forget_hidden, sent_activities
@@ -39,7 +39,7 @@ class Letter:
     told: tuple[tuple[bytes, bytes], ...]
 
 
-async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Job]) -> dict[int, Letter]:
+async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Letter]:
     """Read for many deliveries at once what each of them needs; a job whose activity is gone, or erased, gets none."""
     now = node.clock.now()
     activities = await sent_activities(session, {str(job.payload["activity"]) for job in jobs})
@@ -61,14 +61,14 @@ async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Job]
     return letters
 
 
-async def forget_sent(node: Node, job: Job) -> Outcome:
+async def forget_sent(node: Node, job: Turn) -> Outcome:
     """Erase what told of an object that is withdrawn, once every delivery of it is done or dead; look again tomorrow otherwise."""
     async with node.database.begin() as session:
         is_all = await forget_hidden(session, str(job.payload["object"]))
     return Done() if is_all else Postponed(node.clock.now() + PROBE_EVERY, "not delivered everywhere yet")
 
 
-async def deliver(node: Node, job: Job, letter: Letter | None) -> Outcome:
+async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
     """Deliver one activity to one inbox. The network is asked with no transaction open."""
     inbox, actor = str(job.payload["inbox"]), str(job.payload["actor"])
     host, now = host_of(inbox), node.clock.now()

@@ -142,6 +142,17 @@ async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: d
     await _ADD.run(session, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A job whose turn it is: what a handler is given. A value, because a worker reads them by the thousand."""
+
+    seq: int
+    lane: str
+    kind: str
+    payload: dict[str, Any]
+    attempts: int
+
+
 async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: timedelta = LEASE) -> list[str]:
     """Take up to `limit` lanes that have something due and that nobody works; returns their names.
 
@@ -171,7 +182,7 @@ async def release(session: AsyncSession) -> None:
 
 async def line(
     session: AsyncSession, lanes: Sequence[str], *, now: datetime, limit: int
-) -> dict[str, list[Job]]:
+) -> dict[str, list[Turn]]:
     """The due jobs at the head of each lane, in order, at most `limit` a lane: as quick for a long line as for a short one."""
     named = select(Lane.name).where(among(Lane.name, lanes)).subquery()
     head = aliased(Job)
@@ -181,16 +192,16 @@ async def line(
         .order_by(head.seq)
         .limit(limit)
     )
+    told = select(Job.seq, Job.lane, Job.kind, Job.payload, Job.attempts)
     # Both read the head of each lane from the index; neither database understands the other's spelling of it.
     if session.get_bind().dialect.name == "sqlite":
-        wanted = select(Job).join(named, Job.seq.in_(heads.correlate(named)))
+        wanted = told.join(named, Job.seq.in_(heads.correlate(named)))
     else:
         first = heads.lateral()
-        wanted = select(Job).select_from(named).join(first, true()).join(Job, Job.seq == first.c.seq)
-    jobs = await session.scalars(wanted.order_by(Job.seq))
-    found: dict[str, list[Job]] = {name: [] for name in lanes}
-    for job in jobs:
-        found[job.lane].append(job)
+        wanted = told.select_from(named).join(first, true()).join(Job, Job.seq == first.c.seq)
+    found: dict[str, list[Turn]] = {name: [] for name in lanes}
+    for row in await session.execute(wanted.order_by(Job.seq)):
+        found[row.lane].append(Turn(*row))
     return found
 
 

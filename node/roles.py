@@ -12,13 +12,13 @@ from node.deliver import deliver, forget_sent, prepare_letters
 from node.inbox import chores, groups, handlers, quoting
 from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
 from node.intake.chores import purge_uploads
-from node.outbox import Job, Outcome
+from node.outbox import Outcome, Turn
 from node.peers import blocklists, network, synchronising, witness
 from node.peers.sending import FORGET
 from node.runtime import Node
 from node.settings import Settings
 
-JobHandler = Callable[[Node, Job], Awaitable[Outcome]]
+JobHandler = Callable[[Node, Turn], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Work:
     settle   records what jobs leave behind that are done, in the transaction that ends them, given what was prepared for them.
     """
 
-    prepare: Callable[[Node, AsyncSession, Sequence[Job]], Awaitable[Mapping[int, Any]]]
-    run: Callable[[Node, Job, Any], Awaitable[Outcome]]
+    prepare: Callable[[Node, AsyncSession, Sequence[Turn]], Awaitable[Mapping[int, Any]]]
+    run: Callable[[Node, Turn, Any], Awaitable[Outcome]]
     settle: Callable[[AsyncSession, Sequence[Any]], Awaitable[None]] | None = None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import outbox
-from node.outbox import LEASE, Dead, Done, Job, Outcome, Postponed
+from node.outbox import LEASE, Dead, Done, Outcome, Postponed, Turn
 from node.roles import JobHandler, Work, role_of
 from node.runtime import Node
 
@@ -52,7 +52,7 @@ class _Unprepared:
 
 
 # Any: what `prepare` of a kind found for `run` of the same kind.
-Line = list[tuple[Job, Any]]
+Line = list[tuple[Turn, Any]]
 Results = list[tuple[int, Outcome]]
 Jobs = Mapping[str, JobHandler | Work]
 
@@ -140,7 +140,7 @@ async def _claim(node: Node, limit: int, jobs: Jobs) -> dict[str, Line]:
     return {lane: [(job, prepared.get(job.seq)) for job in line] for lane, line in lines.items()}
 
 
-async def _prepare(node: Node, claimed: Sequence[Job], jobs: Jobs) -> dict[int, Any]:
+async def _prepare(node: Node, claimed: Sequence[Turn], jobs: Jobs) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for kind in {job.kind for job in claimed}:
         work = jobs.get(kind)
@@ -158,7 +158,7 @@ async def _prepare(node: Node, claimed: Sequence[Job], jobs: Jobs) -> dict[int, 
     return found
 
 
-async def _read(node: Node, work: Work, together: Sequence[Job]) -> Mapping[int, Any]:
+async def _read(node: Node, work: Work, together: Sequence[Turn]) -> Mapping[int, Any]:
     async with node.database.read() as session:
         return await work.prepare(node, session, together)
 
@@ -177,7 +177,7 @@ async def _work(node: Node, line: Line, jobs: Jobs) -> Results:
     return results
 
 
-async def _run(node: Node, job: Job, prepared: Any, jobs: Jobs) -> Outcome:
+async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome:
     handler = jobs.get(job.kind)
     if handler is None:
         return Dead(f"nobody here does {job.kind}")

@@ -24,7 +24,7 @@ from node.casework.rotation import CompartmentKey, RotationDue
 from node.database import Row
 from node.errors import Invalid, NotFound, WrongState
 from node.intake.alerts import Alert, AlertState, Attachment, ClosedFor, SealedObject, UploadPart, Wrap
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Outcome, Turn
 from node.runtime import Node
 from node.staff.accounts import NODE, Staff
 from node.staff.permissions import Action, require
@@ -231,7 +231,7 @@ def kind_of(alert: Alert, case: Case | None) -> Kind | None:
 # ---- the end -------------------------------------------------------------------------------------------------------
 
 
-async def erase_records(node: Node, job: Job) -> Outcome:
+async def erase_records(node: Node, job: Turn) -> Outcome:
     """End what is due and not held, and look again tomorrow. May run twice, and goes on where it was stopped.
 
     For each record: its keys in one transaction; then its files; then its rows.

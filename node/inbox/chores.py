@@ -9,7 +9,7 @@ from federation.errors import FetchError
 from node.hub.quarantine import waiting
 from node.inbox.handlers import fetch_case
 from node.inbox.proving import RefusedActivity
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Outcome, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
 from node.runtime import Node
@@ -23,7 +23,7 @@ MAX_CASES = 1000
 MAX_MISSES = 50
 
 
-async def backfill(node: Node, job: Job) -> Outcome:
+async def backfill(node: Node, job: Turn) -> Outcome:
     """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat.
 
     At most MAX_CASES are asked for, and fewer when one after the other is not there.
@@ -68,7 +68,7 @@ async def _take(node: Node, url: str, host: str) -> bool:
     return True
 
 
-async def notify_desk(node: Node, job: Job) -> Outcome:
+async def notify_desk(node: Node, job: Turn) -> Outcome:
     """Say in the log that alerts came, by day and without a word about them: the desk shows them to those who may see."""
     log.info("desk.alerts-waiting", extra={"day": job.payload.get("day")})
     return Done()

@@ -12,7 +12,7 @@ from federation.errors import FederationError, Unreachable
 from node.inbox.forwarded import heard
 from node.inbox.proving import RefusedActivity
 from node.inbox.receive import Received, own_digest
-from node.outbox import Dead, Done, Job, Outcome, Postponed
+from node.outbox import Dead, Done, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
@@ -49,7 +49,7 @@ class Arrival:
     standings: Mapping[str, Standing]
 
 
-async def prepare_arrivals(node: Node, session: AsyncSession, jobs: Sequence[Job]) -> dict[int, Arrival]:
+async def prepare_arrivals(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Arrival]:
     """Read for many jobs at once what each of them needs; what was worked off already gets none."""
     wanted = {bytes.fromhex(str(job.payload["digest"])): job.seq for job in jobs}
     kept = Received.__table__.c
@@ -81,7 +81,7 @@ async def forget_bodies(session: AsyncSession, arrivals: Sequence[Arrival | None
 
 
 async def process(
-    node: Node, job: Job, arrival: Arrival | None, *, handlers: Mapping[str, Handler]
+    node: Node, job: Turn, arrival: Arrival | None, *, handlers: Mapping[str, Handler]
 ) -> Outcome:
     """Work off one received activity. Runs at least once; every handler may run twice."""
     if arrival is None:

@@ -173,6 +173,13 @@ class Inbox:
             return self._refuse(Answer.UNAUTHORISED, owner.reason, actor)
         if host_of(owner) != host_of(presented.key_id):
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
+        # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
+        digest = own_digest(actor, envelope.id)
+        if owner != actor:
+            digest = hashlib.sha256(f"{owner}\n{actor}\n{envelope.id}".encode()).digest()
+        if digest in self._kept:
+            # A repeat of what this process has committed: nothing more of it is read, and nothing is written for it.
+            return Answer.ACCEPTED
         try:
             # What two readers could read differently (a name twice, half a character, 1e400) was perhaps not read above as it is
             # read afterwards. Last, because it costs most: only who can sign makes us read on.
@@ -180,7 +187,15 @@ class Inbox:
         except VocabError as error:
             return self._refuse(Answer.MALFORMED, f"json {type(error).__name__}", actor)
 
-        answer = await self._keep(envelope.id, actor, owner, request.body)
+        row = {
+            "digest": digest,
+            "activity_id": envelope.id,
+            "actor": actor,
+            "signer": owner,
+            "body": request.body,
+            "received_at": self._node.clock.now(),
+        }
+        answer = await self._keep(row)
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
             await self._compare(actor, presented.fields[HEADER])
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
@@ -293,23 +308,8 @@ class Inbox:
 
     # ---- keeping ---------------------------------------------------------------------------------------------------
 
-    async def _keep(self, activity_id: str, actor: str, signer: str, body: bytes) -> Answer:
+    async def _keep(self, row: dict[str, Any]) -> Answer:
         """Wait until the activity and its job are committed, together with whatever else arrived meanwhile."""
-        # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
-        digest = own_digest(actor, activity_id)
-        if signer != actor:
-            digest = hashlib.sha256(f"{signer}\n{actor}\n{activity_id}".encode()).digest()
-        if digest in self._kept:
-            # A repeat of what this process has committed: nothing is written for it.
-            return Answer.ACCEPTED
-        row = {
-            "digest": digest,
-            "activity_id": activity_id,
-            "actor": actor,
-            "signer": signer,
-            "body": body,
-            "received_at": self._node.clock.now(),
-        }
         kept: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, kept))
         if self._committer is None or self._committer.done():

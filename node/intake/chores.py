@@ -3,13 +3,13 @@
 import logging
 
 from node.intake.uploads import forget_unclaimed
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Outcome, Turn
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
 
-async def purge_uploads(node: Node, job: Job) -> Outcome:
+async def purge_uploads(node: Node, job: Turn) -> Outcome:
     """Drop unclaimed parts of an earlier day and their bytes. Safe to repeat."""
     async with node.database.begin() as session:
         blobs = await forget_unclaimed(session, now=node.clock.now())

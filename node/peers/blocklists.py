@@ -18,7 +18,7 @@ from federation.errors import FederationError
 from node import outbox
 from node.errors import Invalid, NotFound
 from node.keyring import Keyring
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Outcome, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Blocklist, Host, HostAdvice, decide, decisions, drop_blocked, host_name
 from node.peers.lists import read_list, signed_list
@@ -152,7 +152,7 @@ async def subscriptions(session: AsyncSession) -> list[Blocklist]:
     return list(await session.scalars(select(Blocklist).order_by(Blocklist.url)))
 
 
-async def refresh(node: Node, job: Job) -> Outcome:
+async def refresh(node: Node, job: Turn) -> Outcome:
     """Read a list anew, and again tomorrow. A list that cannot be read or proven leaves what it advised last."""
     url = str(job.payload["url"])
     now = node.clock.now()

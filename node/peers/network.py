@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from federation.errors import FederationError, Mismatch
 from node import outbox
 from node.database import Row
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Outcome, Turn
 from node.peers.actors import host_of
 from node.peers.lists import read_list
 from node.runtime import Node
@@ -57,7 +57,7 @@ async def hub_follows(session: AsyncSession, hub: str, *, now: datetime) -> None
     await _ask(session, hub, due=now + SOON, now=now)
 
 
-async def read_members(node: Node, job: Job) -> Outcome:
+async def read_members(node: Node, job: Turn) -> Outcome:
     """Read the list anew, and again in an hour. One that cannot be read or proven leaves what stood there last. Safe to repeat."""
     hub, now = str(job.payload["hub"]), node.clock.now()
     if hub != node.settings.hub:

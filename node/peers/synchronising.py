@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError
 from node import outbox
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Outcome, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
 from node.peers.follows import Follow, between
@@ -125,7 +125,7 @@ async def compare(
     )
 
 
-async def synchronise(node: Node, job: Job) -> Outcome:
+async def synchronise(node: Node, job: Turn) -> Outcome:
     """Read who of ours follows an actor, as its server has it: what it forgot we end, what we forgot we take back."""
     actor_id, url, digest = (str(job.payload[name]) for name in ("actor", "url", "digest"))
     try:

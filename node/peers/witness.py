@@ -19,7 +19,7 @@ from federation.client import exchange
 from federation.errors import FederationError
 from node import outbox
 from node.database import Row
-from node.outbox import Done, Job, Outcome
+from node.outbox import Done, Job, Outcome, Turn
 from node.peers.directory import require_open
 from node.peers.follows import followed_by
 from node.runtime import Node
@@ -62,7 +62,7 @@ async def watch_followed(session: AsyncSession, follower: str, *, now: datetime)
             await watch(session, actor.id, now=now)
 
 
-async def look(node: Node, job: Job) -> Outcome:
+async def look(node: Node, job: Turn) -> Outcome:
     """Fetch one node's list, keep it, and say loudly when it contradicts an earlier one. Safe to repeat."""
     origin = str(job.payload["node"])
     now = node.clock.now()

@@ -19,7 +19,7 @@ async def fill(database: Any, now: datetime, *orders: tuple[str, str]) -> None:
         )
 
 
-async def take(database: Any, now: datetime, limit: int = 10) -> dict[str, list[outbox.Job]]:
+async def take(database: Any, now: datetime, limit: int = 10) -> dict[str, list[outbox.Turn]]:
     async with database.begin() as session:
         lanes = await outbox.claim(session, now=now, limit=limit)
         return await outbox.line(session, lanes, now=now, limit=10)
@@ -143,7 +143,7 @@ async def test_what_waits_or_was_given_up_is_tried_once_when_somebody_asks(
 ) -> None:
     await fill(database, now, ("to:b", "waits"), ("to:c", "dead"), ("to:d", "done"))
     taken = await take(database, now)
-    seqs = {job.key: job.seq for jobs in taken.values() for job in jobs}
+    seqs = {job.payload["n"]: job.seq for jobs in taken.values() for job in jobs}
     await give_back(
         database,
         now,
@@ -159,5 +159,8 @@ async def test_what_waits_or_was_given_up_is_tried_once_when_somebody_asks(
         ]
 
     assert asked == [True, True, True, False, False]
-    assert {job.key for jobs in (await take(database, now)).values() for job in jobs} == {"waits", "dead"}
+    assert {job.payload["n"] for jobs in (await take(database, now)).values() for job in jobs} == {
+        "waits",
+        "dead",
+    }
     assert await take(database, now) == {}
