@@ -230,9 +230,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         yield start
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Any]:
-    """A running Chromium (Playwright, async): `await browser.new_context()` for each visitor."""
+    """A running Chromium (Playwright, async), one for the whole run: `await browser.new_context()` for each visitor."""
     from tests.rig.chromium import find, launched
 
     await asyncio.to_thread(find)

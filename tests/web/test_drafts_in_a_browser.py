@@ -167,7 +167,8 @@ async def test_a_draft_as_a_file_is_kept_nowhere_else_and_the_answers_without_a_
     await type_answers(phone)
     # As if the door had asked one more question when the draft was written.
     await phone.evaluate(
-        "document.querySelector('.step').insertAdjacentHTML('beforeend', '<input name=own_gone value=\"a bell rang\">')"
+        "document.querySelector('.step').append("
+        "Object.assign(document.createElement('input'), {name: 'own_gone', value: 'a bell rang'}))"
     )
     async with phone.expect_download(timeout=SLOW_MS) as download:
         await keep(phone, button="file")
