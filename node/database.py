@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 12
+# Of each connection; what it does not hold, the system does, for all of them once.
+CACHE_KIB = 256
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -288,6 +290,7 @@ def _engine(url: str) -> AsyncEngine:
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "secure_delete=ON",
             "trusted_schema=OFF",
+            f"cache_size=-{CACHE_KIB}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

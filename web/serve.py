@@ -1,11 +1,12 @@
 """open_node, the application and the worker in one task group: started together, stopped in order."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 import uvicorn
@@ -21,6 +22,7 @@ from web.app import make_app
 log = logging.getLogger(__name__)
 
 STOP_AFTER_SECONDS = 10
+M_ARENA_MAX, ARENAS = -8, 2
 # How many objects are made before the collector looks for cycles among them; Python's 700 are soon made by one request.
 YOUNG_OBJECTS = 20_000
 # By then every web server shows new keys.
@@ -46,6 +48,7 @@ async def opened(settings: Settings) -> AsyncIterator[Node]:
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop; the worker runs inside unless a Redis is configured."""
+    _share_memory()
     async with opened(settings) as node:
         server = make_server(node)
         _settle_memory()
@@ -65,6 +68,7 @@ async def work(settings: Settings) -> None:
     """Work the outbox until cancelled: the worker of the scale profile."""
     from node.queue import work as work_through_redis
 
+    _share_memory()
     async with opened(settings) as node, asyncio.TaskGroup() as group:
         await begin(node)
         _settle_memory()
@@ -73,6 +77,13 @@ async def work(settings: Settings) -> None:
             await work_through_redis(node)
         finally:
             keeping.cancel()
+
+
+def _share_memory() -> None:
+    """Let all threads take memory from the same few places. Each would else keep for itself what it once needed."""
+    with suppress(AttributeError, OSError):
+        # mallopt(3) of glibc; other C libraries have none, and need none.
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def _settle_memory() -> None:
