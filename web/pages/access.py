@@ -3,8 +3,9 @@
 Keys arrive as wraps that only their holder opens, each with its giver's signature; `node.casework.access` says who may.
 """
 
-from datetime import date
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,7 +22,8 @@ from node.intake.alerts import Compartment
 from node.intake.receive import SealedWrap
 from node.runtime import Node
 from node.settings import Settings
-from web.pages.wire import Holder, Id, Reason, Recipient, Sealed, Wire, answer, path_id, read_json, takes
+from node.staff.accounts import Staff
+from web.pages.wire import Holder, Reason, Recipient, Sealed, Wire, answer, path_id, read_json, takes
 from web.sessions import require_same_origin, signed_in
 
 MAX_WRAPS = 400
@@ -89,164 +91,139 @@ class NewKey(Wire, frozen=True):
     others: Annotated[tuple[ForOthers, ...], msgspec.Meta(max_length=2)] = ()
 
 
+Move = Callable[[AsyncSession, Node, str, Staff, datetime, Any], Awaitable[str]]
+
+
 def routes(settings: Settings) -> list[BaseRoute]:
     """The addresses of keys."""
     api = "/api/v1/desk"
     return [
-        Route(f"{api}/alerts/{{id}}/wraps", give_alert, methods=["POST"]),
-        Route(f"{api}/alerts/{{id}}/requests", ask_alert, methods=["POST"]),
-        Route(f"{api}/alerts/{{id}}/keys", rotate, methods=["POST"]),
-        Route(f"{api}/cases/{{id}}/wraps", give_case, methods=["POST"]),
-        Route(f"{api}/cases/{{id}}/requests", ask_case, methods=["POST"]),
-        Route(f"{api}/cases/{{id}}/keys", rotate, methods=["POST"]),
-        Route(f"{api}/requests/{{id}}/grant", grant, methods=["POST"]),
-        Route(f"{api}/requests/{{id}}/refuse", refuse, methods=["POST"]),
+        Route(f"{api}/alerts/{{id}}/wraps", _move(Give, _give_alert), methods=["POST"]),
+        Route(f"{api}/alerts/{{id}}/requests", _move(Ask, _ask_alert), methods=["POST"]),
+        Route(f"{api}/alerts/{{id}}/keys", _move(NewKey, _rotate_alert), methods=["POST"]),
+        Route(f"{api}/cases/{{id}}/wraps", _move(Give, _give_case), methods=["POST"]),
+        Route(f"{api}/cases/{{id}}/requests", _move(Ask, _ask_case), methods=["POST"]),
+        Route(f"{api}/cases/{{id}}/keys", _move(NewKey, _rotate_case), methods=["POST"]),
+        Route(
+            f"{api}/requests/{{id}}/grant",
+            _move(GrantIdentity, _grant, names_request=True, status=200),
+            methods=["POST"],
+        ),
+        Route(
+            f"{api}/requests/{{id}}/refuse",
+            _move(Refuse, _refuse, names_request=True, status=200),
+            methods=["POST"],
+        ),
     ]
 
 
-@takes(Give)
-async def give_alert(request: Request) -> Response:
+def _move(
+    kind: type[Wire], move: Move, *, names_request: bool = False, status: int = 201
+) -> Callable[[Request], Awaitable[Response]]:
+    """The address of one move of keys: read, make the move, answer with who holds what then. One transaction.
+
+    move   returns the id of the alert or case concerned.
+    """
+
+    @takes(kind)
+    async def endpoint(request: Request) -> Response:
+        require_same_origin(request)
+        node: Node = request.app.state.node
+        body = await read_json(request, kind)
+        one = _request_id(request) if names_request else path_id(request, "id")
+        now = node.clock.now()
+        async with node.database.begin() as session:
+            me = await signed_in(request, session, now=now)
+            of = await move(session, node, one, me, now, body)
+            state = await shown(session, of)
+        return answer(state, status)
+
+    endpoint.__doc__ = move.__doc__
+    return endpoint
+
+
+async def _give_alert(
+    session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: Give
+) -> str:
     """Give colleagues keys of an alert."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, Give)
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        alert = await access.give_alert(
-            session,
-            path_id(request, "id"),
-            _wraps(given.wraps),
-            origin=node.settings.origin,
-            by=me,
-            now=now,
-        )
-        state = await shown(session, alert.id)
-    return answer(state, 201)
+    given = _wraps(body.wraps)
+    alert = await access.give_alert(session, of, given, origin=node.settings.origin, by=me, now=now)
+    return alert.id
 
 
-@takes(Give)
-async def give_case(request: Request) -> Response:
+async def _give_case(session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: Give) -> str:
     """Give colleagues the keys of a case's records."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, Give)
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        case = await access.give_case(
-            session,
-            path_id(request, "id"),
-            _wraps(given.wraps),
-            origin=node.settings.origin,
-            by=me,
-            now=now,
-        )
-        state = await shown(session, case.id)
-    return answer(state, 201)
+    given = _wraps(body.wraps)
+    case = await access.give_case(session, of, given, origin=node.settings.origin, by=me, now=now)
+    return case.id
 
 
-@takes(Ask)
-async def ask_alert(request: Request) -> Response:
+async def _ask_alert(session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: Ask) -> str:
     """Ask for access to an alert, or to who its source is."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, Ask, max_bytes=8192)
-    if given.compartment == Compartment.INTERNAL:
+    if body.compartment == Compartment.INTERNAL:
         raise HTTPException(404)
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        alert = await find_alert(session, path_id(request, "id"))
-        await requests.ask_for(
-            session, alert.id, Compartment(given.compartment), given.reason, by=me, now=now
-        )
-        state = await shown(session, alert.id)
-    return answer(state, 201)
+    alert = await find_alert(session, of)
+    await requests.ask_for(session, alert.id, Compartment(body.compartment), body.reason, by=me, now=now)
+    return alert.id
 
 
-@takes(Ask)
-async def ask_case(request: Request) -> Response:
+async def _ask_case(session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: Ask) -> str:
     """Ask for access to a case's records."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, Ask, max_bytes=8192)
-    if given.compartment != Compartment.INTERNAL:
+    if body.compartment != Compartment.INTERNAL:
         raise HTTPException(404)
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        case = await session.get(Case, path_id(request, "id"))
-        if case is None:
-            raise NotFound("no such case")
-        await requests.ask_for(session, case.id, Compartment.INTERNAL, given.reason, by=me, now=now)
-        state = await shown(session, case.id)
-    return answer(state, 201)
+    case = await session.get(Case, of)
+    if case is None:
+        raise NotFound("no such case")
+    await requests.ask_for(session, case.id, Compartment.INTERNAL, body.reason, by=me, now=now)
+    return case.id
 
 
-@takes(GrantIdentity)
-async def grant(request: Request) -> Response:
+async def _grant(
+    session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: GrantIdentity
+) -> str:
     """A custodian lets somebody see who a source is, for some days."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, GrantIdentity)
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        decided = await access.grant_identity(
-            session,
-            _request_id(request),
-            _wraps(given.wraps),
-            days=given.days,
-            origin=node.settings.origin,
-            by=me,
-            now=now,
-        )
-        state = await shown(session, decided.of)
-    return answer(state)
+    given, origin = _wraps(body.wraps), node.settings.origin
+    decided = await access.grant_identity(session, of, given, days=body.days, origin=origin, by=me, now=now)
+    return decided.of
 
 
-@takes(Refuse)
-async def refuse(request: Request) -> Response:
+async def _refuse(session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: Refuse) -> str:
     """A custodian says no, and why."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, Refuse, max_bytes=8192)
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        decided = await requests.refuse(session, _request_id(request), given.reason, by=me, now=now)
-        state = await shown(session, decided.of)
-    return answer(state)
+    return (await requests.refuse(session, of, body.reason, by=me, now=now)).of
 
 
-@takes(NewKey)
-async def rotate(request: Request) -> Response:
-    """Take in a new key of a compartment; 409 when somebody else made it first."""
-    require_same_origin(request)
-    node: Node = request.app.state.node
-    given = await read_json(request, NewKey)
-    is_case = "/cases/" in request.url.path
-    if (given.compartment == Compartment.INTERNAL) != is_case or given.compartment == Compartment.IDENTITY:
+async def _rotate_alert(
+    session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: NewKey
+) -> str:
+    """Take in a new key of an alert's exchange; 409 when somebody else made it first."""
+    if body.compartment != Compartment.DIALOGUE:
         raise HTTPException(404)
-    of: Id = path_id(request, "id")
-    now = node.clock.now()
-    async with node.database.begin() as session:
-        me = await signed_in(request, session, now=now)
-        await rotation.rotate(
-            session,
-            of,
-            Compartment(given.compartment),
-            epoch=given.epoch,
-            recipient=given.recipient,
-            wraps=_wraps(given.wraps),
-            others=[SealedWrap(given.compartment, other.holder, other.sealed) for other in given.others],
-            origin=node.settings.origin,
-            by=me,
-            now=now,
-        )
-        state = await shown(session, of)
-    return answer(state, 201)
+    return await _rotate(session, node, of, me, now, body)
+
+
+async def _rotate_case(
+    session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: NewKey
+) -> str:
+    """Take in a new key of a case's records; 409 when somebody else made it first."""
+    if body.compartment != Compartment.INTERNAL:
+        raise HTTPException(404)
+    return await _rotate(session, node, of, me, now, body)
+
+
+async def _rotate(session: AsyncSession, node: Node, of: str, me: Staff, now: datetime, body: NewKey) -> str:
+    await rotation.rotate(
+        session,
+        of,
+        Compartment(body.compartment),
+        epoch=body.epoch,
+        recipient=body.recipient,
+        wraps=_wraps(body.wraps),
+        others=[SealedWrap(body.compartment, other.holder, other.sealed) for other in body.others],
+        origin=node.settings.origin,
+        by=me,
+        now=now,
+    )
+    return of
 
 
 async def shown(session: AsyncSession, of: str) -> dict[str, object]:
@@ -309,6 +286,8 @@ def _wraps(given: Wraps) -> list[access.GivenWrap]:
 
 def _request_id(request: Request) -> str:
     value: str = request.path_params["id"]
+    if not value.isascii() or not value.isalnum():
+        raise HTTPException(404)
     return value[:26]
 
 
