@@ -5,7 +5,9 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from html import escape, unescape
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 
@@ -19,6 +21,7 @@ from web.demo.sites import Site
 
 LOOK_EVERY = 0.05
 ROOT = re.compile(r'<meta name="srt-root" content="(z6Mk[1-9A-HJ-NP-Za-km-z]+)"')
+PICTURE = re.compile(r'<figure class="picture">\s*<img src="([^"]+)"[^>]* alt="([^"]*)"')
 
 
 class FarEnd:
@@ -34,6 +37,34 @@ class FarEnd:
         if found is None:
             raise Unexpected("the intake page carries no organisation root")
         return found[1]
+
+    async def door(self, hub: Site, site: Site) -> None:
+        """From the hub's front page, by links alone, through the State an organisation works in to its own door."""
+        place = f"{hub.origin}/"
+        for link in (
+            "/organisations",
+            f"/organisations/{(site.state or '').lower()}",
+            f"{site.origin}/alert",
+        ):
+            place = await self._linked(place, link)
+        page = await self._read(place)
+        if ROOT.search(page) is None or escape(site.title) not in page:
+            raise Unexpected(f"{place} is not the door of {site.name}")
+
+    async def nobody(self, hub: Site, site: Site, state: str) -> None:
+        """Where nobody is known to work, no organisation is named; a node sends people on to the hub, which names none either."""
+        hubs = await self._linked(
+            f"{site.origin}/organisations/{state}", f"{hub.origin}/organisations/{state}"
+        )
+        if f"{site.origin}/alert" in await self._read(hubs):
+            raise Unexpected(f"{site.name} is named for {state}, where it does not work")
+
+    async def promised(self, site: Site, hours: int) -> None:
+        """The short form says that an answer is promised, before anything is sent."""
+        form = await self._read(f"{site.origin}/alert/urgent")
+        words = f"promises that a person answers within {hours} hours"
+        if "data-promised" not in form or words not in " ".join(form.split()):
+            raise Unexpected(f"the short form of {site.name} does not say what is promised")
 
     async def following(self, site: Site, wanted: int, *, within: float) -> None:
         """So many Follows of this server's main actor stand."""
@@ -85,6 +116,30 @@ class FarEnd:
         if page.status_code != 200 or title[:20] not in page.text or "ictional" not in page.text:
             raise Unexpected(f"the page at {url} does not show the case")
 
+    async def picture(self, url: str, alt: str, *, without: bytes) -> str:
+        """A case's page shows its picture, with words for who does not see it and nothing hidden in it; returns its address."""
+        found = PICTURE.search(await self._read(url))
+        if found is None or found[2] != escape(alt):
+            raise Unexpected(f"{url} shows no picture with its words")
+        address = urljoin(url, str(found[1]))
+        picture = (await self.http.get(address)).raise_for_status()
+        if not picture.headers["Content-Type"].startswith("image/") or without in picture.content:
+            raise Unexpected(f"{address} is not the picture as it was drawn anew")
+        return address
+
+    async def picture_linked(self, hub: Site, url: str, picture: str) -> None:
+        """The hub links to the picture of another's case and loads nothing from there."""
+        copy = f"{hub.origin}/cases/{url.removeprefix('http://').replace('/cases/', '/', 1)}"
+        page = await self._read(copy)
+        if f'href="{picture}"' not in page or f'src="{picture}"' in page:
+            raise Unexpected(f"{copy} does not link to the picture")
+
+    async def picture_gone(self, picture: str) -> None:
+        """Nothing is at the address of a picture any more."""
+        answer = await self.http.get(picture)
+        if answer.status_code != 404:
+            raise Unexpected(f"{picture} answers {answer.status_code} after the withdrawal of its case")
+
     async def proof(self, url: str) -> str:
         """The object at an address carries a proof that holds; returns the key."""
         document = parse((await self.http.get(url, headers={"Accept": ACTIVITY_JSON})).content)
@@ -115,6 +170,16 @@ class FarEnd:
             if page >= body["pages"]:
                 return found
             page += 1
+
+    async def _read(self, url: str) -> str:
+        page = await self.http.get(url, headers={"Accept": "text/html", "Accept-Language": "en"})
+        return page.raise_for_status().text
+
+    async def _linked(self, url: str, wanted: str) -> str:
+        found = re.search(rf'href="({re.escape(wanted)}(?:\?[^"]*)?)"', await self._read(url))
+        if found is None:
+            raise Unexpected(f"{url} has no link to {wanted}")
+        return urljoin(url, unescape(found[1]))
 
     async def _object(self, url: str) -> dict[str, Any]:
         answer = await self.http.get(url, headers={"Accept": ACTIVITY_JSON})

@@ -5,6 +5,8 @@ What they hold in their hands (receipts, passphrases, keys) stays in these objec
 
 import asyncio
 import base64
+import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,9 +32,11 @@ from node.sealing.objects import ObjectType
 from node.sealing.receipts import new_receipt, source_keys
 from node.sealing.records import begin_case, compose_record, open_case
 from node.sealing.vault import HandlerKeys, derive_login, enrol, open_vault
+from vocab.sourceform import Purpose, bundled
 from web.demo.sites import Site
 
 MANIFEST = "/.well-known/social-rights-tracker/intake"
+VERDICT = re.compile(r'<li data-verdict="([a-z-]+)">.*?#/alerts/([0-9a-f]+)"', re.DOTALL)
 LOOK_EVERY = 0.1
 Json = dict[str, Any]
 
@@ -72,25 +76,38 @@ class Source:
         language: str,
         *,
         root: str,
+        urgent: bool = False,
     ) -> str:
-        """Check who it will be sealed for, seal it, send it; returns the alert's id."""
+        """Check who it will be sealed for, seal it, send it; returns the alert's id.
+
+        urgent  through the short form of an organisation that promises an answer: said in clear beside what is sealed.
+        """
         origin = self.site.origin
         served = await self.http.get(f"{origin}{MANIFEST}")
         await _json(served, 200)
         manifest = verify_manifest(served.content, node=origin, root=root, now=datetime.now(UTC))
         self.receipt = new_receipt()
         self.composed = compose_alert(
-            manifest, origin, answers, identity, files, self.receipt, today(), language=language
+            manifest,
+            origin,
+            answers,
+            identity,
+            files,
+            self.receipt,
+            today(),
+            language=language,
+            form=bundled(Purpose.URGENT).sha256 if urgent else None,
         )
         for part in self.composed.parts:
             put = await self.http.put(
                 f"{origin}/api/v1/uploads/{part.upload}/{part.number}", content=part.data
             )
             await _json(put, 204)
+        body = self.composed.body
+        if urgent:
+            body = json.dumps(json.loads(body) | {"urgent": True}).encode()
         sent = await self.http.post(
-            f"{origin}/api/v1/alerts",
-            content=self.composed.body,
-            headers={"Content-Type": "application/json"},
+            f"{origin}/api/v1/alerts", content=body, headers={"Content-Type": "application/json"}
         )
         await _json(sent, 201)
         return self.composed.id
@@ -171,6 +188,18 @@ class Colleague:
         people: list[Json] = await _json(await self.http.get("/staff"), 200)
         return people
 
+    async def promise(self, hours: int) -> None:
+        """Promise, by the form of the duty report, that a person answers what is urgent within these hours."""
+        form = {"do": "promise", "hours": str(hours)}
+        promised = await self.http.post(f"{self.site.origin}/desk/duty", data=form)
+        if promised.status_code != 303 or not promised.headers["Location"].endswith("?done=promise"):
+            raise Unexpected(f"{self.site.name} could not promise {hours} hours: {promised.status_code}")
+
+    async def verdicts(self) -> dict[str, str]:
+        """What the duty report says became of each urgent alert."""
+        report = await self.http.get(f"{self.site.origin}/desk/duty", headers={"Accept": "text/html"})
+        return {alert: verdict for verdict, alert in VERDICT.findall(report.raise_for_status().text)}
+
     async def open_alert(self, alert: str) -> OpenedAlert:
         """Open an alert here."""
         record = await _json(await self.http.get(f"/alerts/{alert}"), 200)
@@ -208,6 +237,13 @@ class Colleague:
         """A case as the desk shows it."""
         shown: Json = await _json(await self.http.get(f"/cases/{case}"), 200)
         return shown
+
+    async def add_picture(self, case: str, data: bytes) -> str:
+        """Add a picture to the text that is being written; returns the hash of what the server drew of it."""
+        added = await self.http.post(
+            f"/cases/{case}/pictures", content=data, headers={"Content-Type": "application/octet-stream"}
+        )
+        return str((await _json(added, 201))["sha256"])
 
     async def draft(self, case: str, fields: Mapping[str, object]) -> str:
         """Write the public text; returns its hash."""

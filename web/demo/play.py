@@ -12,12 +12,18 @@ from node.sealing.attachments import File
 from node.sealing.objects import ObjectType
 from node.sealing.receipts import new_receipt
 from vocab import samples
+from vocab.sourceform import Purpose, bundled
+from web.demo.drawing import a_closed_door
 from web.demo.people import Colleague, Source, Unexpected
 from web.demo.stage import Play, Told, keep, print_addresses, recall, stage, until_interrupted
 
 SEEN_WITHIN = 30.0
 SEALED = ("sender_contact_name", "sender_contact_value")
 WORDS_IN_PASSPHRASE = 5
+PROMISED_HOURS = 24
+# A State in which no node of the demonstration works, nor any sample case happened.
+NOBODY_THERE = "is"
+PICTURE_SHOWS = "A closed door with a notice on it. (fictional drawing)"
 # What a source tells openly to the desk; how it was checked, and all that follows, is not theirs to write.
 SENT = [
     "kind",
@@ -115,8 +121,25 @@ async def servers_follow(play: Play) -> str:
     return "asked by Follow, answered by Accept"
 
 
+async def states_lead_to_doors(play: Play) -> str:
+    """Before anything is published: who needs an organisation chooses a State on the hub and stands at its door."""
+    for site in play.nodes:
+        await play.far_end.door(play.hub, site)
+        await play.far_end.nobody(play.hub, site, NOBODY_THERE)
+    return f"{len(play.nodes)} doors, three links from the hub's front page"
+
+
+async def desks_promise(play: Play) -> str:
+    """Each organisation promises when a person answers what is urgent; its short form says so."""
+    for site in play.nodes:
+        await play.desks[site.name]["Ada"].promise(PROMISED_HOURS)
+        await play.far_end.promised(site, PROMISED_HOURS)
+    return f"within {PROMISED_HOURS} hours, said on the short form"
+
+
 async def sources_send(play: Play) -> str:
-    """Every sample case is sealed by its source and sent, with a file."""
+    """Every sample case is sealed by its source and sent, with a file; the first is urgent and goes through the short form."""
+    asked_urgently = {one.key for step in bundled(Purpose.URGENT).steps for one in step.questions}
     for number, sample in enumerate(samples.cases()):
         host = sample["node"].partition(".")[0]
         site = next((one for one in play.nodes if one.name == host), play.nodes[number % len(play.nodes)])
@@ -127,13 +150,22 @@ async def sources_send(play: Play) -> str:
         answers["summary"] = public["summary"][sample["language"]]
         answers |= {key: value for key, value in sealed.items() if key not in SEALED and key != "note"}
         answers |= {"consent_publish": True, "consent_persons": "yes-oral", "risk_of_reprisal": "no"}
+        is_urgent = not play.told
+        if is_urgent:
+            answers = {key: value for key, value in answers.items() if key in asked_urgently}
+            answers["urgency"] = "high"
         identity = {key: sealed[key] for key in SEALED if key in sealed}
         note = File("note.txt", "text/plain", f"A fictional file. {sealed['canary']}\n".encode())
         told.alert = await told.source.send(
-            answers, identity, [note], sample["language"], root=await play.far_end.root(site)
+            answers,
+            identity,
+            [note],
+            sample["language"],
+            root=await play.far_end.root(site),
+            urgent=is_urgent,
         )
         play.told.append(told)
-    return f"{len(play.told)} alerts, sealed before they left"
+    return f"{len(play.told)} alerts, sealed before they left, one of them urgent"
 
 
 async def desk_asks(play: Play) -> str:
@@ -158,6 +190,16 @@ async def desk_asks(play: Play) -> str:
     if not _said((await bruno.open_alert(told.alert)).entries, answer):
         raise Unexpected("the answer did not arrive")
     return "question and answer, sealed both ways"
+
+
+async def promise_is_kept(play: Play) -> str:
+    """What was urgent was answered by a person in time, and the duty report says so; of the other alerts it says nothing."""
+    for site in play.nodes:
+        expected = {told.alert: "kept" for told in play.told[:1] if told.site is site}
+        found = await play.desks[site.name]["Bruno"].verdicts()
+        if found != expected:
+            raise Unexpected(f"the duty report of {site.name} says {found}")
+    return "one urgent alert, answered in time"
 
 
 async def desk_checks(play: Play) -> str:
@@ -194,10 +236,14 @@ async def desk_checks(play: Play) -> str:
 
 
 async def desk_publishes(play: Play) -> str:
-    """The editor writes the public text from the allow-list; a second person approves exactly that text."""
+    """The editor writes the public text from the allow-list; a second person approves exactly that text, once with a picture."""
     for told in play.told:
         bruno, chiara = play.desks[told.site.name]["Bruno"], play.desks[told.site.name]["Chiara"]
-        sha256 = await bruno.draft(told.case, samples.fields(told.sample) | {"related": []})
+        fields = samples.fields(told.sample) | {"related": []}
+        if told is play.told[-1]:
+            drawing = await bruno.add_picture(told.case, a_closed_door(told.sample["sealed"]["canary"]))
+            fields["image"] = {"sha256": drawing, "alt": {told.sample["language"]: PICTURE_SHOWS}}
+        sha256 = await bruno.draft(told.case, fields)
         waiver = "The reply of the authority is part of the sample, or the case names none."
         await bruno.move(told.case, "submit", {"consent": True, "reply_waiver": waiver, "cleared": {}})
         if told is play.told[0]:
@@ -227,6 +273,15 @@ async def hub_aggregates(play: Play) -> str:
     await play.far_end.absent(play.hub, told.url, state="IS")
     await play.far_end.announced(play.hub, f"state-{state.lower()}", told.url, within=SEEN_WITHIN)
     return f"{len(play.told)} cases verified and kept with their provenance"
+
+
+async def picture_is_shown(play: Play) -> str:
+    """The picture of a case stands on its page, drawn anew without what was hidden in it; the hub only links to it."""
+    told = play.told[-1]
+    hidden = told.sample["sealed"]["canary"].encode()
+    told.picture = await play.far_end.picture(told.url, PICTURE_SHOWS, without=hidden)
+    await play.far_end.picture_linked(play.hub, told.url, told.picture)
+    return f"shown by {told.site.name} without its hidden note, a link at the hub"
 
 
 async def node_follows_node(play: Play) -> str:
@@ -281,14 +336,15 @@ async def desk_corrects(play: Play) -> str:
 
 
 async def desk_withdraws(play: Play) -> str:
-    """A withdrawal, approved by two, leaves a dated tombstone everywhere."""
+    """A withdrawal, approved by two, leaves a dated tombstone everywhere and takes the picture along."""
     told = play.told[-1]
     bruno, chiara = play.desks[told.site.name]["Bruno"], play.desks[told.site.name]["Chiara"]
     await bruno.move(told.case, "withdraw", {"reason": "factual-error"})
     await chiara.move(told.case, "approve", {})
     await play.far_end.tombstone(told.url)
+    await play.far_end.picture_gone(told.picture)
     await play.far_end.absent(play.hub, told.url, within=SEEN_WITHIN)
-    return "Delete seen at the hub; a tombstone stays"
+    return "Delete seen at the hub; a tombstone stays, the picture is gone"
 
 
 async def queues_are_empty(play: Play) -> str:
@@ -303,16 +359,20 @@ async def queues_are_empty(play: Play) -> str:
 STORY: list[tuple[str, Callable[[Play], Awaitable[str]]]] = [
     ("people join their desks", staff_join),
     ("the hub and a node follow the nodes", servers_follow),
+    ("a State leads to an organisation's door", states_lead_to_doors),
+    ("an answer to what is urgent is promised", desks_promise),
     ("sources seal and send", sources_send),
     ("the desk asks, the source answers", desk_asks),
+    ("the promise was kept", promise_is_kept),
     ("one checks, a second confirms", desk_checks),
     ("one writes, a second approves, it is public", desk_publishes),
     ("page, object and proof at one address", world_reads),
     ("the hub verifies, keeps, filters, announces", hub_aggregates),
+    ("a case shows its picture", picture_is_shown),
     ("a node follows a node", node_follows_node),
     ("another organisation stands beside a case", node_speaks),
     ("a correction arrives", desk_corrects),
-    ("a withdrawal leaves a tombstone", desk_withdraws),
+    ("a withdrawal leaves a tombstone, no picture", desk_withdraws),
     ("every delivery arrived", queues_are_empty),
 ]
 

@@ -34,7 +34,7 @@ class Step:
 
 @dataclass
 class Told:
-    """One case on its way: which desk has it, under which ids, and where it became public."""
+    """One case on its way: which desk has it, under which ids, and where it became public, with its picture if it has one."""
 
     sample: dict[str, Any]
     site: Site
@@ -42,6 +42,7 @@ class Told:
     alert: str = ""
     case: str = ""
     url: str = ""
+    picture: str = ""
 
 
 @dataclass
