@@ -52,6 +52,53 @@ class _Host:
     users: int = 0
 
 
+class _Deadline:
+    """Cancels what takes longer than everything here may, with one timer for all of it: a timer each is a tenth of a delivery."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends: dict[asyncio.Task[object], float] = {}
+        self._overdue: set[asyncio.Task[object]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> asyncio.Task[object]:
+        """From now on the time of the task that calls this runs; it calls `end` when it is done."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("no task is running")
+        loop = task.get_loop()
+        # The earliest stands first, since all have as long.
+        self._ends[task] = end = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_at(end, self._look)
+        return task
+
+    def end(self, task: asyncio.Task[object]) -> bool:
+        """Stop its time; True when it was over, and the task was cancelled for that and for nothing else."""
+        self._ends.pop(task, None)
+        if task not in self._overdue:
+            return False
+        self._overdue.discard(task)
+        return task.uncancel() == 0
+
+    def close(self) -> None:
+        """Forget the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        for task, end in tuple(self._ends.items()):
+            loop = task.get_loop()
+            if end > loop.time():
+                self._timer = loop.call_at(end, self._look)
+                return
+            del self._ends[task]
+            self._overdue.add(task)
+            task.cancel()
+
+
 class Transport(httpx.AsyncBaseTransport):
     """Carries requests to public https servers; with `allow_loopback`, to this machine and nowhere else."""
 
@@ -73,6 +120,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._resolve = resolve or _system_resolve
         self._tls = tls if tls is not None else ssl.create_default_context()
         self._limits = limits or Limits()
+        self._deadline = _Deadline(self._limits.deadline)
         self._hosts: dict[tuple[str, str, int], _Host] = {}
         self._idle: OrderedDict[Connection, _Host] = OrderedDict()
         self._open: set[Connection] = set()
@@ -100,10 +148,15 @@ class Transport(httpx.AsyncBaseTransport):
         address = addresses.parse(url)
         self._permit(address)
         request = self._request(method, address, headers, body)
+        task, is_over = self._deadline.begin(), False
         try:
-            async with asyncio.timeout(self._limits.deadline):
+            try:
                 return await self._send(address, request, max_body_bytes, needs_body, method == "HEAD")
-        except TimeoutError as error:
+            finally:
+                is_over = self._deadline.end(task)
+        except asyncio.CancelledError as error:
+            if not is_over:
+                raise
             raise Unreachable(f"no complete answer in {self._limits.deadline:g} seconds", url=url) from error
         except FetchError as error:
             error.url = error.url or url
@@ -131,6 +184,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._deadline.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None

@@ -227,6 +227,36 @@ async def test_an_answer_that_never_comes_is_waited_for_until_the_deadline_and_n
 
 
 @pytest.mark.sockets
+async def test_each_request_has_a_deadline_of_its_own() -> None:
+    async with (
+        a_peer(an_answer(), delay=5) as silent,
+        a_peer(an_answer(), delay=0.2) as slow,
+        Transport(allow_loopback=True, limits=QUICK) as wire,
+    ):
+        first = asyncio.create_task(get(wire, silent.url()))
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(get(wire, slow.url()))
+        with pytest.raises(Unreachable, match="seconds"):
+            await first
+
+        # Half of its time was over when the first one's ended.
+        assert (await second).status == 200
+        with pytest.raises(Unreachable, match="seconds"):
+            await get(wire, silent.url())
+
+
+@pytest.mark.sockets
+async def test_who_is_cancelled_from_outside_stays_cancelled() -> None:
+    async with a_peer(an_answer(), delay=5) as peer, Transport(allow_loopback=True, limits=QUICK) as wire:
+        waiting = asyncio.create_task(get(wire, peer.url()))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+
+@pytest.mark.sockets
 async def test_drops_of_an_answer_do_not_move_the_deadline() -> None:
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
