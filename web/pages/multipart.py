@@ -15,7 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from node.errors import Invalid
 
 MAX_HEADER_BYTES = 8 * 1024
-MAX_PARTS = 64
+# Each box that is ticked is a part: every one in the form that comes along makes some four hundred.
+MAX_PARTS = 1000
 _BOUNDARY = re.compile(
     r"""multipart/form-data\s*;.*?\bboundary=(?:"([0-9A-Za-z'()+_,./:=?-]{1,70})"|([0-9A-Za-z'()+_,./:=?-]{1,70}))""",
     re.IGNORECASE | re.ASCII,
