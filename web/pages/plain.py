@@ -66,8 +66,9 @@ async def post_plain(request: Request) -> Response:
     turn = Turn(request)
     try:
         with turn:
+            # A door that closed meanwhile refuses what was typed only when all of it is read, so that it can be handed back.
+            await _read(request, sealing, turn, refused=await _closed(node))
             manifest = await manifest_now(node)
-            await _read(request, sealing, turn)
             named = sealing.texts.pop(FORM, [source.sha256])[0]
             # Judged by the form it answers, which may have been replaced since the page was fetched.
             source = await _form_named(node, named, source)
@@ -135,41 +136,58 @@ def _given(texts: Mapping[str, Sequence[str]], source: SourceForm) -> dict[str, 
     return {key: value(key, typed) for key, typed in texts.items() if typed}
 
 
-async def _read(request: Request, sealing: Sealing, turn: Turn) -> None:
-    """Take the form in as it comes. Where it has to wait its files are passed over, so that what was typed is not lost."""
+async def _closed(node: Node) -> DoorClosed | None:
+    try:
+        await manifest_now(node)
+    except DoorClosed as error:
+        return error
+    return None
+
+
+async def _read(request: Request, sealing: Sealing, turn: Turn, *, refused: NodeError | None) -> None:
+    """Take the form in as it comes. What is refused while it comes has its files passed over, so that nothing typed is lost.
+
+    refused  why nothing can be taken, as far as that is known before. Raised at the end, like what is found on the way.
+    """
     name, is_file, text = "", False, bytearray()
-    refused: NodeError | None = None
     passed_over = 0
     async for event in read_form(request):
         match event:
             case Begin(name=name, filename=filename, media_type=media_type):
                 is_file, text = filename is not None, bytearray()
                 # An input without a file sends an empty name.
-                if filename and name == FILES:
+                if filename and name == FILES and refused is None:
                     try:
                         turn.require()
-                    except Throttled as error:
-                        refused = error
-                    else:
                         sealing.begin_file(filename, media_type)
+                    except NodeError as error:
+                        refused = error
             case Data(content=content) if is_file and refused is not None:
                 passed_over += len(content)
                 if passed_over > MAX_PASSED_OVER_BYTES:
                     raise refused
             case Data(content=content) if is_file:
-                await sealing.write(content)
+                try:
+                    await sealing.write(content)
+                except NodeError as error:
+                    refused = error
             case Data(content=content):
                 text += content
                 if len(text) > MAX_TEXT_BYTES:
                     raise TooLarge("a text is too long")
             case End() if is_file and refused is None:
-                await sealing.end_file()
+                try:
+                    await sealing.end_file()
+                except NodeError as error:
+                    refused = error
             case End() if is_file:
                 pass
             case End() if name == TICKET:
                 turn.bring(bytes(text))
             case End():
                 sealing.add_text(name, bytes(text))
+    if refused is not None:
+        raise refused
     turn.require()
 
 
@@ -202,7 +220,9 @@ async def _form(
         problems=error.problems if isinstance(error, Invalid) else {},
         typed=typed or {},
         # Nothing typed is lost, not even the answer to a question that is gone.
-        homeless=[text for key, texts in (typed or {}).items() if key not in asked for text in texts],
+        homeless=[
+            text for key, texts in (typed or {}).items() if key not in asked | {FORM} for text in texts
+        ],
         counted=counted,
         **asking.context(speech_of(request).language, source, promised=hours),
     )
