@@ -16,6 +16,7 @@ from node.errors import NotFound
 from node.intake.alerts import Alert, UploadPart
 from node.intake.chores import purge_uploads
 from node.intake.manifest import IntakeManifest
+from node.intake.switch import close_intake
 from node.intake.uploads import MAX_PART_BYTES, MAX_PARTS
 from node.outbox import Job
 from node.sealing.age import seal
@@ -69,6 +70,26 @@ async def test_with_one_reader_the_door_is_closed(node: Any, visitor: httpx.Asyn
 
     assert response.status_code == 503
     assert response.json() == {"error": "No alerts are taken here at present.", "code": "door-closed"}
+
+
+async def test_the_last_list_stays_to_be_read_with_while_the_door_is_closed(
+    node: Any, visitor: httpx.AsyncClient
+) -> None:
+    async with node.database.begin() as session:
+        await a_member(session, "Ana")
+    unsigned = await visitor.get(MANIFEST, params={"latest": ""})
+    async with node.database.begin() as session:
+        await a_member(session, "Boris")
+    present = await visitor.get(MANIFEST)
+
+    async with node.database.begin() as session:
+        await close_intake(session, "", by="node", now=node.clock.now())
+    by_hand = await visitor.get(MANIFEST, params={"latest": ""})
+
+    assert unsigned.json()["code"] == "door-closed"
+    assert (await visitor.get(MANIFEST)).status_code == 503
+    assert by_hand.content == present.content
+    assert by_hand.headers["cache-control"] == "no-store"
 
 
 async def test_a_private_person_is_led_to_organisations_by_state_and_loses_nothing_typed(

@@ -7,7 +7,7 @@ import { api } from "./desk-api.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, onSubmit, say, slot, view } from "./desk-view.ts";
 import { sentenceOf, who } from "./desk-words.ts";
-import { fetchManifest } from "./manifest.ts";
+import { fetchLatest, timeRefusal } from "./manifest.ts";
 import { all, dayInWords, make, nodeOrigin, show, text, today, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
 import type { Access, Compartment, EpochKey, GivenWrap, Hex, Manifest, Recipient, StaffMember } from "./types.ts";
@@ -157,12 +157,14 @@ function prepareRenewal(root: HTMLElement, seat: Seat, about: About, compartment
 
 // ---- whose keys are whose
 
-/** The list that the organisation's root signed, or null where it cannot be had or does not hold. */
+/** The list that the organisation's root signed, also while the door is closed; null where it cannot be had or does not hold. */
 export async function signedList(): Promise<Manifest | null> {
   const root = document.querySelector('meta[name="srt-root"]')?.getAttribute("content");
   if (!root) return null;
   try {
-    return await fetchManifest(nodeOrigin(), root, new Date());
+    const latest = await fetchLatest(nodeOrigin(), root);
+    // New keys are given by it: an old list may name who left, or a recovery key that was retired.
+    return timeRefusal(latest, new Date()) === null ? latest : null;
   } catch (error) {
     if (error instanceof Refused) return null;
     throw error;

@@ -7,7 +7,7 @@ import { publicPage } from "./desk-preview.ts";
 import { byId, dayInWords, make, show, text, today } from "./page.ts";
 import type { Hands } from "./receipt-exchange.ts";
 import { Refused } from "./refusal.ts";
-import { answerConsent } from "./standing.ts";
+import { answerConsent, whyNotMoved } from "./standing.ts";
 import type { ConsentRequest, Mailbox } from "./types.ts";
 
 interface Around {
@@ -60,8 +60,8 @@ function answering(request: ConsentRequest, { mailbox, hands }: Around): HTMLEle
       if (said === "no" && why !== "") await hands.send(why);
       hands.answered(answers);
       document.getElementById("text-title")?.focus();
-    } catch {
-      problem.textContent = text("move-failed");
+    } catch (error) {
+      problem.textContent = whyNotMoved(error);
       show(problem);
       for (const button of [yes, not, ...no.querySelectorAll("button")]) button.disabled = false;
     }

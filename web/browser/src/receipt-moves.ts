@@ -2,7 +2,7 @@
 
 import type { Mailbox, WireConsent } from "./types.ts";
 import { byId, dayInWords, make, show, text, today } from "./page.ts";
-import { answerConsent, burnMailbox, proofOfFiling } from "./standing.ts";
+import { answerConsent, burnMailbox, proofOfFiling, whyNotMoved } from "./standing.ts";
 
 /** Shows how the alert stands now; called whenever a mailbox is shown, and after every answer. */
 export function showStanding(mailbox: Mailbox): void {
@@ -25,8 +25,8 @@ export function prepareStanding(
       button.disabled = true;
       said.textContent = "";
       act(mailbox)
-        .catch(() => {
-          said.textContent = text("move-failed");
+        .catch((error: unknown) => {
+          said.textContent = whyNotMoved(error);
         })
         .finally(() => {
           button.disabled = false;

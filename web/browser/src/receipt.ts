@@ -2,7 +2,7 @@
 
 import type { Mailbox, Manifest, Reason, WireConsent } from "./types.ts";
 import { sendMessage, openMailbox } from "./mailbox.ts";
-import { fetchManifest } from "./manifest.ts";
+import { fetchLatest } from "./manifest.ts";
 import { byId, dayInWords, goTo, hasText, nodeOrigin, openWayOut, rootKey, show, text, today } from "./page.ts";
 import { prepareStanding, showStanding } from "./receipt-moves.ts";
 import type { AnswerFiles } from "./receipt-files.ts";
@@ -38,6 +38,7 @@ function sentenceFor(reason: Reason, detail: string | undefined): string {
     case "unreachable":
     case "busy":
     case "full":
+    case "closed":
       return text(reason);
     default:
       return text(reason.startsWith("manifest-") ? "untrusted" : "broken");
@@ -66,7 +67,8 @@ async function enter(): Promise<void> {
     said.textContent = text("looking");
     const root = rootKey();
     if (root === null) throw new Refused("manifest-wrong-root");
-    manifest = await fetchManifest(nodeOrigin(), root, new Date());
+    // A mailbox outlives the door: what is sealed here goes to the exchange's own key, never to whom the list names.
+    manifest = await fetchLatest(nodeOrigin(), root);
     await showMailbox(await openMailbox(receipt, manifest));
     typed.value = "";
     show(byId("ask", HTMLElement), false);

@@ -4,6 +4,8 @@ import { signConsent } from "./consents.ts";
 import { randomBytes, toHex } from "./encoding.ts";
 import { credentials } from "./mailbox.ts";
 import { postJson, remove } from "./network.ts";
+import { dayInWords, text, today } from "./page.ts";
+import { Refused } from "./refusal.ts";
 import type { Day, Door, Hex, JsonObject, Mailbox, WireConsent } from "./types.ts";
 
 /** Answers about publication, signed with the key of the receipt: nobody else can say it. The last answer counts. */
@@ -16,7 +18,10 @@ export async function answerConsent(
   const { keys, id } = mailbox;
   const said = { seq: after.seq + 1, use: "publish", answer, text_sha256: after.text ?? null, day: after.day } as const;
   const body = JSON.stringify(signConsent(said, { node: keys.node, case: id }, keys.signing));
-  const response = await postJson(keys.node, "/api/v1/mailbox/consents", body, door, credentials(keys));
+  const response = await postJson(keys.node, "/api/v1/mailbox/consents", body, door, credentials(keys)).catch((error: unknown) => {
+    // Whoever opened the mailbox signs rightly; what can be wrong is the day, by which the server refuses.
+    throw error instanceof Refused && error.reason === "refused" ? new Refused("another-day") : error;
+  });
   return ((await response.json()) as { readonly consents: readonly WireConsent[] }).consents;
 }
 
@@ -30,4 +35,9 @@ export async function proofOfFiling(mailbox: Mailbox, door: Door = {}): Promise<
 /** Deletes everything of this source on the server, keys first. The words find nothing afterwards. */
 export async function burnMailbox(mailbox: Mailbox, door: Door = {}): Promise<void> {
   await remove(mailbox.keys.node, "/api/v1/mailbox", door, credentials(mailbox.keys));
+}
+
+/** The page's sentence for a move that failed. */
+export function whyNotMoved(error: unknown): string {
+  return error instanceof Refused && error.reason === "another-day" ? text("clock", { day: dayInWords(today()) }) : text("move-failed");
 }

@@ -50,6 +50,7 @@ export type Reason =
   | "conflict" // another one was first
   | "busy" // too much arrives for anything to be taken
   | "full" // the server has no room to keep anything
+  | "another-day" // the server is at another day than this device
   | "closed" // nobody could open an alert at present
   | "shut" // nothing more is taken in this place
   | "unreachable"; // the network or the server did not answer; trying again later may work

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { canonical } from "../src/canonical.ts";
-import { checkSuccession, fetchManifest, holdersOf, verifyManifest } from "../src/manifest.ts";
+import { checkSuccession, fetchLatest, fetchManifest, holdersOf, verifyManifest } from "../src/manifest.ts";
 import type { Reason } from "../src/types.ts";
 import { MemoryNode, NODE, NOW, aManifest, aPerson, aRoot, signedManifest, utf8 } from "./people.ts";
 import { refusedFor } from "./refusals.ts";
@@ -21,6 +21,15 @@ test("a manifest that holds is believed, also when fetched", async () => {
 
   assert.deepEqual(manifest, aManifest(people, root));
   assert.deepEqual(manifest.handlers.map(({ id }) => id), ["ana", "ben", "chi"]);
+});
+
+test("the last list is read with whatever its dates, and only where its root has signed it", async () => {
+  const node = new MemoryNode();
+  node.manifest = signedManifest(people, root, { not_before: "2026-01-02T00:00:00Z", not_after: "2026-01-20T00:00:00Z" });
+
+  assert.equal((await fetchLatest(NODE, root.id, node.door)).handlers.length, 3);
+  await refusedFor("manifest-expired", () => fetchManifest(NODE, root.id, NOW, node.door));
+  await refusedFor("manifest-wrong-root", () => fetchLatest(NODE, aRoot().id, node.door));
 });
 
 test("a manifest that is expired, too early, too long, elsewhere's or too small is refused", async () => {
