@@ -12,6 +12,7 @@ from pathlib import Path
 from node.errors import NoRoom, NotFound
 
 CHUNK_BYTES = 1 << 20
+MAX_READERS = 2
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -21,6 +22,8 @@ class Blobs:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        # Whoever reads gigabytes to judge them takes a turn: strangers do not make every core and the whole disk busy.
+        self.turns = asyncio.Semaphore(MAX_READERS)
 
     async def put(self, parts: bytes | Iterable[bytes]) -> str:
         """Keep these bytes and return their SHA-256 in hex; keeping them twice is harmless. Raises NoRoom."""

@@ -18,8 +18,8 @@ from node.sealing.errors import NotHybrid, SealingError
 RESERVE_BYTES = 256 * 1024 * 1024
 
 
-async def store_part(node: Node, *, upload: str, part: int, body: bytes) -> None:
-    """Keep one part and its bytes.
+async def store_part(node: Node, *, upload: str, part: int, body: bytes) -> int:
+    """Keep one part and its bytes; returns how many bytes wait to be claimed by now.
 
     Raises Throttled when the disk is nearly full, and what `uploads.keep_part` raises; then no bytes are left behind.
     """
@@ -28,7 +28,7 @@ async def store_part(node: Node, *, upload: str, part: int, body: bytes) -> None
     blob = await node.blobs.put(body)
     try:
         async with node.database.begin() as session:
-            await uploads.keep_part(
+            return await uploads.keep_part(
                 session, upload=upload, part=part, blob=blob, size=len(body), now=node.clock.now()
             )
     except NodeError:

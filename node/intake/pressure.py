@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from node.errors import NodeError, Throttled
+from node.intake.uploads import MAX_WAITING_BYTES
 
 WINDOW = timedelta(minutes=10)
 FREE = 30
 MOST = 1200
+# Files that nothing names yet weigh like arrivals: half the room taken is as much as FREE.
+HEAVY_BYTES = MAX_WAITING_BYTES // 2
 FIRST_BITS = 12
 MOST_BITS = 18
 FIRST_WAIT = timedelta(seconds=15)
@@ -37,10 +40,15 @@ class Pressure:
     """The arrivals of the last minutes, of one process. Times are forgotten as they pass."""
 
     arrivals: deque[datetime] = field(default_factory=deque, repr=False)
+    _waiting: tuple[datetime, int] | None = field(default=None, repr=False)
 
     def count(self, *, now: datetime) -> None:
         """One more has arrived."""
         self.arrivals.append(now)
+
+    def weigh(self, waiting_bytes: int, *, now: datetime) -> None:
+        """So many bytes wait to be claimed, as was seen when one more part came."""
+        self._waiting = now, waiting_bytes
 
     def admit(self, *, now: datetime) -> None:
         """Raises Throttled when more arrives than can be read by anybody; asked before anything of it is kept."""
@@ -49,9 +57,13 @@ class Pressure:
             raise Throttled("too many alerts arrive", retry_after=int(WINDOW.total_seconds()))
 
     def bits(self, *, now: datetime) -> int:
-        """How many leading zero bits a sending has to show now: none up to FREE arrivals, then two more for each doubling."""
+        """How many leading zero bits a sending has to show now: none up to FREE arrivals, then two more for each doubling.
+
+        Files that wait to be claimed count as arrivals do, for as long.
+        """
         self._forget(now)
-        over = len(self.arrivals) // FREE
+        waiting = self._waiting[1] if self._waiting else 0
+        over = (len(self.arrivals) + waiting * FREE // HEAVY_BYTES) // FREE
         return 0 if not over else min(MOST_BITS, FIRST_BITS + 2 * (over.bit_length() - 1))
 
     def wait(self, *, now: datetime) -> timedelta:
@@ -69,6 +81,8 @@ class Pressure:
     def _forget(self, now: datetime) -> None:
         while self.arrivals and self.arrivals[0] <= now - WINDOW:
             self.arrivals.popleft()
+        if self._waiting and self._waiting[0] <= now - WINDOW:
+            self._waiting = None
 
 
 def work_bits(work: str, *, node: str, alert_id: str, now: datetime) -> int:

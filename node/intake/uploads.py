@@ -40,8 +40,8 @@ class SealedFile:
 
 async def keep_part(
     session: AsyncSession, *, upload: str, part: int, blob: str, size: int, now: datetime
-) -> None:
-    """Note a part whose bytes are in the blobs already; the same part again is harmless.
+) -> int:
+    """Note a part whose bytes are in the blobs already; the same part again is harmless. Returns how many bytes wait by now.
 
     Raises Conflict (other bytes under the same name), TooLarge, Throttled (too much is waiting to be claimed).
     """
@@ -50,11 +50,11 @@ async def keep_part(
     if not size:
         raise Invalid("an empty part", public="A part has at least one byte.")
     known = await session.get(UploadPart, (upload, part))
+    total = select(func.coalesce(func.sum(UploadPart.size), 0)).where(UploadPart.alert_id.is_(None))
+    waiting = int(await session.scalar(total) or 0)
     if known is None:
-        waiting = await session.scalar(
-            select(func.coalesce(func.sum(UploadPart.size), 0)).where(UploadPart.alert_id.is_(None))
-        )
-        if (waiting or 0) + size > MAX_WAITING_BYTES:
+        waiting += size
+        if waiting > MAX_WAITING_BYTES:
             raise Throttled("too many bytes wait to be claimed", retry_after=3600)
         known = UploadPart(upload=upload, part=part, blob=blob, size=size, received_on=now.date())
         try:
@@ -73,29 +73,32 @@ async def keep_part(
         )
     if known.blob != blob:
         raise Conflict("other bytes for a part that is here")
+    return waiting
 
 
 async def check_files(session: AsyncSession, blobs: Blobs, files: Sequence[SealedFile]) -> None:
     """Read the files as they arrived: sealed to one hybrid recipient each, and whole.
 
-    Meant for a reading session before the alert's transaction, because it may read many bytes. Raises Invalid, TooLarge.
+    Meant for a reading session before the alert's transaction, because it may read many bytes: what costs nothing is asked first,
+    and the session's connection is given back before the first byte is read. Raises Invalid, TooLarge.
     """
+    if not files:
+        return
+    require_distinct(files)
+    found = [(file, await _waiting_blobs(session, file)) for file in files]
+    # Who waits for a turn must not keep others from the database.
+    await session.close()
+    for file, names in found:
+        async with blobs.turns:
+            await _require_whole(blobs, file, names)
+
+
+def require_distinct(files: Sequence[SealedFile]) -> None:
+    """Raises TooLarge for too many files in one sending, Invalid for one that is named twice."""
     if len(files) > MAX_FILES:
         raise TooLarge("too many attachments", public=f"An alert carries at most {MAX_FILES} files.")
-    for file in files:
-        names = await session.scalars(
-            select(UploadPart.blob).where(UploadPart.upload == file.upload).order_by(UploadPart.part)
-        )
-        whole = hashlib.sha256()
-        is_first = True
-        for name in names.all():
-            async for chunk in blobs.stream(name):
-                if is_first:
-                    _require_sealed_start(chunk, file.size)
-                is_first = False
-                whole.update(chunk)
-        if whole.hexdigest() != file.sha256:
-            raise _not_whole()
+    if len({file.upload for file in files}) != len(files):
+        raise Invalid("an upload is named twice", public="A file is named twice.")
 
 
 async def claim(session: AsyncSession, files: Sequence[SealedFile], *, alert_id: str) -> None:
@@ -103,8 +106,7 @@ async def claim(session: AsyncSession, files: Sequence[SealedFile], *, alert_id:
     held = await session.scalar(select(func.count()).where(Attachment.alert_id == alert_id)) or 0
     if files and held + len(files) > MAX_FILES_OF_ALERT:
         raise TooLarge("too many files", public=f"An exchange carries at most {MAX_FILES_OF_ALERT} files.")
-    if len({file.upload for file in files}) != len(files):
-        raise Invalid("an upload is named twice", public="A file is named twice.")
+    require_distinct(files)
     for file in files:
         parts = (
             await session.scalars(
@@ -159,6 +161,35 @@ async def forget_unclaimed(session: AsyncSession, *, now: datetime) -> list[str]
     blobs = {part.blob for part in old}
     still = set(await session.scalars(select(UploadPart.blob).where(UploadPart.blob.in_(blobs))))
     return sorted(blobs - still)
+
+
+async def _waiting_blobs(session: AsyncSession, file: SealedFile) -> list[str]:
+    """The blobs of a file in order, when its parts and its size are as it is named."""
+    parts = (
+        await session.execute(
+            select(UploadPart.part, UploadPart.blob, UploadPart.size)
+            .where(UploadPart.upload == file.upload)
+            .order_by(UploadPart.part)
+        )
+    ).all()
+    if [part for part, _, _ in parts] != list(range(file.parts)) or sum(
+        size for _, _, size in parts
+    ) != file.size:
+        raise _not_whole()
+    return [blob for _, blob, _ in parts]
+
+
+async def _require_whole(blobs: Blobs, file: SealedFile, names: Sequence[str]) -> None:
+    whole = hashlib.sha256()
+    is_first = True
+    for name in names:
+        async for chunk in blobs.stream(name):
+            if is_first:
+                _require_sealed_start(chunk, file.size)
+            is_first = False
+            whole.update(chunk)
+    if whole.hexdigest() != file.sha256:
+        raise _not_whole()
 
 
 def _midnight(now: datetime) -> datetime:

@@ -367,6 +367,7 @@ async def ask_source(request: Request) -> Response:
     files = sealed_files(message.attachments)
     now = node.clock.now()
     async with node.database.read() as session:
+        await signed_in(request, session, now=now)
         await check_files(session, node.blobs, files)
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
