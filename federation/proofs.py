@@ -6,9 +6,10 @@ Spec: FEP-8b32; W3C vc-di-eddsa §3.2 and §3.3; W3C vc-data-integrity §4.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from federation import graphs
 from federation.errors import InvalidKey
@@ -92,6 +93,8 @@ def check(
         return proofs
     bare = _without(document, "proof", "signature")
     proven = _without(document, "signature")
+    # Once, however many proofs: it costs most.
+    statements = cache(lambda: jsonld.canonize(bare))
     is_graph = False
     made: list[datetime] = []
     key_ids: list[str] = []
@@ -109,13 +112,13 @@ def check(
                 return Refused(Reason.CONTEXT)
             # An appended context would redefine terms without breaking the proof: only what was signed is used.
             proven["@context"] = _shorter(proven["@context"], proof["@context"])
-        refusal = _check_signature(bare, proof, key)
+        refusal = _check_signature(bare, proof, key, statements)
         if refusal is not None:
             return refusal
         is_graph = is_graph or proof["cryptosuite"] == RDFC
         key_ids.append(method)
     if is_graph:
-        tree = graphs.settle(bare, jsonld.canonize(bare))
+        tree = graphs.settle(bare, statements())
         if isinstance(tree, Refused):
             return tree
         proven = {**tree, "proof": document["proof"]}
@@ -159,7 +162,10 @@ def _check_options(proof: Mapping[str, object], now: datetime) -> list[datetime]
 
 
 def _check_signature(
-    bare: Mapping[str, object], proof: Mapping[str, object], key: VerifyingKey
+    bare: Mapping[str, object],
+    proof: Mapping[str, object],
+    key: VerifyingKey,
+    statements: Callable[[], str],
 ) -> Refused | None:
     if key.algorithm is not Algorithm.ED25519:
         return Refused(Reason.ALGORITHM, "the suite is one of Ed25519")
@@ -173,7 +179,7 @@ def _check_signature(
             unsecured = {**bare, "@context": proof["@context"]} if "@context" in proof else bare
             data = _jcs_data(unsecured, options)
         else:
-            data = _rdfc_data(bare, options)
+            data = _rdfc_data(bare, options, statements())
     except (InvalidKey, VocabError) as error:
         return Refused(Reason.MALFORMED, type(error).__name__)
     if len(signature) != _SIGNATURE_BYTES or not key.verify(signature, data):
@@ -186,12 +192,18 @@ def _jcs_data(bare: Mapping[str, object], options: Mapping[str, object]) -> byte
     return hashlib.sha256(canonical(options)).digest() + hashlib.sha256(canonical(bare)).digest()
 
 
-def _rdfc_data(bare: Mapping[str, object], options: Mapping[str, object]) -> bytes:
-    """Hash the canonical statements of options and document (vc-di-eddsa §3.2.4)."""
+def _rdfc_data(
+    bare: Mapping[str, object], options: Mapping[str, object], statements: str | None = None
+) -> bytes:
+    """Hash the canonical statements of options and document (vc-di-eddsa §3.2.4).
+
+    statements  of the document, where they are known already.
+    """
     settings = {**options, "@context": bare.get("@context")}
+    of_document = jsonld.canonize(bare) if statements is None else statements
     return (
         hashlib.sha256(jsonld.canonize(settings).encode()).digest()
-        + hashlib.sha256(jsonld.canonize(bare).encode()).digest()
+        + hashlib.sha256(of_document.encode()).digest()
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from math import factorial, isinf
+from threading import Lock
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -26,8 +27,10 @@ MAX_MEMBERS: Final = 10_000
 MAX_BLANK_NODES: Final = 256
 # Permutations the canonicalisation may try: the hardest honest graphs of the RDFC-1.0 tests need 2880.
 MAX_PERMUTATIONS: Final = 4_000
-# pyld compares each statement of N-Quads it reads with all before it.
+# pyld compares each statement of N-Quads it reads with all before it, and each value of a member with those before it.
 MAX_STATEMENTS: Final = 2_000
+MAX_VALUES: Final = 1_000
+MAX_VALUES_IN_ALL: Final = 2_000
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -148,8 +151,9 @@ def _refuse_lone_surrogates(value: object) -> None:
 def expand(document: Mapping[str, object], *, base: str | None = None) -> list[Document]:
     """Return the expanded form, in which every name is an IRI.
 
-    Raises UnknownContext, Malformed.
+    Raises UnknownContext, Malformed, and TooLarge for more values than are compared in a second.
     """
+    _refuse_many(document)
     expanded: list[Document] = _run(jsonld.expand, dict(document), _options(base))
     return expanded
 
@@ -166,8 +170,9 @@ def compact(document: object, context: object, *, base: str | None = None) -> Do
 def canonize(document: object, *, base: str | None = None, max_blank_nodes: int = MAX_BLANK_NODES) -> str:
     """Return the canonical statements of a document: sorted N-Quads with issued blank node names (RDFC-1.0).
 
-    Raises UnknownContext, Malformed, and NotCanonical for a graph made to take for ever.
+    Raises UnknownContext, Malformed, TooLarge as `expand` does, and NotCanonical for a graph made to take for ever.
     """
+    _refuse_many(document)
     dataset = _run(jsonld.to_rdf, document, _options(base))
     return _canonize(dataset, max_blank_nodes)
 
@@ -177,6 +182,27 @@ def canonize_nquads(quads: str, *, max_blank_nodes: int = MAX_BLANK_NODES) -> st
     if quads.count("\n") > MAX_STATEMENTS:
         raise TooLarge(f"more than {MAX_STATEMENTS} statements")
     return _canonize(_run(jsonld.JsonLdProcessor.parse_nquads, quads), max_blank_nodes)
+
+
+def _refuse_many(document: object) -> None:
+    """Raise TooLarge before pyld meets a document that it would compare with itself for seconds.
+
+    In all as well: objects with one id become one node, and what they say of a member is compared together.
+    """
+    level: list[object] = [document]
+    values = 0
+    for _ in range(MAX_DEPTH + 1):
+        below: list[object] = []
+        for value in level:
+            inner = list(value.values()) if isinstance(value, dict) else value
+            values += len(inner)  # type: ignore[arg-type]  # only dicts and lists enter a level
+            if len(inner) > MAX_VALUES or values > MAX_VALUES_IN_ALL:  # type: ignore[arg-type]  # as above
+                raise TooLarge(f"more than {MAX_VALUES} values of a member, or {MAX_VALUES_IN_ALL} in all")
+            below += [item for item in inner if isinstance(item, (dict, list))]  # type: ignore[attr-defined]  # as above
+        if not below:
+            return
+        level = below
+    raise TooLarge(f"nested deeper than {MAX_DEPTH}")
 
 
 def _canonize(dataset: dict[str, Any], max_blank_nodes: int) -> str:
@@ -209,9 +235,14 @@ class _Frugal(URDNA2015):  # type: ignore[misc]  # pyld is untyped
         return related
 
 
+# Whoever canonicalises does so in a thread, and pyld's caches of contexts are not made for several.
+_ONE_AT_A_TIME = Lock()
+
+
 def _run(step: Any, *arguments: Any) -> Any:
     try:
-        return step(*arguments)
+        with _ONE_AT_A_TIME:
+            return step(*arguments)
     except VocabError:
         raise
     except RecursionError as error:

@@ -1,5 +1,6 @@
 """What stands behind an activity or an object: the actor's own proof on it, or an older signature of theirs over its statements."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -40,7 +41,8 @@ async def prove(node: Node, document: Mapping[str, object], owner: str) -> proof
         # Perhaps a new key; its owner is asked again, but not at every try.
         await find_actor(node, owner, max_age=REFETCH_AFTER)
         keys, retired = await proving_keys(node, owner)
-    outcome = proofs.check(document, keys, now=node.clock.now())
+    # A graph takes long to sort, and whoever sent it was not believed yet: the loop goes on meanwhile.
+    outcome = await asyncio.to_thread(proofs.check, document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"proof: {outcome.reason}")
     ends = [retired[key_id] for key_id in outcome.key_ids if key_id in retired]
@@ -59,7 +61,7 @@ async def _signed(node: Node, activity: Activity) -> Activity:
         keys, retired = await proving_keys(node, activity.actor)
     if isinstance(key_id, Refused) or key_id not in keys:
         raise RefusedActivity("signature: by no key of the actor")
-    outcome = ldsignatures.check(activity.raw, keys[key_id], now=node.clock.now())
+    outcome = await asyncio.to_thread(ldsignatures.check, activity.raw, keys[key_id], now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"signature: {outcome.reason}")
     if key_id in retired and outcome.created > retired[key_id]:

@@ -28,6 +28,7 @@ Beside what is here, by the number of the attack:
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -42,6 +43,7 @@ from federation.proofs import attach
 from tests.attacks.stage import FORGED, Stage, reasons, served
 from tests.federation import vectors
 from tests.rig.stranger import Stranger
+from vocab import jsonld
 from vocab.terms import AS, DATA_INTEGRITY_V1, SECURITY_V1
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -395,6 +397,56 @@ async def test_a_graph_that_is_hard_to_sort_costs_less_than_a_second(
     assert time.process_time() - start < 1
     assert reasons(caplog)
     assert alice.received == []
+
+
+@pytest.mark.parametrize("attack", ["34 a list made to be compared with itself"])
+@pytest.mark.parametrize("suite", ["eddsa-rdfc-2022", "RsaSignature2017"])
+async def test_a_list_of_thousands_is_not_sorted(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str, suite: str
+) -> None:
+    alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
+    activity = alice.activity(
+        "Follow", FOLLOWED, to=[f"https://e.example/{number}" for number in range(9_000)]
+    )
+    if suite == "RsaSignature2017":
+        activity["signature"] = {
+            "type": suite,
+            "creator": alice.key_id,
+            "created": "2026-11-21T12:00:00Z",
+            "signatureValue": "AAAA",
+        }
+    else:
+        activity["proof"] = a_proof(alice, stage.town.clock.now(), cryptosuite=suite) | {"proofValue": "z1"}
+    start = time.process_time()
+
+    await stage.send(mallory, activity, to="node")
+
+    assert time.process_time() - start < 1
+    assert reasons(caplog)
+    assert alice.received == []
+
+
+@pytest.mark.parametrize("attack", ["34 a graph that takes a while to sort"])
+async def test_the_loop_goes_on_while_a_graph_is_sorted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, attack: str
+) -> None:
+    alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
+    activity = alice.activity("Follow", FOLLOWED)
+    activity["proof"] = a_proof(alice, stage.town.clock.now(), cryptosuite="eddsa-rdfc-2022") | {
+        "proofValue": "z1"
+    }
+    threads: list[int] = []
+
+    def canonize(document: object) -> str:
+        threads.append(threading.get_ident())
+        return ""
+
+    monkeypatch.setattr(jsonld, "canonize", canonize)
+
+    await stage.send(mallory, activity, to="node")
+
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 @pytest.mark.parametrize("attack", ["36 a packed answer where an actor should be"])

@@ -108,7 +108,7 @@ def test_a_whole_number_beyond_2_53_is_what_it_is_to_ecmascript() -> None:
     )
 
 
-text = st.text(st.characters(exclude_categories=("Cs",)))
+text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -297,7 +297,7 @@ def test_a_graph_made_to_take_for_ever_is_given_up_at_once(size: int, shape: str
     if shape == "ring" and size < 50:
         assert jsonld.canonize(document)
     else:
-        with pytest.raises(NotCanonical):
+        with pytest.raises((NotCanonical, TooLarge)):
             jsonld.canonize(document)
 
     assert time.process_time() - begun < 5
@@ -312,6 +312,37 @@ def test_nesting_that_exhausts_the_stack_is_too_large() -> None:
 
     with pytest.raises(TooLarge):
         jsonld.expand(document)
+
+
+def many(count: int) -> list[str]:
+    return [f"https://a.example/{number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("step", [jsonld.expand, jsonld.canonize])
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"to": many(1001)},
+        {"object": {"id": "https://a.example/2", "to": many(1001)}},
+        {"object": [{"id": "https://a.example/2", "to": [url]} for url in many(700)]},
+        {"to": many(800), "cc": many(800), "audience": many(800)},
+    ],
+    ids=["of one member", "within", "of one node, written in many places", "in all"],
+)
+def test_more_values_than_are_compared_in_a_second_are_refused(step: Any, members: dict[str, Any]) -> None:
+    document = {"@context": terms.AS, "id": "https://a.example/1", "type": "Note", **members}
+    begun = time.process_time()
+
+    with pytest.raises(TooLarge):
+        step(document)
+
+    assert time.process_time() - begun < 0.5
+
+
+def test_as_many_values_as_are_compared_are_read() -> None:
+    document = {"@context": terms.AS, "id": "https://a.example/1", "type": "Note", "to": many(1000)}
+
+    assert jsonld.canonize(document).count("\n") == 1001
 
 
 def test_more_blank_nodes_than_the_limit_are_refused() -> None:
@@ -350,3 +381,13 @@ def test_the_examples_of_the_specification_parse_and_expand(path: Any) -> None:
         return
 
     jsonld.expand(jsonld.parse(body))
+
+
+@pytest.mark.parametrize("body", [rb'{"a":"x\u0000"}', rb'{"a":"\\\u0000"}', rb'{"\u0000":1}'])
+def test_a_null_character_is_refused(body: bytes) -> None:
+    with pytest.raises(Malformed, match="null"):
+        jsonld.parse(body)
+
+
+def test_words_that_only_look_like_one_are_kept() -> None:
+    assert jsonld.parse(rb'{"a":"\\u0000"}') == {"a": r"\u0000"}
