@@ -134,6 +134,47 @@ async def test_a_failed_sending_loses_nothing_and_the_words_stay(phone: Any, doo
     await phone.wait_for_selector("#mailbox:visible")
 
 
+async def test_an_answer_that_was_lost_on_its_way_back_leads_to_what_arrived(
+    phone: Any, door: Served
+) -> None:
+    await fill_form(phone, door.origin)
+    bodies: list[bytes] = []
+
+    async def lose(route: Any) -> None:
+        bodies.append(route.request.post_data_buffer)
+        await route.fetch()
+        await route.fulfill(status=400, body="{}")
+
+    await phone.route("**/api/v1/alerts", lose)
+    await phone.click("#seal")
+    await keep_words(phone)
+    words = " ".join(await phone.locator("#words li").all_text_contents())
+    await phone.wait_for_selector("#answers:visible")
+    await phone.click("#answers")
+    await phone.click("#seal")
+    await keep_words(phone)
+    await phone.wait_for_selector("#retry:visible")
+    assert bodies[0] == bodies[1]  # nothing was changed: the same alert, which the server knows again
+
+    await phone.unroute("**/api/v1/alerts")
+    await phone.click("#answers")
+    await phone.set_viewport_size({"width": 1280, "height": 900})
+    await phone.fill("[name=summary]", "Fictional. Another account.")
+    await phone.click("#seal")
+    await keep_words(phone)
+    await phone.wait_for_selector("#is-there:visible")
+    assert not await phone.is_visible("#retry")
+    assert not await phone.is_visible("#sending-error")
+
+    async with phone.context.expect_page() as opened:
+        await phone.click("#is-there a")
+    mailbox = await opened.value
+    await mailbox.fill("#words-typed", words)
+    await mailbox.click("#open")
+    await mailbox.wait_for_selector("#exchange li.mine")
+    assert ACCOUNT in await mailbox.inner_text("#exchange")
+
+
 async def test_a_question_is_asked_only_when_it_makes_sense(phone: Any, door: Served) -> None:
     await phone.set_viewport_size({"width": 1280, "height": 900})
     await phone.goto(f"{door.origin}/alert")

@@ -80,6 +80,8 @@ export class ReceiptCard {
     show(byId("sending-error", HTMLElement), false);
     show(byId("retry", HTMLButtonElement), false);
     show(byId("answers", HTMLButtonElement), false);
+    const isThere = document.getElementById("is-there");
+    if (isThere !== null) show(isThere, false);
   }
 
   failed(sentence: string): void {
@@ -87,6 +89,14 @@ export class ReceiptCard {
     place.textContent = sentence;
     show(place);
     show(byId("retry", HTMLButtonElement));
+    show(byId("answers", HTMLButtonElement));
+    place.focus();
+  }
+
+  /** An earlier version lies in the mailbox of these words: trying again would not help, opening it does. */
+  isThere(): void {
+    const place = byId("is-there", HTMLElement);
+    show(place);
     show(byId("answers", HTMLButtonElement));
     place.focus();
   }

@@ -16,7 +16,7 @@ const form = byId("alert", HTMLFormElement);
 const opening = byId("opening", HTMLElement);
 const steps = all(form, ".step", HTMLElement);
 const narrow = matchMedia("(max-width: 54rem)");
-const files = new FileList(byId("f-attachments", HTMLInputElement), byId("files", HTMLUListElement), (sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence));
+const files = new FileList(byId("f-attachments", HTMLInputElement), byId("files", HTMLUListElement), (sentence) => mark(within(form, '[data-field="attachments"]', HTMLElement), sentence), changed);
 
 type Sealing = typeof import("./sealing.ts");
 
@@ -24,6 +24,11 @@ let sealing: Sealing | null = null;
 let manifest: Manifest | null = null;
 let sealed: SealedAlert | null = null;
 let hasArrived = false;
+/** Other answers are another alert. Unchanged ones are sent again byte for byte: they may have arrived although no answer came back. */
+function changed(): void {
+  sealed = null;
+}
+
 /** Whether the draft in the browser's storage is one of these answers: then it goes when they are sent. */
 let isDraftOurs = false;
 
@@ -189,8 +194,7 @@ function checkAll(): boolean {
 function showWords({ digitsOf, entropyOf, newReceipt }: Sealing): void {
   show(form, false);
   show(opening, false);
-  // Answers may have been changed since the words were first shown; what was sealed before is then stale, the words are not.
-  sealed = null;
+  // Answers may have been changed since the words were first shown; the words stay.
   const words = card.words ?? newReceipt();
   card.open(words, digitsOf(entropyOf(words)));
 }
@@ -238,7 +242,10 @@ async function send(): Promise<void> {
     const answer = await sendAlert(sealed, { onProgress, ...(byStaff ? AT_THE_DESK : {}) });
     arrived(answer.received_on);
   } catch (error) {
-    card.failed(whyFailed(error));
+    // Nobody else has these words: what lies in their mailbox is what was sent before.
+    const isThere = error instanceof Refused && error.reason === "conflict" && (sealed?.body ?? null) !== null;
+    if (isThere) card.isThere();
+    else card.failed(whyFailed(error));
   }
 }
 
@@ -354,6 +361,7 @@ function openDoor(): void {
     if (!narrow.matches) refreshOverview();
   });
   form.addEventListener("input", (event) => {
+    changed();
     const box = event.target;
     const wrong = box instanceof Element ? box.closest("[data-field][data-wrong]") : null;
     if (wrong instanceof HTMLElement) mark(wrong, null);
