@@ -11,7 +11,8 @@ from node.casework import retention
 from node.deliver import deliver, forget_sent, prepare_letters
 from node.inbox import chores, groups, handlers, quoting
 from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
-from node.intake.chores import purge_uploads
+from node.intake import duty
+from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Turn
 from node.peers import blocklists, network, synchronising, witness
 from node.peers.sending import FORGET
@@ -82,6 +83,7 @@ async def begin(node: Node) -> None:
         await witness.watch_followed(session, node.settings.main_actor, now=node.clock.now())
         if not node.settings.is_hub:
             await network.begin_reading(session, node.settings.hub, now=node.clock.now())
+            await duty.forget_old(session, now=node.clock.now())
 
 
 NODE = Role(
@@ -91,6 +93,7 @@ NODE = Role(
         **{
             "notify-desk": chores.notify_desk,
             "purge-uploads": purge_uploads,
+            duty.FORGET: forget_duties,
             network.KIND: network.read_members,
             retention.JOB: retention.erase_records,
         }

@@ -7,7 +7,7 @@ stays sealed either way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Date, ForeignKey, Integer, String, delete, select
@@ -18,10 +18,12 @@ from node import audit
 from node.database import Row
 from node.errors import Invalid, NotFound
 from node.intake.alerts import NO_ROW_NUMBER, Mode
+from node.outbox import enqueue
 
 THE_PROMISE = 1
 MOST_HOURS = 24 * 30
 KEPT_FOR = timedelta(days=90)
+FORGET = "forget-duties"
 
 
 class IntakePromise(Row):
@@ -48,7 +50,9 @@ class Verdict(StrEnum):
 class Duty(Row):
     """One urgent alert, the promise it was sent under, and when somebody answered.
 
-    arrived_at  the hour in which it came; the minute is nobody's business. The hour that had begun counts for the source.
+    arrived_at  the hour in which it came; the minute is nobody's business.
+    Every time here is the hour that had begun, and they are compared as such: who answers within the promised hours never counts as
+    late, and who is late by less than an hour may count as in time.
     """
 
     __tablename__ = "duties"
@@ -62,16 +66,16 @@ class Duty(Row):
 
     @property
     def due_at(self) -> datetime:
-        """Until when somebody is to answer."""
+        """Until when an answer is in time, whatever the minute in which the alert came."""
         return self.arrived_at + timedelta(hours=self.hours)
 
     def verdict(self, now: datetime) -> Verdict:
         """What became of the promise, as of now."""
         if self.answered_at is not None:
-            return Verdict.KEPT if self.answered_at <= self.due_at else Verdict.BREACHED
-        if self.set_aside_at is not None and self.set_aside_at <= self.due_at:
-            return Verdict.SET_ASIDE
-        return Verdict.OPEN if self.set_aside_at is None and now <= self.due_at else Verdict.BREACHED
+            return Verdict.KEPT if _hour(self.answered_at) <= self.due_at else Verdict.BREACHED
+        if self.set_aside_at is not None:
+            return Verdict.SET_ASIDE if _hour(self.set_aside_at) <= self.due_at else Verdict.BREACHED
+        return Verdict.OPEN if _hour(now) <= self.due_at else Verdict.BREACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,12 @@ async def make_promise(session: AsyncSession, hours: int, *, by: str, now: datet
 
 
 async def take_back_promise(session: AsyncSession, *, by: str, now: datetime) -> None:
-    """Promise nothing from now on; what came before has its promise all the same. Raises NotFound."""
+    """Promise nothing from now on; what came before has its promise all the same, until its line is forgotten. Raises NotFound."""
     row = await session.get(IntakePromise, THE_PROMISE)
     if row is None:
         raise NotFound("nothing is promised", public="Nothing is promised.")
     await session.delete(row)
+    await forget_old(session, now=now)
     await audit.record(session, actor=by, action="promise.taken-back", subject="intake", now=now)
 
 
@@ -115,23 +120,30 @@ async def begin_duty(session: AsyncSession, alert_id: str, *, mode: Mode, now: d
     hours = await promise(session)
     if hours is None or mode is Mode.AGE:
         return
-    await session.execute(delete(Duty).where(Duty.arrived_at < now - KEPT_FOR))
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    session.add(Duty(alert_id=alert_id, arrived_at=hour, hours=hours))
+    await forget_old(session, now=now)
+    session.add(Duty(alert_id=alert_id, arrived_at=_hour(now), hours=hours))
+    await _look_tomorrow(session, now=now)
 
 
 async def answered(session: AsyncSession, alert_id: str, *, now: datetime) -> None:
     """A person of the desk wrote to the source. The first time counts."""
     duty = await session.get(Duty, alert_id)
     if duty is not None and duty.answered_at is None:
-        duty.answered_at = now
+        duty.answered_at = _hour(now)
 
 
 async def set_aside(session: AsyncSession, alert_id: str, *, now: datetime) -> None:
     """A person of the desk closed the alert without an answer."""
     duty = await session.get(Duty, alert_id)
     if duty is not None and duty.set_aside_at is None:
-        duty.set_aside_at = now
+        duty.set_aside_at = _hour(now)
+
+
+async def forget_old(session: AsyncSession, *, now: datetime) -> None:
+    """Drop lines whose time is over, and look again tomorrow while any is left, promise or none. Safe to repeat."""
+    await session.execute(delete(Duty).where(Duty.arrived_at < now - KEPT_FOR))
+    if await session.scalar(select(Duty.alert_id).limit(1)) is not None:
+        await _look_tomorrow(session, now=now)
 
 
 async def forget_duty(session: AsyncSession, alert_id: str) -> None:
@@ -147,3 +159,14 @@ async def report(session: AsyncSession, *, days: int, now: datetime) -> Report:
         .order_by(Duty.arrived_at.desc(), Duty.alert_id)
     )
     return Report([(duty, duty.verdict(now)) for duty in found])
+
+
+async def _look_tomorrow(session: AsyncSession, *, now: datetime) -> None:
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    await enqueue(
+        session, FORGET, {}, lane=FORGET, key=f"{FORGET}/{tomorrow.date()}", not_before=tomorrow, now=tomorrow
+    )
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)

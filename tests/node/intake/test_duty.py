@@ -1,9 +1,10 @@
 """A promise in hours, and what became of it: broken ones are named, and without a promise nothing of an alert's urgency is kept."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import audit
@@ -14,8 +15,11 @@ from node.intake.alerts import Mode
 from node.intake.burning import burn
 from node.intake.duty import Duty, Verdict
 from node.intake.receive import receive_alert
+from node.outbox import Done, Job
+from node.roles import NODE as NODE_ROLE
+from node.roles import begin
 from node.staff.accounts import NODE
-from tests.rig.alerts import Door, a_recipient, an_alert, sealed_to
+from tests.rig.alerts import Door, a_recipient, an_alert, an_open_door, sealed_to
 
 
 async def promise(door: Door, hours: int, *, now: datetime) -> None:
@@ -84,16 +88,44 @@ async def test_a_promise_is_kept_breached_or_still_open(door: Door, now: datetim
     assert after == {kept: Verdict.KEPT, late: Verdict.BREACHED, silent: Verdict.BREACHED}
 
 
-async def test_the_hour_that_had_begun_counts_for_the_source_and_no_minute_is_kept(
-    door: Door, now: datetime
+@pytest.mark.parametrize("minute", [0, 1, 59])
+async def test_who_answers_within_the_promised_hours_is_never_late_and_no_minute_is_kept(
+    door: Door, now: datetime, minute: int
 ) -> None:
-    came = now.replace(minute=59, second=30)
+    came = now.replace(minute=minute, second=minute)
+    last = came + timedelta(hours=1)
     await promise(door, 1, now=came)
-    alert_id = await arrive(door, "one", now=came)
+    one, spam, silent = [await arrive(door, label, now=came) for label in ("one", "spam", "silent")]
+    await answer(door, one, seq=2, now=last)
+    async with door.database.begin() as session:
+        await triage.close_alert(session, spam, "spam", by=door.ana, now=last)
 
-    assert await verdicts(door, now=came + timedelta(minutes=1)) == {alert_id: Verdict.BREACHED}
+    assert await verdicts(door, now=last) == {
+        one: Verdict.KEPT,
+        spam: Verdict.SET_ASIDE,
+        silent: Verdict.OPEN,
+    }
     async with door.database.read() as session:
-        assert (await kept(session))[0].arrived_at == came.replace(minute=0, second=0)
+        times = {
+            time
+            for line in await kept(session)
+            for time in (line.arrived_at, line.answered_at, line.set_aside_at)
+            if time
+        }
+    hour = now.replace(minute=0, second=0)
+    assert times == {hour, hour + timedelta(hours=1)}
+
+
+async def test_who_answers_an_hour_late_is_late(door: Door, now: datetime) -> None:
+    came = now.replace(minute=59)
+    await promise(door, 1, now=came)
+    late, silent = [await arrive(door, label, now=came) for label in ("late", "silent")]
+    await answer(door, late, seq=2, now=came + timedelta(hours=2))
+
+    assert await verdicts(door, now=came + timedelta(hours=2)) == {
+        late: Verdict.BREACHED,
+        silent: Verdict.BREACHED,
+    }
 
 
 async def test_what_is_closed_in_time_is_set_aside_and_what_is_closed_late_is_no_excuse(
@@ -136,6 +168,56 @@ async def test_a_span_shows_its_days_and_older_lines_are_forgotten(door: Door, n
     async with door.database.begin() as session:
         await duty.begin_duty(session, old, mode=Mode.SEALED, now=now + timedelta(days=91))
         assert [one.arrived_at for one in await kept(session)] == [now + timedelta(days=91)]
+
+
+@pytest.mark.parametrize("is_taken_back", [True, False])
+async def test_old_lines_go_day_by_day_though_nothing_is_promised_any_more(
+    node: Any, now: datetime, is_taken_back: bool
+) -> None:
+    door = await an_open_door(node.database, now=now)
+    await promise(door, 24, now=now)
+    await arrive(door, "one", now=now)
+    if is_taken_back:
+        async with node.database.begin() as session:
+            await duty.take_back_promise(session, by=NODE, now=now)
+    left, jobs = [], []
+    for _ in range(92):
+        node.clock.forward(days=1)
+        async with node.database.read() as session:
+            job = await session.scalar(select(Job).where(Job.kind == duty.FORGET).order_by(Job.seq.desc()))
+        assert job is not None
+        assert job.not_before.time() == time()
+        assert isinstance(await NODE_ROLE.jobs[duty.FORGET](node, job), Done)
+        async with node.database.read() as session:
+            left.append(len(await kept(session)))
+            jobs.append(job.seq)
+
+    assert left == [1] * 90 + [0] * 2
+    assert len(set(jobs)) == 91  # when nothing is left there is nothing to look for
+
+
+async def test_a_promise_that_is_taken_back_takes_along_what_is_old(door: Door, now: datetime) -> None:
+    await promise(door, 24, now=now)
+    old, new = [await arrive(door, label, now=now) for label in ("old", "new")]
+    async with door.database.begin() as session:
+        await session.execute(
+            update(Duty).where(Duty.alert_id == old).values(arrived_at=now - timedelta(days=91))
+        )
+        await duty.take_back_promise(session, by=NODE, now=now)
+
+        assert [one.alert_id for one in await kept(session)] == [new]
+
+
+async def test_a_server_that_kept_lines_before_this_chore_begins_with_it(node: Any, now: datetime) -> None:
+    door = await an_open_door(node.database, now=now)
+    await promise(door, 24, now=now)
+    await arrive(door, "one", now=now)
+    node.clock.forward(days=91)
+
+    await begin(node)
+
+    async with node.database.read() as session:
+        assert await kept(session) == []
 
 
 async def test_a_source_who_deletes_everything_takes_its_hour_along(door: Door, now: datetime) -> None:
