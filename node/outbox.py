@@ -219,6 +219,15 @@ class Postponed:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The job waits until then in another lane, behind those that stand there; its own lane goes on."""
+
+    lane: str
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dead:
     """The job will not be tried again; it stays, with the reason, for people to see."""
 
@@ -232,7 +241,7 @@ class Dropped:
     reason: str
 
 
-Outcome = Done | Postponed | Dead | Dropped
+Outcome = Done | Postponed | Moved | Dead | Dropped
 
 
 async def finish(
@@ -243,10 +252,18 @@ async def finish(
     outcomes  lane → (job, outcome) in the order they ran.
     """
     names = sorted(outcomes)
+    moved = [outcome for results in outcomes.values() for _, outcome in results if isinstance(outcome, Moved)]
+    locked = sorted({*names, *(outcome.lane for outcome in moved)})
     # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
     await session.execute(
-        select(Lane.name).where(among(Lane.name, names)).order_by(Lane.name).with_for_update()
+        select(Lane.name).where(among(Lane.name, locked)).order_by(Lane.name).with_for_update()
     )
+    opened = {
+        outcome.lane: outcome.until for outcome in sorted(moved, key=lambda one: one.until, reverse=True)
+    }
+    if opened:
+        rows = ({"name": name, "due_at": due, "failures": 0} for name, due in sorted(opened.items()))
+        await _OPEN.run(session, rows)
     done = [seq for results in outcomes.values() for seq, outcome in results if isinstance(outcome, Done)]
     if done:
         await session.execute(
@@ -280,6 +297,9 @@ async def _record(session: AsyncSession, lane: str, seq: int, outcome: Outcome, 
     match outcome:
         case Postponed(until, reason):
             which, changed = Job.seq == seq, {"attempts": Job.attempts + 1, "not_before": until}
+        case Moved(other, until, reason):
+            changed = {"lane": other, "attempts": Job.attempts + 1, "not_before": until}
+            which = Job.seq == seq
         case Dead(reason):
             which, changed = Job.seq == seq, {"attempts": Job.attempts + 1, "dead_at": now}
         case Dropped(reason):

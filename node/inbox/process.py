@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from federation.errors import FederationError, Unreachable
 from node.inbox.forwarded import heard
 from node.inbox.proving import RefusedActivity
-from node.inbox.receive import Received, own_digest
-from node.outbox import Dead, Done, Outcome, Postponed, Turn
+from node.inbox.receive import Received, lane_of, own_digest
+from node.outbox import Dead, Done, Moved, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
@@ -109,9 +109,12 @@ async def process(
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": arrival.activity_id})
     except Unreachable as error:
-        if job.attempts < TRIES:
-            return Postponed(node.clock.now() + timedelta(seconds=30 * 2**job.attempts), str(error))
-        return Dead(str(error))
+        if job.attempts >= TRIES:
+            return Dead(str(error))
+        until = node.clock.now() + timedelta(seconds=30 * 2**job.attempts)
+        lane = lane_of(arrival.signer, waiting_for=host_of(error.url) if error.url else "")
+        # A third host that is down delays what needs it, and nothing else of this signer.
+        return Postponed(until, str(error)) if lane == job.lane else Moved(lane, until, str(error))
     except FederationError as error:
         log.info("inbox.refused", extra={"reason": str(error), "activity": arrival.activity_id})
     return Done()

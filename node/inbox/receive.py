@@ -23,7 +23,7 @@ from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, Si
 from federation.verification import Presented, read_signature, verify
 from node import outbox
 from node.database import Bulk, Row
-from node.inbox.shedding import Limits, Shedder, Teller
+from node.inbox.shedding import BESIDE, LANE, Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
 from node.peers.follows import is_admitted
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_048_576
 MAX_ID_CHARACTERS = 2000
+MAX_LANE = 300
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
 # Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
@@ -357,26 +358,25 @@ class Inbox:
                 return shut
             # What came before keeps its row; that its job may come again does no harm.
             await _KEEP.run(session, unique.values())
-            # A lane per signer: what somebody forwards delays nobody's own.
-            lanes = {digest: host_of(row["signer"]) for digest, row in unique.items()}
+            signers = {digest: str(row["signer"]) for digest, row in unique.items()}
             await outbox.enqueue_many(
                 session,
                 (
                     outbox.Order(
                         kind="process",
                         payload={"digest": digest.hex()},
-                        lane=f"from:{lane}",
+                        lane=lane_of(signer),
                         key=f"process:{digest.hex()}",
                     )
-                    for digest, lane in lanes.items()
+                    for digest, signer in signers.items()
                 ),
                 now=now,
             )
             heard = self._newly_heard({host_of(row["signer"]) for row in unique.values()}, now)
             if heard:
                 await outbox.wake(session, [f"to:{host}" for host in heard], now=now)
-        for host in lanes.values():
-            self._shedder.kept(host)
+        for signer in signers.values():
+            self._shedder.kept(host_of(signer))
         for digest in unique:
             self._kept[digest] = None
         while len(self._kept) > REPEATS_REMEMBERED:
@@ -415,6 +415,15 @@ class Inbox:
 def own_digest(actor: str, activity_id: str) -> bytes:
     """What an activity is kept under when its actor sent it."""
     return hashlib.sha256(f"{actor}\n{activity_id}".encode()).digest()
+
+
+def lane_of(signer: str, *, waiting_for: str = "") -> str:
+    """Where what somebody sent stands in line: a lane per signer's host, so that what they forward delays nobody's own.
+
+    waiting_for  the host that could not be reached; what needs another than the signer's own waits in a lane beside.
+    """
+    host = host_of(signer)
+    return f"{LANE}{host}" if waiting_for in ("", host) else f"{LANE}{host}{BESIDE}{waiting_for}"[:MAX_LANE]
 
 
 def _is_address(text: str) -> bool:

@@ -21,6 +21,7 @@ LOOK_AGAIN = timedelta(seconds=1)
 TOLD_EACH = 64
 TOLD_WITHIN = timedelta(minutes=1)
 LANE = "from:"
+BESIDE = " "  # between a sender and the host that could not be reached for them
 AFTER_LANE = "from;"  # the first text that sorts behind every lane's name
 
 
@@ -107,7 +108,9 @@ class Shedder:
                 .where(Job.lane > LANE, Job.lane < AFTER_LANE, Job.dead_at.is_(None))
                 .group_by(Job.lane)
             )
-            self._backlog = Counter({lane.removeprefix(LANE): n for lane, n in lanes})
+            self._backlog = Counter()
+            for lane, n in lanes:
+                self._backlog[lane.removeprefix(LANE).partition(BESIDE)[0]] += n
             followed = await session.scalars(
                 select(RemoteActor.host)
                 .distinct()

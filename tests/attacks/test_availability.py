@@ -36,7 +36,7 @@ from tests.attacks.stage import Stage, reasons, served
 from tests.attacks.tap import PUBLIC_ADDRESS, an_answer
 from tests.federation.requests_to_us import signed
 from tests.rig.publications import publish_case
-from vocab.terms import AS
+from vocab.terms import AS, PUBLIC
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -352,6 +352,33 @@ async def test_one_poisoned_activity_stops_nobody_behind_it(
 
     assert any(item["type"] == "Accept" for item in evil.received)
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("attack", ["79 what needs a third server that is down"])
+async def test_a_third_host_that_is_down_delays_nothing_else_of_the_sender(stage: Stage, attack: str) -> None:
+    victim = await stage.victim()
+
+    def down(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no")
+
+    stage.town.wires.apps["down.example"] = httpx.MockTransport(down)
+    case = stage.case(victim, "behind")
+
+    await stage.send(victim, victim.activity("Announce", "https://down.example/notes/1", number=70))
+    await stage.send(victim, victim.activity("Create", case, number=71, to=[PUBLIC]))
+
+    assert await stage.entry(case["id"]) is not None
+    lane = f"from:{victim.host} down.example"
+    async with stage.town.hub.node.database.read() as session:
+        waiting = await session.scalar(select(Job).where(Job.lane == lane))
+        assert waiting is not None
+        assert (waiting.dead_at, waiting.attempts) == (None, 1)
+    for _ in range(outbox.LONG_FAILED + 2):
+        stage.town.clock.forward(hours=3)
+        await stage.town.settle()
+    async with stage.town.hub.node.database.read() as session:
+        given_up = await session.scalar(select(Job.dead_at).where(Job.lane == lane))
+    assert given_up is not None
 
 
 @pytest.mark.parametrize("attack", ["79 a job that always fails"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from node import outbox
-from node.outbox import Dead, Done, Dropped, Order, Postponed
+from node.outbox import Dead, Done, Dropped, Moved, Order, Postponed
 from tests.rig.clock import FrozenClock
 
 pytestmark = pytest.mark.both_databases
@@ -100,6 +100,27 @@ async def test_a_postponed_job_holds_back_those_behind_it_and_nobody_else(
     assert {lane: [job.payload["n"] for job in jobs] for lane, jobs in soon.items()} == {"to:well": ["5"]}
     assert [job.payload["n"] for job in late["to:dead"]] == ["1", "2", "4"]
     assert late["to:dead"][0].attempts == 1
+
+
+async def test_a_job_that_moved_to_another_lane_waits_there_alone(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "moves"), ("to:a", "stays"), ("to:b", "there"))
+    taken = await take(database, now)
+    first, second = taken["to:a"]
+    until = now + timedelta(hours=1)
+    await give_back(
+        database,
+        now,
+        a=[(first.seq, Moved("to:c", until, "no answer")), (second.seq, Moved("to:b", until, "no answer"))],
+        b=[(taken["to:b"][0].seq, Done())],
+    )
+    await fill(database, now, ("to:a", "next"))
+
+    soon = await take(database, now + timedelta(minutes=1))
+    late = await take(database, now + timedelta(hours=2))
+
+    assert {lane: [job.payload["n"] for job in jobs] for lane, jobs in soon.items()} == {"to:a": ["next"]}
+    told = {lane: [(job.payload["n"], job.attempts) for job in jobs] for lane, jobs in late.items()}
+    assert {name: told[name] for name in ("to:b", "to:c")} == {"to:b": [("stays", 1)], "to:c": [("moves", 1)]}
 
 
 async def test_what_is_enqueued_while_its_lane_is_worked_is_not_forgotten(
