@@ -36,6 +36,17 @@ async def test_a_page_from_a_disk_seals_without_a_network_and_its_file_is_taken_
     async with page.expect_download() as download:
         words = await keep_words(page)
     await page.wait_for_selector("#arrived:visible")
+    # Whether the file was saved nobody but its owner knows: until then everything is kept.
+    assert await page.input_value("[name=summary]") == ACCOUNT
+    async with page.expect_download() as again:
+        await page.click("#save-again")
+    second = Path(await (await again.value).path()).read_bytes()
+    assert second == Path(await (await download.value).path()).read_bytes()
+    await page.click("#have-file")
+    await page.wait_for_selector("#forgotten:has-text('has forgotten')")
+    assert not await page.is_visible("#save-again")
+    assert await page.input_value("[name=summary]") == ""
+    assert await page.locator("#words li").count() == 0
     package = tmp_path / "alert.sealed"
     await (await download.value).save_as(package)
     await context.close()

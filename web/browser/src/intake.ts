@@ -236,10 +236,10 @@ async function send(): Promise<void> {
     // Sealed once: a second try goes on under the same id, so that nothing can arrive twice.
     sealed ??= await sealAlert(await draft(), { manifest, receipt, day: today() });
     if (carried !== null) {
-      save(await packAlert(sealed, { onProgress }));
-      return arrived(sealed.day);
+      return handOver(await packAlert(sealed, { onProgress }), sealed.day);
     }
     const answer = await sendAlert(sealed, { onProgress, ...(byStaff ? AT_THE_DESK : {}) });
+    forget();
     arrived(answer.received_on);
   } catch (error) {
     // Nobody else has these words: what lies in their mailbox is what was sent before.
@@ -275,8 +275,22 @@ function whyFailed(error: unknown): string {
   return error.reason === "unreachable" ? text("failed-network") : text("failed-refused");
 }
 
+/** Nothing is forgotten before its owner says that the file is there: a download may be refused, or lost. */
+function handOver(content: Blob, day: string): void {
+  const again = byId("save-again", HTMLButtonElement);
+  const done = byId("have-file", HTMLButtonElement);
+  again.onclick = () => save(content);
+  done.onclick = () => {
+    again.onclick = null;
+    forget();
+    show(byId("until-saved", HTMLElement), false);
+    byId("forgotten", HTMLElement).textContent = text("forgotten");
+  };
+  save(content);
+  arrived(day);
+}
+
 function arrived(day: string): void {
-  forget();
   if (isDraftOurs) localStorage.removeItem(DRAFT);
   card.close();
   const section = byId("arrived", HTMLElement);
