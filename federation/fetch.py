@@ -257,6 +257,8 @@ def _actor_of(document: Document, url: str) -> Actor:
         actor = read_actor(document)
     except VocabError as error:
         raise BadAnswer(f"not an actor: {error}", url=url) from error
+    if actor.id != document.get("id"):
+        raise Mismatch("another id than the one it was found under", url=url)
     return _only_its_own(actor)
 
 

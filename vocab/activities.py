@@ -81,7 +81,7 @@ class Activity:
 
 
 def read_activity(document: Mapping[str, object]) -> Activity:
-    """Read an activity of any software. Raises NotAnActivity with the reason."""
+    """Read an activity of any software. Raises NotUnderstood, most often NotAnActivity, with the reason."""
     plain = properties.simplified(document)
     kind = properties.one_type(plain, ACTIVITY_TYPES)
     if kind is None:

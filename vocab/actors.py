@@ -102,7 +102,7 @@ class Actor:
 
 
 def read_actor(document: Mapping[str, object]) -> Actor:
-    """Read an actor of any software. Raises NotAnActor with the reason.
+    """Read an actor of any software. Raises NotUnderstood, most often NotAnActor, with the reason.
 
     Absent `discoverable` and `indexable` mean no (FEP-5feb). Keys are those the actor claims for itself; a key with
     another owner is left out.

@@ -3,6 +3,7 @@
     VocabError
     ├── Malformed            the bytes are not the JSON we accept
     │   └── TooLarge         … because there is too much of it, or it is too deep
+    ├── NotAnAddress         a text that stands for an address and is none
     ├── NotUnderstood        well-formed, but not the kind of document that was asked for
     │   ├── NotAnActivity
     │   ├── NotAnActor
@@ -35,6 +36,10 @@ class TooLarge(Malformed):
     """The body is longer, deeper or wider than the limits."""
 
     public = "The document is too large."
+
+
+class NotAnAddress(VocabError, ValueError):
+    """A text that stands where an address is expected, and names no host."""
 
 
 class NotUnderstood(VocabError):

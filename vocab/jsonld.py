@@ -32,6 +32,7 @@ MAX_STATEMENTS: Final = 2_000
 MAX_VALUES: Final = 1_000
 MAX_VALUES_IN_ALL: Final = 2_000
 
+_NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _encoder = msgspec.json.Encoder()
@@ -47,8 +48,8 @@ def parse(
 ) -> Document:
     """Read a JSON object, strictly: what two parsers could read differently is refused.
 
-    Refused are bytes that are not UTF-8, a byte order mark, duplicate keys, NaN and infinities, lone surrogates, and
-    anything longer, deeper or with more members (of objects and arrays together) than the limits. Whole numbers beyond
+    Refused are bytes that are not UTF-8, a byte order mark, duplicate keys, NaN and infinities, lone surrogates, null
+    characters, and anything longer, deeper or with more members (of objects and arrays together) than the limits. Whole numbers beyond
     2^53 become the floating-point numbers they are to ECMAScript, so that what is signed is what the signer's program saw.
     Raises Malformed, TooLarge. RFC 8259, RFC 7493 (I-JSON).
     """
@@ -75,6 +76,8 @@ def parse(
     _measure(value, max_depth, max_members)
     if _SURROGATE_ESCAPE.search(text):
         _refuse_lone_surrogates(value)
+    if _NUL_ESCAPE.search(text):
+        raise Malformed("a null character, which no database and no other program takes for text")
     return value
 
 

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from vocab.errors import NotUnderstood
 from vocab.terms import AS_NAMESPACE, PUBLIC, PUBLIC_ALIASES
 
 Properties = Mapping[str, object]
 
 MAX_ITEMS: Final = 1000
-_MAX_IRI: Final = 2048
+_MAX_IRI: Final = 2000
 
 # Threads writes "+0000", Pixelfed and Minds "+00:00", most "Z"; Misskey and Mitra add fractions.
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
@@ -26,6 +27,7 @@ def simplified(document: Properties) -> Properties:
     """Return the document with ActivityStreams names where it was written expanded or with the `as:` prefix.
 
     Only the names of this object, not of those within; anything else is left alone. Cheap when nothing is to do.
+    Raises NotUnderstood when a name is there in two spellings that differ: who checks the one would use the other.
     """
     if "type" in document and not any(key.startswith(("as:", AS_NAMESPACE)) for key in document):
         return document
@@ -36,7 +38,8 @@ def simplified(document: Properties) -> Properties:
             value = [_term(item) for item in _each(value) if isinstance(item, str)]
         elif name != key and key.startswith(AS_NAMESPACE):
             value = _value(value)
-        plain.setdefault(name, value)
+        if plain.setdefault(name, value) != value:
+            raise NotUnderstood(f"{name} is there twice, and not the same")
     return plain
 
 

@@ -14,7 +14,7 @@ from node.entries.entries import WITHDRAWN, Entry, set_searched
 from node.hub.aggregate import take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.moving import move_in
-from node.inbox.proving import RefusedActivity, prove
+from node.inbox.proving import RefusedActivity, prove, prove_activity
 from node.peers import network, witness
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import find_actor, find_document
@@ -289,7 +289,7 @@ async def _to_pass_on(node: Node, activity: Activity) -> dict[str, Any] | None:
     if not node.settings.is_hub or not for_everybody or "proof" not in activity.raw:
         return None
     try:
-        return (await prove(node, activity.raw, activity.actor)).document
+        return (await prove_activity(node, activity)).raw
     except RefusedActivity:
         return None
 

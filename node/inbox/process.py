@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, func, select, update
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError, Unreachable
@@ -88,6 +89,8 @@ async def process(
         return Done()
     try:
         activity = read_activity(parse(arrival.body or await _body(node, arrival.digest)))
+        if (activity.id, activity.actor) != (arrival.activity_id, arrival.actor):
+            raise RefusedActivity("read otherwise at the door")
         handler = handlers.get(activity.type)
         if handler is None:
             log.info("inbox.ignored", extra={"type": activity.type})
@@ -106,8 +109,10 @@ async def process(
                     session, activity, signer=arrival.signer, received_at=arrival.received_at
                 )
         # Else it was found at its author's server, perhaps under an invented id, which would shut out the real one.
-    except (RefusedActivity, VocabError) as refusal:
-        log.info("inbox.refused", extra={"reason": str(refusal), "activity": arrival.activity_id})
+    except (RefusedActivity, VocabError, DataError) as refusal:
+        # DataError: what PostgreSQL does not store, such as a text that is too long. Its words would hold the text.
+        reason = "not stored" if isinstance(refusal, DataError) else str(refusal)
+        log.info("inbox.refused", extra={"reason": reason, "activity": arrival.activity_id})
     except Unreachable as error:
         if job.attempts >= TRIES:
             return Dead(str(error))

@@ -30,7 +30,12 @@ async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
         raise RefusedActivity("forwarded for an actor that is not there") from error
     if "signature" in activity.raw and "proof" not in activity.raw:
         return await _signed(node, activity)
-    return read_activity((await prove(node, activity.raw, activity.actor)).document)
+    return await prove_activity(node, activity)
+
+
+async def prove_activity(node: Node, activity: Activity) -> Activity:
+    """The activity as its actor's own proof on it holds for. Raises RefusedActivity."""
+    return _of_the_same((await prove(node, activity.raw, activity.actor)).document, activity, "proof")
 
 
 async def prove(node: Node, document: Mapping[str, object], owner: str) -> proofs.Proven:
@@ -66,7 +71,12 @@ async def _signed(node: Node, activity: Activity) -> Activity:
         raise RefusedActivity(f"signature: {outcome.reason}")
     if key_id in retired and outcome.created > retired[key_id]:
         raise RefusedActivity("signature: made with a key after it was retired")
-    signed = read_activity(outcome.document)
-    if (signed.id, signed.actor) != (activity.id, activity.actor):
-        raise RefusedActivity("signature: of another activity")
-    return signed
+    return _of_the_same(outcome.document, activity, "signature")
+
+
+def _of_the_same(document: Mapping[str, object], activity: Activity, what: str) -> Activity:
+    """What was proven, if that is of the activity whose actor's keys were asked: a context can give another meaning to `actor`."""
+    found = read_activity(document)
+    if (found.id, found.actor) != (activity.id, activity.actor):
+        raise RefusedActivity(f"{what}: of another activity")
+    return found

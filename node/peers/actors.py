@@ -11,9 +11,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Bulk, Row
 from vocab.actors import Actor
+from vocab.errors import NotAnAddress
 from vocab.terms import SRT
 
 FRESH = timedelta(days=1)
+
+
+# Of a handle before its host: Mastodon takes thirty.
+LONGEST_NAME = 250
 
 
 class RemoteActor(Row):
@@ -92,7 +97,7 @@ _ADD = Bulk(
 
 
 def host_of(url: str) -> str:
-    """Host and port of an address, lower-case: what policies and lanes go by. Raises ValueError when it is no address."""
+    """Host and port of an address, lower-case: what policies and lanes go by. Raises NotAnAddress."""
     # Addresses are many and hosts are few: what stands before the path is remembered.
     end = url.find("/", len("https://"))
     return _host_of(url if end < 0 else url[:end])
@@ -100,7 +105,10 @@ def host_of(url: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def _host_of(origin: str) -> str:
-    return urlsplit(origin).netloc.lower()
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError as error:
+        raise NotAnAddress("no host can be read from it") from error
 
 
 async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
@@ -119,7 +127,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
         row = await session.get_one(RemoteActor, actor.id, with_for_update=True)
     row.host = host
     row.type = actor.type
-    row.handle = f"{actor.preferred_username}@{host}"
+    row.handle = f"{actor.preferred_username[:LONGEST_NAME]}@{host}"
     row.name = actor.name or actor.preferred_username
     row.url = actor.url or actor.id
     row.inbox = actor.inbox

