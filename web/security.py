@@ -5,6 +5,7 @@ No address of a visitor is read anywhere in this program, so none can be logged.
 
 from collections.abc import Mapping, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,6 +59,8 @@ HEADERS: Mapping[str, str] = {
 OF_DOCUMENTS = frozenset(
     {"Cross-Origin-Opener-Policy", "Permissions-Policy", "Referrer-Policy", "X-Frame-Options", "X-Robots-Tag"}
 )
+# RFC 3986 §2: what an address is made of, so that only what may not stand in one is written anew.
+AS_SENT = "%:/?#[]@!$&'()*+,;=~"
 PIECES = "/static/built/chunk-"
 OF_CODE = frozenset({"Content-Security-Policy", "Cross-Origin-Embedder-Policy"})
 PRIVATE = ("/alert", "/desk", "/api/v1/desk", "/api/v1/mailbox", "/api/v1/alerts", "/api/v1/uploads")
@@ -76,15 +79,16 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
+        target = _target(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._dress(MutableHeaders(raw=_raw(message)), path)
+                self._dress(MutableHeaders(raw=_raw(message)), path, target)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
-    def _dress(self, headers: MutableHeaders, path: str) -> None:
+    def _dress(self, headers: MutableHeaders, path: str, target: str) -> None:
         is_part = path.startswith("/static/")
         # A worker reads a policy of its own; a style none, nor a piece that is fetched into something else.
         is_piece = path.endswith(".css") or path.startswith(PIECES)
@@ -94,10 +98,20 @@ class SecurityHeaders:
         if self._https:
             headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
         if self._onion and not is_part:
-            headers.setdefault("Onion-Location", f"{self._onion.rstrip('/')}{path}")
+            headers.setdefault("Onion-Location", f"{self._onion.rstrip('/')}{target}")
         if path.startswith(PRIVATE):
             headers["Cache-Control"] = "no-store"
             headers["X-Robots-Tag"] = "noindex, noarchive"
+
+
+def _target(scope: Scope) -> str:
+    """The path and the query as they were sent: a decoded path may hold what no header may, a new line above all.
+
+    ASGI servers give the bytes they were sent; where one does not, the path is written anew.
+    """
+    sent: bytes = scope.get("raw_path") or quote(scope["path"], safe="/:").encode("ascii")
+    query: bytes = scope.get("query_string", b"")
+    return quote(sent + (b"?" + query if query else b""), safe=AS_SENT)
 
 
 def _raw(message: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 import pytest
 
 from tests.rig.alerts import a_member
+from web.app import make_app
+from web.security import SecurityHeaders
 
 PAGES = (
     *("/alert", "/alert/urgent", "/alert/receipt", "/alert/sealed", "/alert/plain", "/alert/plain/urgent"),
@@ -118,3 +121,46 @@ async def test_every_page_forbids_texts_to_become_markup_or_scripts(visitor: htt
     for path in ("/", "/alert", "/alert/receipt", "/organisations", "/desk", "/nothing"):
         policy = (await visitor.get(path)).headers["content-security-policy"]
         assert "require-trusted-types-for 'script'; trusted-types srt" in policy, path
+
+
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        ("/organisations?state=IE&lang=fr", "/organisations?state=IE&lang=fr"),
+        ("/cases/%C5%BEena?q=%C5%BE", "/cases/%C5%BEena?q=%C5%BE"),
+        ("/a%0D%0ASet-Cookie:%20a=b", "/a%0D%0ASet-Cookie:%20a=b"),
+        ("/a%20b%25?", "/a%20b%25"),
+    ],
+)
+async def test_the_onion_address_of_a_page_is_the_one_that_was_asked_for(
+    node: Any, sent: str, named: str
+) -> None:
+    there = replace(node, settings=replace(node.settings, onion="http://fictional.onion/"))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=make_app(there)), base_url=node.settings.origin
+    ) as visitor:
+        answer = await visitor.get(sent)
+
+    assert answer.status_code in (200, 404)
+    assert answer.headers["onion-location"] == f"http://fictional.onion{named}"
+
+
+@pytest.mark.parametrize("raw", [None, "/ž\r\nx: y".encode()])
+async def test_no_byte_that_a_server_hands_on_as_it_came_breaks_the_header(raw: bytes | None) -> None:
+    sent: list[Any] = []
+
+    async def page(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message["headers"]))
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "path": "/ž\r\nx: y", "query_string": b"a\r\nb"}
+    if raw is not None:
+        scope["raw_path"] = raw
+    await SecurityHeaders(page, https=True, onion="http://fictional.onion")(scope, receive, send)
+
+    assert sent[0][b"onion-location"] == b"http://fictional.onion/%C5%BE%0D%0Ax:%20y?a%0D%0Ab"
