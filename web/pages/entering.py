@@ -57,10 +57,7 @@ async def enter_alert(request: Request) -> Response:
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=now)
         require(me.roles, Action.READ_ALERTS)
-    alert, is_new = await take_in(node, body, mode=Mode.STAFF_ENTERED)
-    if is_new:
-        async with node.database.begin() as session:
-            await audit.record(session, actor=me.id, action="alert.entered", subject=alert.id, now=now)
+    alert, is_new = await take_in(node, body, mode=Mode.STAFF_ENTERED, by=me.id)
     received = {"id": alert.id, "state": alert.state, "received_on": alert.received_on.isoformat()}
     return answer(received, 201 if is_new else 200)
 

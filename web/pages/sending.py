@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from node import audit
 from node.casework.team import intake_terms
 from node.intake import uploads
 from node.intake.alerts import Alert, Mode
@@ -212,11 +213,12 @@ async def work_now(request: Request) -> Response:
 
 
 async def take_in(
-    node: Node, body: bytes, *, mode: Mode = Mode.SEALED, urgent: bool = False
+    node: Node, body: bytes, *, mode: Mode = Mode.SEALED, urgent: bool = False, by: str | None = None
 ) -> tuple[Alert, bool]:
     """Judge and store the JSON of an alert, by whatever door it came; returns it, and whether it is new.
 
     urgent  the door knows that it is, whether or not the JSON says so.
+    by      who of the staff entered it: put on record with the alert, or neither is kept.
     Raises DoorClosed, UnknownManifest, Conflict, Invalid, TooLarge.
     """
     given = parse(body, NewAlert)
@@ -229,7 +231,10 @@ async def take_in(
             await uploads.check_files(session, node.blobs, sealed.attachments)
     async with node.database.begin() as session:
         terms = await terms_now(session, node)
-        alert, is_new = await receive_alert(session, sealed, terms, now=node.clock.now(), mode=mode)
+        now = node.clock.now()
+        alert, is_new = await receive_alert(session, sealed, terms, now=now, mode=mode)
+        if is_new and by is not None:
+            await audit.record(session, actor=by, action="alert.entered", subject=alert.id, now=now)
     await node.bell.ring()
     return alert, is_new
 
