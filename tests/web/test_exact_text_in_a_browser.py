@@ -14,6 +14,7 @@ from tests.web.door import barriers, send_alert, sign_in, unlock
 
 FIRST = "Families kept for years in emergency rooms"
 SECOND = "Eleven families in one building (fictional)"
+HALF = "Half an answer (fictional)"
 WHY = "The street must not be guessed (fictional)."
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -78,11 +79,14 @@ async def _read_refuse_agree_and_take_back(browser: Any, organisation: Served) -
     assert shown.split() == asked_text.split()
     on_the_phone = await barriers(phone)
     wide = await phone.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await phone.fill("#answer-text", HALF)
     await phone.click("#text-no")
     await phone.fill("#text-reason", WHY)
     await phone.click("#text-no-send")
     await phone.wait_for_selector("#exchange .standing:has-text('you said no')")
     await phone.wait_for_selector(f"#exchange .said:has-text('{WHY}')")
+    assert await phone.input_value("#answer-text") == HALF  # what was being written stays, and did not go along
+    assert HALF not in await phone.inner_text("#exchange")
     await again()
     assert "said no" in await desk.inner_text("[data-standing]")
 
@@ -105,10 +109,14 @@ async def _read_refuse_agree_and_take_back(browser: Any, organisation: Served) -
     assert "agreed to another text" in await desk.inner_text("[data-standing]")
     await write_text(organisation, title={"en": SECOND})
 
-    # And back again.
+    # And back again; a reason that cannot be sent waits behind the answer that is being written.
+    await phone.route("**/api/v1/mailbox/messages", lambda route: route.fulfill(status=400, body="{}"))
+    await phone.fill("#answer-text", HALF)
     await phone.click("#text-no")
+    await phone.fill("#text-reason", WHY)
     await phone.click("#text-no-send")
     await phone.wait_for_selector("#exchange .standing:has-text('you said no')")
+    assert await phone.input_value("#answer-text") == f"{HALF}\n\n{WHY}"
     await again()
     assert "said no" in await desk.inner_text("[data-standing]")
     assert (errors, at_the_desk, on_the_phone, wide) == ([], [], [], True)

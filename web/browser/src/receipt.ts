@@ -95,10 +95,19 @@ function answered(consents: readonly WireConsent[]): void {
   if (mailbox !== null) void showMailbox({ ...mailbox, consents });
 }
 
-/** Sends what was written elsewhere on the page; where that fails, the words wait in the box for another try. */
+/** Sends what was written elsewhere on the page, without the answer in the box; where that fails, it waits there, after what stands in it. */
 async function sendWords(words: string): Promise<void> {
-  answer.value = words;
-  await sendAnswer();
+  if (mailbox === null || manifest === null) return;
+  const line = byId("answer-said", HTMLElement);
+  line.textContent = text("sealing");
+  try {
+    await showMailbox(await sendMessage(mailbox, words, { manifest, day: today() }));
+    line.textContent = text("sent");
+  } catch (error) {
+    answer.value = [answer.value.trimEnd(), words].filter((one) => one !== "").join("\n\n");
+    say("error-answer", whyNotSent(error), answer);
+    line.textContent = "";
+  }
 }
 
 async function addFiles(): Promise<void> {
