@@ -20,7 +20,11 @@ from vocab.sourceform import Purpose, SourceForm, bundled
 
 
 class FormVersion(Row):
-    """A form as it was published, or as it came along with the program: then it has no number."""
+    """A form as it was published, or as it came along with the program: then it has no number.
+
+    number, published_on, published_by  of the first time, for good: a version that is asked again is the same version.
+    place                               in the order in which forms were asked; the last one is asked now.
+    """
 
     __tablename__ = "form_versions"
     __table_args__ = (UniqueConstraint("purpose", "number"),)
@@ -28,6 +32,7 @@ class FormVersion(Row):
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     purpose: Mapped[str] = mapped_column(String(16))
     number: Mapped[int | None] = mapped_column(Integer)
+    place: Mapped[int | None] = mapped_column(Integer)
     document: Mapped[bytes] = mapped_column(LargeBinary)
     published_on: Mapped[date | None] = mapped_column(Date)
     published_by: Mapped[str | None] = mapped_column(String(26))
@@ -69,7 +74,7 @@ async def form_of(session: AsyncSession, sha256: str) -> SourceForm:
 
 
 async def versions(session: AsyncSession, purpose: Purpose) -> Sequence[FormVersion]:
-    """Return what was published, newest first."""
+    """Return what was published, the highest number first; the one that is asked now may be an earlier one."""
     query = select(FormVersion).where(FormVersion.purpose == purpose, FormVersion.number.is_not(None))
     return (await session.scalars(query.order_by(FormVersion.number.desc()))).all()
 
@@ -110,14 +115,16 @@ async def publish_draft(
     form = draft.form
     if form.sha256 != sha256:
         raise Conflict("the draft was changed meanwhile", public="Somebody changed the draft meanwhile.")
-    latest = await _latest(session, purpose)
+    published, latest = await versions(session, purpose), await _latest(session, purpose)
     version = await session.get(FormVersion, sha256)
     if version is None:
         version = FormVersion(sha256=sha256, purpose=str(purpose), document=form.body)
         session.add(version)
-    # The same words as an earlier version are that version again: one hash, one form.
-    version.number = 1 + (latest.number or 0 if latest else 0)
-    version.published_on, version.published_by = now.date(), by
+    # The same words as an earlier version are that version again, under its number and with its line: one hash, one form.
+    if version.number is None:
+        version.number = 1 + max((one.number or 0 for one in published), default=0)
+        version.published_on, version.published_by = now.date(), by
+    version.place = 1 + (latest.place or 0 if latest else 0)
     await session.delete(draft)
     await session.flush()
     await audit.record(session, actor=by, action="form.published", subject=sha256, now=now)
@@ -138,4 +145,5 @@ async def keep_bundled(session: AsyncSession) -> None:
 
 
 async def _latest(session: AsyncSession, purpose: Purpose) -> FormVersion | None:
-    return next(iter(await versions(session, purpose)), None)
+    query = select(FormVersion).where(FormVersion.purpose == purpose, FormVersion.place.is_not(None))
+    return await session.scalar(query.order_by(FormVersion.place.desc()).limit(1))

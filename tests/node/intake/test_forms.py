@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,9 +40,9 @@ def with_title(words: str) -> SourceForm:
     return SourceForm.parse(document)
 
 
-async def publish(session: Any, form: SourceForm) -> int | None:
-    await save_draft(session, form, by=ADA, now=NOW)
-    version = await publish_draft(session, form.purpose, sha256=form.sha256, by=ADA, now=NOW)
+async def publish(session: Any, form: SourceForm, *, by: str = ADA, now: datetime = NOW) -> int | None:
+    await save_draft(session, form, by=by, now=now)
+    version = await publish_draft(session, form.purpose, sha256=form.sha256, by=by, now=now)
     return version.number
 
 
@@ -69,14 +69,35 @@ async def test_a_published_form_is_asked_and_the_older_ones_stay_readable(sessio
     assert await draft_of(session, Purpose.ALERT) is None
 
 
-async def test_the_words_of_an_earlier_version_are_that_version_again(session: Any) -> None:
-    first, second = with_title("First"), with_title("Second")
+async def test_the_words_of_an_earlier_version_are_that_version_again_and_its_line_stays(
+    session: Any,
+) -> None:
+    first, second, third = (with_title(words) for words in ("First", "Second", "Third"))
+    before = [await publish(session, form) for form in (first, second)]
 
-    numbers = [await publish(session, form) for form in (first, second, first)]
+    again = await publish(session, first, by="bo", now=NOW + timedelta(days=9))
+    asked = await current_form(session, Purpose.ALERT)
+    after = [await publish(session, form) for form in (first, third)]
 
-    assert numbers == [1, 2, 3]
-    assert await current_form(session, Purpose.ALERT) == first
-    assert len(await versions(session, Purpose.ALERT)) == 2
+    assert (before, again, after) == ([1, 2], 1, [1, 3])
+    assert asked == first
+    assert await current_form(session, Purpose.ALERT) == third
+    assert [
+        (one.number, one.sha256, one.published_by, one.published_on)
+        for one in await versions(session, Purpose.ALERT)
+    ] == [(n, form.sha256, ADA, NOW.date()) for n, form in ((3, third), (2, second), (1, first))]
+    entries = await audit.entries_after(session, 0)
+    assert [one.actor for one in entries if one.action == "form.published"] == [ADA, ADA, "bo", ADA, ADA]
+
+
+async def test_the_form_that_came_along_gets_a_number_when_it_is_published(session: Any) -> None:
+    await keep_bundled(session)
+    ours = with_title("Ours")
+
+    numbers = [await publish(session, form) for form in (ours, bundled(Purpose.ALERT), ours)]
+
+    assert numbers == [1, 2, 1]
+    assert await current_form(session, Purpose.ALERT) == ours
 
 
 async def test_a_draft_that_somebody_changed_meanwhile_is_not_published(session: Any) -> None:
