@@ -147,6 +147,32 @@ async def test_the_way_out_takes_the_draft_along_only_if_asked(phone: Any, door:
     assert (await phone.evaluate(KEPT))[0] == (1 if stays else 0)
 
 
+async def test_a_draft_never_takes_the_place_of_another_one_unasked(phone: Any, door: Served) -> None:
+    await begin(phone, door)
+    await type_answers(phone)
+    await keep(phone, stays=True)
+    _, first, _ = await phone.evaluate(KEPT)
+
+    # Its own next version goes where it was.
+    await keep(phone, stays=True)
+    _, second, _ = await phone.evaluate(KEPT)
+    assert second != first
+
+    # The other form, or another account: asked once, replaced only when asked again.
+    await phone.goto(f"{door.origin}/alert")
+    await phone.click("#begin")
+    await phone.wait_for_selector("#alert:visible")
+    await phone.click("#keep")
+    await phone.fill("#draft-first", PASSPHRASE)
+    await phone.fill("#draft-again", PASSPHRASE)
+    await phone.click("#keep-draft button[value=here]")
+    assert "Another draft is kept in this browser" in await phone.inner_text("#error-keep-draft")
+    assert (await phone.evaluate(KEPT))[1] == second
+    await phone.click("#keep-draft button[value=here]")
+    await phone.wait_for_selector("#alert:visible", timeout=SLOW_MS)
+    assert (await phone.evaluate(KEPT))[1] != second
+
+
 async def test_a_draft_can_be_deleted_without_its_passphrase(phone: Any, door: Served) -> None:
     await begin(phone, door)
     await type_answers(phone)

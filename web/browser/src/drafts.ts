@@ -30,11 +30,16 @@ interface Around {
   readonly back: () => void;
 }
 
-/** Asks for a passphrase and keeps what was answered so far. */
-export function keep({ form, mayStay, back }: Around, kept: () => void): void {
+/**
+ * Asks for a passphrase and keeps what was answered so far.
+ *
+ * isOurs  the draft that lies in this browser is one of these answers; another one is replaced only when asked twice.
+ */
+export function keep({ form, mayStay, back }: Around, isOurs: boolean, kept: () => void): void {
   const { box, section, said, problem, close } = open("keep-draft", back);
   const [first, again] = all(box, "input[type=password]", HTMLInputElement);
   const goesAlong = within(box, "[name=goes-along]", HTMLInputElement);
+  let mayReplace = isOurs || !mayStay || stored() === null;
   show(within(section, "[value=here]", HTMLButtonElement), mayStay);
   box.onsubmit = (event) => {
     event.preventDefault();
@@ -42,6 +47,11 @@ export function keep({ form, mayStay, back }: Around, kept: () => void): void {
     if (passphrase.length < SHORTEST) return complain(problem, text("draft-short"), first);
     if (passphrase !== again?.value) return complain(problem, text("draft-not-same"), again);
     const isFile = event.submitter?.getAttribute("value") === "file";
+    if (!isFile && !mayReplace) {
+      mayReplace = true;
+      return complain(problem, text("draft-there"), event.submitter);
+    }
+    show(problem, false);
     void slowly(box, said, async () => {
       const locked = await lock(written(form), passphrase);
       if (isFile) save(locked);

@@ -71,7 +71,7 @@ function prepareDrafts(): void {
         show(form);
         keep.focus();
       };
-      drafts.keep({ ...around(form), back }, () => {
+      drafts.keep({ ...around(form), back }, isDraftOurs, () => {
         isDraftOurs = true;
         said.textContent = text("draft-kept");
       });
