@@ -7,7 +7,7 @@ Spec: ActivityPub §3.1 and §3.2; FEP-fe34; Mastodon CVE-2024-23832 and CVE-202
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -43,43 +43,63 @@ FAILED_KEYS_OF_A_HOST = 100
 
 Document = dict[str, object]
 Found = TypeVar("Found")
+Permit = Callable[[str], Awaitable[None]]
+"""Raises FetchError for an address that is not to be asked."""
 
 
 async def fetch_document(
-    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime
+    http: httpx.AsyncClient,
+    url: str,
+    *,
+    signer: Signer | None,
+    now: datetime,
+    permit: Permit | None = None,
 ) -> Document:
     """Return the document at `url`, whose `id` is that address or the one it was redirected to, byte for byte.
 
     A document that names another id is fetched once more, from there; nothing of the first answer is used.
     signer   the instance actor's RSA key; None for a peer that must be asked unsigned.
+    permit   asked before each address, also one that a redirect leads to; what it raises ends the fetch.
     Raises FetchError: NotThere for 404 and 410, Mismatch for a foreign id, and the other members of the family.
     """
     url = url.partition("#")[0]
-    document, final = await _get(http, url, signer=signer, now=now)
+    document, final = await _get(http, url, signer=signer, now=now, permit=permit)
     own_id = document.get("id")
     if own_id == final:
         return document
     if not isinstance(own_id, str) or not own_id:
         raise BadAnswer("a document without an id", url=url)
-    document, final = await _get(http, own_id.partition("#")[0], signer=signer, now=now)
+    document, final = await _get(http, own_id.partition("#")[0], signer=signer, now=now, permit=permit)
     if document.get("id") != final or final != own_id:
         raise Mismatch("the document names another id than its address, twice", url=url)
     return document
 
 
-async def fetch_actor(http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime) -> Actor:
+async def fetch_actor(
+    http: httpx.AsyncClient,
+    url: str,
+    *,
+    signer: Signer | None,
+    now: datetime,
+    permit: Permit | None = None,
+) -> Actor:
     """Return the actor at `url`, with the keys that are its own.
 
     A key counts only if it names the actor as its owner and lies on the actor's origin; a sharedInbox on another
     origin is left out, and so is everything else that is not the actor's to say.
     Raises FetchError; BadAnswer when the document is no actor.
     """
-    document = await fetch_document(http, url, signer=signer, now=now)
+    document = await fetch_document(http, url, signer=signer, now=now, permit=permit)
     return _actor_of(document, url)
 
 
 async def fetch_key_owner(
-    http: httpx.AsyncClient, key_id: str, *, signer: Signer | None, now: datetime
+    http: httpx.AsyncClient,
+    key_id: str,
+    *,
+    signer: Signer | None,
+    now: datetime,
+    permit: Permit | None = None,
 ) -> Actor:
     """Return the actor who lists the key `key_id` as its own.
 
@@ -89,14 +109,14 @@ async def fetch_key_owner(
     Raises FetchError; Mismatch when the owner does not list the key.
     """
     url = key_id.partition("#")[0]
-    document, final = await _get(http, url, signer=signer, now=now)
+    document, final = await _get(http, url, signer=signer, now=now, permit=permit)
     if document.get("id") == final == url and "inbox" in document:
         actor = _actor_of(document, url)
     else:
         owner = next((key.owner for key in read_keys(document) if key.id == key_id), None)
         if owner is None or not addresses.same_origin(owner, key_id):
             raise Mismatch("no owner of that key on its own server", url=key_id)
-        actor = await fetch_actor(http, owner, signer=signer, now=now)
+        actor = await fetch_actor(http, owner, signer=signer, now=now, permit=permit)
     if actor.key(key_id) is None:
         raise Mismatch("its owner does not list that key", url=key_id)
     return actor
@@ -115,19 +135,27 @@ class Fetcher:
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
         self._failed_keys: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
 
-    async def document(self, url: str, *, signer: Signer | None, now: datetime) -> Document:
+    async def document(
+        self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
+    ) -> Document:
         """`fetch_document`, once at a time."""
         return await self._once(
-            ("document", url), now, lambda: fetch_document(self._http, url, signer=signer, now=now)
+            ("document", url),
+            now,
+            lambda: fetch_document(self._http, url, signer=signer, now=now, permit=permit),
         )
 
-    async def actor(self, url: str, *, signer: Signer | None, now: datetime) -> Actor:
+    async def actor(
+        self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
+    ) -> Actor:
         """`fetch_actor`, once at a time."""
         return await self._once(
-            ("actor", url), now, lambda: fetch_actor(self._http, url, signer=signer, now=now)
+            ("actor", url), now, lambda: fetch_actor(self._http, url, signer=signer, now=now, permit=permit)
         )
 
-    async def key_owner(self, key_id: str, *, signer: Signer | None, now: datetime) -> Actor:
+    async def key_owner(
+        self, key_id: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
+    ) -> Actor:
         """`fetch_key_owner`, once at a time; and no more of a host of which too many were not there just now.
 
         Anybody can name a thousand keys on somebody else's server, and would make us knock there a thousand times.
@@ -136,7 +164,9 @@ class Fetcher:
         if failures >= FAILED_KEYS_OF_A_HOST and now - since < FAILURE_LASTS:
             raise Unreachable("too many keys of that host were not there", url=key_id)
         return await self._once(
-            ("key", key_id), now, lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now)
+            ("key", key_id),
+            now,
+            lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now, permit=permit),
         )
 
     async def _once(
@@ -175,11 +205,15 @@ class Fetcher:
 
 
 async def _get(
-    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime
+    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None
 ) -> tuple[Document, str]:
     """Return the document and the URL it was found at, redirects followed, its media type and JSON checked."""
     start = url
     for _ in range(MAX_REDIRECTS + 1):
+        if permit is not None:
+            # First whether it is an address at all: a redirect may lead to anything.
+            addresses.parse(url)
+            await permit(url)
         answer = await _ask(http, url, signer=signer, now=now)
         if not answer.is_redirect:
             return _read(answer, url), url

@@ -225,10 +225,20 @@ async def on_move(node: Node, activity: Activity) -> None:
 
 async def fetch_case(node: Node, url: str) -> None:
     """Fetch a case from its own address, prove it with its publisher's key, keep it. Raises RefusedActivity, FetchError."""
+    await _require_open_hosts(node, url)
     document = await find_document(node, url)
     _, meta = read_case(document)
+    await _require_open_hosts(node, meta.id, meta.actor)
     publisher = await find_actor(node, meta.actor)
     await _keep_case(node, publisher, document)
+
+
+async def _require_open_hosts(node: Node, *urls: str) -> None:
+    """Raises RefusedActivity when one of these hosts adds nothing here, by whomever we heard of it."""
+    async with node.database.read() as session:
+        found = await standings(session, node.settings, {host_of(url) for url in urls})
+    if any(standing is not Standing.OPEN for standing in found.values()):
+        raise RefusedActivity("a case of a host that may add nothing")
 
 
 async def take_case(node: Node, activity: Activity) -> None:

@@ -1,6 +1,7 @@
 """Looking somebody up: what we know, or what their own server says now. The network is asked with no transaction open."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -46,7 +47,12 @@ async def find_actor(
 async def ask_actor(node: Node, actor_id: str, *, invited: bool = False) -> Actor:
     """What an actor's own server says of it now, whatever we know; nothing is kept. Raises FetchError."""
     await require_open(node, actor_id, invited=invited)
-    return await node.fetcher.actor(actor_id, signer=fetch_signer(node), now=node.clock.now())
+    return await node.fetcher.actor(
+        actor_id,
+        signer=fetch_signer(node),
+        now=node.clock.now(),
+        permit=partial(require_open, node, invited=invited),
+    )
 
 
 async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteKey | None:
@@ -62,7 +68,9 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
             return known
     await require_open(node, key_id)
     now = node.clock.now()
-    actor = await node.fetcher.key_owner(key_id, signer=fetch_signer(node), now=now)
+    actor = await node.fetcher.key_owner(
+        key_id, signer=fetch_signer(node), now=now, permit=partial(require_open, node)
+    )
     async with node.database.begin() as session:
         await _remember(session, actor, now=now)
         key = await known_key(session, key_id)
@@ -89,8 +97,13 @@ async def find_remote(node: Node, text: str) -> RemoteActor:
 
 async def find_document(node: Node, url: str, *, invited: bool = False) -> dict[str, object]:
     """A document from its own address, asked for by the instance actor. Raises FetchError."""
-    await require_open(node, url, invited=invited)
-    return await fetch_document(node.http, url, signer=fetch_signer(node), now=node.clock.now())
+    return await fetch_document(
+        node.http,
+        url,
+        signer=fetch_signer(node),
+        now=node.clock.now(),
+        permit=partial(require_open, node, invited=invited),
+    )
 
 
 async def require_open(node: Node, url: str, *, invited: bool = False) -> None:

@@ -18,19 +18,24 @@ Beside what is here, by the number of the attack:
 72  tests/web/pages/test_intake_api.py::test_no_answer_of_the_door_sets_a_cookie_or_may_be_kept
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import select
 
 from federation import cavage
+from federation.errors import FetchError
+from node.inbox.handlers import fetch_case
+from node.inbox.proving import RefusedActivity
 from node.peers.actors import RemoteActor
+from node.peers.directory import find_actor, find_document, find_key
 from node.peers.follows import Follow, between
 from node.peers.hosts import decide
 from node.peers.sending import Sent
 from node.publishing.reactions import count_reactions
-from tests.attacks.stage import FORGED, Stage, reasons
+from tests.attacks.stage import FORGED, Stage, reasons, served
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from vocab.terms import AS, PUBLIC
@@ -488,6 +493,60 @@ async def test_who_is_blocked_does_not_come_in_by_another_door(
     assert await stage.entry(case["id"]) is None
     assert alice.asked == []
     assert reasons(caplog)
+
+
+@pytest.mark.parametrize(
+    "attack", ["70 announced by another", "70 announced with its proof", "70 read from its outbox"]
+)
+async def test_who_is_limited_adds_nothing_by_another_door(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice, relay = await stage.victim(), await stage.admit(stage.stranger())
+    case = stage.case(alice, "limited")
+    alice.documents["/cases/limited"] = case
+    node = stage.town.hub.node
+    async with node.database.begin() as session:
+        await decide(session, alice.host, "limit", reason="a test", now=node.clock.now())
+    caplog.clear()
+
+    if "outbox" in attack:
+        with pytest.raises(RefusedActivity):
+            await fetch_case(node, case["id"])
+    else:
+        said = stage.prove(alice, alice.activity("Create", case))
+        await stage.send(relay, relay.activity("Announce", said if "proof" in attack else case["id"]))
+        assert reasons(caplog)
+
+    assert await stage.entry(case["id"]) is None
+
+
+@pytest.mark.parametrize("attack", ["70 by a redirect", "70 by another id"])
+@pytest.mark.parametrize("kind", ["case", "actor", "key"])
+async def test_who_is_blocked_is_not_asked_by_a_detour(stage: Stage, attack: str, kind: str) -> None:
+    alice, relay = stage.stranger(), stage.stranger()
+    case = stage.case(alice, "detour")
+    alice.documents["/cases/detour"] = case
+    node = stage.town.hub.node
+    async with node.database.begin() as session:
+        await decide(session, alice.host, "block", reason="a test", now=node.clock.now())
+
+    def detour(request: httpx.Request) -> httpx.Response:
+        there = case["id"] if kind == "case" else alice.id
+        if "redirect" in attack:
+            return httpx.Response(302, headers={"location": there})
+        return served({"@context": AS, "id": there, "type": "Article"})
+
+    stage.town.wires.apps[relay.host] = httpx.MockTransport(detour)
+    asking: dict[str, Callable[[], Awaitable[object]]] = {
+        "case": lambda: find_document(node, f"https://{relay.host}/cases/1"),
+        "actor": lambda: find_actor(node, relay.id),
+        "key": lambda: find_key(node, relay.key_id),
+    }
+
+    with pytest.raises(FetchError):
+        await asking[kind]()
+
+    assert alice.asked == []
 
 
 @pytest.mark.parametrize("attack", ["71 what we said to one"])
