@@ -6,7 +6,7 @@ import pytest
 
 from tests.rig.processes import Served
 from tests.web.browser.test_cleaning import AUTHOR, DOCX, a_pdf, written, zipped
-from tests.web.door import barriers
+from tests.web.door import ACCOUNT, barriers, keep_words
 
 PDF = "application/pdf"
 
@@ -50,6 +50,36 @@ async def test_documents_say_what_they_hide_and_offer_a_clean_copy_or_say_why_th
     assert "locked with a password" in shut
     assert "Send a copy" not in shut
     assert await barriers(page) == []
+
+
+async def test_what_telephones_record_is_taken_and_the_page_says_that_it_does_not_look_into_it(
+    browser: Any, door: Served
+) -> None:
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await at_the_files(page, door.origin)
+
+    for ending in ("mp4", "mp3", "mov", "m4a", "ogg", "opus", "3gp", "heic"):
+        said = await choose(page, f"kitchen.{ending}", b"fictional", "application/octet-stream")
+        assert "could not look into this file" in said
+    letter = {"name": "letter.txt", "mimeType": "text/plain", "buffer": b"fictional"}
+    await page.set_input_files("#f-attachments", files=[letter])
+
+    assert "look into" not in await page.inner_text("#files li:has-text('letter.txt')")
+    assert not await page.is_visible("#error-attachments")
+
+
+async def test_a_copy_that_cannot_be_made_is_named(browser: Any, door: Served) -> None:
+    page = await (await browser.new_context(locale="en-GB")).new_page()
+    await at_the_files(page, door.origin)
+    await choose(page, "yard.jpg", b"no picture (fictional)", "image/jpeg")
+    await page.check("#files input >> nth=1")
+    await page.check("input[value=violation]")
+    await page.fill("[name=summary]", ACCOUNT)
+    await page.select_option("[name=state]", "IE")
+    await page.click("#seal")
+    await keep_words(page)
+
+    await page.wait_for_selector("#sending-error:has-text('A copy of yard.jpg without hidden details')")
 
 
 async def test_a_part_that_was_altered_on_the_way_does_not_run_and_the_page_says_so(

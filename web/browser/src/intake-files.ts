@@ -5,12 +5,15 @@
 
 import { all, make, sizeInWords, text } from "./page.ts";
 import type { Looked } from "./cleaning.ts";
+import { Refused } from "./refusal.ts";
 import type { Traces } from "./traces.ts";
 import { tracesIn } from "./traces.ts";
 
 const MAX_FILES = 10;
 const MAX_BYTES = 2 * 1000 * 1000 * 1000;
-const KINDS: ReadonlySet<string> = new Set("pdf png jpg jpeg webp txt odt docx ods xlsx csv mp4 mp3".split(" "));
+/** Sound, video and pictures that nothing here reads: to find nothing in them tells nothing. */
+const UNREAD: ReadonlySet<string> = new Set("mp4 mp3 mov m4a ogg opus 3gp heic".split(" "));
+const KINDS: ReadonlySet<string> = new Set(["pdf", "png", "jpg", "jpeg", "webp", "txt", "odt", "docx", "ods", "xlsx", "csv", ...UNREAD]);
 const DOCUMENTS: ReadonlySet<string> = new Set("pdf odt docx ods xlsx".split(" "));
 const PICTURES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/webp"]);
 
@@ -49,7 +52,7 @@ export class FileList {
     const files = await Promise.all(
       this.#chosen.map(async ({ original, copies, clean }) => [
         ...(copies === "clean" ? [] : [original]),
-        ...(copies === "original" || clean === null ? [] : [await clean()]),
+        ...(copies === "original" || clean === null ? [] : [await copyOf(original, clean)]),
       ]),
     );
     return files.flat();
@@ -97,7 +100,8 @@ export class FileList {
     if (PICTURES.has(chosen.original.type) && drawsTruly()) chosen.clean = () => cleanCopy(chosen.original);
     else if (looked?.clean) chosen.clean = () => Promise.resolve(looked.clean as File);
     if (chosen.clean === null) {
-      const sentences = [details, isDocument ? text(`no-clean-${looked?.why ?? "here"}`) : ""].filter((one) => one !== "");
+      const isUnread = details === "" && UNREAD.has(endingOf(chosen.original));
+      const sentences = [details, isUnread ? text("not-looked-into") : "", isDocument ? text(`no-clean-${looked?.why ?? "here"}`) : ""].filter((one) => one !== "");
       if (sentences.length > 0) line.append(make("p", { class: "help" }, sentences.join(" ")));
       return;
     }
@@ -117,6 +121,14 @@ export class FileList {
     };
     const options = [option(text("send-original"), "original"), option(text("send-clean"), "clean"), option(text("send-both"), "both")];
     line.append(make("fieldset", {}, make("legend", {}, details || chosen.original.name), ...options));
+  }
+}
+
+async function copyOf({ name }: File, clean: () => Promise<File>): Promise<File> {
+  try {
+    return await clean();
+  } catch {
+    throw new Refused("no-copy", name);
   }
 }
 

@@ -271,6 +271,7 @@ function whyFailed(error: unknown): string {
     sealed = null;
     return text("failed-file", { name: error.detail ?? "" });
   }
+  if (error.reason === "no-copy") return text("failed-copy", { name: error.detail ?? "" });
   if (error.reason === "busy" || error.reason === "closed" || error.reason === "full") return text(`failed-${error.reason}`);
   return error.reason === "unreachable" ? text("failed-network") : text("failed-refused");
 }

@@ -154,6 +154,7 @@ async function sendAnswer(): Promise<void> {
 function whyNotSent(error: unknown): string {
   if (!(error instanceof Refused)) return text("not-sent");
   if (error.reason === "file-unreadable") return text("failed-file", { name: error.detail ?? "" });
+  if (error.reason === "no-copy") return text("failed-copy", { name: error.detail ?? "" });
   const { reason } = error;
   return text(["unreachable", "busy", "full", "shut"].includes(reason) ? reason : "not-sent");
 }

@@ -43,6 +43,7 @@ export type Reason =
   | "receipt-word" // a word that is not in the list; `detail` is that word
   | "receipt-checksum"
   | "file-unreadable" // a file changed or vanished while it was being read; `detail` is its name
+  | "no-copy" // a copy without hidden details could not be made; `detail` is the name of the file
   | "not-found"
   | "refused" // the server said no; `detail` is its sentence
   | "work" // so much arrives that sending costs work; `detail` is how many bits
