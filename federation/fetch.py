@@ -24,9 +24,9 @@ from federation.errors import (
     FetchError,
     Forbidden,
     Mismatch,
+    NotNow,
     NotThere,
     Oversized,
-    Unreachable,
 )
 from federation.keys import Signer
 from federation.negotiation import FIELD, read_wish
@@ -40,6 +40,8 @@ ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
 FAILED_KEYS_OF_A_HOST = 100
+# Then one is still asked for now and again: whoever failed need not be who asks next.
+TRICKLE = timedelta(seconds=1)
 
 Document = dict[str, object]
 Found = TypeVar("Found")
@@ -134,6 +136,7 @@ class Fetcher:
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
         self._failed_keys: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
+        self._trickled: OrderedDict[str, datetime] = OrderedDict()
 
     async def document(
         self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
@@ -158,11 +161,17 @@ class Fetcher:
     ) -> Actor:
         """`fetch_key_owner`, once at a time; and no more of a host of which too many were not there just now.
 
-        Anybody can name a thousand keys on somebody else's server, and would make us knock there a thousand times.
+        Anybody can name a thousand keys on somebody else's server, and would make us knock there a thousand times. One a
+        second is still asked for; the others raise NotNow.
         """
-        since, failures = self._failed_keys.get(_server(key_id), (now, 0))
+        server = _server(key_id)
+        since, failures = self._failed_keys.get(server, (now, 0))
         if failures >= FAILED_KEYS_OF_A_HOST and now - since < FAILURE_LASTS:
-            raise Unreachable("too many keys of that host were not there", url=key_id)
+            if now - self._trickled.get(server, now - TRICKLE) < TRICKLE:
+                raise NotNow("too many keys of that host were not there", url=key_id)
+            self._trickled[server] = now
+            if len(self._trickled) > FAILURES_REMEMBERED:
+                self._trickled.popitem(last=False)
         return await self._once(
             ("key", key_id),
             now,

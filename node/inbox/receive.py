@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy import Insert, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from federation.errors import FederationError, Forbidden, NotThere
+from federation.errors import FederationError, Forbidden, NotNow, NotThere
 from federation.keys import VerifyingKey
 from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
@@ -159,7 +159,7 @@ class Inbox:
             return self._refuse(Answer.BUSY, "too-much", actor)
         try:
             owner = await self._verify(presented, request)
-        except _Busy:
+        except (_Busy, NotNow):
             return self._refuse(Answer.BUSY, "too-many-keys", actor)
         except Forbidden:
             return self._refuse(Answer.FORBIDDEN, "shut-out", actor)

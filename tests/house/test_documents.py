@@ -173,6 +173,9 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert said == {
         "body of an activity or a fetched document": f"{jsonld.MAX_BYTES:,} bytes",
         "nesting · members of one document": f"{jsonld.MAX_DEPTH} · {jsonld.MAX_MEMBERS:,}",
+        "values of one member · in all, of a document that is proven by its statements": (
+            f"{jsonld.MAX_VALUES:,} · {jsonld.MAX_VALUES_IN_ALL:,}"
+        ),
         "redirects": f"{fetch.MAX_REDIRECTS}",
         "clock of a signing stranger · of a server that we follow and whose actor says that it is of this network": (
             f"{requests.STRANGER_WINDOW.seconds // 3600} hour either way · {requests.OWN_WINDOW.seconds // 60} minutes"
@@ -185,9 +188,12 @@ def test_the_limits_are_those_of_the_code() -> None:
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
         ),
-        "keys of one host that were not there, in five minutes": f"{fetch.FAILED_KEYS_OF_A_HOST}",
+        "keys of one host that were not there, in five minutes": (
+            f"{fetch.FAILED_KEYS_OF_A_HOST}; then one a second"
+        ),
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
+    assert fetch.TRICKLE.seconds == 1
     assert delivery.LONGEST_RETRY_AFTER.days == 2
     assert receive.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == 5 * 60
 

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from federation.fetch import FAILED_KEYS_OF_A_HOST
 from node.inbox.receive import Inbox
 from node.inbox.shedding import TOLD_EACH, Limits
 from node.peers.directory import find_actor
@@ -109,6 +110,29 @@ async def test_a_host_of_many_keys_does_not_make_us_its_client(town: Town) -> No
 
     assert answers == [401] * 4 + [429] * 4
     assert len(set(asked)) == 2
+
+
+async def test_keys_that_are_not_there_shut_nobody_out_of_their_host(town: Town) -> None:
+    loud, big = Stranger(town, "loud.example"), Stranger(town, "big.example")
+    said = loud.activity("Like", "https://a.example/cases/x")
+
+    async def junk(number: int) -> httpx.Response:
+        invented = f"https://{big.host}/users/n{number}"
+        named = {"actor": invented, "id": f"https://{big.host}/likes/{number}"}
+        return await loud.post("a", said | named, key_id=f"{invented}#main-key")
+
+    for number in range(FAILED_KEYS_OF_A_HOST + 1):
+        assert (await junk(number)).status_code == 401
+    asked = len(big.asked)
+    flooded = await junk(1000)
+    follow = big.activity("Follow", town["a"].settings.main_actor)
+    busy = await big.post("a", follow)
+
+    assert [flooded.status_code, busy.status_code] == [429, 429]
+    assert busy.headers["retry-after"] == "30"
+    assert len(big.asked) == asked
+    town.clock.forward(seconds=30)
+    assert (await big.post("a", follow)).status_code == 202
 
 
 async def test_a_flood_of_refusals_is_told_in_few_words(town: Town, caplog: pytest.LogCaptureFixture) -> None:
