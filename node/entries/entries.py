@@ -86,7 +86,8 @@ async def put_entry(
 
     Trusted: that `document` was proven with `proof_key`, which belongs to `actor`.
     """
-    row = await session.get(Entry, id)
+    # Locked: an update that comes while a withdrawal is committed would put back what was withdrawn.
+    row = await session.get(Entry, id, with_for_update=True)
     if row is not None:
         newest = updated_at or published_at
         if row.withdrawn_at is not None or row.actor != actor or newest <= row.last_changed_at:
@@ -116,7 +117,7 @@ async def withdraw_entry(
     session: AsyncSession, id: str, *, actor: str, tombstone: bytes, now: datetime
 ) -> Entry | None:
     """Put a dated tombstone in the place of a case; None when there is none of that actor, or it is withdrawn already."""
-    row = await session.get(Entry, id)
+    row = await session.get(Entry, id, with_for_update=True)
     if row is None or row.actor != actor or row.withdrawn_at is not None:
         return None
     row.state, row.withdrawn_at = WITHDRAWN, now
