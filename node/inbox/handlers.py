@@ -311,10 +311,11 @@ async def _on_reply(node: Node, activity: Activity) -> None:
         raise RefusedActivity("a reply attributed to somebody else")
     if item.in_reply_to is None:
         return
+    kept = True
     async with node.database.begin() as session:
         case = await session.get(Entry, item.in_reply_to)
         if case is not None and case.own:
-            await keep_reaction(
+            kept = await keep_reaction(
                 session,
                 id=item.id,
                 kind="reply",
@@ -323,6 +324,8 @@ async def _on_reply(node: Node, activity: Activity) -> None:
                 position=read_position(activity.object or {}),
                 now=node.clock.now(),
             )
+    if not kept:
+        raise RefusedActivity("too many replies of one host wait already")
 
 
 async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:

@@ -13,7 +13,7 @@ from federation.errors import Mismatch
 from node import audit
 from node.database import Row
 from node.errors import NotFound
-from node.peers.actors import host_of
+from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor, find_document
 from node.runtime import Node
 from vocab.actors import read_actor
@@ -23,6 +23,8 @@ from vocab.positions import read_position
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 500
+# Replies of one host that wait for the desk; more would bury those of others.
+MOST_WAITING = 100
 
 
 class Reaction(Row):
@@ -75,20 +77,41 @@ async def keep_reaction(
     case_url: str,
     position: str | None = None,
     now: datetime,
-) -> None:
-    """Keep one reaction; the same one twice is one."""
-    if await session.get(Reaction, id) is None:
-        session.add(
-            Reaction(
-                id=id,
-                kind=kind,
-                actor=actor,
-                case_url=case_url,
-                position=position,
-                received_at=now,
-                shown=False,
-            )
+) -> bool:
+    """Keep one reaction; the same one twice is one. False when too many replies of that host wait already.
+
+    Of an actor's likes of a case the last one counts, and of their boosts: its id is what they will take back.
+    """
+    if await session.get(Reaction, id) is not None:
+        return True
+    if kind == "reply" and await _waiting(session, host_of(actor)) >= MOST_WAITING:
+        return False
+    if kind in {"like", "boost"}:
+        same = (Reaction.actor == actor, Reaction.case_url == case_url, Reaction.kind == kind)
+        await session.execute(delete(Reaction).where(*same))
+    session.add(
+        Reaction(
+            id=id,
+            kind=kind,
+            actor=actor,
+            case_url=case_url,
+            position=position,
+            received_at=now,
+            shown=False,
         )
+    )
+    return True
+
+
+async def _waiting(session: AsyncSession, host: str) -> int:
+    """How many replies of a host wait for the desk."""
+    found = (
+        select(func.count())
+        .select_from(Reaction)
+        .join(RemoteActor, RemoteActor.id == Reaction.actor)
+        .where(RemoteActor.host == host, Reaction.kind == "reply", Reaction.decided_at.is_(None))
+    )
+    return await session.scalar(found) or 0
 
 
 async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> None:
