@@ -35,6 +35,12 @@ async def test_a_source_changes_its_mind_keeps_a_proof_and_deletes_everything(
     await page.wait_for_selector("#consent-said:has-text('you agreed')")
     await page.click("#consent-no")
     await page.wait_for_selector("#consent-said:has-text('did not agree')")
+    await page.wait_for_selector("#share-said:has-text('answered in the form')")
+    await page.click("#share-yes")
+    await page.wait_for_selector("#share-said:has-text('you agreed to share')")
+    await page.click("#share-no")
+    await page.wait_for_selector("#share-said:has-text('did not agree to share')")
+    await page.wait_for_selector("#consent-said:has-text('did not agree')")
 
     async with page.expect_download() as download:
         await page.click("#prove")

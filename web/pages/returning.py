@@ -44,10 +44,20 @@ class Move(StrEnum):
     TEXT_NO = "text-no"
     YES = "yes"
     NO = "no"
+    SHARE_YES = "share-yes"
+    SHARE_NO = "share-no"
     BURN = "burn"
 
 
-ANSWERS = {Move.TEXT_YES: "yes", Move.TEXT_NO: "no", Move.YES: "yes", Move.NO: "no"}
+# What each of them answers, and about which use.
+ANSWERS = {
+    Move.TEXT_YES: ("publish", "yes"),
+    Move.TEXT_NO: ("publish", "no"),
+    Move.YES: ("publish", "yes"),
+    Move.NO: ("publish", "no"),
+    Move.SHARE_YES: ("share", "yes"),
+    Move.SHARE_NO: ("share", "no"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ async def post_receipt(request: Request) -> Response:
         latest=latest,
         text=[] if latest is None else lines_of(latest.fields, language),
         consent=next((one for one in reversed(consents) if one.use == "publish"), None),
+        share=next((one for one in reversed(consents) if one.use == "share"), None),
         may_agree=_may_agree(found),
         answered=bool(asked.text),
         decided=asked.move is not None,
@@ -136,9 +147,7 @@ async def _do(node: Node, keys: SourceKeys, asked: Asked) -> None:
         opened = open_mailbox(_record(found), keys, desk=await ever_named(session))
         if asked.move is not None:
             seq = len(await consents_of(session, found.alert.id)) + 1
-            unsigned = Answer(
-                seq, "publish", ANSWERS[asked.move], _about(found, opened, asked), now.date(), ""
-            )
+            unsigned = Answer(seq, *ANSWERS[asked.move], _about(found, opened, asked), now.date(), "")
             said = statement(unsigned, node=node.settings.origin, alert_id=found.alert.id)
             given = replace(unsigned, signature=keys.signing.sign(said))
             await keep_consent(session, found.alert, given, node=node.settings.origin, now=now)
@@ -152,9 +161,9 @@ async def _do(node: Node, keys: SourceKeys, asked: Asked) -> None:
 
 def _about(found: mailbox.Contents, opened: OpenedMailbox, asked: Asked) -> str | None:
     """The hash an answer names; None where it is about publication as such. Raises NotAllowed, TextReplaced."""
-    if asked.move in {Move.TEXT_YES, Move.YES} and not _may_agree(found):
+    if asked.move in {Move.TEXT_YES, Move.YES, Move.SHARE_YES} and not _may_agree(found):
         raise NotAllowed("a yes without scripts to an alert that was sealed elsewhere")
-    if asked.move in {Move.YES, Move.NO}:
+    if asked.move not in {Move.TEXT_YES, Move.TEXT_NO}:
         return None
     latest = _latest(opened)
     if latest is None or latest.sha256 != asked.about:

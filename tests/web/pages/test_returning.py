@@ -162,6 +162,41 @@ async def test_an_alert_that_was_sealed_elsewhere_takes_a_no_here_and_never_a_ye
     assert await answers(node) == [("no", None)]
 
 
+async def test_sharing_is_answered_apart_from_publication_and_taken_back(
+    node: Any, people: list[Any], plain: tuple[str, Source], visitor: httpx.AsyncClient
+) -> None:
+    words, _ = plain
+
+    before = await visitor.post(DOOR, data={"words": words})
+    agreed = await visitor.post(DOOR, data={"words": words, "move": "share-yes"})
+    taken_back = await visitor.post(DOOR, data={"words": words, "move": "share-no"})
+
+    assert before.text.count("What you answered in the form holds") == 2
+    assert "you agreed to share the confidential part" in agreed.text
+    assert "you did not agree to share the confidential part" in taken_back.text
+    assert taken_back.text.count("What you answered in the form holds") == 1
+    async with node.database.read() as session:
+        kept = (await session.scalars(select(Consent).order_by(Consent.seq))).all()
+    assert [(one.use, one.answer, one.text_sha256) for one in kept] == [
+        ("share", "yes", None),
+        ("share", "no", None),
+    ]
+
+
+async def test_a_yes_to_sharing_needs_the_device_that_sealed(
+    node: Any, people: list[Any], visitor: httpx.AsyncClient
+) -> None:
+    words = str(new_receipt())
+    await sent(node, visitor, receipt=words)
+
+    page = await visitor.post(DOOR, data={"words": words})
+    refused = await visitor.post(DOOR, data={"words": words, "move": "share-yes"})
+
+    assert 'value="share-yes"' not in page.text
+    assert refused.status_code == 403
+    assert await answers(node) == []
+
+
 async def test_everything_is_deleted_when_asked_twice_and_the_words_find_nothing(
     node: Any, plain: tuple[str, Source], visitor: httpx.AsyncClient
 ) -> None:

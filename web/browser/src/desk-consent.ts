@@ -26,6 +26,9 @@ export function showConsent(place: HTMLElement, seat: Seat, answer: CaseAnswer, 
   const asked = answer.history.filter((line) => line.action === ASKED).map((line) => ({ text: line.reason ?? "", day: line.on }));
   const standing = standingOf(held, asked, draft.sha256);
   slot(form, "standing").textContent = text(`source-${standing.is}`, "day" in standing ? { day: dayInWords(standing.day) } : {});
+  const share = held.findLast((one) => one.use === "share");
+  if (share !== undefined) slot(form, "share").textContent = text(`source-share-${share.answer}`, { day: dayInWords(share.day) });
+  show(slot(form, "share"), share !== undefined);
   show(slot(form, "forged"), held.length < answer.consents.length);
   const mayAsk = alert !== null && seat.me.roles.some((role) => MAY_ASK.includes(role)) && WHILE.includes(answer.state);
   show(slot(form, "ask"), mayAsk && standing.is !== "agreed" && standing.is !== "waiting");

@@ -11,6 +11,9 @@ export function showStanding(mailbox: Mailbox): void {
   const line = byId("consent-said", HTMLElement);
   if (last === undefined) line.textContent = text("consent-none");
   else line.textContent = text(`consent-${last.answer}${last.text_sha256 === null ? "" : "-text"}`, { day: dayInWords(last.day) });
+  const share = mailbox.consents.findLast((one) => one.use === "share");
+  byId("share-said", HTMLElement).textContent =
+    share === undefined ? text("share-none") : text(`share-${share.answer}`, { day: dayInWords(share.day) });
 }
 
 export function prepareStanding(
@@ -36,6 +39,9 @@ export function prepareStanding(
   for (const answer of ["yes", "no"] as const) {
     attempt(byId(`consent-${answer}`, HTMLButtonElement), async (mailbox) => {
       moves.answered(await answerConsent(mailbox, answer, { seq: mailbox.consents.length, day: today() }));
+    });
+    attempt(byId(`share-${answer}`, HTMLButtonElement), async (mailbox) => {
+      moves.answered(await answerConsent(mailbox, answer, { seq: mailbox.consents.length, day: today(), use: "share" }));
     });
   }
   attempt(byId("prove", HTMLButtonElement), async (mailbox) => {

@@ -8,15 +8,15 @@ import { dayInWords, text, today } from "./page.ts";
 import { Refused } from "./refusal.ts";
 import type { Day, Door, Hex, JsonObject, Mailbox, WireConsent } from "./types.ts";
 
-/** Answers about publication, signed with the key of the receipt: nobody else can say it. The last answer counts. */
+/** Answers about a use, publication unless named, signed with the key of the receipt: nobody else can say it. The last answer counts. */
 export async function answerConsent(
   mailbox: Mailbox,
   answer: "yes" | "no",
-  after: { readonly seq: number; readonly day: Day; readonly text?: Hex },
+  after: { readonly seq: number; readonly day: Day; readonly text?: Hex; readonly use?: WireConsent["use"] },
   door: Door = {},
 ): Promise<readonly WireConsent[]> {
   const { keys, id } = mailbox;
-  const said = { seq: after.seq + 1, use: "publish", answer, text_sha256: after.text ?? null, day: after.day } as const;
+  const said = { seq: after.seq + 1, use: after.use ?? "publish", answer, text_sha256: after.text ?? null, day: after.day } as const;
   const body = JSON.stringify(signConsent(said, { node: keys.node, case: id }, keys.signing));
   const response = await postJson(keys.node, "/api/v1/mailbox/consents", body, door, credentials(keys)).catch((error: unknown) => {
     // Whoever opened the mailbox signs rightly; what can be wrong is the day, by which the server refuses.
