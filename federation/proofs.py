@@ -47,6 +47,12 @@ class Proven:
         """Return the verification method of the first proof; most documents have one."""
         return self.key_ids[0]
 
+    def is_older_than(self, retired: Mapping[str, datetime]) -> bool:
+        """Tell whether it was made before any of its keys was retired or lost; those that were not are not named here."""
+        ends = [retired[key_id] for key_id in self.key_ids if key_id in retired]
+        # `created` is the earliest of several: with several proofs a retired key holds for none that is younger than it.
+        return not ends or (self.created is not None and self.created <= min(ends))
+
 
 def attach(document: Mapping[str, object], signer: Signer, *, now: datetime) -> dict[str, object]:
     """Return the document with an eddsa-jcs-2022 proof by an Ed25519 key, in the place of any it had.

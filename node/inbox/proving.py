@@ -50,9 +50,7 @@ async def prove(node: Node, document: Mapping[str, object], owner: str) -> proof
     outcome = await asyncio.to_thread(proofs.check, document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"proof: {outcome.reason}")
-    ends = [retired[key_id] for key_id in outcome.key_ids if key_id in retired]
-    # `created` is the earliest of several: with several proofs a retired key holds for none that is younger than it.
-    if ends and (outcome.created is None or outcome.created > min(ends)):
+    if not outcome.is_older_than(retired):
         raise RefusedActivity("proof: made with a key after it was retired")
     return outcome
 

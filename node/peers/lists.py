@@ -1,5 +1,6 @@
 """Lists that servers publish under their main actor, in pages, each signed: whom one blocks, who its members are. Ours and others'."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from federation.requests import Refused
 from node.errors import NotFound
 from node.keyring import Keyring
 from node.peers.actors import host_of
-from node.peers.directory import find_actor, find_document, verifying_keys
+from node.peers.directory import find_actor, find_document, proving_keys
 from node.runtime import Node
 from node.settings import Settings
 from vocab.errors import VocabError
@@ -74,9 +75,12 @@ async def _proven(node: Node, url: str, *, owner: str | None) -> dict[str, Any]:
     if not isinstance(said, str) or host_of(said) != host_of(url) or owner not in {None, said}:
         raise Mismatch("a list of nobody on that server", url=url)
     await find_actor(node, said, invited=True)
-    outcome = proofs.check(document, await verifying_keys(node, said), now=node.clock.now())
+    keys, retired = await proving_keys(node, said)
+    outcome = await asyncio.to_thread(proofs.check, document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise Mismatch(f"not signed by its publisher: {outcome.reason}", url=url)
+    if not outcome.is_older_than(retired):
+        raise Mismatch("signed with a key after it was retired", url=url)
     try:
         plain = simplified(outcome.document)
         if one_type(plain, LISTS) is None:

@@ -1,10 +1,12 @@
 """What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from federation.errors import Forbidden, Mismatch
+from federation.proofs import attach
 from node.errors import Invalid, NotAllowed
 from node.peers import blocklists, lists
 from node.peers.actors import keys_of
@@ -24,6 +26,7 @@ from node.peers.reports import open_reports
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.terms import AS
 
 pytestmark = pytest.mark.both_databases
 
@@ -360,6 +363,30 @@ async def test_a_list_that_its_publisher_did_not_sign_is_refused(town: Town) -> 
         await blocklists.subscribe(town["a"].node, url)
 
     assert await standing(town, "a", "b.example") is Standing.OPEN
+
+
+@pytest.mark.parametrize("made", ["before", "after"])
+async def test_a_list_signed_with_a_key_after_it_was_retired_is_refused(town: Town, made: str) -> None:
+    node = town["a"].node
+    publisher = Stranger(town, "lists.example")
+    url = f"{publisher.id}/blocklist"
+    now = node.clock.now()
+    await find_actor(node, publisher.id, invited=True)
+    async with node.database.begin() as session:
+        for key in await keys_of(session, publisher.id):
+            key.expires_at = now
+    signed_at = now + timedelta(hours=1 if made == "after" else -1)
+    document = {"@context": AS, "id": url, "type": "OrderedCollection", "totalItems": 0, "orderedItems": []}
+    publisher.documents["/users/sam/blocklist"] = attach(
+        {**document, "attributedTo": publisher.id}, publisher.prover(), now=signed_at
+    )
+    town.clock.forward(hours=2)
+
+    if made == "before":
+        assert (await lists.read_list(node, url))[0] == publisher.id
+    else:
+        with pytest.raises(Mismatch, match="retired"):
+            await lists.read_list(node, url)
 
 
 async def test_a_node_publishes_no_list(town: Town) -> None:
