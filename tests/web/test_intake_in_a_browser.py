@@ -95,6 +95,23 @@ async def test_an_alert_is_not_sent_before_two_words_are_typed_rightly(phone: An
     assert len(words) == 12
 
 
+async def test_who_noted_the_digits_types_all_of_them_instead_of_two_words(phone: Any, door: Served) -> None:
+    await fill_form(phone, door.origin)
+    await phone.click("#seal")
+    await phone.wait_for_selector("#words li")
+    digits = await phone.inner_text("#digits")
+    await phone.click("#noted")
+
+    await phone.fill("#word-first", digits[:-1])
+    await phone.click("#send")
+    await phone.wait_for_selector("#error-word:visible")
+    await phone.fill("#word-first", digits)
+    await phone.click("#send")
+
+    await phone.wait_for_selector("#arrived:visible")
+    assert sum(one.isdigit() for one in digits) == 40
+
+
 async def test_a_needed_answer_is_asked_for_beside_its_field_and_nothing_typed_is_lost(
     phone: Any, door: Served
 ) -> None:
