@@ -85,7 +85,8 @@ async def _read_refuse_agree_and_take_back(browser: Any, organisation: Served) -
     await phone.click("#text-no-send")
     await phone.wait_for_selector("#exchange .standing:has-text('you said no')")
     await phone.wait_for_selector(f"#exchange .said:has-text('{WHY}')")
-    assert await phone.input_value("#answer-text") == HALF  # what was being written stays, and did not go along
+    # What was being written stays, and did not go along.
+    assert await phone.input_value("#answer-text") == HALF
     assert HALF not in await phone.inner_text("#exchange")
     await again()
     assert "said no" in await desk.inner_text("[data-standing]")
