@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -194,6 +194,12 @@ def _is_full(error: BaseException | None) -> bool:
     if "disk is full" in said or "No space left on device" in said:
         return True
     return any(_is_full(earlier) for earlier in {error.__cause__, error.__context__})
+
+
+def is_unstorable(error: DBAPIError) -> bool:
+    """Whether a value is at fault, such as a text that is too long: trying again would not help. SQLite stores them all."""
+    # SQLSTATE class 22, data exception; the driver's own family of errors has no name for it.
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith("22")
 
 
 def _inserts(dialect: Dialect) -> Any:

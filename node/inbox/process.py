@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, func, select, update
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError, Unreachable
+from node.database import is_unstorable
 from node.inbox.forwarded import heard
 from node.inbox.proving import RefusedActivity
 from node.inbox.receive import Received, lane_of, own_digest
@@ -109,10 +110,12 @@ async def process(
                     session, activity, signer=arrival.signer, received_at=arrival.received_at
                 )
         # Else it was found at its author's server, perhaps under an invented id, which would shut out the real one.
-    except (RefusedActivity, VocabError, DataError) as refusal:
-        # DataError: what PostgreSQL does not store, such as a text that is too long. Its words would hold the text.
-        reason = "not stored" if isinstance(refusal, DataError) else str(refusal)
-        log.info("inbox.refused", extra={"reason": reason, "activity": arrival.activity_id})
+    except (RefusedActivity, VocabError) as refusal:
+        log.info("inbox.refused", extra={"reason": str(refusal), "activity": arrival.activity_id})
+    except DBAPIError as error:
+        if not is_unstorable(error):
+            raise
+        log.info("inbox.refused", extra={"reason": "not stored", "activity": arrival.activity_id})
     except Unreachable as error:
         if job.attempts >= TRIES:
             return Dead(str(error))
