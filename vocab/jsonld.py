@@ -192,20 +192,27 @@ def _refuse_many(document: object) -> None:
 
     In all as well: objects with one id become one node, and what they say of a member is compared together.
     """
-    level: list[object] = [document]
+    level = _inner(document)
     values = 0
     for _ in range(MAX_DEPTH + 1):
-        below: list[object] = []
-        for value in level:
-            inner = list(value.values()) if isinstance(value, dict) else value
-            values += len(inner)  # type: ignore[arg-type]  # only dicts and lists enter a level
-            if len(inner) > MAX_VALUES or values > MAX_VALUES_IN_ALL:  # type: ignore[arg-type]  # as above
+        below: list[list[object]] = []
+        for inner in level:
+            values += len(inner)
+            if len(inner) > MAX_VALUES or values > MAX_VALUES_IN_ALL:
                 raise TooLarge(f"more than {MAX_VALUES} values of a member, or {MAX_VALUES_IN_ALL} in all")
-            below += [item for item in inner if isinstance(item, (dict, list))]  # type: ignore[attr-defined]  # as above
+            for item in inner:
+                below += _inner(item)
         if not below:
             return
         level = below
     raise TooLarge(f"nested deeper than {MAX_DEPTH}")
+
+
+def _inner(value: object) -> list[list[object]]:
+    """What an object or an array holds, as one list; nothing for any other value."""
+    if isinstance(value, Mapping):
+        return [list(value.values())]
+    return [value] if isinstance(value, list) else []
 
 
 def _canonize(dataset: dict[str, Any], max_blank_nodes: int) -> str:

@@ -129,13 +129,6 @@ async def _remember(session: AsyncSession, actor: Actor, *, now: datetime) -> Re
     return row
 
 
-async def verifying_keys(node: Node, owner: str) -> dict[str, VerifyingKey]:
-    """Every key an actor lists, parsed, by key id."""
-    async with node.database.read() as session:
-        rows = await keys_of(session, owner)
-    return {row.id: verifying_key(row) for row in rows}
-
-
 async def proving_keys(node: Node, owner: str) -> tuple[dict[str, VerifyingKey], dict[str, datetime]]:
     """Every key an actor lists, parsed, by key id; and of those that were retired, since when."""
     async with node.database.read() as session:

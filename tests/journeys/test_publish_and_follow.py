@@ -6,7 +6,7 @@ import pytest
 
 from federation.proofs import check
 from node.entries.search import Filter, entry_at, search
-from node.peers.directory import find_actor, verifying_keys
+from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow, follows
 from node.peers.ours import local_actor_at
 from node.publishing.publish import correct, withdraw
@@ -68,7 +68,7 @@ async def test_the_same_address_serves_the_signed_object_and_its_proof_holds(tow
 
     assert answer.headers["content-type"] == ACTIVITY_JSON
     assert document["id"] == publication.url
-    keys = await verifying_keys(town.hub.node, town["a"].settings.main_actor)
+    keys, _ = await proving_keys(town.hub.node, town["a"].settings.main_actor)
     assert check(document, keys, now=town.clock.now()).key_id.startswith(town["a"].settings.main_actor)
     document["name"] = "Something else"
     assert not hasattr(check(document, keys, now=town.clock.now()), "key_id")

@@ -8,7 +8,7 @@ import pytest
 
 from federation.proofs import Proven, check
 from node.entries.search import entry_at
-from node.peers.directory import find_actor, verifying_keys
+from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
@@ -82,7 +82,7 @@ async def test_who_follows_a_hub_is_told_the_address_and_then_what_the_member_si
     first, second = [one for one in reader.received if one["type"] == "Announce"]
     assert first["object"] == case["id"]
     assert second["object"] == signed
-    keys = await verifying_keys(stage.town.hub.node, alice.id)
+    keys, _ = await proving_keys(stage.town.hub.node, alice.id)
     assert isinstance(check(second["object"], keys, now=stage.town.clock.now()), Proven)
     async with stage.town.visitor("hub") as http:
         served = await http.get(second["id"], headers={"accept": ACTIVITY_JSON})

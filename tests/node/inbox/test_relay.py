@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from federation.proofs import Proven, check
-from node.peers.directory import verifying_keys
+from node.peers.directory import proving_keys
 from node.peers.follows import between
 from node.peers.hosts import decide
 from node.peers.sending import Sent, sent_by
@@ -76,7 +76,7 @@ async def test_who_asks_for_everything_public_is_forwarded_what_members_signed(
     (create,) = told(server, "Create")
     assert create["actor"] == town["a"].settings.main_actor
     assert create["object"]["id"] == publication.url
-    keys = await verifying_keys(town.hub.node, create["actor"])
+    keys, _ = await proving_keys(town.hub.node, create["actor"])
     assert isinstance(check(create, keys, now=town.clock.now()), Proven)
     # Not an Announce as well, and no word of the hub's own about it.
     assert {one["type"] for one in server.received} == {"Accept", "Create"}

@@ -14,7 +14,7 @@ from node.errors import Misconfigured, NotAllowed
 from node.inbox.proving import RefusedActivity, prove
 from node.keyring import Keyring
 from node.peers.changing import announce_move, rotate_keys
-from node.peers.directory import find_actor, verifying_keys
+from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import between, follow
 from node.peers.ours import local_actor_at, say_alias
 from node.peers.sending import Sent
@@ -120,7 +120,7 @@ async def test_after_a_rotation_old_cases_stay_proven_and_new_ones_arrive(town: 
     after = await publish_case(town["a"].node)
     await town.settle()
 
-    keys = await verifying_keys(town.hub.node, town["a"].settings.main_actor)
+    keys, _ = await proving_keys(town.hub.node, town["a"].settings.main_actor)
     outcomes = [
         check(await document(town, "a", one.url), keys, now=town.clock.now()) for one in (before, after)
     ]

@@ -32,5 +32,5 @@ async def test_actors_and_the_words_of_forms_outlive_promises_and_their_undoing(
 
     assert actors == [("https://b.example/a", "")]
     assert promises == []
-    assert [bytes(row[0]) for row in (*before, *after)] == [WORDS.encode()] * 2  # type: ignore[call-overload]
+    assert [bytes(row[0]) for row in (*before, *after)] == [WORDS.encode()] * 2  # type: ignore[call-overload]  # rows of any shape: these hold bytes
     assert len(await run(database_url, "SELECT id FROM remote_actors")) == 1

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.rig.alerts import a_member
 from web.app import make_app
 
 
@@ -15,3 +16,10 @@ async def visitor(node: Any) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=make_app(node))
     async with httpx.AsyncClient(transport=transport, base_url=node.settings.origin) as client:
         yield client
+
+
+@pytest.fixture
+async def people(node: Any) -> list[Any]:
+    """Two people at the desk, the fewest to whom an alert can be sealed."""
+    async with node.database.begin() as session:
+        return [await a_member(session, name) for name in ("Ana", "Boris")]

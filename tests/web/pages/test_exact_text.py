@@ -22,12 +22,6 @@ WHY = "The family cannot be reached any more (fictional)."
 
 
 @pytest.fixture
-async def people(node: Any) -> list[Any]:
-    async with node.database.begin() as session:
-        return [await a_member(session, name) for name in ("Ana", "Boris")]
-
-
-@pytest.fixture
 async def source(node: Any, people: list[Any], visitor: httpx.AsyncClient) -> Source:
     source = await sent(node, visitor)
     await in_review(node, people, source, submit=False)

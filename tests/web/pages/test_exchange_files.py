@@ -19,16 +19,10 @@ from node.sealing.dialogue import Entry, Message
 from node.sealing.envelope import from_base64
 from node.sealing.errors import MalformedContent, NotForThisKey
 from node.sealing.signing import SigningKey, signing_key
-from tests.rig.alerts import a_member, a_recipient, seeded
+from tests.rig.alerts import a_recipient, seeded
 from tests.rig.sources import Source, put_parts, sent
 
 LETTER = File("letter (fictional).txt", "text/plain", b"SEALED-CANARY a fictional letter " * 300)
-
-
-@pytest.fixture
-async def people(node: Any) -> list[Any]:
-    async with node.database.begin() as session:
-        return [await a_member(session, name) for name in ("Ana", "Boris")]
 
 
 @pytest.fixture

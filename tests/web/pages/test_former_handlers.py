@@ -29,12 +29,6 @@ def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     return partial(settings, plain_door="1")
 
 
-@pytest.fixture
-async def people(node: Any) -> list[Any]:
-    async with node.database.begin() as session:
-        return [await a_member(session, name) for name in ("Ana", "Boris")]
-
-
 async def test_each_list_leads_to_the_one_before_it_and_an_unknown_hash_to_nothing(
     node: Any, people: list[Any], visitor: httpx.AsyncClient
 ) -> None:

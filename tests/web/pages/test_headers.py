@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.rig.alerts import a_member
 from web.app import make_app
 from web.security import SecurityHeaders
+
+pytestmark = pytest.mark.usefixtures("people")
 
 PAGES = (
     *("/alert", "/alert/urgent", "/alert/receipt", "/alert/sealed", "/alert/plain", "/alert/plain/urgent"),
@@ -59,13 +60,6 @@ OURS = ("/", "#", "https://a.example/", "about:blank")
 def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     """A node with every door open."""
     return partial(settings, plain_door="1")
-
-
-@pytest.fixture(autouse=True)
-async def people(node: Any) -> None:
-    async with node.database.begin() as session:
-        for name in ("Ana", "Boris"):
-            await a_member(session, name)
 
 
 @pytest.mark.parametrize("path", PAGES)

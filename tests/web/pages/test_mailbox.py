@@ -21,12 +21,6 @@ from tests.rig.sources import CASE, Source, composed, draft_sha256, in_review, s
 
 
 @pytest.fixture
-async def people(node: Any) -> list[Any]:
-    async with node.database.begin() as session:
-        return [await a_member(session, name) for name in ("Ana", "Boris")]
-
-
-@pytest.fixture
 async def source(node: Any, people: list[Any], visitor: httpx.AsyncClient) -> Source:
     return await sent(node, visitor, File("a.txt", "text/plain", b"fictional"))
 

@@ -24,7 +24,7 @@ from node.sealing.alerts import OpenedAlert, open_alert, open_attachment
 from node.sealing.recipients import Identity
 from node.sealing.signing import generate_signing_key
 from node.sealing.vault import HandlerKeys
-from tests.rig.alerts import a_member, a_person
+from tests.rig.alerts import a_person
 from vocab.sourceform import Purpose, SourceForm, bundled
 from web.app import make_app
 from web.pages.mailbox import sealed_parts
@@ -38,12 +38,6 @@ FIELDS = {"kind": "violation", "state": "IE", "summary": f"{CANARY} (fictional)"
 def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     """A node whose operator opened this door."""
     return partial(settings, plain_door="1")
-
-
-@pytest.fixture
-async def people(node: Any) -> list[Any]:
-    async with node.database.begin() as session:
-        return [await a_member(session, name) for name in ("Ana", "Boris")]
 
 
 def watched() -> Callable[[], list[str]]:

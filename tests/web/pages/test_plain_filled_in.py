@@ -15,8 +15,9 @@ from node.intake import parts
 from node.intake.alerts import Alert, Attachment, UploadPart
 from node.intake.switch import close_intake
 from node.intake.uploads import MAX_FILES, MAX_PART_BYTES
-from tests.rig.alerts import a_member
 from vocab.sourceform import Purpose, bundled
+
+pytestmark = pytest.mark.usefixtures("people")
 
 FILES = [("attachments", (f"{n}.pdf", b"x" * 900, "application/pdf")) for n in range(MAX_FILES)]
 
@@ -25,13 +26,6 @@ FILES = [("attachments", (f"{n}.pdf", b"x" * 900, "application/pdf")) for n in r
 def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     """A node whose operator opened this door."""
     return partial(settings, plain_door="1")
-
-
-@pytest.fixture(autouse=True)
-async def people(node: Any) -> None:
-    async with node.database.begin() as session:
-        for name in ("Ana", "Boris"):
-            await a_member(session, name)
 
 
 class FilledIn(HTMLParser):

@@ -18,7 +18,7 @@ from node.intake.alerts import Alert, Consent, SealedObject, Wrap
 from node.intake.consent import Answer, statement
 from node.sealing.receipts import new_receipt, source_keys
 from node.sealing.signing import holds
-from tests.rig.alerts import a_member, case_fields
+from tests.rig.alerts import case_fields
 from tests.rig.sources import CASE, Source, asks_about_the_draft, in_review, sent
 from web.pages.wholetext import lines_of
 
@@ -29,12 +29,6 @@ DOOR = "/alert/plain/receipt"
 def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     """A node whose operator opened this door."""
     return partial(settings, plain_door="1")
-
-
-@pytest.fixture
-async def people(node: Any) -> list[Any]:
-    async with node.database.begin() as session:
-        return [await a_member(session, name) for name in ("Ana", "Boris")]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.rig.alerts import a_member
+pytestmark = pytest.mark.usefixtures("people")
 
 KB = 1000
 MOST = 100 * KB  # of a page with everything it fetches, from the first byte to "It arrived"
@@ -36,13 +36,6 @@ READS = {"Accept-Encoding": "gzip"}  # what every browser reads, also without TL
 def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     """A node with every door open."""
     return partial(settings, plain_door="1")
-
-
-@pytest.fixture(autouse=True)
-async def people(node: Any) -> None:
-    async with node.database.begin() as session:
-        for name in ("Ana", "Boris"):
-            await a_member(session, name)
 
 
 async def weigh(visitor: httpx.AsyncClient, address: str) -> tuple[int, str]:

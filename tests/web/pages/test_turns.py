@@ -12,8 +12,9 @@ from sqlalchemy import func, select
 
 from node.intake.alerts import Alert
 from node.intake.pressure import Pressure
-from tests.rig.alerts import a_member
 from tests.web.pages.test_sealed import age_file
+
+pytestmark = pytest.mark.usefixtures("people")
 
 WAIT = timedelta(seconds=30)
 FIELDS = {"kind": "violation", "state": "IE", "summary": "Fictional. The stairwell is flooded."}
@@ -23,13 +24,6 @@ FIELDS = {"kind": "violation", "state": "IE", "summary": "Fictional. The stairwe
 def settings(settings: Callable[..., Any]) -> Callable[..., Any]:
     """A node with every door open."""
     return partial(settings, plain_door="1")
-
-
-@pytest.fixture(autouse=True)
-async def people(node: Any) -> None:
-    async with node.database.begin() as session:
-        for name in ("Ana", "Boris"):
-            await a_member(session, name)
 
 
 @pytest.fixture
