@@ -4,16 +4,18 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import String, delete, func, select, update
+from sqlalchemy import Index, Insert, String, delete, func, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import Mismatch
 from node import audit
-from node.database import Row
+from node.database import Bulk, Row, among
 from node.errors import NotFound
-from node.peers.actors import RemoteActor, host_of
+from node.peers.actors import host_of
 from node.peers.directory import find_actor, find_document
 from node.runtime import Node
 from vocab.actors import read_actor
@@ -25,17 +27,33 @@ log = logging.getLogger(__name__)
 MOST_SHOWN = 500
 # Replies of one host that wait for the desk; more would bury those of others.
 MOST_WAITING = 100
+COUNTED_ONCE = frozenset({"like", "boost"})
+_COUNTED_ONCE = text("kind IN ('like', 'boost')")
 
 
 class Reaction(Row):
     """A reply, like, boost or quote. A reply's text stays at its author's server until the desk shows it.
 
+    What counts once, and how many may wait, the database itself holds to: what two workers do at the same moment, neither sees.
+
     content     what the desk has agreed to show: sanitised HTML as it was then. A later change by its author is not shown unasked.
     position    what a reply says it is: a dissent, a request for correction, an endorsement; None for any other.
     decided_at  when somebody of the desk showed or hid it; None while it waits for that.
+    place       of a reply that waits: its host and a number, which no other has; None when it waits no more.
     """
 
     __tablename__ = "reactions"
+    __table_args__ = (
+        Index(
+            "uq_reactions_case_url_actor_kind",
+            "case_url",
+            "actor",
+            "kind",
+            unique=True,
+            sqlite_where=_COUNTED_ONCE,
+            postgresql_where=_COUNTED_ONCE,
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(2000), primary_key=True)
     kind: Mapped[str] = mapped_column(String(10))
@@ -49,6 +67,17 @@ class Reaction(Row):
     position: Mapped[str | None] = mapped_column(String(30))
     decided_by: Mapped[str | None] = mapped_column(String(40))
     decided_at: Mapped[datetime | None]
+    place: Mapped[str | None] = mapped_column(String(320), unique=True)
+
+
+def _add(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    added: Insert = insert(Reaction).on_conflict_do_nothing()
+    return added
+
+
+# In the order of the table, which is the order of the statement.
+_ADD = Bulk(_add, ("id", "kind", "actor", "case_url", "received_at", "shown", "position", "place"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,36 +111,26 @@ async def keep_reaction(
 
     Of an actor's likes of a case the last one counts, and of their boosts: its id is what they will take back.
     """
-    if await session.get(Reaction, id) is not None:
-        return True
-    if kind == "reply" and await _waiting(session, host_of(actor)) >= MOST_WAITING:
-        return False
-    if kind in {"like", "boost"}:
-        same = (Reaction.actor == actor, Reaction.case_url == case_url, Reaction.kind == kind)
-        await session.execute(delete(Reaction).where(*same))
-    session.add(
-        Reaction(
-            id=id,
-            kind=kind,
-            actor=actor,
-            case_url=case_url,
-            position=position,
-            received_at=now,
-            shown=False,
-        )
-    )
+    row: dict[str, Any] = {"id": id, "kind": kind, "actor": actor, "case_url": case_url, "received_at": now}
+    row |= {"shown": False, "position": position, "place": None}
+    # Whoever is second at the same moment adds nothing, and looks again once the first has committed.
+    while await session.scalar(select(Reaction.id).where(Reaction.id == id)) is None:
+        if kind == "reply":
+            row["place"] = await _free_place(session, host_of(actor))
+            if row["place"] is None:
+                return False
+        if kind in COUNTED_ONCE:
+            same = (Reaction.actor == actor, Reaction.case_url == case_url, Reaction.kind == kind)
+            await session.execute(delete(Reaction).where(*same))
+        await _ADD.run(session, [row])
     return True
 
 
-async def _waiting(session: AsyncSession, host: str) -> int:
-    """How many replies of a host wait for the desk."""
-    found = (
-        select(func.count())
-        .select_from(Reaction)
-        .join(RemoteActor, RemoteActor.id == Reaction.actor)
-        .where(RemoteActor.host == host, Reaction.kind == "reply", Reaction.decided_at.is_(None))
-    )
-    return await session.scalar(found) or 0
+async def _free_place(session: AsyncSession, host: str) -> str | None:
+    """The first place where one more reply of a host may wait; None when all are taken."""
+    places = [f"{host} {number}" for number in range(1, MOST_WAITING + 1)]
+    taken = set(await session.scalars(select(Reaction.place).where(among(Reaction.place, places))))
+    return next((place for place in places if place not in taken), None)
 
 
 async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> None:
@@ -149,7 +168,7 @@ async def show_reply(session: AsyncSession, id: str, text: ReplyText, *, by: str
     text  as it was read; it is kept, so that a later change by its author is not shown unasked.
     """
     reply = await _reply(session, id)
-    reply.shown, reply.decided_by, reply.decided_at = True, by, now
+    reply.shown, reply.decided_by, reply.decided_at, reply.place = True, by, now, None
     reply.author, reply.content, reply.published_at = text.author, text.content, text.published
     reply.position = text.position
     await _note(session, reply, "shown", by=by, now=now)
@@ -159,20 +178,28 @@ async def show_reply(session: AsyncSession, id: str, text: ReplyText, *, by: str
 async def hide_reply(session: AsyncSession, id: str, *, by: str, now: datetime) -> Reaction:
     """Somebody of the desk does not want it shown, or no longer. Raises NotFound."""
     reply = await _reply(session, id)
-    reply.shown, reply.decided_by, reply.decided_at = False, by, now
+    reply.shown, reply.decided_by, reply.decided_at, reply.place = False, by, now, None
     reply.content = None
     await _note(session, reply, "hidden", by=by, now=now)
     return reply
 
 
 async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> None:
-    """Its author changed it: what was decided was decided about other words."""
-    await session.execute(
+    """Its author changed it: what was decided was decided about other words. It waits anew; where too many do, it is hidden."""
+    changed = (
         update(Reaction)
-        .where(Reaction.id == id, Reaction.actor == actor, Reaction.kind == "reply")
-        .values(shown=False, content=None, decided_by=None, decided_at=None)
+        .where(Reaction.id == id, Reaction.actor == actor, Reaction.kind == "reply", Reaction.place.is_(None))
         .execution_options(synchronize_session=False)
     )
+    await session.execute(changed.values(shown=False, content=None))
+    while (place := await _free_place(session, host_of(actor))) is not None:
+        try:
+            async with session.begin_nested():
+                await session.execute(changed.values(decided_by=None, decided_at=None, place=place))
+        except IntegrityError:
+            # Another took that place at the same moment.
+            continue
+        return
 
 
 async def read_reply(node: Node, id: str) -> ReplyText:
