@@ -7,6 +7,7 @@ import httpx
 
 from federation import addresses, client
 from federation.errors import BadAnswer, Forbidden, NotThere, Oversized
+from federation.fetch import Permit
 from vocab import jsonld
 from vocab.errors import VocabError
 
@@ -14,10 +15,17 @@ MAX_BODY_BYTES = 65_536
 MAX_REDIRECTS = 3
 
 
-async def get_json(http: httpx.AsyncClient, url: str, *, accept: str) -> Mapping[str, object]:
-    """Return the JSON object at `url`; each redirect is checked like a first address. Raises FetchError."""
+async def get_json(
+    http: httpx.AsyncClient, url: str, *, accept: str, permit: Permit | None = None
+) -> Mapping[str, object]:
+    """Return the JSON object at `url`; each redirect is checked like a first address. Raises FetchError.
+
+    permit   asked before each address, also one that a redirect leads to; what it raises ends it.
+    """
     start = url
     for _ in range(MAX_REDIRECTS + 1):
+        if permit is not None:
+            await permit(url)
         answer = await client.exchange(
             http, "GET", url, headers=[(b"accept", accept.encode("ascii"))], max_body_bytes=MAX_BODY_BYTES
         )

@@ -14,7 +14,7 @@ import httpx
 
 from federation import addresses, discovery
 from federation.errors import BadAnswer, Forbidden, Mismatch
-from federation.fetch import fetch_actor
+from federation.fetch import Permit, fetch_actor
 from federation.keys import Signer
 from vocab.actors import Actor
 from vocab.terms import ACTIVITY_JSON, AS_NAMESPACE, JRD_JSON, LD_JSON
@@ -79,50 +79,92 @@ def build(
     return {"subject": subject, "aliases": aliases, "links": links}
 
 
+@dataclass(frozen=True, slots=True)
+class Finger:
+    """What WebFinger says of a handle: the actor behind it, and the handle that it goes by there, which may be another's host."""
+
+    asked: Handle
+    subject: Handle
+    actor_id: str
+
+
 async def resolve(
-    http: httpx.AsyncClient, handle: str, *, now: datetime, signer: Signer | None = None
+    http: httpx.AsyncClient,
+    handle: str,
+    *,
+    now: datetime,
+    signer: Signer | None = None,
+    permit: Permit | None = None,
 ) -> str:
     """Return the id of the actor behind a handle.
 
-    signer   with one, the actor is fetched too and must lead back to the same handle: both ways, as it should be
+    signer   with one, the actor is fetched too and must lead back to the handle: both ways, as it should be
              before a handle is shown or stored. Without one, the caller does that.
+    permit   asked before each address.
     Raises FetchError: Mismatch when host and handle do not agree.
     """
-    asked = parse_handle(handle)
-    actor_id, subject = await _finger(http, asked)
+    found = await finger(http, parse_handle(handle), permit=permit)
     if signer is not None:
-        actor = await fetch_actor(http, actor_id, signer=signer, now=now)
-        confirmed = await handle_of(http, actor)
-        if not confirmed.names(subject):
-            raise Mismatch(f"{handle} leads to an actor known as {confirmed}", url=actor_id)
-    return actor_id
+        actor = await fetch_actor(http, found.actor_id, signer=signer, now=now, permit=permit)
+        await agree(http, found, actor, permit=permit)
+    return found.actor_id
 
 
-async def handle_of(http: httpx.AsyncClient, actor: Actor) -> Handle:
-    """Return the handle of an actor, as its own host confirms it. Raises FetchError."""
-    address = addresses.parse(actor.id)
-    claimed = parse_handle(f"{actor.preferred_username}@{address.authority}")
-    actor_id, subject = await _finger(http, claimed)
-    if actor_id != actor.id:
-        raise Mismatch(f"{claimed} is somebody else", url=actor.id)
-    return subject
+async def finger(
+    http: httpx.AsyncClient, handle: Handle, *, permit: Permit | None = None, may_lead_on: bool = True
+) -> Finger:
+    """Ask a handle's host who is behind it; it may lead on to the same actor's handle elsewhere, once, which must say the same of itself.
 
-
-async def _finger(http: httpx.AsyncClient, handle: Handle) -> tuple[str, Handle]:
-    """Return the actor's id and the handle it goes by: another host may answer for it, once, and must agree."""
-    document = await _ask(http, handle)
+    Raises FetchError: Mismatch where that one leads on again.
+    """
+    document = await _ask(http, handle, permit)
     subject = _subject(document, handle)
     if not subject.names(handle):
-        document = await _ask(http, subject)
+        if not may_lead_on:
+            raise Mismatch(f"{handle} leads on to {subject}", url=str(handle))
+        document = await _ask(http, subject, permit)
         if not _subject(document, subject).names(subject):
             raise Mismatch(f"{subject} answers for another handle again", url=str(handle))
-    return _self(document, subject), subject
+    return Finger(handle, subject, _self(document, subject))
 
 
-async def _ask(http: httpx.AsyncClient, handle: Handle) -> Mapping[str, object]:
+async def agree(
+    http: httpx.AsyncClient, found: Finger, actor: Actor, *, permit: Permit | None = None
+) -> Handle:
+    """Return the handle an actor goes by, when the one that was asked for may stand for it. Raises FetchError.
+
+    That is the very handle, or one at the actor's own host, where a server keeps its handles at another domain. A third host may name
+    whom it likes and stands for nobody.
+    """
+    if found.actor_id != actor.id:
+        raise Mismatch(f"{found.asked} leads to another actor", url=actor.id)
+    confirmed = await handle_of(http, actor, permit=permit)
+    is_home = found.asked.host == addresses.parse(actor.id).authority
+    if not confirmed.names(found.subject) or not (is_home or confirmed.names(found.asked)):
+        raise Mismatch(f"{found.asked} leads to an actor known as {confirmed}", url=actor.id)
+    return confirmed
+
+
+async def handle_of(http: httpx.AsyncClient, actor: Actor, *, permit: Permit | None = None) -> Handle:
+    """Return the handle of an actor, as the handle's host confirms it. Raises FetchError.
+
+    What the actor says itself is asked for directly (FEP-2c59). Else its name at its own host is, which may lead on to the
+    canonical handle, once.
+    """
+    if actor.webfinger is not None:
+        claimed = parse_handle(actor.webfinger)
+    else:
+        claimed = parse_handle(f"{actor.preferred_username}@{addresses.parse(actor.id).authority}")
+    found = await finger(http, claimed, permit=permit, may_lead_on=actor.webfinger is None)
+    if found.actor_id != actor.id:
+        raise Mismatch(f"{claimed} is somebody else", url=actor.id)
+    return found.subject
+
+
+async def _ask(http: httpx.AsyncClient, handle: Handle, permit: Permit | None) -> Mapping[str, object]:
     origin = discovery.origin_of_host(handle.host)
     url = f"{origin}/.well-known/webfinger?resource={quote(f'acct:{handle}', safe=':@')}"
-    return await discovery.get_json(http, url, accept=f"{JRD_JSON}, application/json")
+    return await discovery.get_json(http, url, accept=f"{JRD_JSON}, application/json", permit=permit)
 
 
 def _subject(document: Mapping[str, object], handle: Handle) -> Handle:

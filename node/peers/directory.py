@@ -1,5 +1,7 @@
 """Looking somebody up: what we know, or what their own server says now. The network is asked with no transaction open."""
 
+import asyncio
+import logging
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -9,12 +11,17 @@ from federation.errors import FetchError, Forbidden, Mismatch
 from federation.fetch import fetch_document
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.requests import Dialect
-from federation.webfinger import resolve
+from federation.webfinger import agree, finger, handle_of, parse_handle
 from node.peers.actors import FRESH, RemoteActor, RemoteKey, host_of, keys_of, known_key, remember_actor
 from node.peers.hosts import Standing, blocked, expect_dialect, standings
 from node.runtime import Node
 from vocab.actors import Actor
 from vocab.terms import RFC9421
+
+log = logging.getLogger(__name__)
+
+HANDLE_SECONDS = 5.0
+"""A person waits for it, and the page can be read without."""
 
 
 async def find_actor(
@@ -78,14 +85,30 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
 
 
 async def find_by_handle(node: Node, handle: str) -> RemoteActor:
-    """The actor behind `name@host`, asked of its host by WebFinger. Raises FetchError."""
+    """The actor behind `name@host`, asked of its host by WebFinger; actor and handle must lead to each other. Raises FetchError."""
     now = node.clock.now()
-    await require_open(node, "https://" + handle.rpartition("@")[2], invited=True)
-    actor_id = await resolve(node.http, handle, now=now)
-    actor = await find_actor(node, actor_id, max_age=timedelta(0), invited=True)
-    if actor.handle.lower() != handle.lstrip("@").lower():
-        raise Mismatch(f"{handle} leads to {actor.handle}", url=actor_id)
-    return actor
+    permit = partial(require_open, node, invited=True)
+    found = await finger(node.http, parse_handle(handle), permit=permit)
+    actor = await ask_actor(node, found.actor_id, invited=True)
+    await agree(node.http, found, actor, permit=permit)
+    async with node.database.begin() as session:
+        return await _remember(session, actor, now=now)
+
+
+async def find_handle(node: Node, them: RemoteActor) -> str:
+    """The handle an actor goes by, which may be at another domain than its server, where both confirm it now.
+
+    Where they do not, or not in time: its name at its own server, which nobody else can give it.
+    """
+    try:
+        async with asyncio.timeout(HANDLE_SECONDS):
+            actor = await ask_actor(node, them.id)
+            if actor.id != them.id:
+                raise Mismatch("another actor is found there", url=them.id)
+            return str(await handle_of(node.http, actor, permit=partial(require_open, node)))
+    except (FetchError, TimeoutError) as error:
+        log.info("handle.unconfirmed", extra={"reason": str(error), "host": them.host})
+        return them.handle
 
 
 async def find_remote(node: Node, text: str) -> RemoteActor:

@@ -16,7 +16,7 @@ from node import audit
 from node.database import Bulk, Row, among
 from node.errors import NotFound
 from node.peers.actors import host_of
-from node.peers.directory import find_actor, find_document
+from node.peers.directory import find_actor, find_document, find_handle
 from node.runtime import Node
 from vocab.actors import read_actor
 from vocab.objects import read_object
@@ -214,7 +214,7 @@ async def read_reply(node: Node, id: str) -> ReplyText:
     content = item.content or ""
     return ReplyText(
         author=author.name,
-        handle=author.handle,
+        handle=await find_handle(node, author),
         url=await _page_of(node, reply, item.url),
         content=content,
         published=item.published,

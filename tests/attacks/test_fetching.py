@@ -24,6 +24,8 @@ connected to is seen not to be. Beside what is here, by the number of the attack
 50  tests/federation/test_webfinger.py::test_an_actor_that_does_not_lead_back_is_refused
 50  tests/federation/test_webfinger.py::test_an_actor_whose_host_names_somebody_else_is_refused
 50  tests/federation/test_webfinger.py::test_a_chain_of_other_hosts_is_refused
+50  tests/federation/test_webfinger.py::test_another_answer_of_either_host_is_no_handle
+50  tests/federation/test_webfinger.py::test_a_third_host_stands_for_nobody
 51  tests/federation/test_addresses.py::test_what_two_readers_could_read_differently_is_no_address
 52  tests/federation/test_addressing.py::test_nothing_is_posted_to_ourselves
 """
@@ -116,7 +118,9 @@ NAMES = {
 
 
 @pytest.mark.parametrize("attack", INWARD)
-@pytest.mark.parametrize("use", ["actor", "key", "inbox", "webfinger", "redirect", "nodeinfo"])
+@pytest.mark.parametrize(
+    "use", ["actor", "key", "inbox", "webfinger", "another handle", "redirect", "nodeinfo"]
+)
 async def test_no_connection_is_made_inward(tap: Tap, attack: str, use: str) -> None:
     url = INWARD[attack]
     tap.names |= NAMES
@@ -137,6 +141,15 @@ async def test_no_connection_is_made_inward(tap: Tap, attack: str, use: str) -> 
                 host = "rebound.example"
             with pytest.raises(FetchError):
                 await webfinger.resolve(http, f"alice@{host}", now=NOW)
+        elif use == "another handle":
+            allowed = [("93.184.216.34", 443)]
+            host = url.split("://", 1)[-1].split("/")[0] or "localhost"
+            if url.startswith(("http:", "gopher:", "data:")):
+                host = "rebound.example"
+            jrd = json.dumps({"subject": f"acct:alice@{host}", "links": []}).encode()
+            tap.answers["public.example"] = an_answer(200, jrd, kind="application/jrd+json")
+            with pytest.raises(FetchError):
+                await webfinger.resolve(http, "alice@public.example", now=NOW)
         elif use == "redirect":
             allowed = [("93.184.216.34", 443)]
             with pytest.raises((Forbidden, FetchError)):
@@ -356,6 +369,7 @@ async def test_a_shared_inbox_of_another_server_is_not_posted_to(
     ("attack", "subject"),
     [
         ("50 a handle of another host", "acct:alice@alice.example"),
+        ("50 a handle of the actor's own name elsewhere", "acct:mallory@alice.example"),
         ("50 a handle of nobody", "acct:nobody@alice.example"),
         ("50 no handle", "https://alice.example/users/alice"),
         ("50 no subject", None),

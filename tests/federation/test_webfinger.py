@@ -8,7 +8,8 @@ import pytest
 
 from federation import discovery, webfinger
 from federation.errors import BadAnswer, FetchError, Forbidden, Mismatch, NotThere, Oversized
-from federation.webfinger import Handle, build, handle_of, parse_handle, resolve
+from federation.fetch import fetch_actor
+from federation.webfinger import Handle, agree, build, handle_of, parse_handle, resolve
 from tests.federation.town import Town, a_document, moved
 from tests.rig.keys import rsa_key
 from vocab.actors import Actor
@@ -223,6 +224,139 @@ async def test_an_actor_may_go_by_the_handle_of_a_canonical_host() -> None:
     )
 
     assert await resolved(town, both_ways=True) == actor_id
+
+
+# ---- a server whose handles are at another domain ---------------------------------------------------------------------
+
+HOME = "https://social.peer.example/actors/cases"
+AT_HOME, CANONICAL = "cases@social.peer.example", "cases@peer.example"
+
+
+def split(**changed: httpx.Response) -> Town:
+    """A server at social.peer.example whose handles are at peer.example, as Mastodon and GoToSocial answer there."""
+    answers: dict[str, Any] = {
+        finger(CANONICAL): a_jrd(CANONICAL, HOME),
+        finger(AT_HOME): a_jrd(CANONICAL, HOME),
+        HOME: a_document(an_actor(HOME)),
+    }
+    return Town(answers | changed)
+
+
+def naming(handle: str) -> httpx.Response:
+    """The actor, saying itself what it goes by (FEP-2c59)."""
+    return a_document(an_actor(HOME) | {"webfinger": handle})
+
+
+async def agreed(town: Town, handle: str) -> str:
+    """The handle of the actor that `handle` leads to, both ways."""
+    async with town.client() as http:
+        found = await webfinger.finger(http, parse_handle(handle))
+        actor = await fetch_actor(http, found.actor_id, signer=SIGNER, now=NOW)
+        return str(await agree(http, found, actor))
+
+
+@pytest.mark.parametrize("asked", [AT_HOME, CANONICAL, "Cases@Social.Peer.Example"])
+async def test_both_handles_lead_to_the_canonical_one(asked: str) -> None:
+    town = split(**{finger("Cases@social.peer.example"): a_jrd(CANONICAL, HOME)})
+
+    assert await agreed(town, asked) == CANONICAL
+
+
+@pytest.mark.parametrize("asked", [AT_HOME, CANONICAL])
+async def test_the_canonical_domain_may_be_another_altogether(asked: str) -> None:
+    brand = "cases@brand.example"
+    town = split(**{finger(AT_HOME): a_jrd(brand, HOME), finger(brand): a_jrd(brand, HOME)})
+
+    assert await agreed(town, asked.replace(CANONICAL, brand)) == brand
+
+
+@pytest.mark.parametrize("written", [CANONICAL, f"acct:{CANONICAL}"])
+async def test_what_an_actor_says_that_it_goes_by_is_asked_for_and_nothing_else(written: str) -> None:
+    town = split(**{HOME: naming(written)})
+
+    assert await agreed(town, CANONICAL) == CANONICAL
+    assert finger(AT_HOME) not in town.asked
+
+
+@pytest.mark.parametrize(
+    ("what", "changed"),
+    [
+        ("two hops", {finger(CANONICAL): a_jrd("cases@c.example", HOME)}),
+        ("a loop", {finger(CANONICAL): a_jrd(AT_HOME, HOME)}),
+        ("another actor's id", {finger(CANONICAL): a_jrd(CANONICAL, CASES)}),
+        ("nearly its id", {finger(CANONICAL): a_jrd(CANONICAL, f"{HOME}/")}),
+        ("its id in capitals", {finger(CANONICAL): a_jrd(CANONICAL, HOME.replace("social", "Social"))}),
+        ("no link", {finger(CANONICAL): a_document({"subject": f"acct:{CANONICAL}", "links": []})}),
+        ("nobody of that name", {finger(CANONICAL): httpx.Response(404)}),
+        ("a redirect inward", {finger(CANONICAL): moved("http://169.254.169.254/")}),
+        ("a redirect on and on", {finger(CANONICAL): moved(finger(CANONICAL))}),
+        ("no handle", {finger(AT_HOME): a_jrd("cases@127.1", HOME)}),
+        ("what it says leads on", {HOME: naming(AT_HOME)}),
+        ("what it says is somebody else", {HOME: naming("cases@c.example")}),
+        ("what it says is nobody", {HOME: naming("nobody@peer.example")}),
+        ("what it says is no handle", {HOME: naming("https://peer.example/")}),
+    ],
+)
+async def test_another_answer_of_either_host_is_no_handle(
+    what: str, changed: dict[str, httpx.Response]
+) -> None:
+    other = finger("cases@c.example")
+    town = split(**({other: a_jrd("cases@c.example", CASES)} | changed))
+    async with town.client() as http:
+        actor = await fetch_actor(http, HOME, signer=SIGNER, now=NOW)
+
+        with pytest.raises(FetchError):
+            await handle_of(http, actor)
+
+
+@pytest.mark.parametrize("subject", ["cases@evil.example", CANONICAL, AT_HOME])
+async def test_a_third_host_stands_for_nobody(subject: str) -> None:
+    evil = "cases@evil.example"
+    town = split(**{finger(evil): a_jrd(subject, HOME)})
+
+    with pytest.raises(Mismatch):
+        await agreed(town, evil)
+
+
+async def test_an_actor_that_goes_by_a_handle_elsewhere_goes_by_no_other_at_a_third_host() -> None:
+    town = split(**{HOME: naming(CANONICAL), finger("x@brand.example"): a_jrd("x@brand.example", HOME)})
+
+    with pytest.raises(Mismatch, match="known as"):
+        await agreed(town, "x@brand.example")
+
+
+async def test_its_own_host_may_not_lead_elsewhere_than_the_actor_does() -> None:
+    town = split(**{HOME: naming(CANONICAL), finger(AT_HOME): a_jrd("x@brand.example", HOME)})
+    town.answers[finger("x@brand.example")] = a_jrd("x@brand.example", HOME)
+
+    with pytest.raises(Mismatch, match="known as"):
+        await agreed(town, AT_HOME)
+
+
+async def test_the_actor_that_was_asked_for_is_the_one_that_counts() -> None:
+    town = split()
+    async with town.client() as http:
+        found = await webfinger.finger(http, parse_handle(CANONICAL))
+        with pytest.raises(Mismatch, match="another actor"):
+            await agree(http, found, Actor(CASES, "Organization", "cases", f"{CASES}/inbox"))
+
+
+async def test_every_address_on_the_way_is_asked_about() -> None:
+    town = split(**{finger(CANONICAL): moved("https://www.peer.example/finger")})
+    town.answers["https://www.peer.example/finger"] = a_jrd(CANONICAL, HOME)
+    seen: list[str] = []
+
+    async def permit(url: str) -> None:
+        seen.append(url)
+        if url.startswith("https://www."):
+            raise Forbidden("decided about", url=url)
+
+    async with town.client() as http:
+        with pytest.raises(Forbidden, match="decided"):
+            await resolve(http, AT_HOME, now=NOW, permit=permit)
+
+    assert seen == [finger(AT_HOME), finger(CANONICAL), "https://www.peer.example/finger"]
+    assert town.asked == seen[:2]
 
 
 @pytest.mark.parametrize(

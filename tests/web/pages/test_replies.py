@@ -156,6 +156,26 @@ async def test_words_that_nobody_has_read_are_not_shown(town: Town, desk: dict[s
 
 
 @pytest.mark.parametrize(
+    ("says", "shown"),
+    [("acct:sam@example.org", "sam@example.org"), ("acct:eve@example.org", "sam@stranger.example")],
+)
+async def test_who_wrote_a_reply_is_shown_under_the_handle_that_both_domains_confirm(
+    town: Town, desk: dict[str, Browser], says: str, shown: str
+) -> None:
+    stranger = Stranger(town)
+    link = {"rel": "self", "type": ACTIVITY_JSON, "href": stranger.id}
+    stranger.documents["/.well-known/webfinger"] = {"subject": "acct:sam@example.org", "links": [link]}
+    domain = Stranger(town, "example.org", key="other")
+    domain.documents["/.well-known/webfinger"] = {"subject": says, "links": [link]}
+    url = (await publish_case(town["a"].node)).url
+    await arrive(town, stranger, "Create", a_reply(stranger, url))
+
+    read = (await desk["Eva"].get("/replies/text", id=NOTE)).json()
+
+    assert read["handle"] == shown
+
+
+@pytest.mark.parametrize(
     "wrong", [{"attributedTo": "https://stranger.example/users/other"}, {"inReplyTo": None}, None]
 )
 async def test_what_is_not_that_reply_any_more_cannot_be_read(
