@@ -6,7 +6,7 @@ Every list below answers a published bypass; a new range is one line and one tes
 import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from federation.errors import Forbidden
 
@@ -121,6 +121,9 @@ def parse(url: str) -> Address:
     if "@" in parts.netloc:
         raise Forbidden("an address with user information", url=url)
     host = parts.hostname or ""
+    before, _, after = parts.netloc.partition("]")
+    if "]" in parts.netloc and (not before.startswith("[") or after[:1] not in ("", ":")):
+        raise Forbidden("words around an address in brackets", url=url)
     if not _is_plain_host(host):
         raise Forbidden("not a host", url=url)
     if port == 0:
@@ -129,6 +132,16 @@ def parse(url: str) -> Address:
     if parts.query or "?" in url.partition("#")[0]:
         target += "?" + parts.query
     return Address(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], target)
+
+
+def join(url: str, location: str) -> str:
+    """Return where a redirect from `url` leads. Raises Forbidden for what is no address, which a stranger's server may well name."""
+    try:
+        target = urljoin(url, location)
+    except ValueError as error:
+        raise Forbidden(f"not an address: {error}", url=url) from error
+    parse(target)
+    return target
 
 
 def origin_of(url: str) -> str | None:

@@ -1,7 +1,6 @@
 """Reading the small JSON documents that lie at well-known places: WebFinger and NodeInfo. Unsigned, public, capped."""
 
 from collections.abc import Mapping
-from urllib.parse import urljoin
 
 import httpx
 
@@ -30,7 +29,7 @@ async def get_json(
             http, "GET", url, headers=[(b"accept", accept.encode("ascii"))], max_body_bytes=MAX_BODY_BYTES
         )
         if answer.is_redirect:
-            target = urljoin(url, answer.header("location") or "")
+            target = addresses.join(url, answer.header("location") or "")
             if target == url or (url.startswith("https:") and not target.startswith("https:")):
                 raise Forbidden("a redirect to itself or away from https", url=start)
             url = target

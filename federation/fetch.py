@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import Message
 from typing import Any, TypeVar, cast
-from urllib.parse import urljoin
 
 import httpx
 
@@ -256,7 +255,7 @@ def _next(url: str, answer: Answer) -> str:
     location = answer.header("location")
     if not location:
         raise BadAnswer("a redirect to nowhere", url=url, status=answer.status)
-    target = urljoin(url, location).partition("#")[0]
+    target = addresses.join(url, location).partition("#")[0]
     if url.startswith("https:") and not target.startswith("https:"):
         raise Forbidden("a redirect away from https", url=url)
     return target

@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from federation import addresses
 from federation.errors import FetchError, Forbidden, Mismatch
 from federation.fetch import fetch_document
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
@@ -132,7 +133,8 @@ async def find_document(node: Node, url: str, *, invited: bool = False) -> dict[
 async def require_open(node: Node, url: str, *, invited: bool = False) -> None:
     """Raises Forbidden where this server does not ask: itself, a blocked host, or one that its mode shuts out."""
     host = host_of(url)
-    if host == node.settings.authority:
+    # In each spelling: a default port is no other server.
+    if node.settings.authority in (host, (addresses.origin_of(url) or "").rpartition("/")[2]):
         # What is ours is in the database; asking ourselves over the network is a loop that a stranger can start.
         raise Forbidden("this server does not ask itself", url=url)
     async with node.database.read() as session:

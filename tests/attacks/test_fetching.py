@@ -432,6 +432,7 @@ async def test_a_host_in_another_spelling_does_not_speak_for_it(
     [
         ("52 a key of ours", "https://hub.example/actors/hub#main-key"),
         ("52 a key of ours that is not there", "https://hub.example/actors/nobody#main-key"),
+        ("52 a key of ours, with the port", "https://hub.example:443/actors/hub#main-key"),
     ],
 )
 async def test_this_server_does_not_ask_itself_for_a_key(

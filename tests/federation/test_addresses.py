@@ -32,6 +32,9 @@ from federation.errors import Forbidden
         "https://evil.example:65536/",
         "https://evil.example:x/",
         "https://evil.example./",
+        "https://[2606:4700::1]evil.example/",
+        "https://evil.example[2606:4700::1]/",
+        "https://[2606:4700::1]]/",
         "https://.evil.example/",
         "https://evil..example/",
         "https://2130706433/",
@@ -186,3 +189,33 @@ def test_this_machine_in_disguise_is_not_taken_for_it(text: str) -> None:
 def test_a_name_of_the_local_network_is_known(host: str) -> None:
     assert addresses.is_local_name(host)
     assert not addresses.is_local_name("node.example")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://[x/",
+        "//x]/",
+        "https://[::1]x/",
+        "https://a\u2100b.example/",
+        "https://x:y/",
+        "javascript:1",
+        "\\\\x",
+    ],
+)
+def test_a_redirect_to_no_address_leads_nowhere(location: str) -> None:
+    with pytest.raises(Forbidden):
+        addresses.join("https://peer.example/a/b", location)
+
+
+@given(location=st.text())
+def test_whatever_a_redirect_says_it_is_an_address_or_refused(location: str) -> None:
+    try:
+        target = addresses.join("https://peer.example/a/b", location)
+    except Forbidden:
+        return
+    assert addresses.parse(target).host
+
+
+def test_a_redirect_is_read_beside_where_it_was_found() -> None:
+    assert addresses.join("https://peer.example/a/b", "c?d") == "https://peer.example/a/c?d"

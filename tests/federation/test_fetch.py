@@ -222,6 +222,8 @@ async def test_a_redirect_to_itself_ends() -> None:
         "https://u@evil.example/",
         "data:application/json,{}",
         "\\\\evil",
+        "https://[evil.example/",
+        "//evil.example]/",
     ],
 )
 async def test_a_redirect_away_from_https_or_to_no_address_is_refused(location: str) -> None:

@@ -174,6 +174,14 @@ async def test_redirects_end() -> None:
         await resolved(Town({start: moved("http://169.254.169.254/")}))
 
 
+@pytest.mark.parametrize(
+    "location", ["https://[evil.example/", "//evil.example]/", "javascript:alert(1)", ""]
+)
+async def test_a_redirect_to_no_address_is_refused(location: str) -> None:
+    with pytest.raises(Forbidden):
+        await resolved(Town({finger("cases@peer.example"): moved(location)}))
+
+
 async def test_a_redirect_to_the_same_document_elsewhere_is_followed() -> None:
     there = "https://www.peer.example/finger"
     town = Town({finger("cases@peer.example"): moved(there, 301), there: a_jrd("cases@peer.example")})
