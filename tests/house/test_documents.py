@@ -14,6 +14,7 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.inbox import chores, receive
+from node.peers import visitors
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
@@ -191,9 +192,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys of one host that were not there, in five minutes": (
             f"{fetch.FAILED_KEYS_OF_A_HOST}; then one a second"
         ),
+        "servers of visitors asked in a minute: one · all": f"{visitors.OF_ONE_HOST} · {visitors.OF_ALL}",
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
     assert fetch.TRICKLE.seconds == 1
+    assert visitors.WINDOW.seconds == 60
     assert delivery.LONGEST_RETRY_AFTER.days == 2
     assert receive.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == 5 * 60
 

@@ -1,7 +1,9 @@
 """How cases are checked, and how to follow: by feed, or from one's own server in the fediverse."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +13,7 @@ from starlette.routing import Route
 
 from node.entries.search import Filter
 from node.peers.ours import LocalActor, local_actors
+from node.peers.visitors import Asked, follow_address
 from node.runtime import Node
 from node.settings import Settings
 from web.pages.addresses import handle
@@ -23,6 +26,8 @@ SERVER: Final = re.compile(
     r"(?=.{1,253}(:|$))[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?"
 )
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1"})
+# A page with somebody's account in it is theirs alone.
+THEIRS: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +43,16 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The visitor's own server, and where on it they are asked."""
+    """The visitor's own server, and where they are asked: on it, or at another place that it names."""
 
     server: str
     address: str
+    place: str
 
 
 def routes(_settings: Settings) -> list[Route]:
-    """Pages about this site."""
-    return [Route("/about", about), Route("/follow", follow)]
+    """Pages about this site. One memory of whom we asked per application."""
+    return [Route("/about", about), Route("/follow", partial(follow, asked=Asked()))]
 
 
 async def about(request: Request) -> Response:
@@ -54,11 +60,11 @@ async def about(request: Request) -> Response:
     return render(request, "readers/about.html", headers=FRESH)
 
 
-async def follow(request: Request) -> Response:
-    """How to follow; with an account given, a link to the visitor's own server.
+async def follow(request: Request, *, asked: Asked) -> Response:
+    """How to follow; with an account given, a link to where the visitor's own server asks them (FEP-3b86).
 
     A link and not a redirect: a page that redirects to any host named in its address would serve phishing, and
-    browsers hold a redirect after a form against `form-action`.
+    browsers hold a redirect after a form against `form-action`. The link says where it leads.
     """
     node: Node = request.app.state.node
     settings = node.settings
@@ -68,13 +74,22 @@ async def follow(request: Request) -> Response:
         for actor in local_actors(settings)
         if actor.id != settings.instance_actor
     )
-    asked = request.query_params.get("actor", "")
-    chosen = next((one for one in handles if one.name == asked), handles[0])
+    name = request.query_params.get("actor", "")
+    chosen = next((one for one in handles if one.name == name), handles[0])
     account = request.query_params.get("account", "").strip()[:320]
     home = home_of(account, chosen.id, loopback=settings.allow_loopback) if account else None
+    if home is not None:
+        resource = (
+            account
+            if "://" in account
+            else f"acct:{account.removeprefix('@').rpartition('@')[0]}@{home.server}"
+        )
+        told = await follow_address(node, asked, server=home.server, resource=resource, actor_id=chosen.id)
+        home = home if told is None else replace(home, address=told[0], place=told[1])
     return render(
         request,
         "readers/follow.html",
+        headers=THEIRS if account else None,
         handles=handles,
         chosen=chosen,
         account=account,
@@ -85,7 +100,7 @@ async def follow(request: Request) -> Response:
 
 
 def home_of(account: str, actor_id: str, *, loopback: bool = False) -> Home | None:
-    """Where `@you@server` is asked whether to follow an actor; None when it is not an account.
+    """Where `@you@server` is asked whether to follow an actor when the server itself does not say; None when it is not an account.
 
     `/authorize_interaction?uri=` is Mastodon's, and most servers answer it.
     """
@@ -96,7 +111,8 @@ def home_of(account: str, actor_id: str, *, loopback: bool = False) -> Home | No
     if "." not in host and not (loopback and host in LOOPBACK):
         return None
     scheme = "http" if loopback and host in LOOPBACK else "https"
-    return Home(server, f"{scheme}://{server}/authorize_interaction?{urlencode({'uri': actor_id})}")
+    address = f"{scheme}://{server}/authorize_interaction?{urlencode({'uri': actor_id})}"
+    return Home(server, address, server)
 
 
 def _server(account: str) -> str | None:
