@@ -24,13 +24,15 @@ from sqlalchemy import (
     String,
     bindparam,
     event,
+    func,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -53,6 +55,10 @@ NAMES = {
     "pk": "pk_%(table_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
+
+
+Binder = Callable[[Any], Any]
+Rows = Iterable[Mapping[str, Any]]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -117,6 +123,25 @@ class Database:
         async with self._readers() as session:
             yield session
 
+    async def add(self, *inserts: tuple["Bulk", Rows]) -> None:
+        """Add rows of several kinds in a transaction of their own, and in one round trip. Raises NoRoom."""
+        try:
+            async with self.engine.connect() as connection:
+                dialect, driver = connection.dialect, _driver_of(connection)
+                if self.is_sqlite:
+                    async with connection.begin():
+                        for bulk, rows in inserts:
+                            bulk.hand_over(driver, dialect, rows)
+                    return
+                given = [(bulk, columns) for bulk, rows in inserts if (columns := bulk.bound(dialect, rows))]
+                if given:
+                    text = _together(tuple(bulk for bulk, _ in given), dialect)
+                    await driver.execute(text, *chain.from_iterable(columns for _, columns in given))
+        except Exception as error:
+            if _is_full(error):
+                raise NoRoom("the disk is full") from error
+            raise
+
     async def create_all(self) -> None:
         """Make every table from the models: for tests. Real databases come from `tracker migrate`."""
         async with self.engine.begin() as connection:
@@ -133,7 +158,6 @@ class Database:
 
 # How many rows one statement takes on SQLite at most. Each call leaves and takes the interpreter's lock once, not once a row.
 ROWS_AT_ONCE = 64
-Binder = Callable[[Any], Any]
 
 
 class Bulk:
@@ -147,43 +171,101 @@ class Bulk:
         self._make = make
         self._columns = columns
         self._binders: dict[str, list[Binder | None]] = {}
-        self._texts: dict[tuple[str, int], str] = {}
+        self._texts: dict[int, str] = {}
 
-    async def run(self, session: AsyncSession, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run it for these rows, in the session's transaction."""
+    async def run(self, session: AsyncSession, rows: Rows) -> None:
+        """Run it for these rows, in the session's transaction. SQLite's thread is given them with whatever it is asked next."""
         connection = await session.connection()
         dialect = connection.dialect
-        binders = self._binders_of(dialect)
-        values = [
-            tuple(
-                bind(row[name]) if bind else row[name]
-                for name, bind in zip(self._columns, binders, strict=True)
-            )
-            for row in rows
-        ]
-        if dialect.name != "sqlite":
-            if values:
-                await connection.exec_driver_sql(self._text(dialect, 1), values)
-            return
+        if dialect.name == "sqlite":
+            self.hand_over(_driver_of(connection), dialect, rows)
+        elif columns := self.bound(dialect, rows):
+            await connection.exec_driver_sql(_together((self,), dialect), tuple(columns))
+
+    def hand_over(self, opened: sqlite.Connection, dialect: Dialect, rows: Rows) -> None:
+        """Have SQLite's thread run it before whatever it is asked next."""
+        values = list(zip(*self.bound(dialect, rows), strict=True))
         for start in range(0, len(values), ROWS_AT_ONCE):
             some = values[start : start + ROWS_AT_ONCE]
-            await connection.exec_driver_sql(self._text(dialect, len(some)), tuple(chain.from_iterable(some)))
+            opened.later(self._text(dialect, len(some)), tuple(chain.from_iterable(some)))
+
+    def bound(self, dialect: Dialect, rows: Rows) -> list[list[Any]]:
+        """The values column by column, as the driver takes them; empty without rows."""
+        given = list(rows)
+        if not given:
+            return []
+        if dialect.name not in self._binders:
+            types = [self._statement(dialect).table.c[name].type for name in self._columns]
+            self._binders[dialect.name] = [one.dialect_impl(dialect).bind_processor(dialect) for one in types]
+        return [
+            _bind([row[name] for row in given], bind)
+            for name, bind in zip(self._columns, self._binders[dialect.name], strict=True)
+        ]
+
+    def of_arrays(self, dialect: Dialect, name: str) -> Insert:
+        """The statement for PostgreSQL that takes each column as an array. name: its own among several."""
+        statement = self._statement(dialect)
+        given = (
+            func.unnest(
+                *(
+                    bindparam(f"{name}_{column}", type_=ARRAY(_unlimited(statement.table.c[column].type)))
+                    for column in self._columns
+                )
+            )
+            .table_valued(*self._columns, name=name)
+            .render_derived()
+        )
+        rows: Insert = statement.from_select(list(self._columns), select(*given.c))
+        return rows
+
+    def _statement(self, dialect: Dialect) -> Any:
+        # Any: an insert's table may be a join or a subquery for its types; here it is always a table.
+        return self._make(sqlite_insert if dialect.name == "sqlite" else postgresql_insert)
 
     def _text(self, dialect: Dialect, rows: int) -> str:
-        if (dialect.name, rows) not in self._texts:
-            statement = self._make(_inserts(dialect)).values(dict.fromkeys(self._columns))
-            text = str(statement.compile(dialect=dialect))
-            if rows > 1:
-                one = f"({', '.join('?' for _ in self._columns)})"
-                text = text.replace(one, ", ".join([one] * rows), 1)
-            self._texts[dialect.name, rows] = text
-        return self._texts[dialect.name, rows]
+        """The statement for SQLite that takes so many rows one after the other."""
+        if rows not in self._texts:
+            statement = self._statement(dialect).values(dict.fromkeys(self._columns))
+            one = f"({', '.join('?' for _ in self._columns)})"
+            self._texts[rows] = str(statement.compile(dialect=dialect)).replace(
+                one, ", ".join([one] * rows), 1
+            )
+        return self._texts[rows]
 
-    def _binders_of(self, dialect: Dialect) -> list[Binder | None]:
-        if dialect.name not in self._binders:
-            types = [self._make(_inserts(dialect)).table.c[name].type for name in self._columns]
-            self._binders[dialect.name] = [one.dialect_impl(dialect).bind_processor(dialect) for one in types]
-        return self._binders[dialect.name]
+
+_TOGETHER: dict[tuple[Bulk, ...], str] = {}
+
+
+def _together(bulks: tuple[Bulk, ...], dialect: Dialect) -> str:
+    """Several inserts as one statement of PostgreSQL, which takes the columns of the first, then those of the next."""
+    if bulks not in _TOGETHER:
+        *others, last = (bulk.of_arrays(dialect, f"given_{n}") for n, bulk in enumerate(bulks))
+        statement = last.add_cte(*(one.cte(f"added_{n}") for n, one in enumerate(others)))
+        _TOGETHER[bulks] = str(statement.compile(dialect=dialect))
+    return _TOGETHER[bulks]
+
+
+def _unlimited(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    # A cast to a length cuts off in silence what is longer; the column refuses it.
+    return String() if isinstance(kind, String) else kind
+
+
+def _bind(values: list[Any], bind: Binder | None) -> list[Any]:
+    """What the driver takes for these values of one column; the same object given again and again is bound once."""
+    if bind is None:
+        return values
+    bound: list[Any] = []
+    last = at_last = None
+    for value in values:
+        if value is not last:
+            last, at_last = value, bind(value)
+        bound.append(at_last)
+    return bound
+
+
+def _driver_of(connection: Any) -> Any:
+    # Any: SQLAlchemy hands on the driver's own connection without a type.
+    return connection.sync_connection.connection.driver_connection
 
 
 def _is_full(error: BaseException | None) -> bool:
@@ -200,11 +282,6 @@ def is_unstorable(error: DBAPIError) -> bool:
     """Whether a value is at fault, such as a text that is too long: trying again would not help. SQLite stores them all."""
     # SQLSTATE class 22, data exception; the driver's own family of errors has no name for it.
     return str(getattr(error.orig, "sqlstate", None) or "").startswith("22")
-
-
-def _inserts(dialect: Dialect) -> Any:
-    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
-    return sqlite_insert if dialect.name == "sqlite" else postgresql_insert
 
 
 class _Values(TypeDecorator[list[Any]]):
@@ -269,9 +346,7 @@ def async_url(url: str) -> str:
 def _engine(url: str) -> AsyncEngine:
     url = async_url(url)
     if not url.startswith("sqlite"):
-        return create_async_engine(
-            url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
-        )
+        return _postgresql(url)
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -297,6 +372,7 @@ def _engine(url: str) -> AsyncEngine:
             "secure_delete=ON",
             "trusted_schema=OFF",
             f"cache_size=-{CACHE_KIB}",
+            "wal_autocheckpoint=4000",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -305,5 +381,17 @@ def _engine(url: str) -> AsyncEngine:
     def begin(connection: Any) -> None:
         opened: sqlite.Connection = connection.connection.driver_connection
         opened.begin(reads=connection.get_execution_options().get("srt_reads", False))
+
+    return engine
+
+
+def _postgresql(url: str) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=10, max_overflow=10, hide_parameters=True)
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def look(connection: Any, _record: Any, _proxy: Any) -> None:
+        # A server that went away has closed the socket: the driver knows, and asking through it would cost three round trips.
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError("the server closed it")
 
     return engine

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from node.database import Bulk, Row, UtcDateTime, among
+from node.database import Bulk, Row, Rows, UtcDateTime, among
 
 LEASE = timedelta(seconds=60)
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
@@ -118,6 +118,12 @@ async def enqueue(
 
 async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: datetime) -> None:
     """Add many jobs in the caller's transaction: two statements, whatever their number."""
+    for bulk, rows in inserts(orders, now=now):
+        await bulk.run(session, rows)
+
+
+def inserts(orders: Iterable[Order], *, now: datetime) -> list[tuple[Bulk, Rows]]:
+    """What adding these jobs comes to: their lanes, then they themselves."""
     rows: list[dict[str, Any]] = []
     first: dict[str, datetime] = {}
     for order in orders:
@@ -133,13 +139,9 @@ async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: d
                 "attempts": 0,
             }
         )
-    if not rows:
-        return
     # Sorted: two transactions that touch the same lanes lock them in the same order.
-    await _OPEN.run(
-        session, ({"name": name, "due_at": due, "failures": 0} for name, due in sorted(first.items()))
-    )
-    await _ADD.run(session, rows)
+    lanes = [{"name": name, "due_at": due, "failures": 0} for name, due in sorted(first.items())]
+    return [(_OPEN, lanes), (_ADD, rows)]
 
 
 @dataclass(frozen=True, slots=True)

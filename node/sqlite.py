@@ -14,6 +14,9 @@ import aiosqlite
 CACHED_STATEMENTS = 512
 
 
+Statement = tuple[str, Sequence[Any]]
+
+
 class Cursor:
     """What SQLAlchemy's adapter asks of a cursor. Rows are fetched whole: nothing here streams."""
 
@@ -69,6 +72,10 @@ class Connection(aiosqlite.Connection):
     _begin: str | None = None
     _reads = False
 
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._waiting: list[Statement] = []
+
     def begin(self, *, reads: bool) -> None:
         """Begin a transaction at the next statement; a writer takes its lock then, at once.
 
@@ -76,6 +83,10 @@ class Connection(aiosqlite.Connection):
         """
         self._begin = "BEGIN" if reads else "BEGIN IMMEDIATE"
         self._reads = reads
+
+    def later(self, sql: str, parameters: Sequence[Any]) -> None:
+        """Run a statement that tells nothing before whatever comes next in this transaction; if it fails, that fails."""
+        self._waiting.append((sql, parameters))
 
     # Not a coroutine, as in aiosqlite: SQLAlchemy enters what it returns.
     def cursor(self) -> Cursor:  # type: ignore[override]
@@ -88,16 +99,20 @@ class Connection(aiosqlite.Connection):
         use  Any: a callable that takes the connection; what it returns is not looked at.
         """
         begin, self._begin = self._begin, None
-        await self._execute(partial(_run, self._conn, begin, use))  # type: ignore[no-untyped-call]  # aiosqlite has no types here
+        waiting, self._waiting = self._waiting, []
+        await self._execute(partial(_run, self._conn, begin, waiting, use))  # type: ignore[no-untyped-call]  # aiosqlite has no types here
 
     async def commit(self) -> None:
-        """Commit, when anything ran."""
-        if self._begin is None:
+        """Commit, when anything ran or waits to."""
+        if self._waiting:
+            await self.run(sqlite3.Connection.commit)
+        elif self._begin is None:
             await super().commit()
         self._begin = None
 
     async def rollback(self) -> None:
         """Roll back, when anything ran. After reading nobody waits: the thread does it before whatever comes next."""
+        self._waiting = []
         if self._begin is None and self._reads:
             self._tx.put_nowait((None, self._conn.rollback))
         elif self._begin is None:
@@ -105,9 +120,11 @@ class Connection(aiosqlite.Connection):
         self._begin, self._reads = None, False
 
 
-def _run(opened: sqlite3.Connection, begin: str | None, use: Any) -> None:
+def _run(opened: sqlite3.Connection, begin: str | None, waiting: Sequence[Statement], use: Any) -> None:
     if begin is not None:
         opened.execute(begin)
+    for sql, parameters in waiting:
+        opened.execute(sql, parameters)
     use(opened)
 
 

@@ -66,7 +66,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "database_kind" not in metafunc.fixturenames:
+    if "database_kind" not in metafunc.fixturenames or any(
+        "database_kind" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
+    ):
         return
     chosen = metafunc.config.getoption("--database")
     marked = metafunc.definition.get_closest_marker("both_databases") is not None

@@ -13,7 +13,7 @@ from federation.errors import FederationError, Unreachable
 from node.database import is_unstorable
 from node.inbox.forwarded import heard
 from node.inbox.proving import RefusedActivity
-from node.inbox.receive import Received, lane_of, own_digest
+from node.inbox.receive import DONE_AGAIN, Received, lane_of, own_digest
 from node.outbox import Dead, Done, Moved, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings
@@ -99,16 +99,17 @@ async def process(
         await require_standing(node, activity, arrival.signer, known=arrival.standings)
         if arrival.signer == activity.actor:
             await handler(node, activity)
+            if activity.type in DONE_AGAIN:
+                await remember_worked_off(
+                    node, activity, signer=arrival.signer, received_at=arrival.received_at
+                )
             return Done()
         if await is_repeat(node, activity):
             raise RefusedActivity("a repeat of what was worked off before")
         told = await heard(node, activity, arrival.signer)
         await handler(node, told)
         if told.raw:
-            async with node.database.begin() as session:
-                await remember_worked_off(
-                    session, activity, signer=arrival.signer, received_at=arrival.received_at
-                )
+            await remember_worked_off(node, activity, signer=arrival.signer, received_at=arrival.received_at)
         # Else it was found at its author's server, perhaps under an invented id, which would shut out the real one.
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": arrival.activity_id})
@@ -133,22 +134,21 @@ async def _body(node: Node, digest: bytes) -> bytes:
         return await session.scalar(select(Received.body).where(Received.digest == digest)) or b""
 
 
-async def remember_worked_off(
-    session: AsyncSession, activity: Activity, *, signer: str, received_at: datetime
-) -> None:
-    """Whoever passes this activity on next brings a repeat, and so does its actor."""
+async def remember_worked_off(node: Node, activity: Activity, *, signer: str, received_at: datetime) -> None:
+    """Whoever passes this activity on next brings a repeat, and so does its actor unless they do it again."""
     own = own_digest(activity.actor, activity.id)
-    if await session.get(Received, own) is None:
-        session.add(
-            Received(
-                digest=own,
-                activity_id=activity.id,
-                actor=activity.actor,
-                signer=signer,
-                body=None,
-                received_at=received_at,
+    async with node.database.begin() as session:
+        if await session.get(Received, own) is None:
+            session.add(
+                Received(
+                    digest=own,
+                    activity_id=activity.id,
+                    actor=activity.actor,
+                    signer=signer,
+                    body=None,
+                    received_at=received_at,
+                )
             )
-        )
 
 
 async def is_repeat(node: Node, activity: Activity) -> bool:

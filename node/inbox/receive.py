@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -41,8 +42,12 @@ MAX_LANE = 300
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
 # Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
-HELD_FOR = timedelta(minutes=5)
+HELD_FOR = timedelta(seconds=30)
+# A key that does not fit may have been renewed since it was read here: looked at again this often.
+READ_AGAIN = timedelta(seconds=1)
 BATCH = 200
+# Where the database is another program, the next commit is made ready while it works on the last. SQLite has one writer.
+WRITERS = 2
 GATHER_SECONDS, GATHER_STEPS = 0.0005, 8
 REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
@@ -93,6 +98,13 @@ class _Key:
     read_at: datetime
 
 
+# What people do again under the same id (Misskey, Pixelfed: follow, leave, follow): told from a repeat by its signature. Whoever
+# handles these may do so twice.
+DONE_AGAIN = frozenset(
+    {"Follow", "Undo", "Accept", "Reject", "Like", "Dislike", "EmojiReact", "Announce", "Block", "Update"}
+)
+
+
 class _Reference(msgspec.Struct):
     id: str = ""
 
@@ -102,12 +114,20 @@ class _Envelope(msgspec.Struct):
 
     id: str = ""
     type: str | list[str] = ""
-    actor: str | _Reference = ""
+    actor: str | _Reference | list[str | _Reference] = ""
     object: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
+    def types(self) -> set[str]:
+        return {self.type} if isinstance(self.type, str) else set(self.type)
+
+    @property
     def actor_id(self) -> str:
-        return self.actor if isinstance(self.actor, str) else self.actor.id
+        actor = self.actor
+        if isinstance(actor, list):
+            # Several act together: nobody's key speaks for all of them.
+            actor = actor[0] if len(actor) == 1 else ""
+        return actor if isinstance(actor, str) else actor.id
 
 
 _decode = msgspec.json.Decoder(_Envelope).decode
@@ -130,7 +150,7 @@ class Inbox:
         self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
         self._waiting: list[tuple[dict[str, Any], asyncio.Future[Answer]]] = []
-        self._committer: asyncio.Task[None] | None = None
+        self._committers: set[asyncio.Task[Any] | None] = set()
 
     async def receive(self, request: SignedRequest) -> Answer:
         """Take in one signed POST. What is ACCEPTED is durable; a repeat of it is accepted without effect.
@@ -174,10 +194,13 @@ class Inbox:
             return self._refuse(Answer.UNAUTHORISED, owner.reason, actor)
         if host_of(owner) != host_of(presented.key_id):
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
-        # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
-        digest = own_digest(actor, envelope.id)
         if owner != actor:
+            # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
             digest = hashlib.sha256(f"{owner}\n{actor}\n{envelope.id}".encode()).digest()
+        elif envelope.types & DONE_AGAIN:
+            digest = hashlib.sha256(own_digest(actor, envelope.id) + presented.signature).digest()
+        else:
+            digest = own_digest(actor, envelope.id)
         if digest in self._kept:
             # A repeat of what this process has committed: nothing more of it is read, and nothing is written for it.
             return Answer.ACCEPTED
@@ -216,10 +239,6 @@ class Inbox:
             found = await standings(session, self._node.settings, [host_of(owner)])
         return owner if found[host_of(owner)] is not Standing.SHUT else None
 
-    def forget_key(self, key_id: str) -> None:
-        """Read this key from the database or its owner next time."""
-        self._keys.pop(key_id, None)
-
     # ---- keys ------------------------------------------------------------------------------------------------------
 
     async def _verify(self, presented: Presented, request: SignedRequest) -> str | Refused:
@@ -227,9 +246,12 @@ class Inbox:
         node = self._node
         known = await self._key(presented.key_id)
         outcome = self._check(presented, request, known)
+        now = node.clock.now()
+        if isinstance(outcome, Refused) and now - known.read_at >= READ_AGAIN:
+            known = await self._key(presented.key_id, reread=True)
+            outcome = self._check(presented, request, known)
         if isinstance(outcome, Verified):
             return known.owner
-        now = node.clock.now()
         if (
             known.fetched_at > now - REFETCH_AFTER
             or self._failed.get(presented.key_id, datetime.min.replace(tzinfo=now.tzinfo))
@@ -248,10 +270,11 @@ class Inbox:
             return Refused(Reason.EXPIRED)
         return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
 
-    async def _key(self, key_id: str, *, refresh: bool = False) -> _Key:
+    async def _key(self, key_id: str, *, reread: bool = False, refresh: bool = False) -> _Key:
+        """The key from memory, from the database, or from its owner. reread, refresh: not from memory, only from its owner."""
         now = self._node.clock.now()
-        held = self._keys.get(key_id)
-        if not refresh and held is not None and now - held.read_at < HELD_FOR:
+        held = None if reread or refresh else self._keys.get(key_id)
+        if held is not None and now - held.read_at < HELD_FOR:
             self._keys.move_to_end(key_id)
             return held
         row = None
@@ -313,28 +336,36 @@ class Inbox:
         """Wait until the activity and its job are committed, together with whatever else arrived meanwhile."""
         kept: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((row, kept))
-        if self._committer is None or self._committer.done():
-            self._committer = asyncio.create_task(self._commit())
+        if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
+            self._committers.add(asyncio.create_task(self._commit()))
         return await kept
 
     async def _commit(self) -> None:
         is_crowded = False
-        while self._waiting:
-            if is_crowded:
-                await self._gather()
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            is_crowded = len(batch) > 1
-            try:
-                shut = await self._write([row for row, _ in batch])
-            except Exception as error:  # whoever waits is told; the loop goes on for the next batch
-                for _, kept in batch:
-                    if not kept.done():
-                        kept.set_exception(error)
-                continue
-            for row, kept in batch:
+        try:
+            while self._waiting:
+                if is_crowded:
+                    await self._gather()
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                is_crowded = len(batch) > 1
+                if batch:
+                    await self._commit_batch(batch)
+        finally:
+            # Before anybody else runs: whoever comes now starts another.
+            self._committers.discard(asyncio.current_task())
+
+    async def _commit_batch(self, batch: list[tuple[dict[str, Any], asyncio.Future[Answer]]]) -> None:
+        try:
+            shut = await self._write([row for row, _ in batch])
+        except Exception as error:  # whoever waits is told; the loop goes on for the next batch
+            for _, kept in batch:
                 if not kept.done():
-                    kept.set_result(Answer.FORBIDDEN if shut & _hosts(row) else Answer.ACCEPTED)
-            await self._node.bell.ring()
+                    kept.set_exception(error)
+            return
+        for row, kept in batch:
+            if not kept.done():
+                kept.set_result(Answer.FORBIDDEN if shut & _hosts(row) else Answer.ACCEPTED)
+        await self._node.bell.ring()
 
     async def _gather(self) -> None:
         """Under load, let more come to share the next commit, as long as they come at once."""
@@ -349,31 +380,24 @@ class Inbox:
         """Keep what comes from hosts that may write; returns the hosts that may not."""
         node = self._node
         now = node.clock.now()
-        async with node.database.begin() as session:
-            hosts = set[str]().union(*(_hosts(row) for row in rows))
+        hosts = set[str]().union(*(_hosts(row) for row in rows))
+        async with node.database.read() as session:
             found = await standings(session, node.settings, hosts)
-            shut = {host for host, standing in found.items() if standing is Standing.SHUT}
-            unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
-            if not unique:
-                return shut
-            # What came before keeps its row; that its job may come again does no harm.
-            await _KEEP.run(session, unique.values())
-            signers = {digest: str(row["signer"]) for digest, row in unique.items()}
-            await outbox.enqueue_many(
-                session,
-                (
-                    outbox.Order(
-                        kind="process",
-                        payload={"digest": digest.hex()},
-                        lane=lane_of(signer),
-                        key=f"process:{digest.hex()}",
-                    )
-                    for digest, signer in signers.items()
-                ),
-                now=now,
-            )
-            heard = self._newly_heard({host_of(row["signer"]) for row in unique.values()}, now)
-            if heard:
+        shut = {host for host, standing in found.items() if standing is Standing.SHUT}
+        unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
+        if not unique:
+            return shut
+        signers = {digest: str(row["signer"]) for digest, row in unique.items()}
+        orders = (
+            outbox.Order(kind="process", payload={"digest": digest.hex()}, lane=lane_of(signer))
+            for digest, signer in signers.items()
+        )
+        # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
+        # row; that its job comes again does no harm.
+        kept = sorted(unique.values(), key=itemgetter("digest"))
+        await node.database.add((_KEEP, kept), *outbox.inserts(orders, now=now))
+        if heard := self._newly_heard({host_of(signer) for signer in signers.values()}, now):
+            async with node.database.begin() as session:
                 await outbox.wake(session, [f"to:{host}" for host in heard], now=now)
         for signer in signers.values():
             self._shedder.kept(host_of(signer))

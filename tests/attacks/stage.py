@@ -124,7 +124,7 @@ class Stage:
     async def kept(self, at: str = "node") -> int:
         """How many activities a server has accepted."""
         async with self.town[at].node.database.read() as session:
-            return await session.scalar(select(func.count()).select_from(Received)) or 0
+            return await session.scalar(select(func.count(Received.activity_id.distinct()))) or 0
 
     async def entry(self, url: str) -> Entry | None:
         """What the hub keeps of a case."""
