@@ -7,11 +7,12 @@ Spec: ActivityPub §3.1 and §3.2; FEP-fe34; Mastodon CVE-2024-23832 and CVE-202
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.message import Message
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import httpx
@@ -30,11 +31,13 @@ from federation.errors import (
 from federation.keys import Signer
 from federation.negotiation import FIELD, read_wish
 from vocab import jsonld, terms
-from vocab.actors import Actor, read_actor, read_keys
+from vocab.actors import Actor, PublicKey, read_actor, read_keys
 from vocab.errors import VocabError
 
 MAX_BODY_BYTES = 1_048_576
 MAX_REDIRECTS = 3
+# Asked for with the actor; whoever lists more would make each request that they sign cost as many.
+MAX_LINKED_KEYS = 4
 ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
@@ -46,6 +49,8 @@ Document = dict[str, object]
 Found = TypeVar("Found")
 Permit = Callable[[str], Awaitable[None]]
 """Raises FetchError for an address that is not to be asked."""
+Ask = Callable[[str], Awaitable[tuple[Document, str]]]
+"""Gives the document at an address, and the address where it was found after redirects."""
 
 
 async def fetch_document(
@@ -87,11 +92,13 @@ async def fetch_actor(
     """Return the actor at `url`, with the keys that are its own.
 
     A key counts only if it names the actor as its owner and lies on the actor's origin; a sharedInbox on another
-    origin is left out, and so is everything else that is not the actor's to say.
+    origin is left out, and so is everything else that is not the actor's to say. Keys that the actor lists by their
+    address alone are asked for there.
     Raises FetchError; BadAnswer when the document is no actor.
     """
     document = await fetch_document(http, url, signer=signer, now=now, permit=permit)
-    return _actor_of(document, url)
+    ask = partial(_get, http, signer=signer, now=now, permit=permit)
+    return await _with_linked_keys(_actor_of(document, url), ask, {})
 
 
 async def fetch_key_owner(
@@ -110,14 +117,15 @@ async def fetch_key_owner(
     Raises FetchError; Mismatch when the owner does not list the key.
     """
     url = key_id.partition("#")[0]
-    document, final = await _get(http, url, signer=signer, now=now, permit=permit)
-    if document.get("id") == final == url and "inbox" in document:
-        actor = _actor_of(document, url)
-    else:
+    ask = partial(_get, http, signer=signer, now=now, permit=permit)
+    document, final = await ask(url)
+    asked = {url: (document, final)}
+    if not (document.get("id") == final == url and "inbox" in document):
         owner = next((key.owner for key in read_keys(document) if key.id == key_id), None)
         if owner is None or not addresses.same_origin(owner, key_id):
             raise Mismatch("no owner of that key on its own server", url=key_id)
-        actor = await fetch_actor(http, owner, signer=signer, now=now, permit=permit)
+        url, document = owner, await fetch_document(http, owner, signer=signer, now=now, permit=permit)
+    actor = await _with_linked_keys(_actor_of(document, url), ask, asked)
     if actor.key(key_id) is None:
         raise Mismatch("its owner does not list that key", url=key_id)
     return actor
@@ -304,6 +312,32 @@ def _actor_of(document: Document, url: str) -> Actor:
     return _only_its_own(actor)
 
 
+async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Document, str]]) -> Actor:
+    """Add the keys that the actor lists by address, each as its own document shows it; what cannot be had so is left out.
+
+    asked   what was found just now, and need not be asked for again.
+    """
+    linked = actor.linked_keys[:MAX_LINKED_KEYS]
+    if not linked:
+        return actor
+    found = await asyncio.gather(*(_linked_key(at, actor.id, ask, asked.get(at)) for at in linked))
+    return replace(actor, keys=(*actor.keys, *(key for key in found if key is not None)))
+
+
+async def _linked_key(
+    address: str, owner: str, ask: Ask, asked: tuple[Document, str] | None
+) -> PublicKey | None:
+    try:
+        document, final = asked or await ask(address)
+        keys = read_keys(document)
+    except (FetchError, VocabError):
+        return None
+    # Both ways, byte for byte: the owner lists the address, and what is found there has that id and names the owner.
+    if final != address or document.get("id") != address:
+        return None
+    return next((key for key in keys if (key.id, key.owner) == (address, owner)), None)
+
+
 def _only_its_own(actor: Actor) -> Actor:
     """Leave out what an actor may not say: keys, inboxes and collections of others."""
     if not addresses.same_origin(actor.inbox, actor.id):
@@ -323,6 +357,8 @@ def _only_its_own(actor: Actor) -> Actor:
         actor,
         # An id that stands for two keys stands for none.
         keys=tuple(key for key in actor.keys if times[key.id] == 1 and own(key.id) and is_within(key.id)),
+        # A fragment is no document of its own, and what the actor shows it need not be asked for.
+        linked_keys=tuple(key for key in actor.linked_keys if own(key) and "#" not in key and not times[key]),
         shared_inbox=own(actor.shared_inbox),
         outbox=own(actor.outbox),
         followers=own(actor.followers),

@@ -52,6 +52,7 @@ class Actor:
     webfinger   `name@host`, as the actor says it; to be looked up before it is believed (FEP-2c59).
     implements  address and name of each thing its software says it can do (FEP-844e).
     states      codes of the States in which an organisation works, as it says itself.
+    linked_keys addresses of keys that it lists and does not show: each has a document of its own, to be asked for.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Actor:
     webfinger: str | None = None
     implements: tuple[tuple[str, str], ...] = ()
     states: tuple[str, ...] = ()
+    linked_keys: tuple[str, ...] = ()
 
     def key(self, key_id: str) -> PublicKey | None:
         """Return the key with this id, if the actor shows it."""
@@ -152,6 +154,7 @@ def read_actor(document: Mapping[str, object]) -> Actor:
         webfinger=webfinger,
         implements=_implements(plain),
         states=read_states(plain),
+        linked_keys=_linked_keys(plain),
     )
 
 
@@ -176,6 +179,11 @@ def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
     shown = [*properties.objects(plain, "publicKey"), *properties.objects(plain, "assertionMethod")]
     keys = (_key(item, own_id) for item in shown[:_MAX_KEYS])
     return tuple(dict.fromkeys(key for key in keys if key is not None and key.owner == own_id))
+
+
+def _linked_keys(plain: Properties) -> tuple[str, ...]:
+    listed = (*properties.links(plain, "publicKey"), *properties.links(plain, "assertionMethod"))
+    return tuple(dict.fromkeys(item for item in listed[:_MAX_KEYS] if properties.is_http(item)))
 
 
 def _key(item: Properties, holder: str | None) -> PublicKey | None:

@@ -121,6 +121,11 @@ def objects(document: Properties, key: str) -> tuple[dict[str, object], ...]:
     return tuple(item for item in _each(document.get(key)) if isinstance(item, dict))
 
 
+def links(document: Properties, key: str) -> tuple[str, ...]:
+    """Return every address that is written under `key` as a plain string, and not as something embedded."""
+    return tuple(item for item in _each(document.get(key)) if isinstance(item, str))
+
+
 def text(document: Properties, key: str) -> str | None:
     """Return the one string under `key`; a language value gives its `@value`."""
     for item in _each(document.get(key)):

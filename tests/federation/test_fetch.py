@@ -427,6 +427,137 @@ async def test_a_key_its_owner_does_not_list_is_refused() -> None:
         await key_owner(Town({ALICE: a_document(an_actor())}), f"{ALICE}#another-key")
 
 
+KEYS = "https://victim.example/keys"
+
+
+def a_key(key_id: str = f"{KEYS}/2", owner: str = ALICE, **more: object) -> dict[str, Any]:
+    return {"@context": AS, "id": key_id, "owner": owner, "publicKeyPem": rsa_key("b").public.pem, **more}
+
+
+def a_multikey(key_id: str = f"{KEYS}/3", owner: str = ALICE) -> dict[str, Any]:
+    multibase = ed25519_key("alice").public.multibase
+    return {
+        "@context": "https://www.w3.org/ns/cid/v1",
+        "id": key_id,
+        "type": "Multikey",
+        "controller": owner,
+        "publicKeyMultibase": multibase,
+    }
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"publicKey": f"{KEYS}/2", "assertionMethod": f"{KEYS}/3"},
+        {"publicKey": [f"{KEYS}/2"], "assertionMethod": [f"{KEYS}/3", f"{KEYS}/gone"]},
+        {"assertionMethod": [f"{KEYS}/2", f"{KEYS}/3", f"{KEYS}/2"]},
+    ],
+    ids=["strings", "lists", "beside a shown one"],
+)
+async def test_keys_that_an_actor_lists_by_their_address_are_asked_for_there(listed: dict[str, Any]) -> None:
+    town = Town(
+        {
+            ALICE: a_document(an_actor(**listed)),
+            f"{KEYS}/2": a_document(a_key()),
+            f"{KEYS}/3": a_document(a_multikey()),
+        }
+    )
+
+    async with town.client() as http:
+        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+    for key_id, material in (
+        (f"{KEYS}/2", rsa_key("b").public.pem),
+        (f"{KEYS}/3", ed25519_key("alice").public.multibase),
+    ):
+        town.requests.clear()
+        actor = await key_owner(town, key_id)
+        key = actor.key(key_id)
+        assert actor == fetched
+        assert key is not None
+        assert material in (key.spki_pem, key.multibase)
+        assert town.asked.count(key_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("key_id", "document"),
+    [
+        (f"{KEYS}/2", a_key(owner=MALLORY)),
+        (f"{KEYS}/2", a_key(owner="https://victim.example/users/bob")),
+        (f"{KEYS}/2", a_key(f"{KEYS}/3")),
+        (f"{KEYS}/2", a_key(owner="")),
+        (f"{KEYS}/2", a_key(revoked="soon")),
+        (f"{KEYS}/2", a_note(f"{KEYS}/2")),
+        (f"{KEYS}/2", {"@context": AS, "id": f"{KEYS}/2", "publicKey": a_key()}),
+        (f"{KEYS}/2#k", a_key(f"{KEYS}/2#k")),
+        ("https://evil.example/keys/2", a_key("https://evil.example/keys/2")),
+        (f"{KEYS.replace('https', 'http')}/2", a_key(f"{KEYS.replace('https', 'http')}/2")),
+    ],
+    ids=[
+        "another's",
+        "a neighbour's",
+        "another id",
+        "nobody's",
+        "ended some day",
+        "no key",
+        "a key within",
+        "a fragment",
+        "another server's",
+        "without encryption",
+    ],
+)
+async def test_a_linked_key_that_is_not_plainly_the_owners_does_not_count(
+    key_id: str, document: dict[str, Any]
+) -> None:
+    actor = an_actor(publicKey=key_id, assertionMethod=[key_id])
+    town = Town({ALICE: a_document(actor), key_id.partition("#")[0]: a_document(document)})
+
+    async with town.client() as http:
+        assert (await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)).keys == ()
+    with pytest.raises(FetchError):
+        await key_owner(town, key_id)
+
+
+async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> None:
+    actor = a_document(an_actor(assertionMethod=[f"{KEYS}/2", f"{KEYS}/gone"]))
+    town = Town({ALICE: actor, f"{KEYS}/2": moved(f"{KEYS}/9"), f"{KEYS}/9": a_document(a_key(f"{KEYS}/9"))})
+
+    async with town.client() as http:
+        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+    assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key"]
+
+
+async def test_a_key_that_is_shown_is_not_asked_for_and_of_linked_ones_few() -> None:
+    shown = an_actor(
+        publicKey=a_key(), assertionMethod=[f"{KEYS}/2", *(f"{KEYS}/{number}" for number in range(10, 30))]
+    )
+    town = Town({ALICE: a_document(shown)})
+
+    async with town.client() as http:
+        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+    assert [key.id for key in fetched.keys] == [f"{KEYS}/2"]
+    assert len(town.asked) == 1 + fetch.MAX_LINKED_KEYS
+    assert f"{KEYS}/2" not in town.asked
+
+
+async def test_a_server_that_must_not_be_asked_is_not_asked_for_linked_keys_either() -> None:
+    asked: list[str] = []
+
+    async def permit(url: str) -> None:
+        asked.append(url)
+        if url != ALICE:
+            raise Forbidden("not there", url=url)
+
+    town = Town(
+        {ALICE: a_document(an_actor(assertionMethod=f"{KEYS}/3")), f"{KEYS}/3": a_document(a_multikey())}
+    )
+
+    async with town.client() as http:
+        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW, permit=permit)
+    assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key"]
+    assert asked == [ALICE, f"{KEYS}/3"]
+    assert town.asked == [ALICE]
+
+
 # ---- once at a time --------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,16 @@ def test_a_key_of_another_or_without_a_body_is_left_out(key: object) -> None:
     assert read_actor(a_document(publicKey=key, assertionMethod=None)).keys == ()
 
 
+def test_keys_that_are_listed_by_their_address_are_told_apart_from_those_that_are_shown() -> None:
+    read = read_actor(
+        a_document(publicKey=f"{A}/keys/1", assertionMethod=[f"{A}/keys/2", f"{A}/keys/1", "acct:a@b", 7])
+    )
+
+    assert read.keys == ()
+    assert read.linked_keys == (f"{A}/keys/1", f"{A}/keys/2")
+    assert read_actor(a_document()).linked_keys == ()
+
+
 def test_a_multikey_of_another_curve_or_controller_is_left_out() -> None:
     shown = [
         {
