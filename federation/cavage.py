@@ -6,7 +6,6 @@ hour. The kind of key decides the algorithm, never the header (draft §2.2, Miss
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,13 @@ from federation.requests import STRANGER_WINDOW, Dialect, Reason, Refused, Signe
 MAX_FIELD_BYTES = 8192
 MAX_COVERED = 32
 
-_PARAMETER = re.compile(r'[ \t]*([A-Za-z]+)=(?:"([^"]*)"|([0-9]{1,15}))[ \t]*(?:,|$)')
+# Blanks around "=" and a word without quotes are read as Mastodon reads them.
+_PARAMETER = re.compile(
+    r'[ \t]*([A-Za-z]+)[ \t]*=[ \t]*(?:"([^"]*)"|([0-9]{1,15})|([A-Za-z][A-Za-z0-9-]{0,30}))[ \t]*(?:,|$)'
+)
+_BARE_WORD = 4
+# Old releases of node-http-signature write the name of the scheme into the field of its own as well.
+_SCHEME = "Signature "
 _ALGORITHMS = (None, "rsa-sha256", "hs2019")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -158,7 +163,13 @@ def verify(
         if date is None:
             return Refused(Reason.MALFORMED, "Date")
         times.append(date)
-    off = check_times(times, presented.expires, now=now, window=window)
+    off = check_times(
+        times,
+        presented.expires,
+        now=now,
+        window=window,
+        is_expiry_signed="(expires)" in presented.covered,
+    )
     if off is not None:
         return Refused(off)
 
@@ -171,13 +182,8 @@ def verify(
             return Refused(Reason.BAD_SIGNATURE)
         if not key.verify(presented.signature, _base(presented.lines, method, path)):
             return Refused(Reason.BAD_SIGNATURE)
-    created = datetime.fromtimestamp(min(times), UTC)
     return Verified(
-        key_id=presented.key_id,
-        dialect=Dialect.CAVAGE,
-        created=created,
-        fingerprint=hashlib.sha256(presented.key_id.encode() + b"\0" + presented.signature).digest(),
-        remember_until=created + window,
+        key_id=presented.key_id, dialect=Dialect.CAVAGE, created=datetime.fromtimestamp(min(times), UTC)
     )
 
 
@@ -212,15 +218,17 @@ def _parameters(field: bytes) -> dict[str, str] | Refused:
         return Refused(Reason.MALFORMED, "a Signature of that length")
     text = field.decode("latin-1")
     parameters: dict[str, str] = {}
-    position = 0
+    position = len(_SCHEME) if text.startswith(_SCHEME) else 0
     while position < len(text):
         match = _PARAMETER.match(text, position)
         if match is None:
             return Refused(Reason.MALFORMED, "parameters")
-        name = match[1]
+        name, kind = match[1], match.lastindex or 0
         if name in parameters:
             return Refused(Reason.DUPLICATE, name)
-        parameters[name] = match[2] if match[2] is not None else match[3]
+        if kind == _BARE_WORD and name != "algorithm":
+            return Refused(Reason.MALFORMED, "a word without quotes")
+        parameters[name] = match[kind]
         position = match.end()
     return parameters
 

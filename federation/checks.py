@@ -1,11 +1,19 @@
 """What both signature dialects check alike, before and beside the cryptography: fields, host, digests, times."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from federation.digests import check_content_digest, check_digest
-from federation.requests import LONGEST_LIFE, Dialect, Reason, SignedRequest, host_of
+from federation.requests import (
+    LONGEST_CLAIM,
+    LONGEST_LIFE,
+    USUAL_LIFE,
+    Dialect,
+    Reason,
+    SignedRequest,
+    host_of,
+)
 
 CRITICAL_FIELDS = frozenset(
     (
@@ -23,6 +31,7 @@ CRITICAL_FIELDS = frozenset(
 """Fields of which two would let two readers pick different ones."""
 
 _BODILESS = ("GET", "HEAD")
+_USUAL, _LONGEST, _CLAIM = (int(life.total_seconds()) for life in (USUAL_LIFE, LONGEST_LIFE, LONGEST_CLAIM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +98,29 @@ def check_bodies(request: SignedRequest, fields: dict[bytes, bytes], *, needs: b
 
 
 def check_times(
-    times: Iterable[int], expires: int | None, *, now: datetime, window: timedelta
+    times: Sequence[int],
+    expires: int | None,
+    *,
+    now: datetime,
+    window: timedelta,
+    is_expiry_signed: bool = True,
 ) -> Reason | None:
-    """Return None when every signed time lies within the window around now, and nothing has expired.
+    """Return None while a signature holds: from the latest of its times to its end, and the window beside either.
 
-    The window forgives clocks that are off; an expiry is the signer's own word and is taken as it stands.
+    Its end is what it says itself, at most LONGEST_LIFE after the earliest of its times; else USUAL_LIFE after that.
+    is_expiry_signed   an expiry beside the signature, which anybody could have written there, only brings the end nearer.
     """
-    current, slack = now.timestamp(), window.total_seconds()
-    earliest: int | None = None
-    for time in times:
-        if time < current - slack:
-            return Reason.STALE
-        if time > current + slack:
-            return Reason.FUTURE
-        earliest = time if earliest is None else min(earliest, time)
-    if earliest is None:
+    if not times:
         return Reason.NO_TIME
+    current, slack, earliest = now.timestamp(), window.total_seconds(), min(times)
+    if max(times) > current + slack:
+        return Reason.FUTURE
+    end = earliest + _USUAL
     if expires is not None:
-        if expires < current:
-            return Reason.EXPIRED
-        if expires - earliest > LONGEST_LIFE.total_seconds():
+        if expires - earliest > _CLAIM:
             return Reason.OVERLONG
+        if is_expiry_signed or expires < end:
+            end = min(expires, earliest + _LONGEST)
+    if current > end + slack:
+        return Reason.EXPIRED if end == expires else Reason.STALE
     return None

@@ -12,8 +12,14 @@ STRANGER_WINDOW = timedelta(hours=1)
 OWN_WINDOW = timedelta(minutes=5)
 """How far the clock of a server of this network that we follow, such as a member of a hub, may be off."""
 
-LONGEST_LIFE = timedelta(hours=24)
-"""The longest validity a signature may claim for itself."""
+USUAL_LIFE = timedelta(minutes=5)
+"""How long a signature holds that names no end of its own, before the window for clocks (as Mastodon has it)."""
+
+LONGEST_LIFE = timedelta(hours=12)
+"""How long a signature holds at most, whatever end it names (as Mastodon has it)."""
+
+LONGEST_CLAIM = timedelta(days=30)
+"""A signature that claims more than this was made to be kept and used again: refused."""
 
 
 class Dialect(StrEnum):
@@ -78,17 +84,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The request was signed by the holder of `key_id` for this server, now.
-
-    fingerprint      sha256 of key id and signature: remember it until `remember_until` to refuse replays.
-    """
+    """The request was signed by the holder of `key_id` for this server, now."""
 
     key_id: str
     dialect: Dialect
     created: datetime
-    fingerprint: bytes
-    remember_until: datetime
-    nonce: str | None = None
 
 
 @lru_cache(maxsize=16)

@@ -182,7 +182,7 @@ ATTACKS: dict[str, tuple[Callable[[], SignedRequest], str]] = {
         "stale",
     ),
     "6 made in two hours": (lambda: old(WHEN, parameters=created(SECONDS + 7200)), "future"),
-    "6 expired": (lambda: old(WHEN, parameters=created(SECONDS, expires=str(SECONDS - 1))), "expired"),
+    "6 expired": (lambda: old(WHEN, parameters=created(SECONDS, expires=str(SECONDS - 3601))), "expired"),
     "6 good for ten years": (
         lambda: old(WHEN, parameters=created(SECONDS, expires=str(SECONDS + 315_360_000))),
         "overlong",

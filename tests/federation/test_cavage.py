@@ -81,7 +81,7 @@ def test_times_as_parameters_need_hs2019() -> None:
 @pytest.mark.parametrize(
     ("away", "expected"),
     [
-        (timedelta(hours=-1, seconds=-1), "stale"),
+        (timedelta(hours=-1, minutes=-5, seconds=-1), "stale"),
         (timedelta(hours=-13), "stale"),
         (timedelta(hours=1, seconds=1), "future"),
         (timedelta(hours=2), "future"),
@@ -98,8 +98,10 @@ def test_a_date_counts_within_an_hour_either_way(away: timedelta, expected: str)
     [
         ({"created": str(int(NOW.timestamp()) - 13 * 3600)}, "stale"),
         ({"created": str(int(NOW.timestamp()) + 2 * 3600)}, "future"),
-        ({"expires": str(int(NOW.timestamp()) - 1)}, "expired"),
+        ({"expires": str(int(NOW.timestamp()) - 3601)}, "expired"),
+        ({"expires": str(int(NOW.timestamp()) - 1)}, "verified"),
         ({"expires": str(int(NOW.timestamp()) + 10 * 365 * 86400)}, "overlong"),
+        ({"expires": str(int(NOW.timestamp()) + 2 * 86400)}, "verified"),
         ({"expires": str(int(NOW.timestamp()) + 300)}, "verified"),
         ({"created": '"yesterday"'}, "malformed"),
         ({"created": "1.5"}, "malformed"),
@@ -109,6 +111,18 @@ def test_created_and_expires_are_kept_to(parameters: dict[str, str], expected: s
     request = cavage_signed("(request-target) host (created) digest", parameters=CREATED | parameters)
 
     assert reason(judge(request)) == expected
+
+
+def test_an_end_is_put_off_by_who_signed_it_alone() -> None:
+    """Written beside an old signature by somebody else, it keeps nothing alive."""
+    old = CREATED | {
+        "created": str(int(NOW.timestamp()) - 7200),
+        "expires": str(int(NOW.timestamp()) + 3600),
+    }
+
+    covered = "(request-target) host (created) digest"
+    assert reason(judge(cavage_signed(covered, parameters=old))) == "stale"
+    assert reason(judge(cavage_signed(f"{covered} (expires)", parameters=old))) == "verified"
 
 
 def test_a_fresh_date_that_is_not_signed_does_not_refresh_an_old_signature() -> None:
@@ -243,7 +257,23 @@ def test_a_header_that_may_come_once_and_comes_twice_is_refused(name: bytes) -> 
         ('keyId="a",headers="(request-target) host date digest",signature="{signature}', "malformed"),
         ('keyId="a",headers="(request-target) host date digest",signature="%%%"', "malformed"),
         (
-            'Signature keyId="a",headers="(request-target) host date digest",signature="{signature}"',
+            'Signature Signature keyId="a",headers="(request-target) host date digest",signature="{signature}"',
+            "malformed",
+        ),
+        ('Signature keyId="a",keyId="b",signature="{signature}"', "duplicate"),
+        ('Signaturekey keyId="a",signature="{signature}"', "malformed"),
+        ('Bearer keyId="a",headers="(request-target) host date digest",signature="{signature}"', "malformed"),
+        ('keyId=a,headers="(request-target) host date digest",signature="{signature}"', "malformed"),
+        (
+            'keyId="a",created=now,headers="(request-target) host date digest",signature="{signature}"',
+            "malformed",
+        ),
+        (
+            'keyId="a",algorithm=hmac-sha256,headers="(request-target) host date digest",signature="{signature}"',
+            "algorithm",
+        ),
+        (
+            'keyId="a",algorithm=rsa sha256,headers="(request-target) host date digest",signature="{signature}"',
             "malformed",
         ),
         ("x" * 9000, "malformed"),
@@ -301,6 +331,24 @@ def test_what_other_servers_send_is_accepted(covered: str, algorithm: str | None
     assert isinstance(outcome, Verified)
     assert outcome.key_id == KEY_ID
     assert outcome.created == NOW
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        'Signature keyId="{key}",algorithm="rsa-sha256",headers="{names}",signature="{signature}"',
+        'keyId = "{key}" , algorithm\t=  "rsa-sha256",headers ="{names}",signature= "{signature}" ',
+        'keyId="{key}",algorithm=rsa-sha256,headers="{names}",signature="{signature}"',
+    ],
+    ids=["node-http-signature", "blanks around =", "algorithm without quotes"],
+)
+def test_what_mastodon_reads_of_older_spellings_is_read(template: str) -> None:
+    template = template.replace("{key}", KEY_ID).replace("{names}", "(request-target) host date digest")
+
+    outcome = judge(cavage_signed(template=template))
+
+    assert isinstance(outcome, Verified)
+    assert outcome.key_id == KEY_ID
 
 
 def test_repeated_covered_headers_are_joined() -> None:

@@ -13,7 +13,7 @@ from federation.checks import find_fields
 from federation.digests import BodyDigest
 from federation.keys import VerifyingKey, read_pem
 from federation.requests import Dialect, Reason, Refused, SignedRequest, Verified
-from federation.verification import read_signature, verify
+from federation.verification import Presented, read_signature, verify
 from tests.federation import vectors
 from tests.federation.requests_to_us import (
     BODY,
@@ -71,9 +71,11 @@ def test_a_signature_that_covers_too_little_or_the_unknown_is_refused(components
         (f";created={SECONDS};keyid=token", "malformed"),
         (f";created={SECONDS};keyid=:AA==:", "malformed"),
         (f'{PARAMETERS};keyid="other"', "malformed"),
-        (f';created={SECONDS - 3601};keyid="{KEY_ID}"', "stale"),
+        (f';created={SECONDS - 3901};keyid="{KEY_ID}"', "stale"),
         (f';created={SECONDS + 3601};keyid="{KEY_ID}"', "future"),
-        (f"{PARAMETERS};expires={SECONDS - 1}", "expired"),
+        (f"{PARAMETERS};expires={SECONDS - 3601}", "expired"),
+        (f"{PARAMETERS};expires={SECONDS - 1}", "verified"),
+        (f"{PARAMETERS};expires={SECONDS + 2 * 86400}", "verified"),
         (f"{PARAMETERS};expires={SECONDS + 10 * 365 * 86400}", "overlong"),
         (f"{PARAMETERS};expires=?1", "malformed"),
         (f'{PARAMETERS};alg="hmac-sha256"', "algorithm"),
@@ -154,13 +156,56 @@ def test_the_new_dialect_is_not_given_up_for_the_old() -> None:
     assert reason(judge(changed(signed(Dialect.CAVAGE), signature_input=b"sig1=()"))) == "malformed"
 
 
-@pytest.mark.parametrize("name", [b"signature", b"signature-input", b"host", b"content-digest"])
-def test_a_header_that_may_come_once_and_comes_twice_is_refused(name: bytes) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"signature", "malformed"),
+        (b"signature-input", "malformed"),
+        (b"host", "duplicate"),
+        (b"content-digest", "duplicate"),
+    ],
+)
+def test_a_header_or_a_label_that_may_come_once_and_comes_twice_is_refused(
+    name: bytes, expected: str
+) -> None:
     request = rfc9421_signed('"@method" "@authority" "@path" "@query" "content-digest"')
     value = dict(request.headers)[name]
 
     doubled = SignedRequest("POST", b"/inbox", [(name, value), *request.headers], BODY)
-    assert reason(judge(doubled)) == "duplicate"
+    assert reason(judge(doubled)) == expected
+
+
+def in_lines_of_their_own(*requests: SignedRequest) -> SignedRequest:
+    """The first request, with the signatures of all of them, each in lines of its own."""
+    lines = [
+        (name, value)
+        for request in requests
+        for name, value in request.headers
+        if name in (b"signature", b"signature-input")
+    ]
+    bare = changed(requests[0], signature=None, signature_input=None)
+    return SignedRequest("POST", b"/inbox", [*bare.headers, *lines], BODY)
+
+
+def test_signatures_may_come_in_lines_of_their_own() -> None:
+    """RFC 9651 §4.2: a dictionary may be split over lines. One of these signs for us, the other is a proxy's."""
+    ours, proxy = rfc9421_signed(label="sig1"), rfc9421_signed('"@authority"', label="proxy")
+
+    for order in ((ours, proxy), (proxy, ours)):
+        outcome = judge(in_lines_of_their_own(*order))
+        assert isinstance(outcome, Verified)
+        assert outcome.key_id == KEY_ID
+
+
+def test_lines_of_their_own_make_no_second_signature_acceptable() -> None:
+    one, two = rfc9421_signed(label="sig1"), rfc9421_signed(label="sig2", signer=ED25519)
+
+    assert reason(judge(in_lines_of_their_own(one, two))) == "several-signatures"
+    assert (
+        reason(judge(in_lines_of_their_own(one, rfc9421_signed(label="sig1", signer=ED25519)))) == "malformed"
+    )
+    old = (b"signature", dict(signed(Dialect.CAVAGE).headers)[b"signature"])
+    assert reason(judge(SignedRequest("POST", b"/inbox", [*one.headers, old], BODY))) == "malformed"
 
 
 def test_a_header_that_is_named_like_a_derived_component_does_not_replace_it() -> None:
@@ -244,10 +289,10 @@ def test_the_parts_of_the_target_may_stand_for_the_whole() -> None:
 
 
 def test_a_nonce_is_handed_on() -> None:
-    outcome = judge(rfc9421_signed(ALL, f'{PARAMETERS};nonce="n1"'))
+    presented = read_signature(rfc9421_signed(ALL, f'{PARAMETERS};nonce="n1"'))
 
-    assert isinstance(outcome, Verified)
-    assert outcome.nonce == "n1"
+    assert isinstance(presented, Presented)
+    assert presented.nonce == "n1"
 
 
 def test_what_we_send_names_its_algorithm_and_covers_the_type() -> None:

@@ -181,7 +181,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "clock of a signing stranger · of a server that we follow and whose actor says that it is of this network": (
             f"{requests.STRANGER_WINDOW.seconds // 3600} hour either way · {requests.OWN_WINDOW.seconds // 60} minutes"
         ),
-        "life a signature may claim": f"{requests.LONGEST_LIFE.days * 24} hours",
+        "life of a signature that names no end · that names one · claimed, from which on it is refused": (
+            f"{requests.USUAL_LIFE.seconds // 60} minutes · {requests.LONGEST_LIFE.seconds // 3600} hours at most"
+            f" · {requests.LONGEST_CLAIM.days} days"
+        ),
         "proofs of one document": f"{proofs.MAX_PROOFS}",
         "keys of one actor": f"{actors._MAX_KEYS}",
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
