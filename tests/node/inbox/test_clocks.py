@@ -39,7 +39,7 @@ async def ask(town: Town, them: Stranger, *, accepted: bool) -> None:
         assert row is not None
         await them.post("a", them.activity("Accept", row.activity))
         await town.settle()
-        town.clock.forward(minutes=HELD_FOR.seconds // 60)
+        town.clock.forward(seconds=HELD_FOR.seconds)
 
 
 async def answer(
@@ -91,7 +91,7 @@ async def test_whoever_is_not_followed_any_more_is_a_stranger_again(town: Town) 
 
     async with node.database.begin() as session:
         await unfollow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
-    town.clock.forward(minutes=HELD_FOR.seconds // 60)
+    town.clock.forward(seconds=HELD_FOR.seconds)
 
     assert await answer(town, member, timedelta(minutes=-50)) == 202
 
