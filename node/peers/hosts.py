@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 import idna
-from sqlalchemy import ForeignKey, String, delete, literal_column, or_, select, union_all, update
+from sqlalchemy import ForeignKey, Insert, String, delete, literal_column, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row, among
+from node.database import Bulk, Row, among
 from node.errors import Invalid
 from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.follows import Follow
@@ -50,6 +50,15 @@ class Host(Row):
     def is_decided(self) -> bool:
         """Whether people here decided anything about it."""
         return self.policy is not None or self.no_media or self.no_reports
+
+
+def _add(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    added: Insert = insert(Host).on_conflict_do_nothing(index_elements=[Host.name])
+    return added
+
+
+_ADD = Bulk(_add, ("name", "no_media", "no_reports"))
 
 
 class Blocklist(Row):
@@ -226,9 +235,14 @@ async def hosts_at(session: AsyncSession, hosts: Collection[str]) -> dict[str, H
 
 
 async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None:
-    """An actor of this host says that it understands this one: begin with it, unless its inbox answered to one already."""
-    row = await _host(session, host)
-    row.dialect = row.dialect or dialect
+    """This host says or shows that it knows this one: begin with it, unless its inbox answered to one already.
+
+    Several may say so at once, in several processes: whoever comes second changes nothing.
+    """
+    await _ADD.run(session, [{"name": host, "no_media": False, "no_reports": False}])
+    await session.execute(
+        update(Host).where(Host.name == host, Host.dialect.is_(None)).values(dialect=dialect)
+    )
 
 
 async def remember_answer(
