@@ -63,6 +63,12 @@ OF_DOCUMENTS = frozenset(
 AS_SENT = "%:/?#[]@!$&'()*+,;=~"
 PIECES = "/static/built/chunk-"
 OF_CODE = frozenset({"Content-Security-Policy", "Cross-Origin-Embedder-Policy"})
+# Where servers and scripts of any origin find out whom they may speak with: a refusal there is for them to read as well.
+DISCOVERY = ("/.well-known/webfinger", "/.well-known/host-meta", "/.well-known/nodeinfo", "/nodeinfo/")
+OPEN: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 PRIVATE = ("/alert", "/desk", "/api/v1/desk", "/api/v1/mailbox", "/api/v1/alerts", "/api/v1/uploads")
 
 
@@ -92,6 +98,8 @@ class SecurityHeaders:
         is_part = path.startswith("/static/")
         # A worker reads a policy of its own; a style none, nor a piece that is fetched into something else.
         is_piece = path.endswith(".css") or path.startswith(PIECES)
+        if path.startswith(DISCOVERY):
+            headers.update(OPEN)
         for name, value in HEADERS.items():
             if not (is_part and name in OF_DOCUMENTS) and not (is_piece and name in OF_CODE):
                 headers.setdefault(name, value)

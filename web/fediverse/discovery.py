@@ -21,8 +21,8 @@ from node.runtime import Node
 from node.settings import Settings
 from vocab.terms import JRD_JSON, LD_JSON
 from web.pages.addresses import case_address
+from web.security import OPEN
 
-OPEN = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 # Where Mastodon and most others have theirs; what names only our host is led here.
 INTERACTION = "/authorize_interaction"
 MAX_ADDRESS = 2000
@@ -51,17 +51,16 @@ async def finger(request: Request) -> Response:
     actor = _asked(node.settings, resource)
     if actor is None:
         raise NotFound("nobody of that name")
-    return JSONResponse(
-        webfinger.build(
-            f"acct:{actor.name}@{node.settings.authority}",
-            actor_id=actor.id,
-            page=f"{node.settings.origin}/" if actor.id == node.settings.main_actor else None,
-            is_server_actor=actor.id == node.settings.instance_actor,
-            intents=_intents(node.settings) if actor.id == node.settings.main_actor else {},
-        ),
-        media_type=JRD_JSON,
-        headers={**OPEN, "Cache-Control": "public, max-age=3600"},
+    document = webfinger.build(
+        f"acct:{actor.name}@{node.settings.authority}",
+        actor_id=actor.id,
+        page=f"{node.settings.origin}/" if actor.id == node.settings.main_actor else None,
+        is_server_actor=actor.id == node.settings.instance_actor,
+        intents=_intents(node.settings) if actor.id == node.settings.main_actor else {},
     )
+    # The page is where it is read, and no name of it: the address of the server stands for the server's own actor (FEP-d556).
+    document["aliases"] = [actor.id]
+    return JSONResponse(document, media_type=JRD_JSON, headers={"Cache-Control": "public, max-age=3600"})
 
 
 async def host_meta(request: Request) -> Response:
@@ -72,15 +71,13 @@ async def host_meta(request: Request) -> Response:
         '<?xml version="1.0" encoding="UTF-8"?>\n<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">'
         f'<Link rel="lrdd" template={template}/></XRD>\n'
     )
-    return Response(body, media_type="application/xrd+xml", headers=OPEN)
+    return Response(body, media_type="application/xrd+xml")
 
 
 async def nodeinfo_index(request: Request) -> Response:
     """Where NodeInfo is."""
     settings: Settings = request.app.state.node.settings
-    return JSONResponse(
-        nodeinfo.well_known(settings.origin, server_actor=settings.instance_actor), headers=OPEN
-    )
+    return JSONResponse(nodeinfo.well_known(settings.origin, server_actor=settings.instance_actor))
 
 
 async def nodeinfo_document(request: Request) -> Response:
@@ -106,7 +103,7 @@ async def nodeinfo_document(request: Request) -> Response:
         },
     )
     kind = f'application/json; profile="{nodeinfo.SCHEMA}{version}#"'
-    return JSONResponse(document, media_type=kind, headers=OPEN)
+    return JSONResponse(document, media_type=kind)
 
 
 async def security(request: Request) -> Response:
@@ -128,7 +125,7 @@ async def keys(request: Request) -> Response:
         body = await asyncio.to_thread(file.read_bytes)
     except FileNotFoundError as error:
         raise NotFound("no key of this server was ever lost") from error
-    return Response(body, media_type=LD_JSON, headers=OPEN)
+    return Response(body, media_type=LD_JSON, headers=dict(OPEN))
 
 
 def _intents(settings: Settings) -> dict[str, str]:
@@ -161,6 +158,7 @@ async def interaction(request: Request) -> Response:
 
 
 def _asked(settings: Settings, resource: str) -> LocalActor | None:
+    resource = _spelled(resource)
     if resource.rstrip("/") == settings.origin:
         return local_actor_at(settings, settings.instance_actor)
     if resource.startswith(("https://", "http://")):
@@ -169,3 +167,14 @@ def _asked(settings: Settings, resource: str) -> LocalActor | None:
     if not at or host.lower() != settings.authority:
         return None
     return local_actor(settings, name.lower())
+
+
+def _spelled(resource: str) -> str:
+    """The resource with its scheme and its host in lower case: there, case makes no difference (RFC 3986 §6.2.2.1)."""
+    scheme, colon, rest = resource.partition(":")
+    if scheme.lower() not in {"acct", "http", "https"}:
+        return resource
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        rest = f"//{host.lower()}{slash}{path}"
+    return f"{scheme.lower()}{colon}{rest}"

@@ -23,6 +23,9 @@ SCHEMAS = Path(__file__).parents[3].parent / "shared" / "vectors" / "nodeinfo"
     [
         ("acct:cases@a.example", "/actors/cases"),
         ("acct:Cases@A.example", "/actors/cases"),
+        ("ACCT:cases@a.example", "/actors/cases"),
+        ("HTTPS://A.example/actors/cases", "/actors/cases"),
+        ("HTTPS://a.example", "/actors/a.example"),
         ("@cases@a.example", "/actors/cases"),
         ("https://a.example/actors/cases", "/actors/cases"),
         ("https://a.example/", "/actors/a.example"),
@@ -52,6 +55,9 @@ async def test_webfinger_leads_to_the_actor(town: Town, resource: str, leads_to:
         ("https://b.example/actors/cases", 404),
         ("acct:../../etc@a.example", 404),
         ("nonsense", 404),
+        ("acct:acct:cases@a.example", 404),
+        ("https://a.example/ACTORS/cases", 404),
+        ("mailto:cases@a.example", 404),
     ],
 )
 async def test_webfinger_knows_nobody_else(town: Town, resource: str, status: int) -> None:
@@ -59,6 +65,51 @@ async def test_webfinger_knows_nobody_else(town: Town, resource: str, status: in
         answer = await http.get("/.well-known/webfinger", params={"resource": resource} if resource else {})
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status"),
+    [
+        ("GET", "/.well-known/webfinger", 400),
+        ("GET", "/.well-known/webfinger?resource=acct:nobody@a.example", 404),
+        ("POST", "/.well-known/webfinger?resource=acct:cases@a.example", 405),
+        ("GET", "/.well-known/webfinger/?resource=acct:cases@a.example", 307),
+        ("GET", "/.well-known/webfinger?resource=acct:cases@a.example", 200),
+        ("GET", "/.well-known/host-meta", 200),
+        ("GET", "/.well-known/nodeinfo", 200),
+        ("GET", "/nodeinfo/2.1", 200),
+        ("GET", "/nodeinfo/9", 404),
+    ],
+)
+async def test_what_is_said_to_who_looks_for_us_is_for_every_origin(
+    town: Town, method: str, address: str, status: int
+) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.request(method, address, follow_redirects=False)
+
+    assert answer.status_code == status
+    assert answer.headers.get_list("access-control-allow-origin") == ["*"]
+    assert answer.headers.get_list("cross-origin-resource-policy") == ["cross-origin"]
+
+
+@pytest.mark.parametrize("address", ["/", "/about", "/alert", "/.well-known/social-rights-tracker/keys"])
+async def test_what_else_is_refused_is_for_our_own_pages(town: Town, address: str) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.request("POST", address)
+
+    assert answer.status_code in {403, 404, 405}
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+async def test_no_address_is_named_as_an_actors_that_leads_to_another(town: Town) -> None:
+    async with town.visitor("a") as http:
+        for resource in ("acct:cases@a.example", "acct:a.example@a.example"):
+            found = (await http.get("/.well-known/webfinger", params={"resource": resource})).json()
+            for alias in found["aliases"]:
+                again = (await http.get("/.well-known/webfinger", params={"resource": alias})).json()
+                assert again["links"][0] == found["links"][0]
+            assert found["aliases"]
 
 
 @pytest.mark.parametrize(
