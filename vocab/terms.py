@@ -139,6 +139,8 @@ ACTOR_CONTEXT: Final[list[object]] = [
         "schema": "http://schema.org#",
         "srt": SRT,
         "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
+        # The context of ActivityStreams names `alsoKnownAs` and not this; what it does not name is lost to who expands.
+        "movedTo": {"@id": "as:movedTo", "@type": "@id"},
         "discoverable": "toot:discoverable",
         "indexable": "toot:indexable",
         "featured": {"@id": "toot:featured", "@type": "@id"},

@@ -155,6 +155,29 @@ def test_ours_shows_one_rsa_key_as_an_object_and_every_ed25519_key_in_a_list() -
     assert isinstance(document["type"], str)
 
 
+def test_whoever_expands_an_actor_of_ours_loses_nothing_of_it() -> None:
+    """What no context names becomes a blank property, or none at all."""
+    ended = replace(ED25519, expires=datetime(2026, 2, 1, tzinfo=UTC), revoked=True)
+    whole = replace(ACTOR, keys=(RSA, ended), moved_to="https://new.example/actors/cases", states=("FR",))
+    document = write_actor(whole)
+    (node,) = jsonld.expand(document)
+
+    def named(thing: object) -> list[str]:
+        if isinstance(thing, list):
+            return [name for item in thing for name in named(item)]
+        if not isinstance(thing, dict):
+            return []
+        return [*thing, *(name for item in thing.values() for name in named(item))]
+
+    assert len(node) == len(document) - 1, "all but @context"
+    assert [name for name in named(node) if not name.startswith(("https://", "http://", "@"))] == []
+    assert node["https://www.w3.org/ns/activitystreams#movedTo"] == [
+        {"@id": "https://new.example/actors/cases"}
+    ]
+    (blank,) = jsonld.expand({**document, "unheardOf": "x"})
+    assert "_:unheardOf" in blank
+
+
 @pytest.mark.parametrize(
     "changes",
     [
