@@ -4,7 +4,7 @@ No member of staff is an actor. The instance actor, named like the host, signs w
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -114,6 +114,15 @@ def local_actor_at(settings: Settings, actor_id: str) -> LocalActor | None:
     """The actor with that id, or None when it is not one of ours."""
     prefix = f"{settings.origin}/actors/"
     return local_actor(settings, actor_id.removeprefix(prefix)) if actor_id.startswith(prefix) else None
+
+
+def announcer_of(settings: Settings, facets: Mapping[str, str]) -> LocalActor | None:
+    """The actor that announces what is found by exactly this, such as {"state": "FR"}; None where nobody does."""
+    if len(facets) != 1:
+        return None
+    (facet,) = facets.items()
+    actor = local_actor(settings, f"{facet[0]}-{facet[1].lower()}")
+    return actor if actor is not None and actor.facet == facet else None
 
 
 async def aliases_of(session: AsyncSession, actor_id: str) -> list[Alias]:

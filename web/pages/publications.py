@@ -13,6 +13,7 @@ from node.entries.search import Card, Coverage, Filter, Listing, coverage, entry
 from node.errors import NotFound
 from node.peers.actors import host_of
 from node.peers.hosts import shows_media_of
+from node.peers.ours import announcer_of
 from node.publishing.positions import positions_on
 from node.publishing.publish import public_picture
 from node.publishing.reactions import shown_replies
@@ -88,9 +89,11 @@ async def case_list(request: Request) -> Response:
         rests_on = await coverage(session, now=node.clock.now())
     speech = speech_of(request)
     names = _names(rests_on)
+    whole = wanted.page == 1 and not wanted.q
     return render(
         request,
         "readers/listing.html",
+        announcer=announcer_of(node.settings, wanted.facets()) if whole else None,
         headers=FRESH,
         listing=listing,
         wanted=wanted,

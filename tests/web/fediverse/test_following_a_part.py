@@ -1,12 +1,14 @@
 """Each State, article, theme, group and kind is an actor, a feed and an address for programs, with the same cases in each."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 
+from node.peers.ours import local_actors
 from tests.rig.publications import a_case, publish_case
 from tests.rig.town import Town
-from vocab.terms import ACTIVITY_JSON
+from vocab.terms import ACTIVITY_JSON, LD_JSON
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 FITTING = {"state": "FR", "provisions": ["31.2"], "groups": ["homeless"]}
@@ -51,3 +53,42 @@ async def test_an_actor_its_feeds_and_its_list_name_the_same_cases(
     assert [entry.findtext(f"{ATOM}id") for entry in atom.findall(f"{ATOM}entry")] == cases
     assert [item["id"] for item in feed["items"]] == cases
     assert [item["id"] for item in listed["cases"]] == cases
+
+
+ALTERNATE = re.compile(r'<link rel="alternate" type="application/activity\+json" href="([^"]*)">')
+# What Mastodon asks for when somebody pastes an address into its search field.
+PASTED = {"Accept": f"{LD_JSON}, {ACTIVITY_JSON}, text/html;q=0.1"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "hub/cases?state=FR&article=31",
+        "hub/cases?state=FR&q=housing",
+        "hub/cases?state=FR&page=2",
+        "hub/cases?state=fr",
+        "hub/cases?state=XX",
+        "hub/cases?provision=31.2",
+        "hub/cases?publisher=cases",
+        "hub/cases?node=a.example",
+        "hub/cases",
+        "a/cases?state=FR",
+    ],
+)
+async def test_a_page_that_no_actor_announces_names_none(town: Town, address: str) -> None:
+    site, _, path = address.partition("/")
+    async with town.visitor(site) as http:
+        page = await http.get(f"/{path}", headers=PASTED)
+
+    assert page.status_code == 200
+    assert ALTERNATE.findall(page.text) == []
+
+
+async def test_the_page_of_every_actor_leads_back_to_it_where_it_is_pasted(town: Town) -> None:
+    settings = town.hub.settings
+    async with town.visitor("hub", headers=PASTED) as http:
+        for ours in local_actors(settings):
+            if ours.id != settings.instance_actor:
+                page = await http.get(ours.page)
+                assert page.headers["content-type"].startswith("text/html")
+                assert ALTERNATE.findall(page.text) == [ours.id]
