@@ -129,8 +129,8 @@ class Settings:
         """Refuse contradictions. Raises Misconfigured."""
         if self.role not in {"node", "hub"}:
             raise Misconfigured("TRACKER_ROLE is node or hub")
-        if self.federation not in {"open", "members", "closed"}:
-            raise Misconfigured("TRACKER_FEDERATION is open, members or closed")
+        if self.federation not in {"open", "limited", "members", "closed"}:
+            raise Misconfigured("TRACKER_FEDERATION is open, limited, members or closed")
         if self.allow_loopback and self.origin.startswith("https:"):
             raise Misconfigured(
                 "TRACKER_ALLOW_LOOPBACK is for development; it is refused with an https origin"

@@ -120,6 +120,7 @@ async def standings(session: AsyncSession, settings: Settings, hosts: Collection
     """What each of these hosts may do here, by decision, by advice, and by the server's mode.
 
     open     everybody but who is blocked or limited.
+    limited  those as with `members`; whoever else is not blocked may follow and leave.
     members  hosts that are allowed, and those of actors that we follow or asked to.
     closed   nobody.
     """
@@ -149,7 +150,8 @@ async def standings(session: AsyncSession, settings: Settings, hosts: Collection
                 )
             )
         )
-        found |= {host: Standing.OPEN if host in followed else Standing.SHUT for host in unknown}
+        stranger = Standing.LIMITED if settings.federation == "limited" else Standing.SHUT
+        found |= {host: Standing.OPEN if host in followed else stranger for host in unknown}
     return found
 
 

@@ -65,3 +65,8 @@ def test_plain_http_is_for_loopback(origin: str) -> None:
 
 def test_other_variables_of_the_environment_are_none_of_our_business() -> None:
     assert Settings.read({"TRACKER_ORIGIN": "https://a.example", "PATH": "/bin"}).role == "node"
+
+
+@pytest.mark.parametrize("mode", ["open", "limited", "members", "closed"])
+def test_each_mode_of_federation_is_one(mode: str) -> None:
+    assert read(origin="https://a.example", federation=mode).federation == mode

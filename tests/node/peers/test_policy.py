@@ -114,6 +114,78 @@ async def test_a_server_for_members_listens_to_whom_it_follows_and_whom_it_allow
     assert [one.received[-1]["type"] for one in (member, allowed)] == ["Accept", "Accept"]
 
 
+async def test_a_limited_server_lets_strangers_follow_and_add_nothing(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = await town.open("l", federation="limited")
+    publication = await publish_case(site.node)
+    stranger = Stranger(town)
+
+    answers = [
+        await stranger.post("l", said)
+        for said in (
+            a_follow(stranger, town, "l"),
+            stranger.activity("Like", publication.url),
+            stranger.activity("Announce", publication.url),
+            stranger.activity("Flag", [publication.url], content="Wrong."),
+        )
+    ]
+    with caplog.at_level("INFO"):
+        await town.settle()
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert [activity["type"] for activity in stranger.received] == ["Accept"]
+    refused = [getattr(record, "reason", "") for record in caplog.records]
+    assert refused.count("a host that may only follow") == 3
+    async with site.node.database.read() as session:
+        assert await follows(session, stranger.id, site.settings.main_actor)
+        assert await open_reports(session) == []
+    await stranger.post("l", stranger.activity("Undo", a_follow(stranger, town, "l")))
+    await town.settle()
+    async with site.node.database.read() as session:
+        assert not await follows(session, stranger.id, site.settings.main_actor)
+
+
+async def test_a_limited_server_hears_whom_it_follows_or_allows_and_nobody_who_is_blocked(
+    town: Town,
+) -> None:
+    site = await town.open("l", federation="limited")
+    member = Stranger(town, "member.example", "cases", key="other")
+    await ask_to_follow(town, "l", member)
+    await decided(town, "l", "friend.example", "allow")
+    await decided(town, "l", "evil.example", "block")
+    await decided(town, "l", "loud.friend.example", "limit")
+
+    assert await standing(town, "l", member.host) is Standing.OPEN
+    assert await standing(town, "l", "sub.friend.example") is Standing.OPEN
+    assert await standing(town, "l", "loud.friend.example") is Standing.LIMITED
+    assert await standing(town, "l", "stranger.example") is Standing.LIMITED
+    assert await standing(town, "l", "sub.evil.example") is Standing.SHUT
+    evil = Stranger(town, "evil.example", "mallory")
+    assert (await evil.post("l", a_follow(evil, town, "l"))).status_code == 403
+    publication = await publish_case(site.node)
+    flagged = member.activity("Flag", [publication.url], content="Wrong.")
+    assert (await member.post("l", flagged)).status_code == 202
+    await town.settle()
+    async with site.node.database.read() as session:
+        assert len(await open_reports(session)) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("open", Standing.OPEN),
+        ("limited", Standing.LIMITED),
+        ("members", Standing.SHUT),
+        ("closed", Standing.SHUT),
+    ],
+)
+async def test_the_mode_says_what_a_stranger_may_do(town: Town, mode: str, expected: Standing) -> None:
+    await town.open("x", federation=mode)
+
+    assert await standing(town, "x", "stranger.example") is expected
+
+
 # ---- decisions ---------------------------------------------------------------------------------------------------
 
 
