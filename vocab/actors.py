@@ -143,7 +143,8 @@ def read_actor(document: Mapping[str, object]) -> Actor:
         keys=read_keys(plain),
         published=properties.instant(plain, "published"),
         discoverable=properties.flag(plain, "discoverable") or False,
-        indexable=properties.flag(plain, "indexable") or False,
+        indexable=(properties.flag(plain, "indexable") or False)
+        and not properties.refuses_indexing(properties.robots(plain)),
         manually_approves_followers=properties.flag(plain, "manuallyApprovesFollowers") or False,
         also_known_as=properties.iris(plain, "alsoKnownAs")[:256],
         moved_to=properties.iri(plain, "movedTo"),
@@ -182,7 +183,7 @@ def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
 
 
 def _linked_keys(plain: Properties) -> tuple[str, ...]:
-    listed = (*properties.links(plain, "publicKey"), *properties.links(plain, "assertionMethod"))
+    listed = (*properties.strings(plain, "publicKey"), *properties.strings(plain, "assertionMethod"))
     return tuple(dict.fromkeys(item for item in listed[:_MAX_KEYS] if properties.is_http(item)))
 
 

@@ -6,7 +6,7 @@ be understood reads as absent; whoever needs the property refuses. AS2 Core §4;
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +18,9 @@ Properties = Mapping[str, object]
 
 MAX_ITEMS: Final = 1000
 _MAX_IRI: Final = 2000
+# A word with a colon is for one robot by its name, or has a value that nothing here has a use for.
+_ROBOTS_WORD = re.compile(r"[a-z][a-z0-9-]{1,29}")
+_MAX_ROBOTS_WORDS: Final = 10
 
 # Threads writes "+0000", Pixelfed and Minds "+00:00", most "Z"; Misskey and Mitra add fractions.
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
@@ -121,9 +124,20 @@ def objects(document: Properties, key: str) -> tuple[dict[str, object], ...]:
     return tuple(item for item in _each(document.get(key)) if isinstance(item, dict))
 
 
-def links(document: Properties, key: str) -> tuple[str, ...]:
-    """Return every address that is written under `key` as a plain string, and not as something embedded."""
+def strings(document: Properties, key: str) -> tuple[str, ...]:
+    """Return every plain string under `key`, and nothing that is embedded."""
     return tuple(item for item in _each(document.get(key)) if isinstance(item, str))
+
+
+def robots(document: Properties) -> tuple[str, ...]:
+    """Return what a document asks of whoever indexes it: the words of `xRobotsTag` that are for every robot (FEP-5e53)."""
+    said = [word.strip().lower() for item in strings(document, "xRobotsTag") for word in item.split(",")]
+    return tuple(dict.fromkeys(word for word in said if _ROBOTS_WORD.fullmatch(word)))[:_MAX_ROBOTS_WORDS]
+
+
+def refuses_indexing(asked: Iterable[str]) -> bool:
+    """Tell whether what a document asks of robots is not to be found by its words."""
+    return not {"noindex", "none"}.isdisjoint(asked)
 
 
 def text(document: Properties, key: str) -> str | None:

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
 from vocab.cases import PublicCase, facets
+from vocab.jsonld import parse
+from vocab.properties import refuses_indexing, robots
 
 LIVE, CORRECTED, WITHDRAWN = "live", "corrected", "withdrawn"
 
@@ -84,6 +86,7 @@ async def put_entry(
 ) -> Entry | None:
     """Keep a case, new or changed; None when what we have is as new, or withdrawn for good.
 
+    Its words are searched only where publisher (`is_searched`) and document (FEP-5e53) agree.
     Trusted: that `document` was proven with `proof_key`, which belongs to `actor`.
     """
     # Locked: an update that comes while a withdrawal is committed would put back what was withdrawn.
@@ -101,7 +104,7 @@ async def put_entry(
     row.language = case.language
     row.fields = case.fields()
     row.document, row.sha256, row.proof_key = document, sha256, proof_key
-    row.text = searchable(case) if is_searched else ""
+    row.text = searchable(case) if is_searched and not refuses_indexing(asks_robots(document)) else ""
     row.published_at, row.updated_at = published_at, updated_at
     await session.flush()
     await session.execute(delete(EntryFacet).where(EntryFacet.entry == id))
@@ -134,7 +137,13 @@ async def set_searched(session: AsyncSession, actor: str, *, is_searched: bool) 
         Entry.actor == actor, Entry.state != WITHDRAWN, empty if is_searched else ~empty
     )
     for row in list(await session.scalars(found)):
-        row.text = searchable(row.case()) if is_searched else ""
+        may_be = is_searched and not refuses_indexing(asks_robots(row.document))
+        row.text = searchable(row.case()) if may_be else ""
+
+
+def asks_robots(document: bytes) -> tuple[str, ...]:
+    """What a signed object asks of whoever indexes it; most ask nothing, and are not parsed for it."""
+    return robots(parse(document)) if b"xRobotsTag" in document else ()
 
 
 def searchable(case: PublicCase) -> str:

@@ -116,6 +116,7 @@ CLAIMS = {
     "8b32": ("federation/proofs.py", "eddsa-jcs-2022"),
     "fe34": ("federation/fetch.py", "same_origin"),
     "5feb": ("vocab/actors.py", '"indexable"'),
+    "5e53": ("vocab/properties.py", "FEP-5e53"),
     "b2b8": ("vocab/casewire.py", '"preview"'),
     "4f05": ("web/fediverse/objects.py", "410"),
     "bad1": ("web/fediverse/objects.py", "FEP-bad1"),

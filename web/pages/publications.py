@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from node.entries.search import Card, Coverage, Filter, Listing, coverage, entry_at, search
+from node.entries.entries import asks_robots
+from node.entries.search import Card, Coverage, Filter, Listing, coverage, document_at, entry_at, search
 from node.errors import NotFound
 from node.peers.actors import host_of
 from node.peers.hosts import shows_media_of
@@ -151,11 +152,12 @@ async def _case(request: Request, url: str) -> Response:
         view = view_of(card, card.case, language=language)
         others = await search(session, replace(view.alike, page=1), per_page=ALIKE + 1)
         voices = await _voices(session, card, node.settings)
+        asked = () if card.own else await _asked_of_robots(session, card)
         shows_media = card.own or await shows_media_of(session, host_of(card.url))
     return render(
         request,
         "readers/case.html",
-        headers=FRESH,
+        headers={**FRESH, "X-Robots-Tag": ", ".join(dict.fromkeys(("noarchive", *asked)))},
         card=card,
         view=view,
         is_stale=_is_stale(card.case.status_date, node.clock.now()),
@@ -163,6 +165,12 @@ async def _case(request: Request, url: str) -> Response:
         voices=voices,
         picture=picture_address(card.url, card.case.image) if card.case.image and shows_media else None,
     )
+
+
+async def _asked_of_robots(session: AsyncSession, card: Card) -> tuple[str, ...]:
+    """What the publisher of another's case asks of whoever indexes it (FEP-5e53), passed on with our copy of it."""
+    found = await document_at(session, card.url)
+    return asks_robots(found[0]) if found else ()
 
 
 async def _voices(session: AsyncSession, card: Card, settings: Settings) -> tuple[Voice, ...]:
