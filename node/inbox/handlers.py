@@ -4,6 +4,7 @@ Who may say what: the actor was checked against the signer before; here it is ch
 """
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +31,13 @@ from node.peers.follows import (
 from node.peers.hosts import Standing, standings, takes_reports_of
 from node.peers.ours import local_actor_at
 from node.peers.reports import MAX_OBJECTS, keep_report
-from node.publishing.reactions import drop_reaction, keep_reaction, reply_changed
+from node.publishing.reactions import (
+    drop_reaction,
+    drop_reaction_to,
+    drop_reactions_of,
+    keep_reaction,
+    reply_changed,
+)
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
@@ -41,6 +48,9 @@ from vocab.positions import read_position
 from vocab.terms import PUBLIC, PUBLIC_ALIASES
 
 log = logging.getLogger(__name__)
+
+# What is taken back with the activity of that type.
+REACTIONS = {"Like": "like", "EmojiReact": "like", "Announce": "boost"}
 
 
 async def on_follow(node: Node, activity: Activity) -> None:
@@ -101,7 +111,10 @@ async def on_undo(node: Node, activity: Activity) -> None:
     inner = activity.object or {}
     now = node.clock.now()
     async with node.database.begin() as session:
-        followed = properties.iri(inner, "object") if activity.object_type == "Follow" else None
+        named = properties.iri(inner, "object")
+        followed = named if activity.object_type == "Follow" else None
+        if named and (kind := REACTIONS.get(activity.object_type or "")):
+            await drop_reaction_to(session, kind=kind, case_url=named, actor=activity.actor)
         if followed is None and activity.object_id:
             # Some name only the id of what they take back.
             await drop_reaction(session, id=activity.object_id, actor=activity.actor)
@@ -113,7 +126,12 @@ async def on_undo(node: Node, activity: Activity) -> None:
 
 async def on_create(node: Node, activity: Activity) -> None:
     """A new object: a case of an organisation we follow, or a reply to a case of ours."""
-    if activity.object is None or activity.object_type == "Article":
+    if activity.object is None and not await is_followed(node, activity.actor):
+        # Only named: what it is, its author's server tells.
+        activity = await _found(node, activity)
+    if activity.object is not None and await _is_reply(node, activity.object):
+        await _on_reply(node, activity)
+    elif activity.object is None or activity.object_type == "Article":
         await _on_case(node, activity)
     else:
         await _on_reply(node, activity)
@@ -145,6 +163,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
     async with node.database.begin() as session:
         if target == activity.actor:
             await forget_actor(session, activity.actor, now=now)
+            await drop_reactions_of(session, activity.actor)
             await receive_farewell(session, activity.actor, now=now)
             return
         await drop_reaction(session, id=target, actor=activity.actor)
@@ -199,7 +218,8 @@ async def on_flag(node: Node, activity: Activity) -> None:
             activity_id=activity.id,
             reporter=activity.actor,
             objects=ours,
-            text=properties.text(activity.raw, "content") or "",
+            # Lemmy says it in `summary`.
+            text=properties.text(activity.raw, "content") or properties.text(activity.raw, "summary") or "",
             now=node.clock.now(),
         )
     if kept is None:
@@ -302,6 +322,24 @@ async def _to_pass_on(node: Node, activity: Activity) -> dict[str, Any] | None:
         return (await prove_activity(node, activity)).raw
     except RefusedActivity:
         return None
+
+
+async def _found(node: Node, activity: Activity) -> Activity:
+    """The activity with its object as it is at its author's server. Raises RefusedActivity, FetchError."""
+    url = activity.object_id or ""
+    if host_of(url) != host_of(activity.actor):
+        raise RefusedActivity("an object on another host than its author")
+    return replace(activity, object=await find_document(node, url))
+
+
+async def _is_reply(node: Node, document: dict[str, Any]) -> bool:
+    """Whether it answers a case of ours, of whatever type it is."""
+    answered = properties.iri(properties.simplified(document), "inReplyTo")
+    if answered is None:
+        return False
+    async with node.database.read() as session:
+        case = await session.get(Entry, answered)
+    return case is not None and case.own
 
 
 async def _on_reply(node: Node, activity: Activity) -> None:

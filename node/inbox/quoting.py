@@ -1,25 +1,20 @@
 """Somebody asks whether they may quote a case of ours (FEP-044f). Everybody may; the stamp that says so is served while the case is.
 
-Stamps are made of what is kept: who asked, with which post, for which case. Nothing of the post itself is fetched or shown.
+Nothing of the post itself is fetched or shown.
 """
-
-from typing import Any
-from urllib.parse import quote
-
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import Entry
 from node.inbox.proving import RefusedActivity
 from node.peers.actors import host_of
 from node.peers.directory import find_actor
 from node.peers.sending import new_activity_id, send
+from node.publishing.quotes import KIND, stamp_address
 from node.publishing.reactions import Reaction, keep_reaction
 from node.runtime import Node
 from vocab import activities, properties
 from vocab.activities import Activity
 from vocab.terms import QUOTE_CONTEXT
 
-KIND = "quote"
 MAX_ID_CHARACTERS = 2000
 
 
@@ -50,26 +45,3 @@ async def on_quote_request(node: Node, activity: Activity) -> None:
         )
         await send(session, node.keyring, answer, inboxes=[them.delivery_inbox], now=now)
     await node.bell.ring()
-
-
-def stamp_address(case: str, post: str) -> str:
-    """Where the stamp for a post that quotes a case is."""
-    return f"{case}/quotes?of={quote(post, safe='')}"
-
-
-async def stamp(session: AsyncSession, case: str, post: str) -> dict[str, Any] | None:
-    """The stamp for a post that quotes a case; None for one that nobody asked about, or when the case is not public any more."""
-    asked = await session.get(Reaction, post)
-    quoted = await session.get(Entry, case)
-    if asked is None or asked.kind != KIND or asked.case_url != case:
-        return None
-    if quoted is None or not quoted.own or quoted.withdrawn_at is not None:
-        return None
-    return {
-        "@context": QUOTE_CONTEXT,
-        "id": stamp_address(case, post),
-        "type": "QuoteAuthorization",
-        "attributedTo": quoted.actor,
-        "interactingObject": post,
-        "interactionTarget": case,
-    }

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from federation.errors import Mismatch
 from node import audit
 from node.database import Bulk, Row, among
-from node.errors import NotFound
-from node.peers.actors import host_of
+from node.errors import NotAllowed, NotFound
+from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor, find_document, find_handle
 from node.runtime import Node
 from vocab.actors import read_actor
 from vocab.objects import read_object
 from vocab.positions import read_position
+from vocab.terms import PUBLIC
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,9 @@ _ADD = Bulk(_add, ("id", "kind", "actor", "case_url", "received_at", "shown", "p
 class ReplyText:
     """What a reply says, as its author's server told it just now.
 
-    content  HTML, sanitised.
-    sha256   of the content: who agrees says to what.
+    content    HTML, sanitised.
+    sha256     of the content: who agrees says to what.
+    is_public  whether its author wrote it for everybody; what was written to some is shown to nobody else.
     """
 
     author: str
@@ -95,6 +97,7 @@ class ReplyText:
     published: datetime | None
     sha256: str
     position: str | None = None
+    is_public: bool = False
 
 
 async def keep_reaction(
@@ -138,6 +141,28 @@ async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> None:
     await session.execute(delete(Reaction).where(Reaction.id == id, Reaction.actor == actor))
 
 
+async def drop_reaction_to(session: AsyncSession, *, kind: str, case_url: str, actor: str) -> None:
+    """Its author took back the like or boost of that case: some name it by another id than they gave it (Lemmy), or by none."""
+    same = (Reaction.kind == kind, Reaction.case_url == case_url, Reaction.actor == actor)
+    await session.execute(delete(Reaction).where(*same))
+
+
+async def drop_reactions_of(session: AsyncSession, actor: str) -> None:
+    """Whoever said it is gone, and wants what they said gone too."""
+    await session.execute(delete(Reaction).where(Reaction.actor == actor))
+
+
+async def inboxes_of_reactions(session: AsyncSession, case_url: str) -> list[str]:
+    """Where one POST each reaches all who answered, shared or quoted a case: they want to know what becomes of it."""
+    inbox = func.coalesce(RemoteActor.shared_inbox, RemoteActor.inbox)
+    found = select(inbox).distinct().join(Reaction, Reaction.actor == RemoteActor.id)
+    return list(
+        await session.scalars(
+            found.where(Reaction.case_url == case_url, RemoteActor.gone_at.is_(None)).order_by(inbox)
+        )
+    )
+
+
 async def replies(session: AsyncSession, state: str, *, limit: int = 200) -> list[Reaction]:
     """Replies that wait for the desk ("waiting", oldest first), are "shown", or "hidden"."""
     found = select(Reaction).where(Reaction.kind == "reply")
@@ -163,10 +188,15 @@ async def shown_replies(session: AsyncSession, case_url: str) -> list[Reaction]:
 
 
 async def show_reply(session: AsyncSession, id: str, text: ReplyText, *, by: str, now: datetime) -> Reaction:
-    """Somebody of the desk has read this very text and agrees to show it. Raises NotFound.
+    """Somebody of the desk has read this very text and agrees to show it. Raises NotFound, NotAllowed.
 
     text  as it was read; it is kept, so that a later change by its author is not shown unasked.
     """
+    if not text.is_public:
+        raise NotAllowed(
+            "a reply that is not for everybody",
+            public="This reply was written to you, not for everybody. It cannot be shown.",
+        )
     reply = await _reply(session, id)
     reply.shown, reply.decided_by, reply.decided_at, reply.place = True, by, now, None
     reply.author, reply.content, reply.published_at = text.author, text.content, text.published
@@ -220,6 +250,7 @@ async def read_reply(node: Node, id: str) -> ReplyText:
         published=item.published,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         position=read_position(document),
+        is_public=PUBLIC in (*item.to, *item.cc),
     )
 
 

@@ -52,7 +52,7 @@ class InboxDoor:
         if kind.split(";")[0].strip().lower() not in TYPES:
             await _answer(send, 415, b'{"error":"Activities come as application/activity+json."}')
             return
-        if any(name == b"content-encoding" for name, _ in headers):
+        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in headers):
             await _answer(send, 415, b'{"error":"Activities come without an encoding."}')
             return
         try:

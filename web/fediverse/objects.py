@@ -6,9 +6,9 @@ from starlette.routing import Route
 
 from node.entries.search import document_at, entry_at
 from node.errors import NotFound
-from node.inbox.quoting import stamp
 from node.publishing.positions import position_at
 from node.publishing.publish import history_of
+from node.publishing.quotes import stamp
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
 from vocab.properties import present, written

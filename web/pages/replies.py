@@ -75,6 +75,7 @@ async def show_text(request: Request) -> Response:
             "content": text.content,
             "published": text.published.isoformat() if text.published else None,
             "sha256": text.sha256,
+            "public": text.is_public,
         }
     )
 

@@ -208,8 +208,9 @@ async def test_another_content_type_is_refused(town: Town, stranger: Stranger, k
 
 async def test_an_encoded_body_is_refused(town: Town, stranger: Stranger) -> None:
     answer = await stranger.post("a", follow_of(stranger, town), headers={"content-encoding": "gzip"})
+    plain = await stranger.post("a", follow_of(stranger, town), headers={"content-encoding": "identity"})
 
-    assert answer.status_code == 415
+    assert (answer.status_code, plain.status_code) == (415, 202)
 
 
 async def test_an_oversized_body_is_refused_before_it_is_read(town: Town, stranger: Stranger) -> None:

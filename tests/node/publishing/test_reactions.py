@@ -87,7 +87,7 @@ async def test_a_reply_that_is_changed_where_too_many_wait_is_hidden(
     for author, number in ((loud, 1), (others, 2)):
         await kept(node, f"{author}/{number}", author)
         async with node.database.begin() as session:
-            text = ReplyText("X", "x@y", f"{author}/{number}", "<p>Read</p>", None, "0" * 64)
+            text = ReplyText("X", "x@y", f"{author}/{number}", "<p>Read</p>", None, "0" * 64, is_public=True)
             await show_reply(session, f"{author}/{number}", text, by="somebody", now=node.clock.now())
     await kept(node, f"{loud}/3", loud)
 

@@ -193,6 +193,23 @@ async def test_a_reply_is_read_before_it_is_shown_and_nothing_vile_comes_with_it
     assert (await audited(town))[-2:] == ["reply.shown", "reply.hidden"]
 
 
+async def test_what_was_written_to_us_alone_is_read_and_not_offered_to_be_shown(
+    town: Town, seats: dict[str, Seat]
+) -> None:
+    stranger, eva = Stranger(town), seats["Eva"]
+    url = (await publish_known(town)).url
+    note = a_reply(stranger, url, "<p>For you alone (fictional)</p>")
+    note["to"] = [town["a"].settings.main_actor]
+    await arrive(town, stranger, "Create", note)
+
+    read = (await eva.get(f"/desk/replies?id={NOTE}")).text
+
+    assert "For you alone (fictional)" in read
+    assert "written to you, not for everybody" in read
+    assert 'value="hide"' in read
+    assert 'value="show"' not in read
+
+
 async def test_words_that_changed_meanwhile_are_read_again_first(town: Town, seats: dict[str, Seat]) -> None:
     stranger, eva = Stranger(town), seats["Eva"]
     url = (await publish_known(town)).url

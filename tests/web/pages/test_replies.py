@@ -14,7 +14,7 @@ from tests.rig.alerts import a_member, a_person, b64
 from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
-from vocab.terms import ACTIVITY_JSON, AS
+from vocab.terms import ACTIVITY_JSON, AS, PUBLIC
 
 API = "/api/v1/desk"
 ROLES = {"Eva": ["editor"], "Paul": ["publisher"], "Vera": ["verifier"], "Olga": ["administrator"]}
@@ -63,6 +63,7 @@ def a_reply(stranger: Stranger, url: str, content: str = "<p>I saw it, too.</p>"
         "inReplyTo": url,
         "published": "2026-11-21T11:00:00Z",
         "content": content,
+        "to": [PUBLIC],
     }
     stranger.documents["/notes/1"] = note
     return note
@@ -130,6 +131,23 @@ async def test_a_reply_is_shown_when_somebody_has_read_it_and_not_before(
     await desk["Paul"].send("/replies/hide", {"id": NOTE})
     assert await listed(town, url) == ([], [url])
     assert [line["state"] for line in (await eva.get("/replies", state="hidden")).json()] == ["hidden"]
+
+
+async def test_a_reply_that_was_written_to_us_alone_can_be_read_and_not_shown(
+    town: Town, desk: dict[str, Browser]
+) -> None:
+    stranger, eva = Stranger(town), desk["Eva"]
+    url = (await publish_case(town["a"].node)).url
+    note = a_reply(stranger, url, "<p>For you alone (fictional)</p>")
+    note["to"] = [town["a"].settings.main_actor]
+    await arrive(town, stranger, "Create", note)
+
+    read = (await eva.get("/replies/text", id=NOTE)).json()
+    refused = await eva.send("/replies/show", {"id": NOTE, "sha256": read["sha256"]})
+
+    assert (read["public"], read["content"]) == (False, "<p>For you alone (fictional)</p>")
+    assert refused.status_code == 403
+    assert await listed(town, url) == ([], [url])
 
 
 async def test_words_that_nobody_has_read_are_not_shown(town: Town, desk: dict[str, Browser]) -> None:
