@@ -19,6 +19,8 @@ from web.pages.addresses import case_address
 from web.pages.publications import case_page
 from web.pages.vocabulary import vocabulary_page
 
+FEW_REPLIES = 5
+
 
 def routes() -> list[Route]:
     """Addresses that serve both people and servers."""
@@ -50,27 +52,44 @@ async def case(request: Request) -> Response:
 
 
 async def replies(request: Request) -> Response:
-    """The replies that the desk has agreed to show, by their addresses: what they say is at home elsewhere."""
+    """The replies that the desk has agreed to show, by their addresses: what they say is at home elsewhere.
+
+    The first page holds what servers read of one: Mastodon and others take five.
+    """
     at, _, shown = await _conversation(request)
+    few, more = shown[:FEW_REPLIES], shown[FEW_REPLIES:]
     page = {
         "id": f"{at}/replies?page=1",
         "type": "CollectionPage",
         "partOf": f"{at}/replies",
-        "items": shown,
+        "items": few,
     }
-    return activity_answer(
-        {
-            "@context": COLLECTION_CONTEXT,
-            "id": f"{at}/replies",
-            "type": "Collection",
-            "repliesOf": at,
-            "totalItems": len(shown),
-            "first": page,
-        }
-        if "page" not in request.query_params
-        else {"@context": AS, **page},
-        max_age=60,
-    )
+    if more:
+        page["next"] = f"{at}/replies?page=2"
+    match request.query_params.get("page"):
+        case None:
+            document = {
+                "@context": COLLECTION_CONTEXT,
+                "id": f"{at}/replies",
+                "type": "Collection",
+                "repliesOf": at,
+                "totalItems": len(shown),
+                "first": page,
+            }
+        case "1":
+            document = {"@context": AS, **page}
+        case "2" if more:
+            document = {
+                "@context": AS,
+                "id": f"{at}/replies?page=2",
+                "type": "CollectionPage",
+                "partOf": f"{at}/replies",
+                "prev": f"{at}/replies?page=1",
+                "items": more,
+            }
+        case _:
+            raise NotFound("no such page")
+    return activity_answer(document, max_age=60)
 
 
 async def context(request: Request) -> Response:

@@ -1,9 +1,11 @@
 """The outbox as crawlers read it: what each item is, since when and for whom, without asking for every activity."""
 
+from node.publishing.reactions import ReplyText, keep_reaction, show_reply
 from tests.rig.publications import a_case, publish_case
 from tests.rig.town import Town
 from vocab.activities import read_activity
 from vocab.terms import ACTIVITY_JSON, PUBLIC
+from web.fediverse.objects import FEW_REPLIES
 
 OTHER = "https://b.example/cases/other"
 
@@ -44,3 +46,27 @@ async def test_cases_that_belong_together_are_linked_as_objects(town: Town) -> N
     links = [tag for tag in tags if tag["type"] == "Link"]
     assert [(tag["href"], tag["rel"]) for tag in links] == [(OTHER, "related")]
     assert links[0]["mediaType"].startswith("application/ld+json; profile=")
+
+
+async def test_the_first_page_of_replies_holds_few_and_the_next_the_others(town: Town) -> None:
+    node = town["a"].node
+    url = (await publish_case(node)).url
+    notes = [f"https://stranger.example/notes/{number}" for number in range(FEW_REPLIES + 2)]
+    for note in notes:
+        async with node.database.begin() as session:
+            actor = "https://stranger.example/users/sam"
+            await keep_reaction(
+                session, id=note, kind="reply", actor=actor, case_url=url, now=node.clock.now()
+            )
+            text = ReplyText("S", "s@x", note, "<p>Yes</p>", None, "0" * 64, is_public=True)
+            await show_reply(session, note, text, by="somebody", now=node.clock.now())
+    accept = {"Accept": "application/activity+json"}
+    async with town.visitor("a") as http:
+        whole = (await http.get(f"{url}/replies", headers=accept)).json()
+        following = (await http.get(whole["first"]["next"], headers=accept)).json()
+        beyond = await http.get(f"{url}/replies?page=3", headers=accept)
+
+    assert whole["totalItems"] == len(notes)
+    assert (whole["first"]["items"], following["items"]) == (notes[:FEW_REPLIES], notes[FEW_REPLIES:])
+    assert "next" not in following
+    assert beyond.status_code == 404
