@@ -28,6 +28,7 @@ from node.inbox.shedding import BESIDE, LANE, Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
 from node.peers.follows import is_admitted
+from node.peers.hearing import Hearing
 from node.peers.hosts import Standing, standings
 from node.peers.synchronising import HEADER, compare
 from node.runtime import Node
@@ -144,6 +145,7 @@ class Inbox:
         self._node = node
         self._shedder = Shedder(node, limits or Limits())
         self._teller = Teller(node)
+        self._hearing = Hearing(node)
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
         self._heard: OrderedDict[str, datetime] = OrderedDict()
@@ -220,6 +222,8 @@ class Inbox:
             "received_at": self._node.clock.now(),
         }
         answer = await self._keep(row)
+        if answer is Answer.ACCEPTED:
+            await self._hearing.speaks(host_of(owner), presented.dialect)
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
             await self._compare(actor, presented.fields[HEADER])
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
@@ -234,6 +238,8 @@ class Inbox:
         except (FederationError, _Busy):
             return None
         if isinstance(owner, Refused) or host_of(owner) != host_of(presented.key_id):
+            return None
+        if self._hearing.is_replay(presented):
             return None
         async with self._node.database.read() as session:
             found = await standings(session, self._node.settings, [host_of(owner)])

@@ -87,7 +87,10 @@ def test_the_peer_has_no_code_of_ours() -> None:
 
 
 async def test_a_follower_on_bovine_receives_cases_it_can_verify(server: Served, peer: Peer) -> None:
-    assert [one["signature"]["owner"] for one in peer.received("Accept")] == [cases(server)]
+    # Whoever signs with RFC 9421 is spoken to in it first; bovine 0.5.19 falls over one of our components, and hears it again.
+    *misheard, accept = [one["signature"]["owner"] for one in peer.received("Accept")]
+    assert accept == cases(server)
+    assert misheard in ([], [None])
 
     async with behind(server) as node:
         publication = await publish_case(node, a_case(0))

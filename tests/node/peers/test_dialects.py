@@ -50,6 +50,27 @@ async def test_who_says_so_is_spoken_to_in_the_newer_dialect_first(
     assert [item["type"] for item in reader.received] == ["Accept"]
 
 
+@pytest.mark.parametrize(("signs", "first"), [("cavage", "cavage"), ("rfc9421", "rfc9421")])
+async def test_who_signs_so_is_spoken_to_in_the_newer_dialect_first(
+    town: Town, reader: Stranger, signs: str, first: str
+) -> None:
+    await reader.post("a", reader.activity("Follow", US), dialect=signs)
+    await town.settle()
+
+    assert dialects(town) == [first]
+    assert [item["type"] for item in reader.received] == ["Accept"]
+
+
+async def test_who_signs_so_in_vain_changes_nothing(town: Town, reader: Stranger) -> None:
+    forged = reader.activity("Follow", US)
+    await reader.post("a", forged, dialect="rfc9421", body=b'{"id": "x"}')
+    await reader.post("a", forged, dialect="rfc9421", signed_as="https://b.example/inbox")
+    await reader.post("a", reader.activity("Follow", US))
+    await town.settle()
+
+    assert dialects(town) == ["cavage"]
+
+
 async def test_who_says_so_and_does_not_understand_it_is_knocked_at_once_more(
     town: Town, reader: Stranger
 ) -> None:

@@ -268,3 +268,22 @@ async def test_two_servers_with_authorised_fetch_are_not_locked_out_of_each_othe
     assert row is not None
     assert row.state == "accepted"
     assert card is not None
+
+
+@pytest.mark.parametrize(("later", "status"), [(11, 401), (10, 200)])
+async def test_a_request_for_the_list_that_somebody_repeats_later_is_refused(
+    town: Town, later: int, status: int
+) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+    url = f"https://a.example/actors/cases/{PATH}"
+    signed = cavage.sign("GET", url, signer=stranger.signer(), now=town.clock.now())
+    headers = {"accept": ACTIVITY_JSON} | {name.decode(): value.decode() for name, value in signed}
+
+    async with town.visitor("a") as visitor:
+        first = await visitor.get(url, headers=headers)
+        town.clock.forward(seconds=later)
+        again = await visitor.get(url, headers=headers)
+
+    assert (first.status_code, again.status_code) == (200, status)
+    assert (await get(town, url, stranger)).status_code == 200
