@@ -17,11 +17,13 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     DateTime,
+    Delete,
     Dialect,
     Insert,
     LargeBinary,
     MetaData,
     String,
+    Update,
     bindparam,
     event,
     func,
@@ -36,6 +38,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -231,6 +234,43 @@ class Bulk:
                 one, ", ".join([one] * rows), 1
             )
         return self._texts[rows]
+
+
+class Change:
+    """An UPDATE or DELETE that tells nothing, past the ORM: compiled once for each database, run by its driver.
+
+    statement  with a `bindparam` for all that differs from one time to the next.
+    """
+
+    def __init__(self, statement: Update | Delete) -> None:
+        self._statement = statement
+        self._compiled: tuple[SQLCompiler, list[Binder | None]] | None = None
+
+    async def run(self, session: AsyncSession, **given: Any) -> None:
+        """Run it in the session's transaction. SQLite's thread is given it with whatever it is asked next."""
+        connection = await session.connection()
+        if connection.dialect.name != "sqlite":
+            await connection.execute(self._statement, given)
+            return
+        compiled, binders = self._compile(connection.dialect)
+        values = compiled.construct_params(given)
+        _driver_of(connection).later(
+            str(compiled),
+            tuple(
+                bind(values[name]) if bind else values[name]
+                for name, bind in zip(compiled.positiontup or (), binders, strict=True)
+            ),
+        )
+
+    def _compile(self, dialect: Dialect) -> tuple[SQLCompiler, list[Binder | None]]:
+        if self._compiled is None:
+            compiled = self._statement.compile(dialect=dialect)
+            types = [compiled.binds[name].type for name in compiled.positiontup or ()]
+            self._compiled = (
+                compiled,
+                [one.dialect_impl(dialect).bind_processor(dialect) for one in types],
+            )
+        return self._compiled
 
 
 _TOGETHER: dict[tuple[Bulk, ...], str] = {}

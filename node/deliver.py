@@ -12,7 +12,7 @@ from federation.digests import BodyDigest
 from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
-from node.peers.hosts import Host, blocked, hosts_at, remember_answer, remember_failure
+from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
 from node.peers.sending import forget_hidden, sent_activities
 from node.peers.synchronising import offer, origin_of
 from node.runtime import Node
@@ -34,7 +34,7 @@ class Letter:
 
     body: bytes
     digest: BodyDigest
-    about: Host | None
+    about: Habits | None
     is_blocked: bool
     told: tuple[tuple[bytes, bytes], ...]
 

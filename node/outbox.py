@@ -8,16 +8,21 @@ Every job runs at least once, so every handler may run twice. Redis, where there
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Executable,
     ForeignKey,
     Index,
     Insert,
     Integer,
+    Result,
+    Select,
     String,
+    Table,
+    bindparam,
     case,
     delete,
     func,
@@ -27,9 +32,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Row, Rows, UtcDateTime, among
+from node.database import Bulk, Change, Row, Rows, UtcDateTime, among
 
 LEASE = timedelta(seconds=60)
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
@@ -89,6 +94,70 @@ def _add_jobs(insert: Any) -> Insert:
 
 _OPEN = Bulk(_open_lanes, ("name", "due_at", "failures"))
 _ADD = Bulk(_add_jobs, ("lane", "kind", "payload", "key", "not_before", "attempts"))
+
+
+# ---- the statements of the loop that works it, made once ------------------------------------------------------------
+
+_LANES, _JOBS = cast(Table, Lane.__table__), cast(Table, Job.__table__)
+_L, _J = _LANES.c, _JOBS.c
+_NOW = bindparam("now", type_=UtcDateTime())
+_IS_FREE = _L.claimed_until.is_(None) | (_L.claimed_until < _NOW)
+_CLAIM = (
+    update(_LANES)
+    .where(
+        _L.name.in_(
+            select(_L.name)
+            .where(_L.due_at <= _NOW, _IS_FREE)
+            .order_by(_L.due_at)
+            .limit(bindparam("limit", type_=Integer()))
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+    )
+    .values(claimed_until=bindparam("until", type_=UtcDateTime()))
+    .returning(_L.name)
+)
+_NEXT_DUE = select(func.min(_L.due_at)).where(_IS_FREE)
+_LOCK = select(_L.name).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
+_FORGET = Change(delete(_JOBS).where(among(_J.seq, "done")))
+
+
+def _heads() -> dict[str, Select[Any]]:
+    """Both read the head of each lane from the index; neither database understands the other's spelling of it."""
+    named = select(_L.name).where(among(_L.name, "lanes")).subquery()
+    head = _JOBS.alias()
+    heads = (
+        select(head.c.seq)
+        .where(head.c.lane == named.c.name, head.c.dead_at.is_(None), head.c.not_before <= _NOW)
+        .order_by(head.c.seq)
+        .limit(bindparam("limit", type_=Integer()))
+    )
+    told = select(_J.seq, _J.lane, _J.kind, _J.payload, _J.attempts)
+    first = heads.lateral()
+    lateral = told.select_from(named).join(first, true()).join(_JOBS, _J.seq == first.c.seq)
+    correlated = told.join(named, _J.seq.in_(heads.correlate(named)))
+    return {"sqlite": correlated.order_by(_J.seq), "postgresql": lateral.order_by(_J.seq)}
+
+
+_HEADS = _heads()
+
+
+def _next_due() -> ColumnElement[Any]:
+    """When a lane comes due: at once when the job at its head is due, which the index tells; else with its earliest job."""
+    waiting = (_J.lane == _L.name, _J.dead_at.is_(None))
+    head = select(_J.not_before).where(*waiting).order_by(_J.seq).limit(1).scalar_subquery()
+    earliest = select(func.min(_J.not_before)).where(*waiting).scalar_subquery()
+    return case((head <= _NOW, head), else_=earliest)
+
+
+_GIVE_BACK = Change(
+    update(_LANES).where(among(_L.name, "lanes")).values(claimed_until=None, failures=0, due_at=_next_due())
+)
+
+
+async def _execute(session: AsyncSession, statement: Executable, **given: Any) -> Result[Any]:
+    """Past the ORM, which would look at the statement anew each time."""
+    return await (await session.connection()).execute(statement, given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +229,8 @@ async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: time
 
     One statement for both databases; SQLite's compiler drops the lock clause. An expired lease is free again.
     """
-    free = (
-        select(Lane.name)
-        .where(Lane.due_at <= now, (Lane.claimed_until.is_(None)) | (Lane.claimed_until < now))
-        .order_by(Lane.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    claimed = await session.scalars(
-        update(Lane)
-        .where(Lane.name.in_(free.scalar_subquery()))
-        .values(claimed_until=now + lease)
-        .returning(Lane.name)
-        .execution_options(synchronize_session=False)
-    )
-    return list(claimed)
+    found = await _execute(session, _CLAIM, now=now, until=now + lease, limit=limit)
+    return [row.name for row in found]
 
 
 async def release(session: AsyncSession) -> None:
@@ -186,23 +242,10 @@ async def line(
     session: AsyncSession, lanes: Sequence[str], *, now: datetime, limit: int
 ) -> dict[str, list[Turn]]:
     """The due jobs at the head of each lane, in order, at most `limit` a lane: as quick for a long line as for a short one."""
-    named = select(Lane.name).where(among(Lane.name, lanes)).subquery()
-    head = aliased(Job)
-    heads = (
-        select(head.seq)
-        .where(head.lane == named.c.name, head.dead_at.is_(None), head.not_before <= now)
-        .order_by(head.seq)
-        .limit(limit)
-    )
-    told = select(Job.seq, Job.lane, Job.kind, Job.payload, Job.attempts)
-    # Both read the head of each lane from the index; neither database understands the other's spelling of it.
-    if session.get_bind().dialect.name == "sqlite":
-        wanted = told.join(named, Job.seq.in_(heads.correlate(named)))
-    else:
-        first = heads.lateral()
-        wanted = told.select_from(named).join(first, true()).join(Job, Job.seq == first.c.seq)
+    heads = _HEADS[session.get_bind().dialect.name]
     found: dict[str, list[Turn]] = {name: [] for name in lanes}
-    for row in await session.execute(wanted.order_by(Job.seq)):
+    rows: Iterable[Any] = await _execute(session, heads, lanes=lanes, now=now, limit=limit)
+    for row in rows:
         found[row.lane].append(Turn(*row))
     return found
 
@@ -256,10 +299,10 @@ async def finish(
     names = sorted(outcomes)
     moved = [outcome for results in outcomes.values() for _, outcome in results if isinstance(outcome, Moved)]
     locked = sorted({*names, *(outcome.lane for outcome in moved)})
-    # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
-    await session.execute(
-        select(Lane.name).where(among(Lane.name, locked)).order_by(Lane.name).with_for_update()
-    )
+    if session.get_bind().dialect.name != "sqlite":
+        # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below. SQLite has one
+        # writer.
+        await _execute(session, _LOCK, lanes=locked)
     opened = {
         outcome.lane: outcome.until for outcome in sorted(moved, key=lambda one: one.until, reverse=True)
     }
@@ -268,9 +311,7 @@ async def finish(
         await _OPEN.run(session, rows)
     done = [seq for results in outcomes.values() for seq, outcome in results if isinstance(outcome, Done)]
     if done:
-        await session.execute(
-            delete(Job).where(among(Job.seq, done)).execution_options(synchronize_session=False)
-        )
+        await _FORGET.run(session, done=done)
     late: dict[str, datetime] = {}
     for name, results in outcomes.items():
         for seq, outcome in results:
@@ -279,12 +320,7 @@ async def finish(
             await _record(session, name, seq, outcome, now=now)
     quiet = [name for name in names if name not in late]
     if quiet:
-        await session.execute(
-            update(Lane)
-            .where(among(Lane.name, quiet))
-            .values(claimed_until=None, failures=0, due_at=_next_due(now))
-            .execution_options(synchronize_session=False)
-        )
+        await _GIVE_BACK.run(session, lanes=quiet, now=now)
     for name, until in late.items():
         await session.execute(
             update(Lane)
@@ -314,14 +350,6 @@ async def _record(session: AsyncSession, lane: str, seq: int, outcome: Outcome, 
         .values(last_reason=reason[:200], **changed)
         .execution_options(synchronize_session=False)
     )
-
-
-def _next_due(now: datetime) -> ColumnElement[Any]:
-    """When a lane comes due: at once when the job at its head is due, which the index tells; else with its earliest job."""
-    waiting = (Job.lane == Lane.name, Job.dead_at.is_(None))
-    head = select(Job.not_before).where(*waiting).order_by(Job.seq).limit(1).scalar_subquery()
-    earliest = select(func.min(Job.not_before)).where(*waiting).scalar_subquery()
-    return case((head <= now, head), else_=earliest)
 
 
 async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) -> None:
@@ -374,8 +402,8 @@ async def _call_now(session: AsyncSession, names: Sequence[str], *, now: datetim
 
 async def next_due(session: AsyncSession, *, now: datetime) -> datetime | None:
     """When the next lane that nobody works comes due."""
-    free = Lane.claimed_until.is_(None) | (Lane.claimed_until < now)
-    return await session.scalar(select(func.min(Lane.due_at)).where(free))
+    due: datetime | None = (await _execute(session, _NEXT_DUE, now=now)).scalar()
+    return due
 
 
 async def pending(session: AsyncSession) -> int:
