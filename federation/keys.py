@@ -40,6 +40,7 @@ MAX_MULTIBASE_CHARACTERS = 2048
 REMEMBERED_KEYS = 8192
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_TEN_DIGITS = 58**10
 _BASE58_VALUES = {character: value for value, character in enumerate(_BASE58)}
 _SHA256 = hashes.SHA256()
 _PKCS1 = padding.PKCS1v15()
@@ -263,8 +264,13 @@ def base58_encode(data: bytes) -> str:
     number = int.from_bytes(data, "big")
     digits = []
     while number:
-        number, digit = divmod(number, 58)
-        digits.append(_BASE58[digit])
+        # Ten digits at once: dividing a long number costs more than the rest.
+        number, some = divmod(number, _TEN_DIGITS)
+        for _ in range(10):
+            some, digit = divmod(some, 58)
+            digits.append(_BASE58[digit])
+    while digits and digits[-1] == _BASE58[0]:
+        digits.pop()
     zeros = len(data) - len(data.lstrip(b"\0"))
     return "1" * zeros + "".join(reversed(digits))
 

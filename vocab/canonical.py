@@ -12,6 +12,8 @@ from vocab.errors import NotCanonical
 # RFC 8785 §3.2.2.3 and RFC 7493 §2.2: integers beyond this are not exact in an ECMAScript number.
 _MAX_SAFE_INTEGER = 2**53 - 1
 
+_SPELLED_ALIKE = frozenset({str, bool, type(None)})
+
 _sorted = msgspec.json.Encoder(order="sorted")
 
 
@@ -22,11 +24,20 @@ def canonical(value: object) -> bytes:
     keys that are not strings, other Python types, values nested too deeply or within themselves.
     """
     try:
-        if _has_one_spelling(value):
-            return _sorted.encode(value)
+        # First, for it ends with what holds itself.
+        quick = _quickly(value)
+        if quick is not None and _has_one_spelling(value):
+            return quick
         return rfc8785.dumps(value)  # type: ignore[arg-type]  # rfc8785 checks what its recursive alias describes
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise NotCanonical(f"no canonical form: {error}") from error
+
+
+def _quickly(value: object) -> bytes | None:
+    try:
+        return _sorted.encode(value)
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+        return None
 
 
 def _has_one_spelling(value: object) -> bool:
@@ -36,16 +47,28 @@ def _has_one_spelling(value: object) -> bool:
     code points here, UTF-16 units there, which agree on ASCII. Strings are escaped alike.
     Exact types: a subclass may be encoded as something else.
     """
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is dict:
-        return all(
-            type(key) is str and key.isascii() and _has_one_spelling(member)
-            for key, member in value.items()  # type: ignore[attr-defined]  # narrowed by exact type, which mypy does not follow
-        )
-    if kind is list:
-        return all(map(_has_one_spelling, value))  # type: ignore[call-overload]  # as above
-    if kind is int:
-        return -_MAX_SAFE_INTEGER <= value <= _MAX_SAFE_INTEGER  # type: ignore[operator]  # as above
-    return False
+    level = [value]
+    while level:
+        item = level.pop()
+        kind = type(item)
+        if kind is dict:
+            keys = item.keys()  # type: ignore[attr-defined]  # narrowed by exact type, which mypy does not follow
+            if not {str}.issuperset(map(type, keys)) or not "".join(keys).isascii():
+                return False
+            inner = item.values()  # type: ignore[attr-defined]  # as above
+        elif kind is list:
+            inner = item
+        else:
+            inner = (item,)
+        # Most hold nothing but texts: told from their types at once.
+        if not _SPELLED_ALIKE.issuperset(map(type, inner)):
+            for one in inner:
+                among = type(one)
+                if among is dict or among is list:
+                    level.append(one)
+                elif among is int:
+                    if not -_MAX_SAFE_INTEGER <= one <= _MAX_SAFE_INTEGER:
+                        return False
+                elif among not in _SPELLED_ALIKE:
+                    return False
+    return True

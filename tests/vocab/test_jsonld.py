@@ -391,3 +391,66 @@ def test_a_null_character_is_refused(body: bytes) -> None:
 
 def test_words_that_only_look_like_one_are_kept() -> None:
     assert jsonld.parse(rb'{"a":"\\u0000"}') == {"a": r"\u0000"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":1}',
+        b'{"a":1,"a":1}',
+        b'{"a":1,"a":2}',
+        b'{"a":{"b":1,"b":1}}',
+        b'{"a":9007199254740993}',
+        b'{"a":-9007199254740993}',
+        b'{"a":1e400}',
+        b'{"a":1.0}',
+        b'{"a":1e5}',
+        b'{"a":-0}',
+        b'{"a":-0.0}',
+        b'{"a":0.1}',
+        b'{"a":0.12345678901234567}',
+        b'{"a":NaN}',
+        b'{"a":"\\u0000"}',
+        b'{"a":"\\\\u0000"}',
+        b'{"a\\u0000":1}',
+        b'{"a":"\\ud800"}',
+        b'{"a":"\\ud83d\\ude00"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"\xff"}',
+        b'{"a":"\xc0\x80"}',
+        b'{"a":"\x01"}',
+        b'{"a":"\x00"}',
+        b'{"a":"\x7f\xe2\x80\xa8"}',
+        b'\xef\xbb\xbf{"a":1}',
+        b'{"a":1} ',
+        b'{"a":1}{}',
+        b'{"a":01}',
+        b'["a"]',
+        b"null",
+        b"",
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"a":' + b"[" * 31 + b"]" * 31 + b"}",
+        b'{"a":' + b"[" * 32 + b"]" * 32 + b"}",
+        b'{"a":[' + b"1," * 10_000 + b"1]}",
+        b'{"a":"1234567890123456","b":[true,false,null,{}]}',
+    ],
+    ids=lambda body: repr(body[:30]),
+)
+def test_the_quick_reading_and_the_strict_one_agree(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> object:
+        try:
+            read = jsonld.parse(body)
+        except VocabError as error:
+            return type(error)
+        return repr(read)
+
+    quick = told()
+    monkeypatch.setattr("vocab.jsonld._plain", lambda _: None)
+
+    assert told() == quick
+
+
+def test_what_we_write_is_read_quickly() -> None:
+    document = {"a": ["é \u2028", 1, 1.5, None, True], "b": {"a": "\\u00e9"}}
+
+    assert jsonld._plain(jsonld.write(document)) == document
