@@ -85,6 +85,12 @@ def verification_methods(document: Mapping[str, object]) -> tuple[str, ...] | Re
     return named if len(named) == len(methods) else Refused(Reason.MALFORMED, "verificationMethod")
 
 
+def is_of_a_graph(document: Mapping[str, object]) -> bool:
+    """Tell whether checking means sorting a graph, which takes long: then it is not for the event loop."""
+    proofs = _proofs(document)
+    return not isinstance(proofs, Refused) and any(proof.get("cryptosuite") != JCS for proof in proofs)
+
+
 def check(
     document: Mapping[str, object], keys: Mapping[str, VerifyingKey], *, now: datetime
 ) -> Proven | Refused:

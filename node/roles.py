@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.casework import retention
 from node.deliver import deliver, forget_sent, prepare_letters
 from node.inbox import chores, groups, handlers, quoting
-from node.inbox.process import Handler, forget_bodies, prepare_arrivals, process
+from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Turn
@@ -27,13 +27,18 @@ class Work:
     """How one kind of job is done.
 
     prepare  reads at once what many jobs need: job seq → whatever `run` is given for it. Any: each kind knows its own.
-    run      does one job with what was prepared for it. Runs at least once; it may run twice.
-    settle   records what jobs leave behind that are done, in the transaction that ends them, given what was prepared for them.
+    run      does one job with what was prepared for it. Runs at least once; it may run twice. None: only when what the jobs
+             before it in its lane left is settled.
+    settle   records what jobs leave behind that are done, in the transaction that ends them, given what was prepared for them, in
+             the order in which they ran; returns whether that may have made work for others.
+    apart    makes of what was prepared for a job what it is given to run by itself, leaving nothing: when it could not be settled
+             together with others.
     """
 
     prepare: Callable[[Node, AsyncSession, Sequence[Turn]], Awaitable[Mapping[int, Any]]]
-    run: Callable[[Node, Turn, Any], Awaitable[Outcome]]
-    settle: Callable[[AsyncSession, Sequence[Any]], Awaitable[None]] | None = None
+    run: Callable[[Node, Turn, Any], Awaitable[Outcome | None]]
+    settle: Callable[[Node, AsyncSession, Sequence[Any]], Awaitable[bool]] | None = None
+    apart: Callable[[Any], Any] | None = None
 
 
 ACTIVITIES: Mapping[str, Handler] = {
@@ -67,7 +72,7 @@ class Role:
 def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
     return {
         "deliver": Work(prepare_letters, deliver),
-        "process": Work(prepare_arrivals, partial(process, handlers=ACTIVITIES), forget_bodies),
+        "process": Work(prepare_arrivals, partial(process, handlers=ACTIVITIES), settle_arrivals, apart),
         FORGET: forget_sent,
         "backfill": chores.backfill,
         "refresh-blocklist": blocklists.refresh,

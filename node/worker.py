@@ -26,8 +26,10 @@ LANES = 64
 # hundreds of hosts that are dead at once must not fill every place.
 SLOW_SECONDS = 1.0
 MOST_LANES = 1024
-# While many lanes run, those that end within this time are recorded, and replaced, together.
+# While others run, lanes that end within this time are recorded together.
 GATHER_SECONDS = 0.004
+# After so few jobs were claimed the next are claimed no sooner than that: what comes one by one shares reading and recording.
+FEW_JOBS, PACE_SECONDS = 16, 0.05
 JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
 JOBS_AT_ONCE = 512
@@ -64,7 +66,8 @@ async def run(node: Node) -> None:
         # Without a Redis this is the only worker: what is claimed was claimed by one that was killed.
         async with node.database.begin() as session:
             await outbox.release(session)
-    woken = asyncio.Event()
+    woken, some_ended = asyncio.Event(), asyncio.Event()
+    next_claim = 0.0
     listener = asyncio.create_task(_listen(node, woken))
     running: dict[asyncio.Task[Results], _Running] = {}
     ended: list[asyncio.Task[Results]] = []
@@ -72,21 +75,29 @@ async def run(node: Node) -> None:
     def end(task: asyncio.Task[Results]) -> None:
         ended.append(task)
         woken.set()
+        some_ended.set()
 
     try:
         while True:
             # Before the look: who rings during it is heard after it.
             woken.clear()
-            room = _room(running.values())
-            for lane, line in (await _claim(node, room, jobs) if room else {}).items():
+            pause = next_claim - time.monotonic()
+            room = _room(running.values()) if pause <= 0 else 0
+            claimed = await _claim(node, room, jobs) if room else {}
+            if 0 < sum(map(len, claimed.values())) < FEW_JOBS:
+                next_claim = time.monotonic() + PACE_SECONDS
+            for lane, line in claimed.items():
                 task = asyncio.create_task(_work(node, line, jobs))
                 running[task] = _Running(lane, line, time.monotonic())
                 task.add_done_callback(end)
-            if not ended:
+            if not ended and pause > 0:
+                await _rest(some_ended, pause)
+            elif not ended:
                 await _rest(woken, SLOW_SECONDS if running else await _quiet(node))
-            if len(running) > LANES // 4 and ended:
+            if 0 < len(ended) < len(running):
                 await asyncio.sleep(GATHER_SECONDS)
             done, ended[:] = list(ended), []
+            some_ended.clear()
             if done:
                 finished = [(running.pop(task), task.result()) for task in done]
                 await _finish(node, [(one.lane, one.line, results) for one, results in finished], jobs)
@@ -171,13 +182,15 @@ async def _work(node: Node, line: Line, jobs: Jobs) -> Results:
         if node.clock.now() - started > LEASE / 2:
             break
         outcome = await _run(node, job, prepared, jobs)
+        if outcome is None:
+            break
         results.append((job.seq, outcome))
         if isinstance(outcome, Postponed | outbox.Dropped):
             break
     return results
 
 
-async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome:
+async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | None:
     handler = jobs.get(job.kind)
     if handler is None:
         return Dead(f"nobody here does {job.kind}")
@@ -195,23 +208,60 @@ async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome:
 
 
 async def _finish(node: Node, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> None:
-    """Record together what became of the jobs of some lanes, and what those that are done leave behind."""
+    """Record together what became of the jobs of some lanes, and what those that are done leave behind.
+
+    When that cannot be recorded, one of them may be at fault: each runs again by itself then, and leaves nothing.
+    """
+    try:
+        has_left = await _record(node, finished, jobs)
+    except Exception as error:  # whatever it was, who left something meets it again when it runs by itself
+        log.warning("jobs.unsettled", extra={"reason": type(error).__name__})
+        finished = await asyncio.gather(*(_again(node, *one, jobs) for one in finished))
+        has_left = await _record(node, finished, jobs)
+    if has_left:
+        await node.bell.ring()
+
+
+async def _again(
+    node: Node, lane: str, line: Line, results: Results, jobs: Jobs
+) -> tuple[str, Line, Results]:
+    """What comes of the jobs of a lane when each runs by itself; of those that leave nothing anyway, what came of them."""
+    line = line[: len(results)]
+    apart = [(job, _apart(prepared, jobs.get(job.kind))) for job, prepared in line]
+    if all(one is prepared for (_, one), (_, prepared) in zip(apart, line, strict=True)):
+        return lane, line, results
+    return lane, apart, await _work(node, apart, jobs)
+
+
+def _apart(prepared: Any, work: JobHandler | Work | None) -> Any:
+    if not isinstance(work, Work) or work.apart is None or isinstance(prepared, _Unprepared):
+        return prepared
+    return work.apart(prepared)
+
+
+async def _record(node: Node, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> bool:
     async with node.database.begin() as session:
-        await _settle(session, finished, jobs)
+        has_left = await _settle(node, session, finished, jobs)
         outcomes = {lane: results for lane, _, results in finished}
         await outbox.finish(session, outcomes, now=node.clock.now())
+    return has_left
 
 
-async def _settle(session: AsyncSession, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> None:
+async def _settle(
+    node: Node, session: AsyncSession, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs
+) -> bool:
+    """Whether what was left may have made work for others."""
     left: dict[str, list[Any]] = {}
     for _, line, results in finished:
         for (job, prepared), (_, outcome) in zip(line, results, strict=False):
             if isinstance(outcome, Done):
                 left.setdefault(job.kind, []).append(prepared)
+    has_left = False
     for kind, prepared in left.items():
         work = jobs.get(kind)
         if isinstance(work, Work) and work.settle is not None:
-            await work.settle(session, prepared)
+            has_left = await work.settle(node, session, prepared) or has_left
+    return has_left
 
 
 async def _quiet(node: Node) -> float:

@@ -1,13 +1,16 @@
 """Entry: a public case as readers see it, with its provenance: who published it, when it came, which proof held."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, delete, select
+from sqlalchemy import ForeignKey, Index, Insert, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row
+from node.database import Bulk, Row, among
 from vocab.cases import PublicCase, facets
 from vocab.jsonld import parse
 from vocab.properties import refuses_indexing, robots
@@ -67,53 +70,113 @@ class EntryFacet(Row):
     __table_args__ = (Index("ix_entry_facets_value", "facet", "value", "entry"),)
 
 
-async def put_entry(
-    session: AsyncSession,
-    case: PublicCase,
-    *,
-    id: str,
-    actor: str,
-    host: str,
-    publisher: str,
-    own: bool,
-    document: bytes,
-    sha256: str,
-    proof_key: str,
-    published_at: datetime,
-    updated_at: datetime | None,
-    is_searched: bool = True,
-    now: datetime,
-) -> Entry | None:
-    """Keep a case, new or changed; None when what we have is as new, or withdrawn for good.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry to be. Trusted: that `document` was proven with `proof_key`, which belongs to `actor`.
 
-    Its words are searched only where publisher (`is_searched`) and document (FEP-5e53) agree.
-    Trusted: that `document` was proven with `proof_key`, which belongs to `actor`.
+    is_searched  whether the publisher lets its words be searched; the document may refuse it as well (FEP-5e53).
     """
-    # Locked: an update that comes while a withdrawal is committed would put back what was withdrawn.
-    row = await session.get(Entry, id, with_for_update=True)
-    if row is not None:
-        newest = updated_at or published_at
-        if row.withdrawn_at is not None or row.actor != actor or newest <= row.last_changed_at:
+
+    case: PublicCase
+    id: str
+    actor: str
+    host: str
+    publisher: str
+    own: bool
+    document: bytes
+    sha256: str
+    proof_key: str
+    published_at: datetime
+    updated_at: datetime | None
+    is_searched: bool = True
+
+    @property
+    def newest(self) -> datetime:
+        return self.updated_at or self.published_at
+
+    def facets(self) -> frozenset[tuple[str, str]]:
+        """What it can be found by."""
+        return facets(self.case) | {("node", self.host), ("publisher", self.actor)}
+
+    def values(self) -> dict[str, Any]:
+        """What changes with each version."""
+        corrected = self.updated_at is not None and self.updated_at > self.published_at
+        may_be = self.is_searched and not refuses_indexing(asks_robots(self.document))
+        return {
+            "publisher": self.publisher,
+            "state": CORRECTED if corrected else LIVE,
+            "language": self.case.language,
+            "fields": self.case.fields(),
+            "document": self.document,
+            "sha256": self.sha256,
+            "proof_key": self.proof_key,
+            "text": searchable(self.case) if may_be else "",
+            "published_at": self.published_at,
+            "updated_at": self.updated_at,
+        }
+
+
+def _add(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share their methods but no base class that says so.
+    added: Insert = insert(Entry)
+    return added
+
+
+def _add_facets(insert: Any) -> Insert:
+    added: Insert = insert(EntryFacet)
+    return added
+
+
+_ADD = Bulk(_add, [column.key for column in Entry.__table__.columns])
+_ADD_FACETS = Bulk(_add_facets, ("entry", "facet", "value"))
+
+
+_IDS = Entry.__table__.c.id
+# Built once: it is asked for every case that comes in.
+_KNOWN = select(_IDS).where(among(_IDS, "ids")).order_by(_IDS).with_for_update()
+
+
+async def put_entry(session: AsyncSession, draft: Draft, *, now: datetime) -> Entry | None:
+    """Keep a case, new or changed; None when what we have is as new, or withdrawn for good."""
+    if not await put_entries(session, [draft], now=now):
+        return None
+    return await session.get_one(Entry, draft.id)
+
+
+async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: datetime) -> dict[str, bool]:
+    """Keep cases, each another; returns those that changed something, by id, and whether it is new."""
+    # Locked: an update that comes while a withdrawal is committed would put back what was withdrawn. In order: two that keep the
+    # same cases wait for one another, and never both.
+    ordered = sorted(drafts, key=attrgetter("id"))
+    ids = [draft.id for draft in ordered]
+    known: dict[str, Entry] = {}
+    await session.flush()
+    if (await (await session.connection()).execute(_KNOWN, {"ids": ids})).all():
+        found = select(Entry).where(among(Entry.id, ids)).execution_options(populate_existing=True)
+        known = {row.id: row for row in await session.scalars(found)}
+    fresh: list[dict[str, Any]] = []
+    changed: list[Draft] = []
+    for draft in ordered:
+        row = known.get(draft.id)
+        if row is None:
+            own = {"id": draft.id, "actor": draft.actor, "host": draft.host, "own": draft.own}
+            fresh.append({**own, **draft.values(), "received_at": now, "withdrawn_at": None})
+        elif row.withdrawn_at is not None or row.actor != draft.actor or draft.newest <= row.last_changed_at:
             # An old signed version replayed must not undo a correction; a withdrawal is for good.
-            return None
-    else:
-        row = Entry(id=id, actor=actor, host=host, own=own, received_at=now)
-        session.add(row)
-    row.publisher = publisher
-    row.state = CORRECTED if updated_at and updated_at > published_at else LIVE
-    row.language = case.language
-    row.fields = case.fields()
-    row.document, row.sha256, row.proof_key = document, sha256, proof_key
-    row.text = searchable(case) if is_searched and not refuses_indexing(asks_robots(document)) else ""
-    row.published_at, row.updated_at = published_at, updated_at
-    await session.flush()
-    await session.execute(delete(EntryFacet).where(EntryFacet.entry == id))
-    session.add_all(
-        EntryFacet(entry=id, facet=facet, value=value)
-        for facet, value in sorted(facets(case) | {("node", host), ("publisher", actor)})
+            continue
+        else:
+            for name, value in draft.values().items():
+                setattr(row, name, value)
+        changed.append(draft)
+    await _ADD.run(session, fresh)
+    if again := [draft.id for draft in changed if draft.id in known]:
+        await session.flush()
+        await session.execute(delete(EntryFacet).where(among(EntryFacet.entry, again)))
+    pairs = ((draft.id, *pair) for draft in changed for pair in sorted(draft.facets()))
+    await _ADD_FACETS.run(
+        session, [dict(zip(("entry", "facet", "value"), one, strict=True)) for one in pairs]
     )
-    await session.flush()
-    return row
+    return {draft.id: draft.id not in known for draft in changed}
 
 
 async def withdraw_entry(

@@ -8,19 +8,20 @@ Who follows the public collection here, as Mastodon asks relays, is forwarded th
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import Entry, EntryFacet, put_entry, withdraw_entry
-from node.hub.quarantine import let_go
+from node.entries.entries import Draft, Entry, put_entries, withdraw_entry
+from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
-from node.peers.actors import RemoteActor, host_of
+from node.peers.actors import host_of
 from node.peers.follows import follower_inboxes, inboxes_of_followers
 from node.peers.ours import LocalActor, local_actor_at, local_actors
-from node.peers.sending import Parcel, Sent, forward, hide_sent, new_activity_id, send, send_all
+from node.peers.sending import Parcel, Passed, Sent, forward, hide_sent, new_activity_id, send, send_all
 from node.settings import Settings
 from vocab import activities
 from vocab.cases import read_case
@@ -32,21 +33,41 @@ log = logging.getLogger(__name__)
 CLOCK_SKEW = timedelta(hours=1)
 
 
-async def take_in(
-    session: AsyncSession,
-    settings: Settings,
-    keyring: Keyring,
-    *,
-    publisher: RemoteActor,
+class Publisher(Protocol):
+    """What is asked of a publisher: of the row that is kept of it, or of what was read of it with many others."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def indexable(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A case of an organisation that we follow, read and proven.
+
+    said  the publisher's public activity that brought it, with its own proof; None when there is none to pass on.
+    """
+
+    draft: Draft
+    said: Mapping[str, object] | None = None
+
+
+def read_brought(
     document: dict[str, Any],
+    *,
+    publisher: Publisher,
     proof_key: str,
     said: Mapping[str, object] | None = None,
     now: datetime,
-) -> Entry | None:
-    """Keep a case of an organisation we follow, and announce it when it is new; None when it changes nothing.
+) -> Brought | None:
+    """Read a case of an organisation we follow; None when it is not one that may be shown.
 
     document   the object as it was proven with `proof_key`, which is the publisher's.
-    said       the publisher's public activity that brought it, with its own proof; None when there is none to pass on.
     Raises NotACase (vocab) when it is something else.
     """
     case, meta = read_case(document)
@@ -61,10 +82,8 @@ async def take_in(
         # It would stand above everything newer, and no correction could follow it.
         log.info("hub.refused", extra={"reason": "dated in the future", "host": publisher.host})
         return None
-    is_new = await session.get(Entry, meta.id) is None
     body = write(document)
-    entry = await put_entry(
-        session,
+    draft = Draft(
         case,
         id=meta.id,
         actor=publisher.id,
@@ -77,20 +96,53 @@ async def take_in(
         published_at=meta.published,
         updated_at=meta.updated,
         is_searched=publisher.indexable,
-        now=now,
     )
-    await let_go(session, meta.id)
-    if entry is None or not settings.is_hub:
-        return entry
-    found = await session.execute(
-        select(EntryFacet.facet, EntryFacet.value).where(EntryFacet.entry == entry.id)
-    )
-    ours = [actor.id for actor in announcers(settings, {(facet, value) for facet, value in found})]
-    if is_new:
-        await announce(session, settings, keyring, entry.id, by=ours, now=now)
-    if said is not None:
-        await pass_on(session, settings, keyring, said, about=entry.id, by=ours, now=now)
-    return entry
+    return Brought(draft, said)
+
+
+async def take_in(
+    session: AsyncSession, settings: Settings, keyring: Keyring, brought: Iterable[Brought], *, now: datetime
+) -> None:
+    """Keep cases of organisations we follow, and announce those that are new: in as few statements as one.
+
+    Several versions of one case are kept in the order in which they came.
+    """
+    rest = list(brought)
+    while rest:
+        first: dict[str, Brought] = {}
+        later = [one for one in rest if first.setdefault(one.draft.id, one) is not one]
+        await _take_in(session, settings, keyring, first, now=now)
+        rest = later
+
+
+async def _take_in(
+    session: AsyncSession,
+    settings: Settings,
+    keyring: Keyring,
+    brought: Mapping[str, Brought],
+    *,
+    now: datetime,
+) -> None:
+    changed = await put_entries(session, [one.draft for one in brought.values()], now=now)
+    await let_go_all(session, brought)
+    if not changed or not settings.is_hub:
+        return
+    by = {
+        url: [actor.id for actor in announcers(settings, one.draft.facets())]
+        for url, one in brought.items()
+        if url in changed
+    }
+    inboxes = await inboxes_of_followers(session, {PUBLIC}.union(*by.values()))
+    told: list[Parcel] = []
+    relayed: list[Passed] = []
+    for url, ours in by.items():
+        if changed[url]:
+            told += _announcements(settings, url, by=ours, inboxes=inboxes, now=now)
+        if (said := brought[url].said) is not None:
+            told += _wrapped(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
+            relayed.append(_relayed(settings, said, about=url, inboxes=inboxes))
+    await send_all(session, keyring, told, now=now)
+    await forward(session, relayed, now=now)
 
 
 async def take_back(
@@ -135,23 +187,6 @@ async def take_back(
     return entry
 
 
-async def announce(
-    session: AsyncSession,
-    settings: Settings,
-    keyring: Keyring,
-    url: str,
-    *,
-    by: Collection[str],
-    now: datetime,
-) -> None:
-    """Announce a case by its address, so that everyone fetches it from its own home."""
-    inboxes = await inboxes_of_followers(session, by)
-    parcels = [
-        Parcel(_announcement(settings, actor, url, now=now), inboxes[actor], is_public=True) for actor in by
-    ]
-    await send_all(session, keyring, parcels, now=now)
-
-
 async def pass_on(
     session: AsyncSession,
     settings: Settings,
@@ -166,17 +201,44 @@ async def pass_on(
 
     Its proof makes it hold, not our word.
     """
-    publisher = host_of(str(said["actor"]))
-    relayed = [inbox for inbox in await follower_inboxes(session, PUBLIC) if host_of(inbox) != publisher]
-    await forward(session, said, by=settings.main_actor, about=about, inboxes=relayed, now=now)
-    inboxes = await inboxes_of_followers(session, by)
+    inboxes = await inboxes_of_followers(session, {PUBLIC, *by})
+    await forward(session, [_relayed(settings, said, about=about, inboxes=inboxes)], now=now)
+    parcels = _wrapped(settings, said, about=about, by=by, inboxes=inboxes, now=now)
+    await send_all(session, keyring, parcels, now=now)
+
+
+def _announcements(
+    settings: Settings, url: str, *, by: Collection[str], inboxes: Mapping[str, list[str]], now: datetime
+) -> list[Parcel]:
+    """A case by its address, so that everyone fetches it from its own home."""
+    return [
+        Parcel(_announcement(settings, actor, url, now=now), inboxes[actor], is_public=True) for actor in by
+    ]
+
+
+def _wrapped(
+    settings: Settings,
+    said: Mapping[str, object],
+    *,
+    about: str,
+    by: Collection[str],
+    inboxes: Mapping[str, list[str]],
+    now: datetime,
+) -> list[Parcel]:
     # It carries the whole case: what nobody is told is not kept once more.
-    parcels = [
+    return [
         Parcel(_announcement(settings, actor, said, now=now), inboxes[actor], is_public=True, about=about)
         for actor in by
         if inboxes[actor]
     ]
-    await send_all(session, keyring, parcels, now=now)
+
+
+def _relayed(
+    settings: Settings, said: Mapping[str, object], *, about: str, inboxes: Mapping[str, list[str]]
+) -> Passed:
+    publisher = host_of(str(said["actor"]))
+    others = [inbox for inbox in inboxes[PUBLIC] if host_of(inbox) != publisher]
+    return Passed(said, others, by=settings.main_actor, about=about)
 
 
 def _announcement(

@@ -5,13 +5,14 @@ what its own address then shows, on its publisher's proof.
 """
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Row
+from node.database import Row, among
 from node.errors import NotFound
 from node.peers.actors import host_of
 
@@ -35,6 +36,10 @@ class Waiting(Row):
     received_at: Mapped[datetime]
 
 
+# Built once: it is asked for every case that comes in.
+_LET_GO = delete(Waiting.__table__).where(among(Waiting.__table__.c.id, "urls"))  # type: ignore[arg-type]  # a table, as mapped
+
+
 async def keep_out(session: AsyncSession, url: str, *, actor: str, reason: str, now: datetime) -> None:
     """Note a case that is not taken in; again, with another reason, it is the same one."""
     row = await session.get(Waiting, url)
@@ -55,6 +60,12 @@ async def waiting(session: AsyncSession, *, actor: str | None = None, limit: int
     """What waits, oldest first; of one publisher, if named."""
     found = select(Waiting).order_by(Waiting.received_at, Waiting.id).limit(limit)
     return list(await session.scalars(found.where(Waiting.actor == actor) if actor else found))
+
+
+async def let_go_all(session: AsyncSession, urls: Collection[str]) -> None:
+    """They wait no more, those that did: they were taken in."""
+    await session.flush()
+    await (await session.connection()).execute(_LET_GO, {"urls": urls})
 
 
 async def let_go(session: AsyncSession, url: str) -> bool:

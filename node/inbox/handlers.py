@@ -12,8 +12,9 @@ from sqlalchemy import select
 
 from node import outbox
 from node.entries.entries import WITHDRAWN, Entry, set_searched
-from node.hub.aggregate import take_back, take_in
+from node.hub.aggregate import read_brought, take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
+from node.inbox.cases import is_to_pass_on
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity, prove, prove_activity
 from node.peers import network, witness
@@ -286,17 +287,12 @@ async def _keep_case(
         await _keep_out(node, document, by=publisher.id, reason=str(refusal))
         raise
     said = await _to_pass_on(node, brought_by) if brought_by is not None else None
+    now = node.clock.now()
+    brought = read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, said=said, now=now)
+    if brought is None:
+        return
     async with node.database.begin() as session:
-        await take_in(
-            session,
-            node.settings,
-            node.keyring,
-            publisher=publisher,
-            document=proven.document,
-            proof_key=proven.key_id,
-            said=said,
-            now=node.clock.now(),
-        )
+        await take_in(session, node.settings, node.keyring, [brought], now=now)
     await node.bell.ring()
 
 
@@ -315,8 +311,7 @@ async def _keep_out(node: Node, document: dict[str, Any], *, by: str, reason: st
 
 async def _to_pass_on(node: Node, activity: Activity) -> dict[str, Any] | None:
     """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven."""
-    for_everybody = PUBLIC in (*activity.to, *activity.cc) and not {"bto", "bcc"} & activity.raw.keys()
-    if not node.settings.is_hub or not for_everybody or "proof" not in activity.raw:
+    if not is_to_pass_on(node.settings, activity):
         return None
     try:
         return (await prove_activity(node, activity)).raw

@@ -1,16 +1,20 @@
 """What an activity means here: read at one edge, proven when it was not signed by its actor, dispatched by type."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import Insert, bindparam, case, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError, Unreachable
-from node.database import is_unstorable
+from node.database import Bulk, is_unstorable
+from node.hub.aggregate import Brought, take_in
+from node.inbox.cases import Member, members_among, read_plain
 from node.inbox.forwarded import heard
 from node.inbox.proving import RefusedActivity
 from node.inbox.receive import DONE_AGAIN, Received, lane_of, own_digest
@@ -34,12 +38,34 @@ HARMLESS = frozenset({"Follow", "Accept", "Reject", "Undo", "Delete", "Block", "
 Handler = Callable[[Node, Activity], Awaitable[None]]
 
 
+@dataclass(slots=True)
+class Line:
+    """What was done of one lane since its arrivals were read.
+
+    is_unsettled  something is to be kept yet; what goes the ordinary way must not overtake it.
+    is_changed    something went the ordinary way: what was read may be so no more.
+    """
+
+    is_unsettled: bool = False
+    is_changed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What a job leaves to be kept together with what others leave."""
+
+    brought: Sequence[Brought]
+    is_remembered: bool
+
+
+@dataclass(slots=True)
 class Arrival:
     """An activity that was kept and not yet worked off.
 
     body       None when it is too large to be read with others.
     standings  what the hosts of its actor and its signer may do here.
+    members    those whom we follow, of the actors of all that was read together; none when it is to be worked off by itself.
+    left       what it leaves when its job ends.
     """
 
     digest: bytes
@@ -49,43 +75,80 @@ class Arrival:
     received_at: datetime
     body: bytes | None
     standings: Mapping[str, Standing]
+    members: Mapping[str, Member]
+    line: Line
+    left: Left | None = None
+
+
+_RECEIVED = Received.__table__.c
+# Built once, as what it leads to.
+_ARRIVED = select(
+    _RECEIVED.digest,
+    _RECEIVED.activity_id,
+    _RECEIVED.actor,
+    _RECEIVED.signer,
+    _RECEIVED.received_at,
+    case((func.length(_RECEIVED.body) <= READ_TOGETHER, _RECEIVED.body)).label("body"),
+).where(_RECEIVED.digest.in_(bindparam("digests", expanding=True)), _RECEIVED.body.is_not(None))
+
+
+_FORGET = (
+    update(Received.__table__)  # type: ignore[arg-type]  # a table, as mapped
+    .where(_RECEIVED.digest.in_(bindparam("digests", expanding=True)))
+    .values(body=None)
+)
 
 
 async def prepare_arrivals(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Arrival]:
     """Read for many jobs at once what each of them needs; what was worked off already gets none."""
-    wanted = {bytes.fromhex(str(job.payload["digest"])): job.seq for job in jobs}
-    kept = Received.__table__.c
-    rows = await session.execute(
-        select(
-            kept.digest,
-            kept.activity_id,
-            kept.actor,
-            kept.signer,
-            kept.received_at,
-            case((func.length(kept.body) <= READ_TOGETHER, kept.body)).label("body"),
-        ).where(kept.digest.in_(wanted), kept.body.is_not(None))
-    )
+    wanted = {bytes.fromhex(str(job.payload["digest"])): job for job in jobs}
+    rows = await (await session.connection()).execute(_ARRIVED, {"digests": list(wanted)})
     found = rows.all()
     hosts = {host_of(url) for row in found for url in (row.actor, row.signer)}
     known = await standings(session, node.settings, hosts)
-    return {wanted[row.digest]: Arrival(*row, standings=known) for row in found}
+    own = {row.actor for row in found if row.actor == row.signer and row.body is not None}
+    members = await members_among(session, node.settings, own)
+    lines = {job.lane: Line() for job in jobs}
+    return {
+        job.seq: Arrival(*row, standings=known, members=members, line=lines[job.lane])
+        for row in found
+        if (job := wanted[row.digest])
+    }
 
 
-async def forget_bodies(session: AsyncSession, arrivals: Sequence[Arrival | None]) -> None:
-    """Of what was worked off only the id stays, so that a repeat has no effect."""
-    digests = [arrival.digest for arrival in arrivals if arrival is not None]
-    await session.execute(
-        update(Received)
-        .where(Received.digest.in_(digests))
-        .values(body=None)
-        .execution_options(synchronize_session=False)
-    )
+def apart(arrival: Arrival | None) -> Arrival | None:
+    """The same, to be worked off by itself: it leaves nothing."""
+    return None if arrival is None else replace(arrival, members={}, line=Line(), left=None)
+
+
+async def settle_arrivals(node: Node, session: AsyncSession, arrivals: Sequence[Arrival | None]) -> bool:
+    """Keep what was left to be kept, in the order in which it came; returns whether anything was.
+
+    Of what was worked off only the id stays, so that a repeat has no effect.
+    """
+    done = [arrival for arrival in arrivals if arrival is not None]
+    left = [(arrival, arrival.left) for arrival in done if arrival.left is not None]
+    now = node.clock.now()
+    if brought := [one for _, some in left for one in some.brought]:
+        await take_in(session, node.settings, node.keyring, brought, now=now)
+    remembered = [
+        _own_row(arrival.actor, arrival.activity_id, arrival.signer, arrival.received_at)
+        for arrival, some in left
+        if some.is_remembered
+    ]
+    await _REMEMBER.run(session, remembered)
+    digests = [arrival.digest for arrival in done]
+    await (await session.connection()).execute(_FORGET, {"digests": digests})
+    return bool(left)
 
 
 async def process(
     node: Node, job: Turn, arrival: Arrival | None, *, handlers: Mapping[str, Handler]
-) -> Outcome:
-    """Work off one received activity. Runs at least once; every handler may run twice."""
+) -> Outcome | None:
+    """Work off one received activity; None when what was left before it is to be kept first.
+
+    Runs at least once; every handler may run twice.
+    """
     if arrival is None:
         return Done()
     try:
@@ -97,6 +160,13 @@ async def process(
             log.info("inbox.ignored", extra={"type": activity.type})
             return Done()
         await require_standing(node, activity, arrival.signer, known=arrival.standings)
+        if _leave(node, activity, arrival):
+            # Others have their turn between one case and the next.
+            await asyncio.sleep(0)
+            return Done()
+        if arrival.line.is_unsettled:
+            return None
+        arrival.line.is_changed = True
         if arrival.signer == activity.actor:
             await handler(node, activity)
             if activity.type in DONE_AGAIN:
@@ -134,21 +204,42 @@ async def _body(node: Node, digest: bytes) -> bytes:
         return await session.scalar(select(Received.body).where(Received.digest == digest)) or b""
 
 
+def _leave(node: Node, activity: Activity, arrival: Arrival) -> bool:
+    """Whether it is a plain case, which is kept together with others when the job ends. Raises VocabError."""
+    if arrival.signer != activity.actor or not arrival.members or arrival.line.is_changed:
+        return False
+    brought = read_plain(node.settings, activity, arrival.members, now=node.clock.now())
+    if brought is None:
+        return False
+    arrival.left = Left(brought, activity.type in DONE_AGAIN)
+    arrival.line.is_unsettled = True
+    return True
+
+
 async def remember_worked_off(node: Node, activity: Activity, *, signer: str, received_at: datetime) -> None:
     """Whoever passes this activity on next brings a repeat, and so does its actor unless they do it again."""
-    own = own_digest(activity.actor, activity.id)
     async with node.database.begin() as session:
-        if await session.get(Received, own) is None:
-            session.add(
-                Received(
-                    digest=own,
-                    activity_id=activity.id,
-                    actor=activity.actor,
-                    signer=signer,
-                    body=None,
-                    received_at=received_at,
-                )
-            )
+        await _REMEMBER.run(session, [_own_row(activity.actor, activity.id, signer, received_at)])
+
+
+def _own_row(actor: str, activity_id: str, signer: str, received_at: datetime) -> dict[str, Any]:
+    return {
+        "digest": own_digest(actor, activity_id),
+        "activity_id": activity_id,
+        "actor": actor,
+        "signer": signer,
+        "body": None,
+        "received_at": received_at,
+    }
+
+
+def _remember(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    remembered: Insert = insert(Received).on_conflict_do_nothing(index_elements=[Received.digest])
+    return remembered
+
+
+_REMEMBER = Bulk(_remember, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
 async def is_repeat(node: Node, activity: Activity) -> bool:

@@ -35,7 +35,7 @@ async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
 
 async def prove_activity(node: Node, activity: Activity) -> Activity:
     """The activity as its actor's own proof on it holds for. Raises RefusedActivity."""
-    return _of_the_same((await prove(node, activity.raw, activity.actor)).document, activity, "proof")
+    return of_the_same((await prove(node, activity.raw, activity.actor)).document, activity, "proof")
 
 
 async def prove(node: Node, document: Mapping[str, object], owner: str) -> proofs.Proven:
@@ -69,10 +69,10 @@ async def _signed(node: Node, activity: Activity) -> Activity:
         raise RefusedActivity(f"signature: {outcome.reason}")
     if key_id in retired and outcome.created > retired[key_id]:
         raise RefusedActivity("signature: made with a key after it was retired")
-    return _of_the_same(outcome.document, activity, "signature")
+    return of_the_same(outcome.document, activity, "signature")
 
 
-def _of_the_same(document: Mapping[str, object], activity: Activity, what: str) -> Activity:
+def of_the_same(document: Mapping[str, object], activity: Activity, what: str) -> Activity:
     """What was proven, if that is of the activity whose actor's keys were asked: a context can give another meaning to `actor`."""
     found = read_activity(document)
     if (found.id, found.actor) != (activity.id, activity.actor):

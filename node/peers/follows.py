@@ -228,6 +228,18 @@ async def is_admitted(session: AsyncSession, host: str) -> bool:
     return await session.scalar(found.limit(1)) is not None
 
 
+_FOLLOWS, _ACTORS = Follow.__table__.c, RemoteActor.__table__.c
+_INBOX = func.coalesce(_ACTORS.shared_inbox, _ACTORS.inbox)
+# Built once: it is asked for whatever is sent to followers.
+_INBOXES = (
+    select(_FOLLOWS.followed, _INBOX)
+    .distinct()
+    .select_from(Follow.__table__.join(RemoteActor.__table__, _FOLLOWS.follower == _ACTORS.id))
+    .where(among(_FOLLOWS.followed, "followed"), _FOLLOWS.state == "accepted", _ACTORS.gone_at.is_(None))
+    .order_by(_INBOX)
+)
+
+
 async def follower_inboxes(session: AsyncSession, followed: str) -> list[str]:
     """Where one POST each reaches every follower, shared inboxes folded."""
     return (await inboxes_of_followers(session, [followed]))[followed]
@@ -235,14 +247,8 @@ async def follower_inboxes(session: AsyncSession, followed: str) -> list[str]:
 
 async def inboxes_of_followers(session: AsyncSession, followed: Collection[str]) -> dict[str, list[str]]:
     """The same for several actors of ours, by actor."""
-    inbox = func.coalesce(RemoteActor.shared_inbox, RemoteActor.inbox)
-    found = await session.execute(
-        select(Follow.followed, inbox)
-        .distinct()
-        .join(RemoteActor, Follow.follower == RemoteActor.id)
-        .where(among(Follow.followed, followed), Follow.state == "accepted", RemoteActor.gone_at.is_(None))
-        .order_by(inbox)
-    )
+    await session.flush()
+    found = await (await session.connection()).execute(_INBOXES, {"followed": followed})
     inboxes: dict[str, list[str]] = {actor: [] for actor in followed}
     for actor, address in found:
         inboxes[actor].append(address)

@@ -1,18 +1,18 @@
 """What we say to others: activities with a proof, kept as the exact bytes that are sent, one delivery per folded inbox."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, and_, func, or_, select, update
+from sqlalchemy import ForeignKey, Insert, String, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.proofs import attach
 from node import outbox
-from node.database import Row
+from node.database import Bulk, Row, among
 from node.ids import random_id
 from node.keyring import Keyring
 from node.outbox import Job
@@ -59,6 +59,21 @@ class SentTo(Row):
     inboxes: Mapped[str]
 
 
+def _add(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share their methods but no base class that says so.
+    added: Insert = insert(Sent)
+    return added
+
+
+def _tell(insert: Any) -> Insert:
+    told: Insert = insert(SentTo)
+    return told
+
+
+_ADD = Bulk(_add, ("id", "actor", "type", "object_id", "wraps", "body", "is_public", "sent_at"))
+_TELL = Bulk(_tell, ("activity", "inboxes"))
+
+
 def new_activity_id(settings: Settings) -> str:
     """An address under which the activity can be fetched."""
     return f"{settings.origin}/activities/{random_id()}"
@@ -89,62 +104,74 @@ async def send(
     is_public: bool = False,
 ) -> Sent:
     """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction."""
-    return (await send_all(session, keyring, [Parcel(activity, inboxes, is_public)], now=now))[0]
+    await send_all(session, keyring, [Parcel(activity, inboxes, is_public)], now=now)
+    return await session.get_one(Sent, str(activity["id"]))
 
 
 async def send_all(
     session: AsyncSession, keyring: Keyring, parcels: Iterable[Parcel], *, now: datetime
-) -> list[Sent]:
-    """Send several in as few statements as one."""
-    sent: list[Sent] = []
-    told: list[SentTo] = []
-    orders: list[outbox.Order] = []
-    for parcel in parcels:
-        one = _signed(keyring, parcel, now=now)
-        folded = sorted(set(parcel.inboxes))
-        sent.append(one)
-        if folded and parcel.is_public:
-            told.append(SentTo(activity=one.id, inboxes="\n".join(folded)))
-        orders += [_order(one.id, one.actor, inbox) for inbox in folded]
-    session.add_all(sent)
-    await session.flush()
-    session.add_all(told)
-    await outbox.enqueue_many(session, orders, now=now)
-    return sent
-
-
-async def forward(
-    session: AsyncSession,
-    said: Mapping[str, Any],
-    *,
-    by: str,
-    about: str,
-    inboxes: Iterable[str],
-    now: datetime,
 ) -> None:
-    """Pass somebody else's proven activity on as it is, under its own id; each delivery is signed by an actor of ours, and nothing else.
+    """Send several in as few statements as one."""
+    rows = [(_signed(keyring, parcel, now=now), parcel.inboxes) for parcel in parcels]
+    await _keep(session, rows, now=now)
 
-    said   with its proof, which is all that speaks for it. A repeat adds nothing.
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Somebody else's proven activity that is to be passed on as it is, under its own id.
+
+    said   with its proof, which is all that speaks for it.
+    by     the actor of ours that signs each delivery, and nothing else.
     about  the case it tells of: when that is withdrawn, the words are erased here like our own.
     """
-    activity_id, folded = str(said["id"]), sorted(set(inboxes))
-    if not folded or len(activity_id) > MAX_ID or await session.get(Sent, activity_id) is not None:
+
+    said: Mapping[str, Any]
+    inboxes: Collection[str]
+    by: str
+    about: str
+
+
+async def forward(session: AsyncSession, passed: Iterable[Passed], *, now: datetime) -> None:
+    """Pass on what others said. A repeat adds nothing."""
+    wanted = {name: one for one in passed if one.inboxes and len(name := str(one.said["id"])) <= MAX_ID}
+    if not wanted:
         return
-    session.add(
-        Sent(
-            id=activity_id,
-            actor=by,
-            type=str(said["type"]),
-            object_id=about,
-            wraps=activity_id,
-            body=write(said),
-            is_public=True,
-            sent_at=now,
+    known = set(await session.scalars(select(Sent.id).where(among(Sent.id, wanted))))
+    rows = [
+        (
+            {
+                "id": name,
+                "actor": one.by,
+                "type": str(one.said["type"]),
+                "object_id": one.about,
+                "wraps": name,
+                "body": write(one.said),
+                "is_public": True,
+                "sent_at": now,
+            },
+            one.inboxes,
         )
-    )
-    await session.flush()
-    session.add(SentTo(activity=activity_id, inboxes="\n".join(folded)))
-    await outbox.enqueue_many(session, [_order(activity_id, by, inbox) for inbox in folded], now=now)
+        for name, one in wanted.items()
+        if name not in known
+    ]
+    await _keep(session, rows, now=now)
+
+
+async def _keep(
+    session: AsyncSession, rows: Sequence[tuple[dict[str, Any], Iterable[str]]], *, now: datetime
+) -> None:
+    """Keep what is sent, to whom if all may know, and a job for each inbox."""
+    told: list[dict[str, str]] = []
+    orders: list[outbox.Order] = []
+    for row, inboxes in rows:
+        folded = sorted(set(inboxes))
+        if folded and row["is_public"]:
+            told.append({"activity": row["id"], "inboxes": "\n".join(folded)})
+        orders += [_order(row["id"], row["actor"], inbox) for inbox in folded]
+    await _ADD.run(session, [row for row, _ in rows])
+    await _TELL.run(session, told)
+    if orders:
+        await outbox.enqueue_many(session, orders, now=now)
 
 
 def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:
@@ -156,22 +183,22 @@ def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:
     )
 
 
-def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> Sent:
+def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> dict[str, Any]:
     activity, actor = parcel.activity, str(parcel.activity["actor"])
     object_ = activity.get("object")
     if isinstance(object_, list):
         object_ = object_[0]
     object_id = str(object_.get("id") if isinstance(object_, dict) else object_)
-    return Sent(
-        id=str(activity["id"]),
-        actor=actor,
-        type=str(activity["type"]),
-        object_id=parcel.about or object_id,
-        wraps=object_id if parcel.about else None,
-        body=write(attach(activity, keyring.signer(actor, "ed25519"), now=now)),
-        is_public=parcel.is_public,
-        sent_at=now,
-    )
+    return {
+        "id": str(activity["id"]),
+        "actor": actor,
+        "type": str(activity["type"]),
+        "object_id": parcel.about or object_id,
+        "wraps": object_id if parcel.about else None,
+        "body": write(attach(activity, keyring.signer(actor, "ed25519"), now=now)),
+        "is_public": parcel.is_public,
+        "sent_at": now,
+    }
 
 
 def delivery_key(activity_id: str, inbox: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import attach
 from node.casework.pictures import Picture, forget_pictures, pictures_named
-from node.entries.entries import Entry, put_entry, withdraw_entry
+from node.entries.entries import Draft, Entry, put_entry, withdraw_entry
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
 from node.keyring import Keyring
@@ -197,8 +197,7 @@ async def _issue(
     )
     body = write(document)
     sha256 = hashlib.sha256(body).hexdigest()
-    entry = await put_entry(
-        session,
+    draft = Draft(
         case,
         id=publication.url,
         actor=actor,
@@ -210,8 +209,8 @@ async def _issue(
         proof_key=signer.key_id,
         published_at=publication.published_at,
         updated_at=updated,
-        now=now,
     )
+    entry = await put_entry(session, draft, now=now)
     if entry is None:
         raise WrongState("a newer version is public already; try again in a second")
     number = len(await versions_of(session, publication.id)) + 1

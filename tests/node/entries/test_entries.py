@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import WITHDRAWN, Entry, put_entry, withdraw_entry
+from node.entries.entries import WITHDRAWN, Draft, Entry, put_entry, withdraw_entry
 from tests.rig.publications import a_case
 
 pytestmark = pytest.mark.both_databases
@@ -16,8 +16,7 @@ ACTOR, CASE = "https://other.example/actors/cases", "https://other.example/cases
 
 
 async def put(session: AsyncSession, now: datetime, *, updated: datetime | None = None) -> Entry | None:
-    return await put_entry(
-        session,
+    draft = Draft(
         a_case(),
         id=CASE,
         actor=ACTOR,
@@ -29,8 +28,8 @@ async def put(session: AsyncSession, now: datetime, *, updated: datetime | None 
         proof_key=f"{ACTOR}#ed25519-key",
         published_at=now,
         updated_at=updated,
-        now=now,
     )
+    return await put_entry(session, draft, now=now)
 
 
 async def test_an_update_does_not_undo_a_withdrawal_that_it_meets(database: Any, now: datetime) -> None:

@@ -1,0 +1,148 @@
+"""Cases that are worked off together: each as by itself, in its order, and none hurt by another that cannot be kept."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from node.hub import aggregate
+from node.hub.aggregate import Brought
+from node.hub.quarantine import NOT_A_MEMBER, waiting
+from node.inbox.receive import Received
+from node.outbox import Job
+from node.peers.follows import between
+from node.peers.sending import Sent
+from tests.node.inbox.test_process import a_document, admit, at_hub, victim
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+__all__ = ["victim"]
+
+pytestmark = pytest.mark.both_databases
+
+
+async def announced(town: Town) -> int:
+    """How many cases the hub has announced from its main actor."""
+    async with town.hub.node.database.read() as session:
+        mine = (Sent.actor == town.hub.settings.main_actor, Sent.type == "Announce")
+        return await session.scalar(select(func.count()).select_from(Sent).where(*mine)) or 0
+
+
+async def say(stranger: Stranger, kind: str, object_: object, number: int) -> None:
+    """Post to the hub, which works it off together with what comes next."""
+    await stranger.post("hub", stranger.activity(kind, object_, number=number))
+
+
+async def test_many_cases_are_kept_and_announced_without_going_one_by_one(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await admit(town, victim)
+    monkeypatch.setattr("node.inbox.handlers.take_case", None)
+
+    for number in range(5):
+        await say(victim, "Create", a_document(victim, town, f"c{number}"), number)
+    await town.settle()
+
+    assert all([await at_hub(town, f"c{number}") for number in range(5)])
+    assert await announced(town) == 5
+    async with town.hub.node.database.read() as session:
+        assert await session.scalar(select(Received.digest).where(Received.body.is_not(None))) is None
+
+
+async def test_versions_that_come_together_are_kept_in_their_order(town: Town, victim: Stranger) -> None:
+    await admit(town, victim)
+
+    await say(victim, "Create", a_document(victim, town), 1)
+    await say(victim, "Update", a_document(victim, town, minutes=2, title={"en": "The second"}), 2)
+    await say(victim, "Update", a_document(victim, town, minutes=1, title={"en": "The first"}), 3)
+    await town.settle()
+
+    assert (await at_hub(town)).case.title["en"] == "The second"
+    assert await announced(town) == 1
+
+
+async def test_a_withdrawal_does_not_overtake_the_case_it_comes_with(town: Town, victim: Stranger) -> None:
+    await admit(town, victim)
+    case = a_document(victim, town)
+
+    await say(victim, "Create", case, 1)
+    await say(victim, "Delete", {"id": case["id"], "type": "Tombstone"}, 2)
+    await say(victim, "Update", a_document(victim, town, minutes=1), 3)
+    await town.settle()
+
+    assert (await at_hub(town)).withdrawn_at is not None
+
+
+async def test_whoever_ends_the_follow_adds_nothing_after_it(town: Town, victim: Stranger) -> None:
+    await admit(town, victim)
+    node = town.hub.node
+    async with node.database.read() as session:
+        follow = await between(session, node.settings.main_actor, victim.id)
+    assert follow is not None
+
+    await say(victim, "Create", a_document(victim, town, "before"), 1)
+    await say(victim, "Reject", follow.activity, 2)
+    await say(victim, "Create", a_document(victim, town, "after"), 3)
+    await town.settle()
+
+    assert await at_hub(town, "before") is not None
+    assert await at_hub(town, "after") is None
+    async with node.database.read() as session:
+        assert [one.reason for one in await waiting(session)] == [NOT_A_MEMBER]
+
+
+async def test_a_case_with_changed_words_among_good_ones_is_refused_alone(
+    town: Town, victim: Stranger
+) -> None:
+    await admit(town, victim)
+
+    await say(victim, "Create", a_document(victim, town, "good"), 1)
+    await say(victim, "Create", a_document(victim, town, "bad") | {"name": "Other words"}, 2)
+    await say(victim, "Create", a_document(victim, town, "fine"), 3)
+    await town.settle()
+
+    assert [await at_hub(town, name) is not None for name in ("good", "bad", "fine")] == [True, False, True]
+    async with town.hub.node.database.read() as session:
+        assert [one.reason for one in await waiting(session)] == ["proof: bad-signature"]
+
+
+async def test_a_case_that_cannot_be_kept_keeps_no_other_out(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Stranger(town, "other.example", "cases", key="stranger")
+    await admit(town, victim)
+    await admit(town, other)
+    real = aggregate.take_in
+
+    async def take_in(
+        session: Any, settings: Any, keyring: Any, brought: Iterable[Brought], **more: Any
+    ) -> None:
+        brought = list(brought)
+        await real(session, settings, keyring, brought, **more)
+        if any(one.draft.id.endswith("/bad") for one in brought):
+            raise RuntimeError("cannot be kept")
+
+    monkeypatch.setattr("node.inbox.process.take_in", take_in)
+    monkeypatch.setattr("node.inbox.handlers.take_in", take_in)
+    await say(other, "Create", a_document(other, town, "fine"), 1)
+    await say(victim, "Create", a_document(victim, town, "good"), 1)
+    await say(victim, "Create", a_document(victim, town, "bad"), 2)
+    await say(victim, "Create", a_document(victim, town, "behind"), 3)
+    await town.settle()
+
+    assert await at_hub(town, "fine", "other.example") is not None
+    assert await at_hub(town, "good") is not None
+    assert await at_hub(town, "bad") is None
+    assert await announced(town) == 2
+    async with town.hub.node.database.read() as session:
+        waits = await session.execute(select(Job.attempts, Job.last_reason).where(Job.kind == "process"))
+        assert sorted(map(tuple, waits)) == [(0, None), (1, "RuntimeError")]
+
+    monkeypatch.undo()
+    town.clock.forward(hours=1)
+    await town.settle()
+
+    assert await at_hub(town, "bad") is not None
+    assert await at_hub(town, "behind") is not None
+    assert await announced(town) == 4
