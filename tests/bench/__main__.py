@@ -15,7 +15,7 @@ from tests.bench.figures import Bench, Figure, table, write
 from tests.bench.loopback import stay_off
 from tests.rig.nodejs import node_executable
 
-NAMES = ("sealing", "idle", "outbox", "inbox", "deliver", "publish", "reading")
+NAMES = ("sealing", "idle", "outbox", "inbox", "deliver", "publish", "hub", "reading")
 OUTPUT = Path(__file__).parents[2] / "build" / "bench"
 
 

@@ -262,7 +262,10 @@ def stay_off(processor: int = SERVER_CPU) -> None:
         os.sched_setaffinity(0, others)
 
 
-def processor_seconds(pid: int) -> float:
-    """Processor time a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def processor_seconds(pid: int, *, with_ended: bool = False) -> float:
+    """Processor time a process has used so far; with that of those it started that ended, if asked; 0 when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11 : 15 if with_ended else 13])) / os.sysconf("SC_CLK_TCK")
