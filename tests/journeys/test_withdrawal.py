@@ -71,7 +71,9 @@ async def test_what_was_said_in_an_hour_without_anybody_arrives_in_its_order_and
     assert WORDS in str(reader.received[1])
     for name in ("hub", "b"):
         async with town[name].node.database.read() as session:
-            ids = list(await session.scalars(select(Received.activity_id).order_by(Received.received_at)))
+            ids = dict.fromkeys(
+                await session.scalars(select(Received.activity_id).order_by(Received.received_at))
+            )
         told = [item["id"] for item in reader.received[1:]]
         assert [one for one in ids if one in told] == told, name
         assert (await shown(town, name)) == [], name
