@@ -97,8 +97,7 @@ async def fetch_actor(
     Raises FetchError; BadAnswer when the document is no actor.
     """
     document = await fetch_document(http, url, signer=signer, now=now, permit=permit)
-    ask = partial(_get, http, signer=signer, now=now, permit=permit)
-    return await _with_linked_keys(_actor_of(document, url), ask, {})
+    return await _with_linked_keys(_actor_of(document, url), _ask_there(http, signer, now, permit), {})
 
 
 async def fetch_key_owner(
@@ -125,7 +124,7 @@ async def fetch_key_owner(
         if owner is None or not addresses.same_origin(owner, key_id):
             raise Mismatch("no owner of that key on its own server", url=key_id)
         url, document = owner, await fetch_document(http, owner, signer=signer, now=now, permit=permit)
-    actor = await _with_linked_keys(_actor_of(document, url), ask, asked)
+    actor = await _with_linked_keys(_actor_of(document, url), _ask_there(http, signer, now, permit), asked)
     if actor.key(key_id) is None:
         raise Mismatch("its owner does not list that key", url=key_id)
     return actor
@@ -221,11 +220,17 @@ class Fetcher:
 
 
 async def _get(
-    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None
+    http: httpx.AsyncClient,
+    url: str,
+    *,
+    signer: Signer | None,
+    now: datetime,
+    permit: Permit | None,
+    redirects: int = MAX_REDIRECTS,
 ) -> tuple[Document, str]:
     """Return the document and the URL it was found at, redirects followed, its media type and JSON checked."""
     start = url
-    for _ in range(MAX_REDIRECTS + 1):
+    for _ in range(redirects + 1):
         if permit is not None:
             # First whether it is an address at all: a redirect may lead to anything.
             addresses.parse(url)
@@ -234,7 +239,7 @@ async def _get(
         if not answer.is_redirect:
             return _read(answer, url), url
         url = _next(url, answer)
-    raise Oversized(f"more than {MAX_REDIRECTS} redirects", url=start)
+    raise Oversized(f"more than {redirects} redirects", url=start)
 
 
 async def _ask(http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime) -> Answer:
@@ -310,6 +315,11 @@ def _actor_of(document: Document, url: str) -> Actor:
     if actor.id != document.get("id"):
         raise Mismatch("another id than the one it was found under", url=url)
     return _only_its_own(actor)
+
+
+def _ask_there(http: httpx.AsyncClient, signer: Signer | None, now: datetime, permit: Permit | None) -> Ask:
+    """Asks at an address and nowhere else: an actor could lead us, by several keys at once, to somebody who has no part in it."""
+    return partial(_get, http, signer=signer, now=now, permit=permit, redirects=0)
 
 
 async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Document, str]]) -> Actor:

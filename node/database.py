@@ -320,8 +320,8 @@ def _is_full(error: BaseException | None) -> bool:
 
 def is_unstorable(error: DBAPIError) -> bool:
     """Whether a value is at fault, such as a text that is too long: trying again would not help. SQLite stores them all."""
-    # SQLSTATE class 22, data exception; the driver's own family of errors has no name for it.
-    return str(getattr(error.orig, "sqlstate", None) or "").startswith("22")
+    # SQLSTATE classes 22, data exception, and 54, a limit of the program; the driver's own family of errors has no name for them.
+    return str(getattr(error.orig, "sqlstate", None) or "").startswith(("22", "54"))
 
 
 class _Values(TypeDecorator[list[Any]]):

@@ -1,5 +1,7 @@
 """SQLite for the event loop: aiosqlite's thread, handed one statement with its rows at a time where SQLAlchemy hands over four pieces.
 
+Where a task is cancelled while the thread works, the thread finishes what it was given, be it a whole transaction.
+
 A transaction begins with its first statement, so that one which reads nothing costs nothing, and a reader's end is waited for by nobody.
 """
 
@@ -85,7 +87,10 @@ class Connection(aiosqlite.Connection):
         self._reads = reads
 
     def later(self, sql: str, parameters: Sequence[Any]) -> None:
-        """Run a statement that tells nothing before whatever comes next in this transaction; if it fails, that fails."""
+        """Run a statement that tells nothing before whatever comes next in this transaction; if it fails, that fails.
+
+        Not as the last thing within a savepoint, whose end would fail in its place and leave the rest of it standing.
+        """
         self._waiting.append((sql, parameters))
 
     # Not a coroutine, as in aiosqlite: SQLAlchemy enters what it returns.

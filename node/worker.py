@@ -100,7 +100,10 @@ async def run(node: Node) -> None:
             some_ended.clear()
             if done:
                 finished = [(running.pop(task), task.result()) for task in done]
-                await _finish(node, [(one.lane, one.line, results) for one, results in finished], jobs)
+                try:
+                    await _finish(node, [(one.lane, one.line, results) for one, results in finished], jobs)
+                except Exception:  # their leases run out, and they run again: every job may run twice
+                    log.exception("jobs.unrecorded")
     finally:
         listener.cancel()
         for task in running:
@@ -241,10 +244,10 @@ def _apart(prepared: Any, work: JobHandler | Work | None) -> Any:
 
 async def _record(node: Node, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> bool:
     async with node.database.begin() as session:
-        has_left = await _settle(node, session, finished, jobs)
         outcomes = {lane: results for lane, _, results in finished}
+        # Lanes are locked before anything else is, here as by whoever adds to them: nobody waits for who waits for them.
         await outbox.finish(session, outcomes, now=node.clock.now())
-    return has_left
+        return await _settle(node, session, finished, jobs)
 
 
 async def _settle(

@@ -127,15 +127,12 @@ async def on_undo(node: Node, activity: Activity) -> None:
 
 async def on_create(node: Node, activity: Activity) -> None:
     """A new object: a case of an organisation we follow, or a reply to a case of ours."""
-    if activity.object is None and not await is_followed(node, activity.actor):
-        # Only named: what it is, its author's server tells.
-        activity = await _found(node, activity)
-    if activity.object is not None and await _is_reply(node, activity.object):
-        await _on_reply(node, activity)
-    elif activity.object is None or activity.object_type == "Article":
-        await _on_case(node, activity)
+    # Where it is only named, its author's server tells what it is.
+    found = activity if activity.object is not None else await _found(node, activity)
+    if found.object_type != "Article" or await _is_reply(node, found.object or {}):
+        await _on_reply(node, found)
     else:
-        await _on_reply(node, activity)
+        await _on_case(node, found)
 
 
 async def on_update(node: Node, activity: Activity) -> None:
@@ -145,11 +142,12 @@ async def on_update(node: Node, activity: Activity) -> None:
         async with node.database.begin() as session:
             await set_searched(session, actor.id, is_searched=actor.indexable)
         return
+    if activity.object_id is not None:
+        async with node.database.begin() as session:
+            if await reply_changed(session, id=activity.object_id, actor=activity.actor):
+                return
     if activity.object is None or activity.object_type == "Article":
         await _on_case(node, activity)
-    elif activity.object_id is not None:
-        async with node.database.begin() as session:
-            await reply_changed(session, id=activity.object_id, actor=activity.actor)
 
 
 async def on_delete(node: Node, activity: Activity) -> None:

@@ -101,7 +101,10 @@ _FORGET = (
 
 async def prepare_arrivals(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Arrival]:
     """Read for many jobs at once what each of them needs; what was worked off already gets none."""
-    wanted = {bytes.fromhex(str(job.payload["digest"])): job for job in jobs}
+    wanted: dict[bytes, Turn] = {}
+    for job in jobs:
+        # Of several for one activity the first counts: what was said after it is not to be overtaken by a repeat of it.
+        wanted.setdefault(bytes.fromhex(str(job.payload["digest"])), job)
     rows = await (await session.connection()).execute(_ARRIVED, {"digests": list(wanted)})
     found = rows.all()
     hosts = {host_of(url) for row in found for url in (row.actor, row.signer)}

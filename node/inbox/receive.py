@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -223,9 +224,9 @@ class Inbox:
         }
         answer = await self._keep(row)
         if answer is Answer.ACCEPTED:
-            await self._hearing.speaks(host_of(owner), presented.dialect)
+            await _beside(self._hearing.speaks(host_of(owner), presented.dialect))
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
-            await self._compare(actor, presented.fields[HEADER])
+            await _beside(self._compare(actor, presented.fields[HEADER]))
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
 
     async def caller(self, request: SignedRequest) -> str | None:
@@ -402,16 +403,18 @@ class Inbox:
         # row; that its job comes again does no harm.
         kept = sorted(unique.values(), key=itemgetter("digest"))
         await node.database.add((_KEEP, kept), *outbox.inserts(orders, now=now))
-        if heard := self._newly_heard({host_of(signer) for signer in signers.values()}, now):
-            async with node.database.begin() as session:
-                await outbox.wake(session, [f"to:{host}" for host in heard], now=now)
-        for signer in signers.values():
-            self._shedder.kept(host_of(signer))
-        for digest in unique:
+        for digest, signer in signers.items():
             self._kept[digest] = None
+            self._shedder.kept(host_of(signer))
         while len(self._kept) > REPEATS_REMEMBERED:
             self._kept.popitem(last=False)
+        if heard := self._newly_heard({host_of(signer) for signer in signers.values()}, now):
+            await _beside(self._wake(heard, now))
         return shut
+
+    async def _wake(self, hosts: set[str], now: datetime) -> None:
+        async with self._node.database.begin() as session:
+            await outbox.wake(session, [f"to:{host}" for host in hosts], now=now)
 
     async def _compare(self, actor: str, field: bytes) -> None:
         """Who of ours follows them, as they see it (FEP-8fcf); not at every delivery."""
@@ -440,6 +443,14 @@ class Inbox:
             host = host_of(actor) if actor else ""
             log.info("inbox.refused", extra={"reason": str(reason), "host": host, "count": count})
         return answer
+
+
+async def _beside(step: Coroutine[Any, Any, None]) -> None:
+    """Do what follows from an activity that is kept: when that fails, it is kept all the same, and its sender is told so."""
+    try:
+        await step
+    except Exception:
+        log.exception("inbox.beside-failed")
 
 
 def own_digest(actor: str, activity_id: str) -> bytes:

@@ -20,7 +20,6 @@ from node.keyring import Keyring
 from node.peers.follows import follower_inboxes
 from node.peers.sending import Sent, hide_sent, new_activity_id, send
 from node.publishing.publications import Publication, Version, publication_of, versions_of
-from node.publishing.quotes import stamps_of
 from node.publishing.reactions import inboxes_of_reactions
 from node.settings import Settings
 from vocab import activities, lists
@@ -135,7 +134,6 @@ async def withdraw(
         published=now,
     )
     await _tell(session, settings, keyring, publication, activity, now=now)
-    await _take_stamps_back(session, settings, keyring, publication.url, now=now)
     return publication
 
 
@@ -243,17 +241,6 @@ async def _tell(
     inboxes = await follower_inboxes(session, settings.main_actor)
     inboxes += await inboxes_of_reactions(session, publication.url)
     return await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
-
-
-async def _take_stamps_back(
-    session: AsyncSession, settings: Settings, keyring: Keyring, case: str, *, now: datetime
-) -> None:
-    """Tell each who was allowed to quote a case that they are no more (FEP-044f)."""
-    for stamp, them in await stamps_of(session, case):
-        activity = activities.delete(
-            new_activity_id(settings), settings.main_actor, stamp, to=[them.id], published=now
-        )
-        await send(session, keyring, activity, inboxes=[them.inbox], now=now)
 
 
 async def _publication(session: AsyncSession, case_id: str) -> Publication:

@@ -3,11 +3,9 @@
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import Entry
-from node.peers.actors import RemoteActor
 from node.publishing.reactions import Reaction
 from vocab.terms import QUOTE_CONTEXT
 
@@ -35,14 +33,3 @@ async def stamp(session: AsyncSession, case: str, post: str) -> dict[str, Any] |
         "interactingObject": post,
         "interactionTarget": case,
     }
-
-
-async def stamps_of(session: AsyncSession, case: str) -> list[tuple[str, RemoteActor]]:
-    """The addresses of the stamps for a case, each with whoever it was given to."""
-    found = await session.execute(
-        select(Reaction.id, RemoteActor)
-        .join(RemoteActor, RemoteActor.id == Reaction.actor)
-        .where(Reaction.case_url == case, Reaction.kind == KIND, RemoteActor.gone_at.is_(None))
-        .order_by(Reaction.id)
-    )
-    return [(stamp_address(case, post), them) for post, them in found]

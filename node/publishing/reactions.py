@@ -214,8 +214,14 @@ async def hide_reply(session: AsyncSession, id: str, *, by: str, now: datetime) 
     return reply
 
 
-async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> None:
-    """Its author changed it: what was decided was decided about other words. It waits anew; where too many do, it is hidden."""
+async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> bool:
+    """Its author changed it: what was decided was decided about other words. It waits anew; where too many do, it is hidden.
+
+    False when it is no reply of theirs.
+    """
+    known = await session.get(Reaction, id)
+    if known is None or (known.actor, known.kind) != (actor, "reply"):
+        return False
     changed = (
         update(Reaction)
         .where(Reaction.id == id, Reaction.actor == actor, Reaction.kind == "reply", Reaction.place.is_(None))
@@ -229,7 +235,8 @@ async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> None:
         except IntegrityError:
             # Another took that place at the same moment.
             continue
-        return
+        break
+    return True
 
 
 async def read_reply(node: Node, id: str) -> ReplyText:

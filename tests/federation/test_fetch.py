@@ -524,6 +524,8 @@ async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> No
     async with town.client() as http:
         fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
     assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key"]
+    # Nobody is led by an actor's keys to somebody who has no part in it.
+    assert f"{KEYS}/9" not in town.asked
 
 
 async def test_a_key_that_is_shown_is_not_asked_for_and_of_linked_ones_few() -> None:

@@ -1,12 +1,18 @@
 """Jobs in lanes: nothing lost, nothing overtaken, nobody delayed by somebody else's dead host."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import select
 
-from node import outbox
-from node.outbox import Dead, Done, Dropped, Moved, Order, Postponed
+from node import outbox, worker
+from node.outbox import Dead, Done, Dropped, Lane, Moved, Order, Postponed
+from node.roles import Work
+from node.runtime import LocalBell
 from tests.rig.clock import FrozenClock
 
 pytestmark = pytest.mark.both_databases
@@ -185,3 +191,32 @@ async def test_what_waits_or_was_given_up_is_tried_once_when_somebody_asks(
         "dead",
     }
     assert await take(database, now) == {}
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+@pytest.mark.scale
+async def test_lanes_are_locked_before_what_their_jobs_leave_is_written(database: Any, now: datetime) -> None:
+    """Whoever adds to a lane may hold it while it waits for a row that these jobs change: neither is to wait for the other."""
+    async with database.begin() as session:
+        await outbox.enqueue(session, "process", {"n": 1}, lane="from:x", now=now)
+    async with database.begin() as session:
+        (lane,) = await outbox.claim(session, now=now, limit=1)
+        (job,) = (await outbox.line(session, [lane], now=now, limit=1))[lane]
+    written: list[str] = []
+
+    async def settle(_node: Any, _session: Any, prepared: Sequence[Any]) -> bool:
+        written.extend(prepared)
+        return False
+
+    node = SimpleNamespace(database=database, clock=FrozenClock(now), bell=LocalBell())
+    jobs = {"process": Work(cast(Any, None), cast(Any, None), settle)}
+    async with database.begin() as held:
+        await held.execute(select(Lane.name).where(Lane.name == lane).with_for_update())
+        ending = asyncio.create_task(
+            worker._finish(cast(Any, node), [(lane, [(job, "left")], [(job.seq, Done())])], jobs)
+        )
+        await asyncio.sleep(0.3)
+        assert written == []
+    await ending
+
+    assert written == ["left"]

@@ -118,7 +118,10 @@ def home_of(account: str, actor_id: str, *, loopback: bool = False) -> Home | No
 def _server(account: str) -> str | None:
     """The server of an account, in the letters of the domain name system; people also paste the address of their profile."""
     if account.startswith(("https://", "http://")):
-        server = urlsplit(account).netloc
+        try:
+            server = urlsplit(account).netloc
+        except ValueError:
+            return None
     else:
         found = ACCOUNT.fullmatch(account)
         server = found["server"] if found else ""

@@ -6,6 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from node.errors import NotAllowed
+from node.peers.directory import find_actor
+from node.peers.follows import follow
+from node.peers.ours import local_actor_at
 from node.peers.reports import Report
 from node.publishing.reactions import (
     Reaction,
@@ -127,6 +130,45 @@ async def test_what_is_named_and_answers_no_case_of_ours_is_not_kept(
         assert (await session.scalars(select(Reaction.id))).all() == []
 
 
+async def test_a_reply_of_somebody_we_follow_that_is_only_named_is_noted_too(
+    town: Town, node: Node, stranger: Stranger
+) -> None:
+    url = (await publish_case(node)).url
+    a_reply(stranger, url)
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    them = await find_actor(node, stranger.id)
+    assert us is not None
+    async with node.database.begin() as session:
+        await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+    await town.settle()
+    (asked,) = [one for one in stranger.received if one["type"] == "Follow"]
+    await say(town, stranger, "Accept", asked)
+
+    await say(town, stranger, "Create", NOTE)
+
+    assert await counted(node, url) == {"reply": 1}
+
+
+@pytest.mark.parametrize("kind", ["Note", "Article"])
+@pytest.mark.parametrize("how", ["embedded", "named"])
+async def test_a_shown_reply_that_is_changed_is_shown_no_more_whatever_its_shape(
+    town: Town, node: Node, stranger: Stranger, kind: str, how: str
+) -> None:
+    url = (await publish_case(node)).url
+    note = a_reply(stranger, url, type=kind)
+    await say(town, stranger, "Create", note)
+    async with node.database.begin() as session:
+        await show_reply(session, NOTE, await read_reply(node, NOTE), by="somebody", now=node.clock.now())
+
+    await say(town, Stranger(town, "other.example", key="other"), "Update", NOTE)
+    async with node.database.read() as session:
+        assert len(await shown_replies(session, url)) == 1
+    await say(town, stranger, "Update", note if how == "embedded" else NOTE)
+
+    async with node.database.read() as session:
+        assert await shown_replies(session, url) == []
+
+
 @pytest.mark.parametrize(
     "to", [["https://a.example/actors/cases"], ["https://stranger.example/users/sam/followers"]]
 )
@@ -176,8 +218,5 @@ async def test_who_shared_or_quoted_a_case_hears_that_it_is_corrected_or_withdra
         (one["type"], one["object"] if isinstance(one["object"], str) else one["object"]["id"])
         for one in other.received
     ]
-    assert told == [
-        ("Delete", publication.url),
-        ("Delete", f"{publication.url}/quotes?of=https%3A%2F%2Fstranger.example%2Fnotes%2F1"),
-    ]
+    assert told == [("Delete", publication.url)]
     assert all(one["type"] != "Delete" for one in stranger.received)

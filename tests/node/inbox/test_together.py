@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from node.errors import NoRoom
 from node.hub import aggregate
 from node.hub.aggregate import Brought
 from node.hub.quarantine import NOT_A_MEMBER, waiting
@@ -146,3 +147,36 @@ async def test_a_case_that_cannot_be_kept_keeps_no_other_out(
     assert await at_hub(town, "bad") is not None
     assert await at_hub(town, "behind") is not None
     assert await announced(town) == 4
+
+
+async def test_a_repeat_does_not_come_after_what_was_said_meanwhile(town: Town, victim: Stranger) -> None:
+    await admit(town, victim)
+    document = a_document(victim, town)
+    create = victim.activity("Create", document)
+
+    await victim.post("hub", create)
+    await victim.post("hub", victim.activity("Delete", document["id"], number=2))
+    await town.stop("hub")
+    await town.start("hub")
+    await victim.post("hub", create)
+    await town.settle()
+
+    kept = await at_hub(town)
+    assert kept is None or kept.state == "withdrawn"
+
+
+async def test_what_is_kept_is_accepted_though_what_follows_from_it_fails(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await admit(town, victim)
+    town.clock.forward(minutes=30)
+
+    async def fail(*_given: object, **_more: object) -> None:
+        raise NoRoom("the disk is full")
+
+    monkeypatch.setattr("node.outbox.wake", fail)
+    answer = await victim.post("hub", victim.activity("Create", a_document(victim, town)))
+    await town.settle()
+
+    assert answer.status_code == 202
+    assert await at_hub(town)

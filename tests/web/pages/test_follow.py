@@ -177,7 +177,8 @@ async def test_a_server_that_is_slow_keeps_nobody_waiting(
 
 
 @pytest.mark.parametrize(
-    "account", ["you", "@you@server", "@you@localhost", "javascript:alert(1)@x.example/"]
+    "account",
+    ["you", "@you@server", "@you@localhost", "javascript:alert(1)@x.example/", "https://[::1/@you"],
 )
 async def test_what_is_no_account_makes_this_server_ask_nobody(town: Town, account: str) -> None:
     before = len(town.wires.carried)
