@@ -51,6 +51,8 @@ BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 12
 # Of each connection; what it does not hold, the system does, for all of them once.
 CACHE_KIB = 256
+# Twice SQLite's: what many commits write to alike is copied once; whoever commits last waits for the copying.
+CHECKPOINT_PAGES = 2000
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -412,7 +414,7 @@ def _engine(url: str) -> AsyncEngine:
             "secure_delete=ON",
             "trusted_schema=OFF",
             f"cache_size=-{CACHE_KIB}",
-            "wal_autocheckpoint=4000",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
