@@ -9,13 +9,15 @@ from node.peers.actors import host_of
 from node.peers.directory import find_actor
 from node.peers.sending import new_activity_id, send
 from node.publishing.quotes import KIND, stamp_address
-from node.publishing.reactions import Reaction, keep_reaction
+from node.publishing.reactions import Reaction, count_of, keep_reaction
 from node.runtime import Node
 from vocab import activities, properties
 from vocab.activities import Activity
 from vocab.terms import QUOTE_CONTEXT
 
 MAX_ID_CHARACTERS = 2000
+# Posts of one actor that quote one case: each is kept for as long as the case.
+MAX_QUOTES = 20
 
 
 async def on_quote_request(node: Node, activity: Activity) -> None:
@@ -35,6 +37,8 @@ async def on_quote_request(node: Node, activity: Activity) -> None:
         known = await session.get(Reaction, post)
         if known is not None and (known.kind, known.actor, known.case_url) != (KIND, activity.actor, case.id):
             raise RefusedActivity("QuoteRequest for a post that is known as something else")
+        if known is None and await count_of(session, KIND, case.id, by=activity.actor) >= MAX_QUOTES:
+            raise RefusedActivity("too many quotes of one case by one actor")
         await keep_reaction(session, id=post, kind=KIND, actor=activity.actor, case_url=case.id, now=now)
         answer = activities.accept(
             new_activity_id(node.settings),

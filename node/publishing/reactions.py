@@ -286,6 +286,13 @@ async def _note(session: AsyncSession, reply: Reaction, what: str, *, by: str, n
     await audit.record(session, actor=by, action=f"reply.{what}", subject=subject, now=now)
 
 
+async def count_of(session: AsyncSession, kind: str, case_url: str, *, by: str) -> int:
+    """How many of a kind one actor has of a case."""
+    counted = select(func.count()).select_from(Reaction)
+    mine = (Reaction.kind == kind, Reaction.case_url == case_url, Reaction.actor == by)
+    return await session.scalar(counted.where(*mine)) or 0
+
+
 async def count_reactions(session: AsyncSession, case_url: str) -> dict[str, int]:
     """How many of each kind."""
     rows = await session.execute(

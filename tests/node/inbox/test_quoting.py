@@ -6,6 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from node.inbox import quoting
 from node.publishing.publications import Publication
 from node.publishing.publish import withdraw
 from node.publishing.reactions import count_reactions
@@ -137,3 +138,19 @@ async def test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else(
 
     assert (after_strangers, after_its_author) == (200, 404)
     assert (await stamp_of(town, case.url, second)).status_code == 404
+
+
+async def test_one_actor_quotes_a_case_only_so_often(
+    town: Town, reader: Stranger, case: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quoting, "MAX_QUOTES", 2)
+    other = Stranger(town, "other.example", key="other")
+
+    for number in range(4):
+        await ask(town, reader, case.url, f"https://reader.example/posts/{number}", number)
+    await ask(town, reader, case.url, "https://reader.example/posts/1", 9)
+    await ask(town, other, case.url, "https://other.example/posts/1")
+
+    assert [one["type"] for one in reader.received] == ["Accept"] * 3
+    async with town["a"].node.database.read() as session:
+        assert await count_reactions(session, case.url) == {"quote": 3}
