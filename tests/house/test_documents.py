@@ -13,7 +13,7 @@ from federation import delivery, discovery, fetch, proofs, requests
 from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
-from node.inbox import chores, receive
+from node.inbox import chores, quoting, receive
 from node.peers import visitors
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
@@ -196,6 +196,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys of one host that were not there, in five minutes": (
             f"{fetch.FAILED_KEYS_OF_A_HOST}; then one a second"
         ),
+        "posts of one actor that quote one case": f"{quoting.MAX_QUOTES}",
         "servers of visitors asked in a minute: one · all": f"{visitors.OF_ONE_HOST} · {visitors.OF_ALL}",
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
