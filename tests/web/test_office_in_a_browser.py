@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import put_entry
+from node.entries.entries import Draft, put_entry
 from node.intake.alerts import Alert
 from node.intake.duty import Duty, make_promise
 from node.outbox import Job, enqueue
@@ -88,8 +88,7 @@ async def of_another(session: AsyncSession, node: Node, now: datetime) -> None:
     """A case of another organisation, and what somebody here wrote of it."""
     case, actor = a_case(), f"https://{HOST}/actors/cases"
     document = write(write_case(case, id=THEIRS, actor=actor, published=now))
-    await put_entry(
-        session,
+    draft = Draft(
         case,
         id=THEIRS,
         actor=actor,
@@ -101,8 +100,8 @@ async def of_another(session: AsyncSession, node: Node, now: datetime) -> None:
         proof_key=f"{actor}#ed25519-key",
         published_at=now,
         updated_at=None,
-        now=now,
     )
+    await put_entry(session, draft, now=now)
     await draft_position(
         session,
         node.settings,

@@ -6,7 +6,7 @@ from datetime import datetime
 from html import unescape
 from typing import Any
 
-from node.entries.entries import put_entry, withdraw_entry
+from node.entries.entries import Draft, put_entry, withdraw_entry
 from node.runtime import Node
 from vocab import samples
 from vocab.canonical import canonical
@@ -42,8 +42,7 @@ async def put(
     url = f"https://{host}/cases/sample-{number}"
     now = node.clock.now()
     async with node.database.begin() as session:
-        kept = await put_entry(
-            session,
+        draft = Draft(
             case,
             id=url,
             actor=f"https://{host}/actors/cases",
@@ -55,8 +54,8 @@ async def put(
             proof_key=f"https://{host}/actors/cases#ed25519-key",
             published_at=published_at or now,
             updated_at=updated_at,
-            now=now,
         )
+        kept = await put_entry(session, draft, now=now)
     assert kept is not None
     return url
 
