@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, bindparam, case, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError, Unreachable
-from node.database import Bulk, is_unstorable
+from node.database import is_unstorable
 from node.hub.aggregate import Brought, take_in
 from node.inbox.cases import Member, members_among, read_plain
 from node.inbox.forwarded import heard
 from node.inbox.proving import RefusedActivity
-from node.inbox.receive import DONE_AGAIN, Received, lane_of, own_digest
+from node.inbox.receive import DONE_AGAIN, KEEP, Received, lane_of, own_digest
 from node.outbox import Dead, Done, Moved, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings
@@ -139,7 +139,7 @@ async def settle_arrivals(node: Node, session: AsyncSession, arrivals: Sequence[
         for arrival, some in left
         if some.is_remembered
     ]
-    await _REMEMBER.run(session, remembered)
+    await KEEP.run(session, remembered)
     digests = [arrival.digest for arrival in done]
     await (await session.connection()).execute(_FORGET, {"digests": digests})
     return bool(left)
@@ -222,7 +222,7 @@ def _leave(node: Node, activity: Activity, arrival: Arrival) -> bool:
 async def remember_worked_off(node: Node, activity: Activity, *, signer: str, received_at: datetime) -> None:
     """Whoever passes this activity on next brings a repeat, and so does its actor unless they do it again."""
     async with node.database.begin() as session:
-        await _REMEMBER.run(session, [_own_row(activity.actor, activity.id, signer, received_at)])
+        await KEEP.run(session, [_own_row(activity.actor, activity.id, signer, received_at)])
 
 
 def _own_row(actor: str, activity_id: str, signer: str, received_at: datetime) -> dict[str, Any]:
@@ -234,15 +234,6 @@ def _own_row(actor: str, activity_id: str, signer: str, received_at: datetime) -
         "body": None,
         "received_at": received_at,
     }
-
-
-def _remember(insert: Any) -> Insert:
-    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
-    remembered: Insert = insert(Received).on_conflict_do_nothing(index_elements=[Received.digest])
-    return remembered
-
-
-_REMEMBER = Bulk(_remember, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
 async def is_repeat(node: Node, activity: Activity) -> bool:

@@ -77,7 +77,7 @@ def _keep(insert: Any) -> Insert:
     return kept
 
 
-_KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
+KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
 class Answer(StrEnum):
@@ -402,7 +402,7 @@ class Inbox:
         # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
         # row; that its job comes again does no harm.
         kept = sorted(unique.values(), key=itemgetter("digest"))
-        await node.database.add((_KEEP, kept), *outbox.inserts(orders, now=now))
+        await node.database.add((KEEP, kept), *outbox.inserts(orders, now=now))
         for digest, signer in signers.items():
             self._kept[digest] = None
             self._shedder.kept(host_of(signer))
