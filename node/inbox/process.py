@@ -16,8 +16,9 @@ from node.database import is_unstorable
 from node.hub.aggregate import Brought, take_in
 from node.inbox.cases import Member, members_among, read_plain
 from node.inbox.forwarded import heard
+from node.inbox.keeping import KEEP, Received, lane_of, own_digest
 from node.inbox.proving import RefusedActivity
-from node.inbox.receive import DONE_AGAIN, KEEP, Received, lane_of, own_digest
+from node.inbox.receive import DONE_AGAIN
 from node.outbox import Dead, Done, Moved, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings

@@ -4,28 +4,21 @@ Order of checks: content encoding and size (the web's door), host policy, signat
 one group commit for everything that arrived meanwhile. JSON-LD is not touched here; `process` does that afterwards.
 """
 
-import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from operator import itemgetter
-from typing import Any
 
 import msgspec
-from sqlalchemy import Insert, LargeBinary, String
-from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import FederationError, Forbidden, NotNow, NotThere
 from federation.keys import VerifyingKey
 from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
-from node import outbox
-from node.database import Bulk, Row
-from node.inbox.shedding import BESIDE, LANE, Limits, Shedder, Teller
+from node.inbox.keeping import Keeper, beside, own_digest
+from node.inbox.shedding import Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
 from node.peers.follows import is_admitted
@@ -40,44 +33,14 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_048_576
 MAX_ID_CHARACTERS = 2000
-MAX_LANE = 300
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
 # Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
 HELD_FOR = timedelta(seconds=30)
 # A key that does not fit may have been renewed since it was read here: looked at again this often.
 READ_AGAIN = timedelta(seconds=1)
-BATCH = 200
-# Where the database is another program, the next commit is made ready while it works on the last. SQLite has one writer.
-WRITERS = 2
-GATHER_SECONDS, GATHER_STEPS = 0.0005, 8
-REPEATS_REMEMBERED = 20_000
-# A host that we could not reach for a while and that writes to us is there again; asked at most this often.
-AWAKE_AGAIN = timedelta(minutes=10)
 COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
-
-
-class Received(Row):
-    """An activity that came in with a good signature. Its id stays for good; its body until it was processed."""
-
-    __tablename__ = "received"
-
-    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    activity_id: Mapped[str] = mapped_column(String(2000))
-    actor: Mapped[str] = mapped_column(String(2000))
-    signer: Mapped[str] = mapped_column(String(2000))
-    body: Mapped[bytes | None]
-    received_at: Mapped[datetime]
-
-
-def _keep(insert: Any) -> Insert:
-    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
-    kept: Insert = insert(Received).on_conflict_do_nothing(index_elements=[Received.digest])
-    return kept
-
-
-KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
 class Answer(StrEnum):
@@ -149,11 +112,8 @@ class Inbox:
         self._hearing = Hearing(node)
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
-        self._heard: OrderedDict[str, datetime] = OrderedDict()
         self._compared: OrderedDict[str, datetime] = OrderedDict()
-        self._kept: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting: list[tuple[dict[str, Any], asyncio.Future[Answer]]] = []
-        self._committers: set[asyncio.Task[Any] | None] = set()
+        self._keeper = Keeper(node, self._shedder)
 
     async def receive(self, request: SignedRequest) -> Answer:
         """Take in one signed POST. What is ACCEPTED is durable; a repeat of it is accepted without effect.
@@ -178,7 +138,7 @@ class Inbox:
         if self._is_about_itself(envelope) and not await self._is_known(presented.key_id, actor):
             # Most farewells are of accounts that nobody here ever heard of: nothing to do, and nothing to fetch.
             return Answer.ACCEPTED
-        if await self._shedder.is_busy(host_of(presented.key_id), waiting=len(self._waiting)):
+        if await self._shedder.is_busy(host_of(presented.key_id), waiting=self._keeper.waiting):
             return self._refuse(Answer.BUSY, "too-much", actor)
         try:
             owner = await self._verify(presented, request)
@@ -204,7 +164,7 @@ class Inbox:
             digest = hashlib.sha256(own_digest(actor, envelope.id) + presented.signature).digest()
         else:
             digest = own_digest(actor, envelope.id)
-        if digest in self._kept:
+        if self._keeper.has(digest):
             # A repeat of what this process has committed: nothing more of it is read, and nothing is written for it.
             return Answer.ACCEPTED
         try:
@@ -222,11 +182,11 @@ class Inbox:
             "body": request.body,
             "received_at": self._node.clock.now(),
         }
-        answer = await self._keep(row)
+        answer = Answer.ACCEPTED if await self._keeper.keep(row) else Answer.FORBIDDEN
         if answer is Answer.ACCEPTED:
-            await _beside(self._hearing.speaks(host_of(owner), presented.dialect))
+            await beside(self._hearing.speaks(host_of(owner), presented.dialect))
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
-            await _beside(self._compare(actor, presented.fields[HEADER]))
+            await beside(self._compare(actor, presented.fields[HEADER]))
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
 
     async def caller(self, request: SignedRequest) -> str | None:
@@ -337,85 +297,6 @@ class Inbox:
             return False
         return (inner.get("id") if isinstance(inner, dict) else inner) == envelope.actor_id
 
-    # ---- keeping ---------------------------------------------------------------------------------------------------
-
-    async def _keep(self, row: dict[str, Any]) -> Answer:
-        """Wait until the activity and its job are committed, together with whatever else arrived meanwhile."""
-        kept: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, kept))
-        if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
-            self._committers.add(asyncio.create_task(self._commit()))
-        return await kept
-
-    async def _commit(self) -> None:
-        is_crowded = False
-        try:
-            while self._waiting:
-                if is_crowded:
-                    await self._gather()
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                is_crowded = len(batch) > 1
-                if batch:
-                    await self._commit_batch(batch)
-        finally:
-            # Before anybody else runs: whoever comes now starts another.
-            self._committers.discard(asyncio.current_task())
-
-    async def _commit_batch(self, batch: list[tuple[dict[str, Any], asyncio.Future[Answer]]]) -> None:
-        try:
-            shut = await self._write([row for row, _ in batch])
-        except Exception as error:  # whoever waits is told; the loop goes on for the next batch
-            for _, kept in batch:
-                if not kept.done():
-                    kept.set_exception(error)
-            return
-        for row, kept in batch:
-            if not kept.done():
-                kept.set_result(Answer.FORBIDDEN if shut & _hosts(row) else Answer.ACCEPTED)
-        await self._node.bell.ring()
-
-    async def _gather(self) -> None:
-        """Under load, let more come to share the next commit, as long as they come at once."""
-        before = 0
-        for _ in range(GATHER_STEPS):
-            if not before < len(self._waiting) < BATCH:
-                break
-            before = len(self._waiting)
-            await asyncio.sleep(GATHER_SECONDS)
-
-    async def _write(self, rows: list[dict[str, Any]]) -> set[str]:
-        """Keep what comes from hosts that may write; returns the hosts that may not."""
-        node = self._node
-        now = node.clock.now()
-        hosts = set[str]().union(*(_hosts(row) for row in rows))
-        async with node.database.read() as session:
-            found = await standings(session, node.settings, hosts)
-        shut = {host for host, standing in found.items() if standing is Standing.SHUT}
-        unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
-        if not unique:
-            return shut
-        signers = {digest: str(row["signer"]) for digest, row in unique.items()}
-        orders = (
-            outbox.Order(kind="process", payload={"digest": digest.hex()}, lane=lane_of(signer))
-            for digest, signer in signers.items()
-        )
-        # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
-        # row; that its job comes again does no harm.
-        kept = sorted(unique.values(), key=itemgetter("digest"))
-        await node.database.add((KEEP, kept), *outbox.inserts(orders, now=now))
-        for digest, signer in signers.items():
-            self._kept[digest] = None
-            self._shedder.kept(host_of(signer))
-        while len(self._kept) > REPEATS_REMEMBERED:
-            self._kept.popitem(last=False)
-        if heard := self._newly_heard({host_of(signer) for signer in signers.values()}, now):
-            await _beside(self._wake(heard, now))
-        return shut
-
-    async def _wake(self, hosts: set[str], now: datetime) -> None:
-        async with self._node.database.begin() as session:
-            await outbox.wake(session, [f"to:{host}" for host in hosts], now=now)
-
     async def _compare(self, actor: str, field: bytes) -> None:
         """Who of ours follows them, as they see it (FEP-8fcf); not at every delivery."""
         now = self._node.clock.now()
@@ -428,43 +309,11 @@ class Inbox:
         async with self._node.database.begin() as session:
             await compare(session, self._node.settings, actor, field, now=now)
 
-    def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
-        """Those hosts that have not been heard from for a while."""
-        fresh = {host for host in hosts if host not in self._heard or now - self._heard[host] >= AWAKE_AGAIN}
-        for host in fresh:
-            self._heard[host] = now
-            self._heard.move_to_end(host)
-        while len(self._heard) > HOSTS_REMEMBERED:
-            self._heard.popitem(last=False)
-        return fresh
-
     def _refuse(self, answer: Answer, reason: str, actor: str) -> Answer:
         if (count := self._teller.refused(reason)) is not None:
             host = host_of(actor) if actor else ""
             log.info("inbox.refused", extra={"reason": str(reason), "host": host, "count": count})
         return answer
-
-
-async def _beside(step: Coroutine[Any, Any, None]) -> None:
-    """Do what follows from an activity that is kept: when that fails, it is kept all the same, and its sender is told so."""
-    try:
-        await step
-    except Exception:
-        log.exception("inbox.beside-failed")
-
-
-def own_digest(actor: str, activity_id: str) -> bytes:
-    """What an activity is kept under when its actor sent it."""
-    return hashlib.sha256(f"{actor}\n{activity_id}".encode()).digest()
-
-
-def lane_of(signer: str, *, waiting_for: str = "") -> str:
-    """Where what somebody sent stands in line: a lane per signer's host, so that what they forward delays nobody's own.
-
-    waiting_for  the host that could not be reached; what needs another than the signer's own waits in a lane beside.
-    """
-    host = host_of(signer)
-    return f"{LANE}{host}" if waiting_for in ("", host) else f"{LANE}{host}{BESIDE}{waiting_for}"[:MAX_LANE]
 
 
 def _is_address(text: str) -> bool:
@@ -479,7 +328,3 @@ def _is_address(text: str) -> bool:
         return bool(host_of(text))
     except ValueError:
         return False
-
-
-def _hosts(row: dict[str, Any]) -> set[str]:
-    return {host_of(row["actor"]), host_of(row["signer"])}

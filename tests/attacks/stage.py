@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from federation.proofs import attach
 from federation.requests import SignedRequest
 from node.entries.entries import Entry
-from node.inbox.receive import Received
+from node.inbox.keeping import Received
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from node.entries.entries import Entry
-from node.inbox.receive import Received
+from node.inbox.keeping import Received
 from node.peers.sending import Sent
 from node.publishing.publications import Publication
 from node.publishing.publish import correct, withdraw

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from node.database import is_unstorable
-from node.inbox.receive import Received
+from node.inbox.keeping import Received
 
 pytestmark = [pytest.mark.scale]
 

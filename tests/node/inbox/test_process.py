@@ -10,7 +10,7 @@ from sqlalchemy import select
 from federation.proofs import attach
 from node.entries.entries import Entry
 from node.entries.search import Filter, entry_at, search
-from node.inbox.receive import Received
+from node.inbox.keeping import Received
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, follows
 from node.peers.ours import local_actor_at

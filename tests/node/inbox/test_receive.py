@@ -10,7 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from node.inbox.receive import MAX_BODY_BYTES, Received
+from node.inbox.keeping import Received
+from node.inbox.receive import MAX_BODY_BYTES
 from node.outbox import Job
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from node.inbox.receive import Received
+from node.inbox.keeping import Received
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow

@@ -10,7 +10,7 @@ from node.errors import NoRoom
 from node.hub import aggregate
 from node.hub.aggregate import Brought
 from node.hub.quarantine import NOT_A_MEMBER, waiting
-from node.inbox.receive import Received
+from node.inbox.keeping import Received
 from node.outbox import Job
 from node.peers.follows import between
 from node.peers.sending import Sent

@@ -1,0 +1,190 @@
+"""What comes in is kept for good: the row, what it is told by, and one commit for everything that arrived meanwhile."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Insert, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node import outbox
+from node.database import Bulk, Row
+from node.inbox.shedding import BESIDE, LANE, Shedder
+from node.peers.actors import host_of
+from node.peers.hosts import Standing, standings
+from node.runtime import Node
+
+log = logging.getLogger(__name__)
+
+MAX_LANE = 300
+BATCH = 200
+# Where the database is another program, the next commit is made ready while it works on the last. SQLite has one writer.
+WRITERS = 2
+GATHER_SECONDS, GATHER_STEPS = 0.0005, 8
+REPEATS_REMEMBERED = 20_000
+# A host that we could not reach for a while and that writes to us is there again; asked at most this often.
+AWAKE_AGAIN = timedelta(minutes=10)
+HOSTS_REMEMBERED = 10_000
+
+
+class Received(Row):
+    """An activity that came in with a good signature. Its id stays for good; its body until it was processed."""
+
+    __tablename__ = "received"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    activity_id: Mapped[str] = mapped_column(String(2000))
+    actor: Mapped[str] = mapped_column(String(2000))
+    signer: Mapped[str] = mapped_column(String(2000))
+    body: Mapped[bytes | None]
+    received_at: Mapped[datetime]
+
+
+def _keep(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    kept: Insert = insert(Received).on_conflict_do_nothing(index_elements=[Received.digest])
+    return kept
+
+
+KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
+
+
+class Keeper:
+    """The activities of one process that wait for the next commit, and those that it has committed."""
+
+    def __init__(self, node: Node, shedder: Shedder) -> None:
+        self._node = node
+        self._shedder = shedder
+        self._heard: OrderedDict[str, datetime] = OrderedDict()
+        self._kept: OrderedDict[bytes, None] = OrderedDict()
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[bool]]] = []
+        self._committers: set[asyncio.Task[Any] | None] = set()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def has(self, digest: bytes) -> bool:
+        """Whether this process has committed it, not long ago."""
+        return digest in self._kept
+
+    async def keep(self, row: dict[str, Any]) -> bool:
+        """Wait until the activity and its job are committed, together with whatever else arrived meanwhile.
+
+        row  of `Received`. False when its host is shut out, and nothing was kept.
+        """
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, kept))
+        if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
+            self._committers.add(asyncio.create_task(self._commit()))
+        return await kept
+
+    async def _commit(self) -> None:
+        is_crowded = False
+        try:
+            while self._waiting:
+                if is_crowded:
+                    await self._gather()
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                is_crowded = len(batch) > 1
+                if batch:
+                    await self._commit_batch(batch)
+        finally:
+            # Before anybody else runs: whoever comes now starts another.
+            self._committers.discard(asyncio.current_task())
+
+    async def _commit_batch(self, batch: list[tuple[dict[str, Any], asyncio.Future[bool]]]) -> None:
+        try:
+            shut = await self._write([row for row, _ in batch])
+        except Exception as error:  # whoever waits is told; the loop goes on for the next batch
+            for _, kept in batch:
+                if not kept.done():
+                    kept.set_exception(error)
+            return
+        for row, kept in batch:
+            if not kept.done():
+                kept.set_result(not shut & _hosts(row))
+        await self._node.bell.ring()
+
+    async def _gather(self) -> None:
+        """Under load, let more come to share the next commit, as long as they come at once."""
+        before = 0
+        for _ in range(GATHER_STEPS):
+            if not before < len(self._waiting) < BATCH:
+                break
+            before = len(self._waiting)
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def _write(self, rows: list[dict[str, Any]]) -> set[str]:
+        """Keep what comes from hosts that may write; returns the hosts that may not."""
+        node = self._node
+        now = node.clock.now()
+        hosts = set[str]().union(*(_hosts(row) for row in rows))
+        async with node.database.read() as session:
+            found = await standings(session, node.settings, hosts)
+        shut = {host for host, standing in found.items() if standing is Standing.SHUT}
+        unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
+        if not unique:
+            return shut
+        signers = {digest: str(row["signer"]) for digest, row in unique.items()}
+        orders = (
+            outbox.Order(kind="process", payload={"digest": digest.hex()}, lane=lane_of(signer))
+            for digest, signer in signers.items()
+        )
+        # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
+        # row; that its job comes again does no harm.
+        kept = sorted(unique.values(), key=itemgetter("digest"))
+        await node.database.add((KEEP, kept), *outbox.inserts(orders, now=now))
+        for digest, signer in signers.items():
+            self._kept[digest] = None
+            self._shedder.kept(host_of(signer))
+        while len(self._kept) > REPEATS_REMEMBERED:
+            self._kept.popitem(last=False)
+        if heard := self._newly_heard({host_of(signer) for signer in signers.values()}, now):
+            await beside(self._wake(heard, now))
+        return shut
+
+    async def _wake(self, hosts: set[str], now: datetime) -> None:
+        async with self._node.database.begin() as session:
+            await outbox.wake(session, [f"to:{host}" for host in hosts], now=now)
+
+    def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
+        """Those hosts that have not been heard from for a while."""
+        fresh = {host for host in hosts if host not in self._heard or now - self._heard[host] >= AWAKE_AGAIN}
+        for host in fresh:
+            self._heard[host] = now
+            self._heard.move_to_end(host)
+        while len(self._heard) > HOSTS_REMEMBERED:
+            self._heard.popitem(last=False)
+        return fresh
+
+
+async def beside(step: Coroutine[Any, Any, None]) -> None:
+    """Do what follows from an activity that is kept: when that fails, it is kept all the same, and its sender is told so."""
+    try:
+        await step
+    except Exception:
+        log.exception("inbox.beside-failed")
+
+
+def own_digest(actor: str, activity_id: str) -> bytes:
+    """What an activity is kept under when its actor sent it."""
+    return hashlib.sha256(f"{actor}\n{activity_id}".encode()).digest()
+
+
+def lane_of(signer: str, *, waiting_for: str = "") -> str:
+    """Where what somebody sent stands in line: a lane per signer's host, so that what they forward delays nobody's own.
+
+    waiting_for  the host that could not be reached; what needs another than the signer's own waits in a lane beside.
+    """
+    host = host_of(signer)
+    return f"{LANE}{host}" if waiting_for in ("", host) else f"{LANE}{host}{BESIDE}{waiting_for}"[:MAX_LANE]
+
+
+def _hosts(row: dict[str, Any]) -> set[str]:
+    return {host_of(row["actor"]), host_of(row["signer"])}
