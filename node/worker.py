@@ -150,31 +150,33 @@ async def _claim(node: Node, limit: int, jobs: Jobs) -> dict[str, Line]:
         lanes = await outbox.claim(session, now=now, limit=limit)
         limit = min(JOBS_A_LANE, max(1, JOBS_AT_ONCE // max(1, len(lanes))))
         lines = await outbox.line(session, lanes, now=now, limit=limit) if lanes else {}
-    prepared = await _prepare(node, [job for line in lines.values() for job in line], jobs)
-    return {lane: [(job, prepared.get(job.seq)) for job in line] for lane, line in lines.items()}
+    try:
+        return await _prepare(node, lines, jobs)
+    except Exception:  # whichever it was, it keeps nothing from the others
+        return {lane: await _prepare_lane(node, lane, line, jobs) for lane, line in lines.items()}
 
 
-async def _prepare(node: Node, claimed: Sequence[Turn], jobs: Jobs) -> dict[int, Any]:
+async def _prepare(node: Node, lines: Mapping[str, Sequence[Turn]], jobs: Jobs) -> dict[str, Line]:
+    claimed = [job for line in lines.values() for job in line]
     found: dict[int, Any] = {}
     for kind in {job.kind for job in claimed}:
         work = jobs.get(kind)
-        if not isinstance(work, Work):
-            continue
-        together = [job for job in claimed if job.kind == kind]
-        try:
-            found |= await _read(node, work, together)
-        except Exception:  # one of them cannot be read: it fails alone, when its turn comes
-            for job in together:
-                try:
-                    found |= await _read(node, work, [job])
-                except Exception as error:
-                    found[job.seq] = _Unprepared(error)
-    return found
+        if isinstance(work, Work):
+            async with node.database.read() as session:
+                found |= await work.prepare(node, session, [job for job in claimed if job.kind == kind])
+    return {lane: [(job, found.get(job.seq)) for job in line] for lane, line in lines.items()}
 
 
-async def _read(node: Node, work: Work, together: Sequence[Turn]) -> Mapping[int, Any]:
-    async with node.database.read() as session:
-        return await work.prepare(node, session, together)
+async def _prepare_lane(node: Node, lane: str, line: Sequence[Turn], jobs: Jobs) -> Line:
+    """One lane by itself, for its jobs know of one another. If that fails too its first job runs alone, and is perhaps the one at fault."""
+    try:
+        return (await _prepare(node, {lane: line}, jobs))[lane]
+    except Exception:
+        head = line[:1]
+    try:
+        return (await _prepare(node, {lane: head}, jobs))[lane]
+    except Exception as error:
+        return [(job, _Unprepared(error)) for job in head]
 
 
 async def _work(node: Node, line: Line, jobs: Jobs) -> Results:

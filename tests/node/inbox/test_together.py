@@ -10,6 +10,7 @@ from node.errors import NoRoom
 from node.hub import aggregate
 from node.hub.aggregate import Brought
 from node.hub.quarantine import NOT_A_MEMBER, waiting
+from node.inbox import process
 from node.inbox.keeping import Received
 from node.outbox import Job
 from node.peers.follows import between
@@ -70,6 +71,28 @@ async def test_a_withdrawal_does_not_overtake_the_case_it_comes_with(town: Town,
     await say(victim, "Create", case, 1)
     await say(victim, "Delete", {"id": case["id"], "type": "Tombstone"}, 2)
     await say(victim, "Update", a_document(victim, town, minutes=1), 3)
+    await town.settle()
+
+    assert (await at_hub(town)).withdrawn_at is not None
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+async def test_a_reading_that_fails_once_or_twice_lets_nothing_overtake(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    await admit(town, victim)
+    case = a_document(victim, town)
+    read, failed = process.members_among, []
+
+    async def members_among(*given: Any) -> Any:
+        if len(failed) < failures:
+            failed.append(given)
+            raise OSError("the connection was lost")
+        return await read(*given)
+
+    monkeypatch.setattr(process, "members_among", members_among)
+    await say(victim, "Create", case, 1)
+    await say(victim, "Delete", {"id": case["id"], "type": "Tombstone"}, 2)
     await town.settle()
 
     assert (await at_hub(town)).withdrawn_at is not None
