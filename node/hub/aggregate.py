@@ -24,6 +24,7 @@ from node.peers.ours import LocalActor, local_actor_at, local_actors
 from node.peers.sending import Parcel, Passed, Sent, forward, hide_sent, new_activity_id, send, send_all
 from node.settings import Settings
 from vocab import activities
+from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.jsonld import write
 from vocab.terms import PUBLIC
@@ -54,7 +55,7 @@ class Brought:
     """
 
     draft: Draft
-    said: Mapping[str, object] | None = None
+    said: Activity | None = None
 
 
 def read_brought(
@@ -62,7 +63,7 @@ def read_brought(
     *,
     publisher: Publisher,
     proof_key: str,
-    said: Mapping[str, object] | None = None,
+    said: Activity | None = None,
     now: datetime,
 ) -> Brought | None:
     """Read a case of an organisation we follow; None when it is not one that may be shown.
@@ -153,7 +154,7 @@ async def take_back(
     url: str,
     by: str,
     tombstone: dict[str, Any],
-    said: Mapping[str, object] | None = None,
+    said: Activity | None = None,
     now: datetime,
 ) -> Entry | None:
     """A publisher withdrew a case: keep the dated tombstone, and take our announcements back.
@@ -191,7 +192,7 @@ async def pass_on(
     session: AsyncSession,
     settings: Settings,
     keyring: Keyring,
-    said: Mapping[str, object],
+    said: Activity,
     *,
     about: str,
     by: Collection[str],
@@ -218,7 +219,7 @@ def _announcements(
 
 def _wrapped(
     settings: Settings,
-    said: Mapping[str, object],
+    said: Activity,
     *,
     about: str,
     by: Collection[str],
@@ -227,16 +228,14 @@ def _wrapped(
 ) -> list[Parcel]:
     # It carries the whole case: what nobody is told is not kept once more.
     return [
-        Parcel(_announcement(settings, actor, said, now=now), inboxes[actor], is_public=True, about=about)
+        Parcel(_announcement(settings, actor, said.raw, now=now), inboxes[actor], is_public=True, about=about)
         for actor in by
         if inboxes[actor]
     ]
 
 
-def _relayed(
-    settings: Settings, said: Mapping[str, object], *, about: str, inboxes: Mapping[str, list[str]]
-) -> Passed:
-    publisher = host_of(str(said["actor"]))
+def _relayed(settings: Settings, said: Activity, *, about: str, inboxes: Mapping[str, list[str]]) -> Passed:
+    publisher = host_of(said.actor)
     others = [inbox for inbox in inboxes[PUBLIC] if host_of(inbox) != publisher]
     return Passed(said, others, by=settings.main_actor, about=about)
 

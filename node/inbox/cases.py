@@ -114,7 +114,7 @@ def read_plain(
         if whole is None:
             return None
         try:
-            said = of_the_same(whole.document, activity, "proof").raw
+            said = of_the_same(whole.document, activity, "proof")
         except RefusedActivity:
             return None
     brought = read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, said=said, now=now)

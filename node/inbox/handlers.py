@@ -307,12 +307,12 @@ async def _keep_out(node: Node, document: dict[str, Any], *, by: str, reason: st
             await keep_out(session, meta.id, actor=by, reason=reason, now=node.clock.now())
 
 
-async def _to_pass_on(node: Node, activity: Activity) -> dict[str, Any] | None:
+async def _to_pass_on(node: Node, activity: Activity) -> Activity | None:
     """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven."""
     if not is_to_pass_on(node.settings, activity):
         return None
     try:
-        return (await prove_activity(node, activity)).raw
+        return await prove_activity(node, activity)
     except RefusedActivity:
         return None
 

@@ -1,7 +1,7 @@
 """What we say to others: activities with a proof, kept as the exact bytes that are sent, one delivery per folded inbox."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from node.keyring import Keyring
 from node.outbox import Job
 from node.peers.actors import host_of
 from node.settings import Settings
+from vocab.activities import Activity
 from vocab.jsonld import write
 
 # The job that erases what told of a withdrawn object, and when it looks first whether all is delivered.
@@ -46,8 +47,8 @@ class Sent(Row):
     sent_at: Mapped[datetime] = mapped_column(index=True)
 
 
-# What holds the text of its object: our own words of it, and a member's, as a hub passed them on.
-_TOLD = or_(Sent.type.in_(("Create", "Update")), and_(Sent.type == "Announce", Sent.wraps.is_not(None)))
+# What holds the text of its object: our own words of it, and a member's, however they spelled them, as a hub passed them on.
+_TOLD = or_(Sent.type.in_(("Create", "Update")), Sent.wraps.is_not(None))
 
 
 class SentTo(Row):
@@ -120,12 +121,12 @@ async def send_all(
 class Passed:
     """Somebody else's proven activity that is to be passed on as it is, under its own id.
 
-    said   with its proof, which is all that speaks for it.
+    said   as it was read, with its proof, which is all that speaks for it: others may spell its members otherwise than we do.
     by     the actor of ours that signs each delivery, and nothing else.
     about  the case it tells of: when that is withdrawn, the words are erased here like our own.
     """
 
-    said: Mapping[str, Any]
+    said: Activity
     inboxes: Collection[str]
     by: str
     about: str
@@ -133,7 +134,7 @@ class Passed:
 
 async def forward(session: AsyncSession, passed: Iterable[Passed], *, now: datetime) -> None:
     """Pass on what others said. A repeat adds nothing."""
-    wanted = {name: one for one in passed if one.inboxes and len(name := str(one.said["id"])) <= MAX_ID}
+    wanted = {one.said.id: one for one in passed if one.inboxes and len(one.said.id) <= MAX_ID}
     if not wanted:
         return
     known = set(await session.scalars(select(Sent.id).where(among(Sent.id, wanted))))
@@ -142,10 +143,10 @@ async def forward(session: AsyncSession, passed: Iterable[Passed], *, now: datet
             {
                 "id": name,
                 "actor": one.by,
-                "type": str(one.said["type"]),
+                "type": one.said.type,
                 "object_id": one.about,
                 "wraps": name,
-                "body": write(one.said),
+                "body": write(one.said.raw),
                 "is_public": True,
                 "sent_at": now,
             },

@@ -160,3 +160,44 @@ async def test_who_leaves_is_forwarded_nothing_more(stage: Stage, by_id: bool) -
         row = await between(session, server.id, PUBLIC)
     assert row is not None
     assert row.state == "undone"
+
+
+def spelled(activity: dict[str, Any], how: str) -> dict[str, Any]:
+    """The same activity, its type spelled as others may spell it."""
+    kind = activity.pop("type")
+    match how:
+        case "a list":
+            return activity | {"type": [kind]}
+        case "two":
+            return activity | {"type": [kind, "https://example.org/ns/of/somebody#Publication"]}
+        case _:
+            return activity | {"@type": kind}
+
+
+@pytest.mark.parametrize("how", ["a list", "two", "@type"])
+async def test_what_is_spelled_otherwise_is_forwarded_and_withdrawn_like_all_else(
+    stage: Stage, how: str
+) -> None:
+    town, server, alice = stage.town, await a_subscriber(stage), await stage.victim()
+    case = stage.case(alice)
+
+    create = spelled(alice.activity("Create", case, to=[PUBLIC]), how)
+    await stage.send(alice, stage.prove(alice, create))
+
+    assert await stage.entry(case["id"]) is not None
+    assert create["id"] in [one["id"] for one in server.received]
+
+    gone = spelled(
+        alice.activity("Delete", {"id": case["id"], "type": "Tombstone"}, number=2, to=[PUBLIC]), how
+    )
+    await stage.send(alice, stage.prove(alice, gone))
+    town.clock.forward(hours=2)
+    await town.settle()
+
+    withdrawn = await stage.entry(case["id"])
+    assert withdrawn is not None
+    assert withdrawn.state == "withdrawn"
+    assert gone["id"] in [one["id"] for one in server.received]
+    async with town.hub.node.database.read() as session:
+        forwarded = await session.get_one(Sent, create["id"])
+    assert (forwarded.type, forwarded.is_public, forwarded.body) == ("Create", False, b"")
