@@ -8,20 +8,24 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import (
     JSON,
+    ClauseElement,
     ColumnElement,
+    CompoundSelect,
     DateTime,
     Delete,
     Dialect,
     Insert,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Update,
     bindparam,
@@ -35,10 +39,15 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -128,20 +137,12 @@ class Database:
         async with self._readers() as session:
             yield session
 
-    async def add(self, *inserts: tuple["Bulk", Rows]) -> None:
-        """Add rows of several kinds in a transaction of their own, and in one round trip. Raises NoRoom."""
+    @asynccontextmanager
+    async def hand(self) -> AsyncIterator["Hand"]:
+        """A connection for what was made ready beforehand, past sessions and their transactions. Raises NoRoom."""
         try:
             async with self.engine.connect() as connection:
-                dialect, driver = connection.dialect, _driver_of(connection)
-                if self.is_sqlite:
-                    async with connection.begin():
-                        for bulk, rows in inserts:
-                            bulk.hand_over(driver, dialect, rows)
-                    return
-                given = [(bulk, columns) for bulk, rows in inserts if (columns := bulk.bound(dialect, rows))]
-                if given:
-                    text = _together(tuple(bulk for bulk, _ in given), dialect)
-                    await driver.execute(text, *chain.from_iterable(columns for _, columns in given))
+                yield Hand(connection)
         except Exception as error:
             if _is_full(error):
                 raise NoRoom("the disk is full") from error
@@ -159,6 +160,90 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+class Hand:
+    """One connection: a question or an addition costs a round trip, and nothing is open between two of them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._dialect = connection.dialect
+        self._driver = _driver_of(connection)
+
+    async def ask(self, question: "Question", **given: Any) -> Sequence[Any]:
+        """The rows, as the driver gives them."""
+        asked, values = question.bound(self._dialect, given)
+        if self._dialect.name != "sqlite":
+            found: Sequence[Any] = await self._driver.fetch(asked, *values)
+            return found
+        cursor: sqlite.Cursor = await self._driver.cursor().execute(asked, values)
+        return await cursor.fetchall()
+
+    async def add(self, *inserts: tuple["Bulk", Rows]) -> None:
+        """Add rows of several kinds in a transaction of their own."""
+        if self._dialect.name == "sqlite":
+            opened: sqlite.Connection = self._driver
+            opened.begin(reads=False)
+            try:
+                for bulk, rows in inserts:
+                    bulk.hand_over(opened, self._dialect, rows)
+                await opened.commit()
+            except BaseException:
+                await opened.rollback()
+                raise
+            return
+        given = [(bulk, columns) for bulk, rows in inserts if (columns := bulk.bound(self._dialect, rows))]
+        if given:
+            added = _together(tuple(bulk for bulk, _ in given), self._dialect)
+            await self._driver.execute(added, *chain.from_iterable(columns for _, columns in given))
+
+
+class Question:
+    """A SELECT of texts and numbers, past the ORM: compiled once for each database, run by its driver.
+
+    statement  with a `bindparam` for all that differs from one time to the next.
+    """
+
+    def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    async def ask(self, source: AsyncSession | Hand, **given: Any) -> Sequence[Any]:
+        """The rows: as they stand in the session's transaction, or now."""
+        if isinstance(source, Hand):
+            return await source.ask(self, **given)
+        rows: Sequence[Any] = (await (await source.connection()).execute(self._statement, given)).all()
+        return rows
+
+    def bound(self, dialect: Dialect, given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """The statement and its values, as the driver takes them."""
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = _Compiled.of(self._statement, dialect)
+        compiled = self._compiled[dialect.name]
+        return compiled.text, compiled.bind(given)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement as one database takes it, and what makes its values ready."""
+
+    text: str
+    binders: tuple[tuple[str, Binder | None], ...]
+    fixed: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, statement: ClauseElement, dialect: Dialect) -> Self:
+        # Any: a compiler's type depends on the statement.
+        compiled: Any = statement.compile(dialect=dialect)
+        names = compiled.positiontup or ()
+        binders = tuple(
+            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names
+        )
+        return cls(str(compiled), binders, compiled.params)
+
+    def bind(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values in the order of the statement."""
+        values = {**self.fixed, **given}
+        return tuple(bind(values[name]) if bind else values[name] for name, bind in self.binders)
 
 
 # How many rows one statement takes on SQLite at most. Each call leaves and takes the interpreter's lock once, not once a row.
@@ -229,12 +314,12 @@ class Bulk:
 
     def _text(self, dialect: Dialect, rows: int) -> str:
         """The statement for SQLite that takes so many rows one after the other."""
-        if rows not in self._texts:
+        one = f"({', '.join('?' for _ in self._columns)})"
+        if not self._texts:
             statement = self._statement(dialect).values(dict.fromkeys(self._columns))
-            one = f"({', '.join('?' for _ in self._columns)})"
-            self._texts[rows] = str(statement.compile(dialect=dialect)).replace(
-                one, ", ".join([one] * rows), 1
-            )
+            self._texts[1] = str(statement.compile(dialect=dialect))
+        if rows not in self._texts:
+            self._texts[rows] = self._texts[1].replace(one, ", ".join([one] * rows), 1)
         return self._texts[rows]
 
 
@@ -246,7 +331,7 @@ class Change:
 
     def __init__(self, statement: Update | Delete) -> None:
         self._statement = statement
-        self._compiled: tuple[SQLCompiler, list[Binder | None]] | None = None
+        self._compiled: _Compiled | None = None
 
     async def run(self, session: AsyncSession, **given: Any) -> None:
         """Run it in the session's transaction. SQLite's thread is given it with whatever it is asked next."""
@@ -254,25 +339,9 @@ class Change:
         if connection.dialect.name != "sqlite":
             await connection.execute(self._statement, given)
             return
-        compiled, binders = self._compile(connection.dialect)
-        values = compiled.construct_params(given)
-        _driver_of(connection).later(
-            str(compiled),
-            tuple(
-                bind(values[name]) if bind else values[name]
-                for name, bind in zip(compiled.positiontup or (), binders, strict=True)
-            ),
-        )
-
-    def _compile(self, dialect: Dialect) -> tuple[SQLCompiler, list[Binder | None]]:
         if self._compiled is None:
-            compiled = self._statement.compile(dialect=dialect)
-            types = [compiled.binds[name].type for name in compiled.positiontup or ()]
-            self._compiled = (
-                compiled,
-                [one.dialect_impl(dialect).bind_processor(dialect) for one in types],
-            )
-        return self._compiled
+            self._compiled = _Compiled.of(self._statement, connection.dialect)
+        _driver_of(connection).later(self._compiled.text, self._compiled.bind(given))
 
 
 _TOGETHER: dict[tuple[Bulk, ...], str] = {}

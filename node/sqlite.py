@@ -73,6 +73,7 @@ class Connection(aiosqlite.Connection):
 
     _begin: str | None = None
     _reads = False
+    _is_open = False
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
@@ -104,6 +105,7 @@ class Connection(aiosqlite.Connection):
         use  Any: a callable that takes the connection; what it returns is not looked at.
         """
         begin, self._begin = self._begin, None
+        self._is_open = self._is_open or begin is not None
         waiting, self._waiting = self._waiting, []
         await self._execute(partial(_run, self._conn, begin, waiting, use))  # type: ignore[no-untyped-call]  # aiosqlite has no types here
 
@@ -111,18 +113,18 @@ class Connection(aiosqlite.Connection):
         """Commit, when anything ran or waits to."""
         if self._waiting:
             await self.run(sqlite3.Connection.commit)
-        elif self._begin is None:
+        elif self._is_open:
             await super().commit()
-        self._begin = None
+        self._begin, self._is_open = None, False
 
     async def rollback(self) -> None:
         """Roll back, when anything ran. After reading nobody waits: the thread does it before whatever comes next."""
         self._waiting = []
-        if self._begin is None and self._reads:
+        is_open, self._begin, self._is_open = self._is_open, None, False
+        if is_open and self._reads:
             self._tx.put_nowait((None, self._conn.rollback))
-        elif self._begin is None:
+        elif is_open:
             await super().rollback()
-        self._begin, self._reads = None, False
 
 
 def _run(opened: sqlite3.Connection, begin: str | None, waiting: Sequence[Statement], use: Any) -> None:

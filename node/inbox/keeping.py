@@ -125,21 +125,21 @@ class Keeper:
         node = self._node
         now = node.clock.now()
         hosts = set[str]().union(*(_hosts(row) for row in rows))
-        async with node.database.read() as session:
-            found = await standings(session, node.settings, hosts)
-        shut = {host for host, standing in found.items() if standing is Standing.SHUT}
-        unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
-        if not unique:
-            return shut
-        signers = {digest: str(row["signer"]) for digest, row in unique.items()}
-        orders = (
-            outbox.Order(kind="process", payload={"digest": digest.hex()}, lane=lane_of(signer))
-            for digest, signer in signers.items()
-        )
-        # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
-        # row; that its job comes again does no harm.
-        kept = sorted(unique.values(), key=itemgetter("digest"))
-        await node.database.add((KEEP, kept), *outbox.inserts(orders, now=now))
+        async with node.database.hand() as hand:
+            found = await standings(hand, node.settings, hosts)
+            shut = {host for host, standing in found.items() if standing is Standing.SHUT}
+            unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
+            if not unique:
+                return shut
+            signers = {digest: str(row["signer"]) for digest, row in unique.items()}
+            orders = (
+                outbox.Order(kind="process", payload={"digest": digest.hex()}, lane=lane_of(signer))
+                for digest, signer in signers.items()
+            )
+            # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
+            # row; that its job comes again does no harm.
+            kept = sorted(unique.values(), key=itemgetter("digest"))
+            await hand.add((KEEP, kept), *outbox.inserts(orders, now=now))
         for digest, signer in signers.items():
             self._kept[digest] = None
             self._shedder.kept(host_of(signer))

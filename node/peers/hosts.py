@@ -3,7 +3,7 @@
 A decision holds for the host and all below it, unless one nearer to the host says otherwise. Decisions made here win over advice.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from sqlalchemy import ForeignKey, Insert, String, delete, literal_column, or_, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Row, among
+from node.database import Bulk, Hand, Question, Row, among
 from node.errors import Invalid
 from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.follows import Follow
@@ -117,7 +117,9 @@ def host_name(text: str) -> str:
     return f"{name}:{port}" if port and port not in DEFAULT_PORTS else name
 
 
-async def standings(session: AsyncSession, settings: Settings, hosts: Collection[str]) -> dict[str, Standing]:
+async def standings(
+    source: AsyncSession | Hand, settings: Settings, hosts: Collection[str]
+) -> dict[str, Standing]:
     """What each of these hosts may do here, by decision, by advice, and by the server's mode.
 
     open     everybody but who is blocked or limited.
@@ -127,7 +129,7 @@ async def standings(session: AsyncSession, settings: Settings, hosts: Collection
     """
     if settings.federation == "closed":
         return dict.fromkeys(hosts, Standing.SHUT)
-    decided = await _decisions(session, hosts)
+    decided = await _decisions(source, hosts)
     found: dict[str, Standing] = {}
     for host in hosts:
         match decided.get(host):
@@ -141,16 +143,7 @@ async def standings(session: AsyncSession, settings: Settings, hosts: Collection
                 found[host] = Standing.OPEN
     unknown = [host for host in hosts if host not in found]
     if unknown:
-        followed = set(
-            await session.scalars(
-                select(RemoteActor.host)
-                .join(Follow, Follow.followed == RemoteActor.id)
-                .where(
-                    among(RemoteActor.host, unknown),
-                    Follow.state.in_(("requested", "accepted")),
-                )
-            )
-        )
+        followed = {row[0] for row in await _FOLLOWED.ask(source, names=unknown)}
         stranger = Standing.LIMITED if settings.federation == "limited" else Standing.SHUT
         found |= {host: Standing.OPEN if host in followed else stranger for host in unknown}
     return found
@@ -282,26 +275,29 @@ _HOSTS, _ADVICE = Host.__table__.c, HostAdvice.__table__.c
 _HABITS = select(_HOSTS.name, _HOSTS.dialect, _HOSTS.failing_since, _HOSTS.synchronised_at).where(
     among(_HOSTS.name, "names")
 )
-_SAID = union_all(
-    select(literal_column("0").label("rank"), _HOSTS.name, _HOSTS.policy).where(
-        among(_HOSTS.name, "names"), _HOSTS.policy.is_not(None)
-    ),
-    select(literal_column("1"), _ADVICE.name, _ADVICE.policy).where(among(_ADVICE.name, "names")),
+_SAID = Question(
+    union_all(
+        select(literal_column("0").label("rank"), _HOSTS.name, _HOSTS.policy).where(
+            among(_HOSTS.name, "names"), _HOSTS.policy.is_not(None)
+        ),
+        select(literal_column("1"), _ADVICE.name, _ADVICE.policy).where(among(_ADVICE.name, "names")),
+    )
+)
+_FOLLOWED = Question(
+    select(RemoteActor.host)
+    .join(Follow, Follow.followed == RemoteActor.id)
+    .where(among(RemoteActor.host, "names"), among(Follow.state, ("requested", "accepted")))
 )
 
 
-async def _decisions(session: AsyncSession, hosts: Collection[str]) -> dict[str, str]:
+async def _decisions(source: AsyncSession | Hand, hosts: Collection[str]) -> dict[str, str]:
     """Host → the policy that holds for it: the nearest decision made here, else the nearest advice, the strictest of several."""
     lines = {host: _lineage(host) for host in hosts}
     names = {name for line in lines.values() for name in line}
     if not names:
         return {}
-    # Any: a union has no types of its own for mypy.
-    found: Any = await (await session.connection()).execute(_SAID, {"names": names})
     said: tuple[dict[str, str], dict[str, str]] = ({}, {})
-    rows: Sequence[Any] = found.all()
-    for row in rows:
-        rank, name, policy = row[0], row[1], row[2]
+    for rank, name, policy in await _SAID.ask(source, names=names):
         said[rank][name] = max(said[rank].get(name, policy), policy, key=POLICIES.index)
     return {host: policy for host, line in lines.items() if (policy := _nearest(line, said)) is not None}
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import aiosqlite
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from node import outbox
-from node.database import ROWS_AT_ONCE, Bulk, Database
+from node.database import ROWS_AT_ONCE, Bulk, Database, Question, Rows, among
 from node.outbox import Job, Lane, Order
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -23,13 +24,18 @@ def orders(count: int, lane: str = "chore:x") -> list[Order]:
     return [Order("chore", {"n": number}, lane, key=f"{lane}:{number}") for number in range(count)]
 
 
+async def add(database: Database, *inserts: tuple[Bulk, Rows]) -> None:
+    async with database.hand() as hand:
+        await hand.add(*inserts)
+
+
 async def numbers(database: Database) -> list[int]:
     async with database.read() as session:
         return [job["n"] for job in await session.scalars(select(Job.payload).order_by(Job.seq))]
 
 
 async def test_rows_of_several_kinds_are_added_together_and_in_their_order(database: Database) -> None:
-    await database.add(*outbox.inserts(orders(MANY), now=NOW))
+    await add(database, *outbox.inserts(orders(MANY), now=NOW))
 
     assert await numbers(database) == list(range(MANY))
     async with database.read() as session:
@@ -37,8 +43,8 @@ async def test_rows_of_several_kinds_are_added_together_and_in_their_order(datab
 
 
 async def test_rows_that_are_there_already_stay_as_they_are(database: Database) -> None:
-    await database.add(*outbox.inserts(orders(3), now=NOW))
-    await database.add(*outbox.inserts(orders(5), now=NOW + timedelta(hours=1)))
+    await add(database, *outbox.inserts(orders(3), now=NOW))
+    await add(database, *outbox.inserts(orders(5), now=NOW + timedelta(hours=1)))
 
     async with database.read() as session:
         due = (await session.scalars(select(Job.not_before).order_by(Job.seq))).all()
@@ -46,7 +52,7 @@ async def test_rows_that_are_there_already_stay_as_they_are(database: Database) 
 
 
 async def test_nothing_to_add_adds_nothing(database: Database) -> None:
-    await database.add(*outbox.inserts([], now=NOW))
+    await add(database, *outbox.inserts([], now=NOW))
 
     assert await numbers(database) == []
 
@@ -56,10 +62,10 @@ async def test_when_one_row_cannot_be_added_none_is(database: Database) -> None:
     astray = without_its_lane(orders(1, "of-nobody"))
 
     with pytest.raises(Exception, match=r"(?i)foreign key"):
-        await database.add(*added, astray)
+        await add(database, *added, astray)
 
     assert await numbers(database) == []
-    await database.add(*added)
+    await add(database, *added)
     assert await numbers(database) == [0, 1, 2]
 
 
@@ -77,6 +83,21 @@ async def test_a_row_that_cannot_be_added_is_told_within_the_transaction_and_und
         await add_them()
 
     assert await numbers(database) == []
+
+
+async def test_after_what_could_not_be_added_the_same_hand_adds_and_answers(database: Database) -> None:
+    waiting = Question(
+        select(Job.lane, Job.kind).where(among(Job.lane, "lanes"), Job.kind == "chore").order_by(Job.lane)
+    )
+    async with database.hand() as hand:
+        with pytest.raises(Exception, match=r"(?i)foreign key"):
+            await hand.add(*outbox.inserts(orders(1, "a"), now=NOW), without_its_lane(orders(1, "of-nobody")))
+        await hand.add(*outbox.inserts([*orders(1, "b"), *orders(1, "c")], now=NOW))
+        by_hand = await waiting.ask(hand, lanes=["a", "b", "x"])
+
+    async with database.read() as session:
+        in_session = await waiting.ask(session, lanes=["a", "b", "x"])
+    assert [tuple(row) for row in by_hand] == [tuple(row) for row in in_session] == [("b", "chore")]
 
 
 async def test_what_is_added_in_a_transaction_is_seen_by_its_next_statement(database: Database) -> None:
@@ -103,7 +124,7 @@ async def test_what_was_added_is_forgotten_with_the_transaction_that_is_taken_ba
 @pytest.mark.scale
 async def test_a_value_that_is_too_long_is_refused_and_not_cut_off(database: Database) -> None:
     with pytest.raises(Exception, match="too long"):
-        await database.add(*outbox.inserts(orders(1, "x" * 301), now=NOW))
+        await add(database, *outbox.inserts(orders(1, "x" * 301), now=NOW))
 
     assert await numbers(database) == []
 
@@ -132,3 +153,28 @@ async def test_a_connection_that_the_server_closed_is_replaced(database: Databas
 
 def without_its_lane(some: Iterable[Order]) -> tuple[Bulk, Any]:
     return outbox.inserts(some, now=NOW)[1]
+
+
+async def test_sqlites_thread_is_asked_once_to_read_and_twice_to_write(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL has no thread; run it with --database=sqlite")
+    asked: list[object] = []
+    execute = aiosqlite.Connection._execute
+
+    async def counted(self: aiosqlite.Connection, function: Any, *given: Any, **named: Any) -> Any:
+        asked.append(function)
+        return await execute(self, function, *given, **named)
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    async with database.read() as session:
+        await session.execute(select(Job.seq))
+    reading = len(asked)
+    async with database.begin() as session:
+        await session.execute(select(Job.seq))
+    writing = len(asked) - reading
+    async with database.hand() as hand:
+        await hand.add(*outbox.inserts(orders(3), now=NOW))
+
+    assert (reading, writing, len(asked) - reading - writing) == (1, 2, 1)
