@@ -9,6 +9,7 @@
     ├── TooLarge       more bytes or items than are taken
     ├── Throttled      too many tries; `retry_after` seconds
     ├── NoRoom         the disk is full: nothing more can be kept
+    ├── LeaseLost      it took too long: somebody else does the same by now
     └── Misconfigured  the settings contradict each other; refuses to start
 
 `str(error)` speaks to the operator, `error.public` is one safe sentence for the reply.
@@ -78,6 +79,10 @@ class Throttled(NodeError):
 
 class NoRoom(NodeError):
     public = "This server is not ready. Please try again later."
+
+
+class LeaseLost(NodeError):
+    public = "Somebody else does this by now."
 
 
 class Misconfigured(NodeError):

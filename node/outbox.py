@@ -5,7 +5,7 @@ by one worker at a time and in order, so a case's Create never overtakes its Upd
 Every job runs at least once, so every handler may run twice. Redis, where there is one, carries wake-ups only; the truth is here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -35,6 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Bulk, Change, Row, Rows, UtcDateTime, among
+from node.errors import LeaseLost
 
 LEASE = timedelta(seconds=60)
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
@@ -118,7 +119,7 @@ _CLAIM = (
     .returning(_L.name)
 )
 _NEXT_DUE = select(func.min(_L.due_at)).where(_IS_FREE)
-_LOCK = select(_L.name).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
+_LOCK = select(_L.name, _L.claimed_until).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
 _FORGET = Change(delete(_JOBS).where(among(_J.seq, "done")))
 
 
@@ -225,7 +226,7 @@ class Turn:
 
 
 async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: timedelta = LEASE) -> list[str]:
-    """Take up to `limit` lanes that have something due and that nobody works; returns their names.
+    """Take up to `limit` lanes that have something due and that nobody works until the lease ends; returns their names.
 
     One statement for both databases; SQLite's compiler drops the lock clause. An expired lease is free again.
     """
@@ -287,22 +288,29 @@ class Dropped:
 
 
 Outcome = Done | Postponed | Moved | Dead | Dropped
+# Records what jobs left in the transaction that ends them; tells whether that may have made work for others.
+Settlement = Callable[[AsyncSession], Awaitable[bool]]
 
 
 async def finish(
-    session: AsyncSession, outcomes: dict[str, list[tuple[int, Outcome]]], *, now: datetime
+    session: AsyncSession,
+    outcomes: Mapping[str, Sequence[tuple[int, Outcome]]],
+    *,
+    until: Mapping[str, datetime],
+    now: datetime,
 ) -> None:
-    """Record what became of the jobs of some claimed lanes, and give the lanes back.
+    """Record what became of the jobs of some claimed lanes, and give the lanes back. Raises LeaseLost, and then nothing may be kept.
 
     outcomes  lane → (job, outcome) in the order they ran.
+    until     lane → the end of the lease under which they ran.
     """
     names = sorted(outcomes)
     moved = [outcome for results in outcomes.values() for _, outcome in results if isinstance(outcome, Moved)]
     locked = sorted({*names, *(outcome.lane for outcome in moved)})
-    if session.get_bind().dialect.name != "sqlite":
-        # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below. SQLite has one
-        # writer.
-        await _execute(session, _LOCK, lanes=locked)
+    # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
+    held = {row.name: row.claimed_until for row in await _execute(session, _LOCK, lanes=locked)}
+    if lost := [name for name in names if held.get(name) != until[name]]:
+        raise LeaseLost(f"{len(lost)} lanes are worked by somebody else by now")
     opened = {
         outcome.lane: outcome.until for outcome in sorted(moved, key=lambda one: one.until, reverse=True)
     }
@@ -321,11 +329,11 @@ async def finish(
     quiet = [name for name in names if name not in late]
     if quiet:
         await _GIVE_BACK.run(session, lanes=quiet, now=now)
-    for name, until in late.items():
+    for name, due_at in late.items():
         await session.execute(
             update(Lane)
             .where(Lane.name == name)
-            .values(claimed_until=None, failures=Lane.failures + 1, due_at=until)
+            .values(claimed_until=None, failures=Lane.failures + 1, due_at=due_at)
             .execution_options(synchronize_session=False)
         )
 

@@ -13,7 +13,7 @@ from node.inbox import chores, groups, handlers, quoting
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
-from node.outbox import Outcome, Turn
+from node.outbox import Outcome, Settlement, Turn
 from node.peers import blocklists, network, synchronising, witness
 from node.peers.sending import FORGET
 from node.runtime import Node
@@ -29,15 +29,16 @@ class Work:
     prepare  reads at once what many jobs need: job seq → whatever `run` is given for it. Any: each kind knows its own.
     run      does one job with what was prepared for it. Runs at least once; it may run twice. None: only when what the jobs
              before it in its lane left is settled.
-    settle   records what jobs leave behind that are done, in the transaction that ends them, given what was prepared for them, in
-             the order in which they ran; returns whether that may have made work for others.
-    apart    makes of what was prepared for a job what it is given to run by itself, leaving nothing: when it could not be settled
-             together with others.
+    settle   makes ready, with no transaction open, what jobs leave behind that are done or dead, given what was prepared for
+             them, in the order in which they ran. What it returns records that, in the transaction that ends them, and tells
+             whether it may have made work for others.
+    apart    makes of what was prepared for a job that left something what it is given to run by itself, leaving nothing: when
+             it could not be settled. The same of one that left nothing.
     """
 
     prepare: Callable[[Node, AsyncSession, Sequence[Turn]], Awaitable[Mapping[int, Any]]]
     run: Callable[[Node, Turn, Any], Awaitable[Outcome | None]]
-    settle: Callable[[Node, AsyncSession, Sequence[Any]], Awaitable[bool]] | None = None
+    settle: Callable[[Node, Sequence[Any]], Awaitable[Settlement]] | None = None
     apart: Callable[[Any], Any] | None = None
 
 

@@ -1,21 +1,23 @@
 """The loop that works the outbox: claim lanes, run their jobs in order, give the lanes back with what became of them.
 
-Lanes run side by side; what is finished is recorded in one transaction with whatever else is finished by then. A worker that is
+Lanes run side by side; what is finished is recorded together with whatever else is finished by then. A worker that is
 killed loses nothing: its lanes' leases run out and another takes them.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import outbox
-from node.outbox import LEASE, Dead, Done, Outcome, Postponed, Turn
+from node.errors import LeaseLost
+from node.outbox import LEASE, Dead, Done, Outcome, Postponed, Settlement, Turn
 from node.roles import JobHandler, Work, role_of
 from node.runtime import Node
 
@@ -33,17 +35,10 @@ FEW_JOBS, PACE_SECONDS = 16, 0.05
 JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
 JOBS_AT_ONCE = 512
+# What jobs leave is kept so many at a time: on SQLite nobody else writes meanwhile.
+SETTLED_AT_ONCE = 64
 LOOK_EVERY = 2.0
 TRIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A lane that is being worked; since when, in seconds of the monotonic clock."""
-
-    lane: str
-    line: "Line"
-    started_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +50,28 @@ class _Unprepared:
 
 # Any: what `prepare` of a kind found for `run` of the same kind.
 Line = list[tuple[Turn, Any]]
-Results = list[tuple[int, Outcome]]
 Jobs = Mapping[str, JobHandler | Work]
+
+
+@dataclass(slots=True)
+class _Running:
+    """A lane that is being worked.
+
+    until       the end of our lease.
+    line        its jobs, with what was prepared for each.
+    results     what became of those that ran: jobs and their outcomes, in the same order.
+    started_at  in seconds of the monotonic clock.
+    """
+
+    name: str
+    until: datetime
+    line: Line
+    results: list[tuple[int, Outcome]] = field(default_factory=list)
+    started_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_slow(self) -> bool:
+        return self.started_at <= time.monotonic() - SLOW_SECONDS
 
 
 async def run(node: Node) -> None:
@@ -69,13 +84,19 @@ async def run(node: Node) -> None:
     woken, some_ended = asyncio.Event(), asyncio.Event()
     next_claim = 0.0
     listener = asyncio.create_task(_listen(node, woken))
-    running: dict[asyncio.Task[Results], _Running] = {}
-    ended: list[asyncio.Task[Results]] = []
+    running: dict[asyncio.Task[_Running], _Running] = {}
+    ended: list[asyncio.Task[_Running]] = []
 
-    def end(task: asyncio.Task[Results]) -> None:
+    def end(task: asyncio.Task[_Running]) -> None:
         ended.append(task)
         woken.set()
         some_ended.set()
+
+    def start(lanes: Iterable[_Running]) -> None:
+        for lane in lanes:
+            task = asyncio.create_task(_work(node, lane, jobs))
+            running[task] = lane
+            task.add_done_callback(end)
 
     try:
         while True:
@@ -83,13 +104,10 @@ async def run(node: Node) -> None:
             woken.clear()
             pause = next_claim - time.monotonic()
             room = _room(running.values()) if pause <= 0 else 0
-            claimed = await _claim(node, room, jobs) if room else {}
-            if 0 < sum(map(len, claimed.values())) < FEW_JOBS:
+            claimed = await _claim(node, room, jobs) if room else []
+            if 0 < sum(len(lane.line) for lane in claimed) < FEW_JOBS:
                 next_claim = time.monotonic() + PACE_SECONDS
-            for lane, line in claimed.items():
-                task = asyncio.create_task(_work(node, line, jobs))
-                running[task] = _Running(lane, line, time.monotonic())
-                task.add_done_callback(end)
+            start(claimed)
             if not ended and pause > 0:
                 await _rest(some_ended, pause)
             elif not ended:
@@ -98,12 +116,9 @@ async def run(node: Node) -> None:
                 await asyncio.sleep(GATHER_SECONDS)
             done, ended[:] = list(ended), []
             some_ended.clear()
-            if done:
-                finished = [(running.pop(task), task.result()) for task in done]
-                try:
-                    await _finish(node, [(one.lane, one.line, results) for one, results in finished], jobs)
-                except Exception:  # their leases run out, and they run again: every job may run twice
-                    log.exception("jobs.unrecorded")
+            for task in done:
+                del running[task]
+            start(await _finish(node, [task.result() for task in done], jobs))
     finally:
         listener.cancel()
         for task in running:
@@ -123,37 +138,39 @@ async def _rest(woken: asyncio.Event, seconds: float) -> None:
 
 def _room(running: Collection[_Running]) -> int:
     """How many more lanes may be worked: one that has hung for a while keeps no other waiting, up to a number of those."""
-    since = time.monotonic() - SLOW_SECONDS
-    brisk = sum(one.started_at > since for one in running)
+    brisk = sum(not lane.is_slow for lane in running)
     return max(0, min(LANES - brisk, MOST_LANES - len(running)))
 
 
 async def run_due(node: Node) -> int:
     """Run what is due now, once; returns how many jobs ran. For tests and for `tracker worker --once`."""
     jobs = role_of(node.settings).jobs
-    claimed = await _claim(node, LANES, jobs)
-    results = await asyncio.gather(*(_work(node, line, jobs) for line in claimed.values()))
-    if claimed:
-        await _finish(node, list(zip(claimed, claimed.values(), results, strict=True)), jobs)
-    return sum(len(found) for found in results)
+    ran = 0
+    lanes = await _claim(node, LANES, jobs)
+    while lanes:
+        await asyncio.gather(*(_work(node, lane, jobs) for lane in lanes))
+        ran += sum(len(lane.results) for lane in lanes)
+        lanes = await _finish(node, lanes, jobs)
+    return ran
 
 
-async def _claim(node: Node, limit: int, jobs: Jobs) -> dict[str, Line]:
+async def _claim(node: Node, limit: int, jobs: Jobs) -> list[_Running]:
     """Some lanes that are due, with their jobs and what these need, read for all of them at once."""
     now = node.clock.now()
     async with node.database.read() as session:
         # A look takes no write lock: an idle node writes nothing.
         due = await outbox.next_due(session, now=now)
     if due is None or due > now:
-        return {}
+        return []
     async with node.database.begin() as session:
-        lanes = await outbox.claim(session, now=now, limit=limit)
-        limit = min(JOBS_A_LANE, max(1, JOBS_AT_ONCE // max(1, len(lanes))))
-        lines = await outbox.line(session, lanes, now=now, limit=limit) if lanes else {}
+        names = await outbox.claim(session, now=now, limit=limit)
+        limit = min(JOBS_A_LANE, max(1, JOBS_AT_ONCE // max(1, len(names))))
+        lines = await outbox.line(session, names, now=now, limit=limit) if names else {}
     try:
-        return await _prepare(node, lines, jobs)
+        prepared = await _prepare(node, lines, jobs)
     except Exception:  # whichever it was, it keeps nothing from the others
-        return {lane: await _prepare_lane(node, lane, line, jobs) for lane, line in lines.items()}
+        prepared = {name: await _prepare_lane(node, name, line, jobs) for name, line in lines.items()}
+    return [_Running(name, now + LEASE, line) for name, line in prepared.items()]
 
 
 async def _prepare(node: Node, lines: Mapping[str, Sequence[Turn]], jobs: Jobs) -> dict[str, Line]:
@@ -179,20 +196,18 @@ async def _prepare_lane(node: Node, lane: str, line: Sequence[Turn], jobs: Jobs)
         return [(job, _Unprepared(error)) for job in head]
 
 
-async def _work(node: Node, line: Line, jobs: Jobs) -> Results:
-    """The jobs of one lane, in order; the first that has to wait makes those behind it wait."""
+async def _work(node: Node, lane: _Running, jobs: Jobs) -> _Running:
+    """Run the jobs of one lane, in order; the first that has to wait makes those behind it wait."""
     started = node.clock.now()
-    results: Results = []
-    for job, prepared in line:
-        if node.clock.now() - started > LEASE / 2:
-            break
+    while len(lane.results) < len(lane.line) and node.clock.now() - started <= LEASE / 2:
+        job, prepared = lane.line[len(lane.results)]
         outcome = await _run(node, job, prepared, jobs)
         if outcome is None:
             break
-        results.append((job.seq, outcome))
+        lane.results.append((job.seq, outcome))
         if isinstance(outcome, Postponed | outbox.Dropped):
             break
-    return results
+    return lane
 
 
 async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | None:
@@ -206,36 +221,115 @@ async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | No
             return await handler.run(node, job, prepared)
         return await handler(node, job)
     except Exception as error:  # a worker that catches everything records everything
-        log.exception("job.failed", extra={"kind": job.kind, "job": job.seq, "attempts": job.attempts})
-        if job.attempts >= TRIES:
-            return Dead(f"{type(error).__name__}")
-        return Postponed(node.clock.now() + LEASE / 4 * 2**job.attempts, f"{type(error).__name__}")
+        return _failed(node, job, error)
 
 
-async def _finish(node: Node, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> None:
-    """Record together what became of the jobs of some lanes, and what those that are done leave behind.
+def _failed(node: Node, job: Turn, error: Exception) -> Outcome:
+    log.error(
+        "job.failed", extra={"kind": job.kind, "job": job.seq, "attempts": job.attempts}, exc_info=error
+    )
+    if job.attempts >= TRIES:
+        return Dead(f"{type(error).__name__}")
+    return Postponed(node.clock.now() + LEASE / 4 * 2**job.attempts, f"{type(error).__name__}")
 
-    When that cannot be recorded, one of them may be at fault: each runs again by itself then, and leaves nothing.
-    """
-    try:
-        has_left = await _record(node, finished, jobs)
-    except Exception as error:  # whatever it was, who left something meets it again when it runs by itself
-        log.warning("jobs.unsettled", extra={"reason": type(error).__name__})
-        finished = await asyncio.gather(*(_again(node, *one, jobs) for one in finished))
-        has_left = await _record(node, finished, jobs)
-    if has_left:
+
+# ---- what became of them -------------------------------------------------------------------------------------------
+
+
+async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs) -> list[_Running]:
+    """Record what became of the jobs of some lanes, and what they leave behind; returns the lanes that have to run on."""
+    is_work_left = False
+    again: list[_Running] = []
+    for lanes in _recorded_together(ended, jobs):
+        try:
+            is_work_left = await _record(node, lanes, jobs) or is_work_left
+        except Exception as error:  # whoever is at fault keeps nothing from the others
+            log.warning("jobs.unsettled", extra={"reason": type(error).__name__, "lanes": len(lanes)})
+            again += [lane for lane in lanes if not await _record_alone(node, lane, jobs)]
+            is_work_left = True
+    if is_work_left:
         await node.bell.ring()
+    return again
 
 
-async def _again(
-    node: Node, lane: str, line: Line, results: Results, jobs: Jobs
-) -> tuple[str, Line, Results]:
-    """What comes of the jobs of a lane when each runs by itself; of those that leave nothing anyway, what came of them."""
-    line = line[: len(results)]
-    apart = [(job, _apart(prepared, jobs.get(job.kind))) for job, prepared in line]
-    if all(one is prepared for (_, one), (_, prepared) in zip(apart, line, strict=True)):
-        return lane, line, results
-    return lane, apart, await _work(node, apart, jobs)
+def _recorded_together(ended: Sequence[_Running], jobs: Jobs) -> list[list[_Running]]:
+    """Which lanes are recorded in one transaction: those that may leave something not with the others, nor many jobs at once.
+
+    What is left adds to lanes of deliveries, whose names come after those of what comes in. Who held one of them already would
+    wait for somebody who waits for them.
+    """
+    parts: list[list[_Running]] = [[lane for lane in ended if not _may_leave(lane, jobs)], []]
+    size = 0
+    for lane in ended:
+        if not _may_leave(lane, jobs):
+            continue
+        if parts[-1] and size + len(lane.results) > SETTLED_AT_ONCE:
+            parts.append([])
+            size = 0
+        parts[-1].append(lane)
+        size += len(lane.results)
+    return [part for part in parts if part]
+
+
+def _may_leave(lane: _Running, jobs: Jobs) -> bool:
+    works = (jobs.get(job.kind) for job, _ in lane.line)
+    return any(isinstance(work, Work) and work.settle is not None for work in works)
+
+
+async def _record(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> bool:
+    """Record all of it or nothing; returns whether what was left may have made work for others."""
+    settlements = await _settlements(node, lanes, jobs)
+    async with node.database.begin() as session:
+        # Lanes are locked before anything else is, and in the order of their names, here as by whoever adds to them.
+        await _give_back(node, session, lanes)
+        return any([await settle(session) for settle in settlements])
+
+
+async def _settlements(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> list[Settlement]:
+    ended: dict[str, list[Any]] = {}
+    for lane in lanes:
+        for (job, prepared), (_, outcome) in zip(lane.line, lane.results, strict=False):
+            if isinstance(outcome, Done | Dead) and not isinstance(prepared, _Unprepared):
+                ended.setdefault(job.kind, []).append(prepared)
+    works = ((jobs.get(kind), prepared) for kind, prepared in ended.items())
+    return [
+        await work.settle(node, prepared)
+        for work, prepared in works
+        if isinstance(work, Work) and work.settle is not None
+    ]
+
+
+async def _give_back(node: Node, session: AsyncSession, lanes: Sequence[_Running]) -> None:
+    await outbox.finish(
+        session,
+        {lane.name: lane.results for lane in lanes},
+        until={lane.name: lane.until for lane in lanes},
+        now=node.clock.now(),
+    )
+
+
+async def _record_alone(node: Node, lane: _Running, jobs: Jobs) -> bool:
+    """Record one lane by itself. False when that cannot be done before some of it has run again, and left nothing."""
+    try:
+        await _record(node, [lane], jobs)
+    except LeaseLost:
+        log.warning("lane.lost", extra={"lane": lane.name})
+    except Exception as error:
+        if _is_taken_apart(lane, jobs):
+            return False
+        await _put_off(node, lane, error)
+    return True
+
+
+def _is_taken_apart(lane: _Running, jobs: Jobs) -> bool:
+    """Whether some of its jobs left something: they are to run again then, each by itself, from the first of them on."""
+    apart = [(job, _apart(prepared, jobs.get(job.kind))) for job, prepared in lane.line[: len(lane.results)]]
+    changed = (one is not was for (_, one), (_, was) in zip(apart, lane.line, strict=False))
+    first = next((n for n, is_changed in enumerate(changed) if is_changed), None)
+    if first is None:
+        return False
+    lane.line, lane.results, lane.started_at = apart, lane.results[:first], time.monotonic()
+    return True
 
 
 def _apart(prepared: Any, work: JobHandler | Work | None) -> Any:
@@ -244,29 +338,16 @@ def _apart(prepared: Any, work: JobHandler | Work | None) -> Any:
     return work.apart(prepared)
 
 
-async def _record(node: Node, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs) -> bool:
-    async with node.database.begin() as session:
-        outcomes = {lane: results for lane, _, results in finished}
-        # Lanes are locked before anything else is, here as by whoever adds to them: nobody waits for who waits for them.
-        await outbox.finish(session, outcomes, now=node.clock.now())
-        return await _settle(node, session, finished, jobs)
-
-
-async def _settle(
-    node: Node, session: AsyncSession, finished: Sequence[tuple[str, Line, Results]], jobs: Jobs
-) -> bool:
-    """Whether what was left may have made work for others."""
-    left: dict[str, list[Any]] = {}
-    for _, line, results in finished:
-        for (job, prepared), (_, outcome) in zip(line, results, strict=False):
-            if isinstance(outcome, Done):
-                left.setdefault(job.kind, []).append(prepared)
-    has_left = False
-    for kind, prepared in left.items():
-        work = jobs.get(kind)
-        if isinstance(work, Work) and work.settle is not None:
-            has_left = await work.settle(node, session, prepared) or has_left
-    return has_left
+async def _put_off(node: Node, lane: _Running, error: Exception) -> None:
+    """What cannot be recorded, though nothing is left, waits as if its first job had failed: all of it runs again."""
+    if lane.results:
+        job, _ = lane.line[0]
+        lane.results = [(job.seq, _failed(node, job, error))]
+    try:
+        async with node.database.begin() as session:
+            await _give_back(node, session, [lane])
+    except Exception:  # its lease runs out, and it runs again
+        log.exception("jobs.unrecorded")
 
 
 async def _quiet(node: Node) -> float:

@@ -1,12 +1,12 @@
 """Entry: a public case as readers see it, with its provenance: who published it, when it came, which proof held."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Insert, String, delete, select
+from sqlalchemy import ForeignKey, Index, Insert, String, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -134,6 +134,13 @@ _ADD_FACETS = Bulk(_add_facets, ("entry", "facet", "value"))
 _IDS = Entry.__table__.c.id
 # Built once: it is asked for every case that comes in.
 _KNOWN = select(_IDS).where(among(_IDS, "ids")).order_by(_IDS).with_for_update()
+
+
+async def last_changes(session: AsyncSession, ids: Collection[str]) -> dict[str, datetime]:
+    """When those of these cases that are here were last changed by their publishers."""
+    changed_at = func.coalesce(Entry.withdrawn_at, Entry.updated_at, Entry.published_at)
+    found = await session.execute(select(Entry.id, changed_at).where(among(Entry.id, ids)))
+    return {row[0]: row[1] for row in found}
 
 
 async def put_entry(session: AsyncSession, draft: Draft, *, now: datetime) -> Entry | None:

@@ -5,9 +5,10 @@ the case, which is what most software shows; and the publisher's own activity, p
 Who follows the public collection here, as Mastodon asks relays, is forwarded that activity as it is (FEP-ae0c).
 """
 
+import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -15,13 +16,14 @@ from typing import Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import Draft, Entry, put_entries, withdraw_entry
+from node.entries.entries import Draft, Entry, last_changes, put_entries, withdraw_entry
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
 from node.peers.actors import host_of
 from node.peers.follows import follower_inboxes, inboxes_of_followers
 from node.peers.ours import LocalActor, local_actor_at, local_actors
-from node.peers.sending import Parcel, Passed, Sent, forward, hide_sent, new_activity_id, send, send_all
+from node.peers.sending import Packed, Parcel, Passed, Sent, hide_sent, new_activity_id, pack, send_all
+from node.runtime import Node
 from node.settings import Settings
 from vocab import activities
 from vocab.activities import Activity
@@ -101,49 +103,64 @@ def read_brought(
     return Brought(draft, said)
 
 
-async def take_in(
-    session: AsyncSession, settings: Settings, keyring: Keyring, brought: Iterable[Brought], *, now: datetime
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A case that is to be kept, and what a hub says of it, written and signed.
+
+    announced  its address: said where it is new.
+    passed_on  what its publisher said: where it changes anything.
+    """
+
+    draft: Draft
+    announced: tuple[Packed, ...] = ()
+    passed_on: tuple[Packed, ...] = ()
+
+
+async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
+    """Write and sign, with no transaction open, what a hub says of these cases, as far as can be told before they are kept."""
+    settings, now = node.settings, node.clock.now()
+    if not settings.is_hub:
+        return [Ready(one.draft) for one in brought]
+    by = [[actor.id for actor in announcers(settings, one.draft.facets())] for one in brought]
+    async with node.database.read() as session:
+        changed_at = await last_changes(session, [one.draft.id for one in brought])
+        inboxes = await inboxes_of_followers(session, {PUBLIC}.union(*by))
+    ready: list[Ready] = []
+    for one, ours in zip(brought, by, strict=True):
+        url, last = one.draft.id, changed_at.get(one.draft.id)
+        if last is not None and one.draft.newest <= last:
+            ready.append(Ready(one.draft))
+            continue
+        changed_at[url] = one.draft.newest
+        new = _announcements(settings, url, by=ours, inboxes=inboxes, now=now) if last is None else []
+        said = (
+            _passed_on(settings, one.said, about=url, by=ours, inboxes=inboxes, now=now) if one.said else []
+        )
+        announced, passed_on = (
+            tuple(pack(node.keyring, parcel, now=now) for parcel in parcels) for parcels in (new, said)
+        )
+        ready.append(Ready(one.draft, announced, passed_on))
+        # Others have their turn between one case and the next.
+        await asyncio.sleep(0)
+    return ready
+
+
+async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetime) -> None:
     """Keep cases of organisations we follow, and announce those that are new: in as few statements as one.
 
     Several versions of one case are kept in the order in which they came.
     """
-    rest = list(brought)
+    told: list[Packed] = []
+    rest = list(ready)
     while rest:
-        first: dict[str, Brought] = {}
+        first: dict[str, Ready] = {}
         later = [one for one in rest if first.setdefault(one.draft.id, one) is not one]
-        await _take_in(session, settings, keyring, first, now=now)
+        changed = await put_entries(session, [one.draft for one in first.values()], now=now)
+        await let_go_all(session, first)
+        for url, is_new in changed.items():
+            told += [*(first[url].announced if is_new else ()), *first[url].passed_on]
         rest = later
-
-
-async def _take_in(
-    session: AsyncSession,
-    settings: Settings,
-    keyring: Keyring,
-    brought: Mapping[str, Brought],
-    *,
-    now: datetime,
-) -> None:
-    changed = await put_entries(session, [one.draft for one in brought.values()], now=now)
-    await let_go_all(session, brought)
-    if not changed or not settings.is_hub:
-        return
-    by = {
-        url: [actor.id for actor in announcers(settings, one.draft.facets())]
-        for url, one in brought.items()
-        if url in changed
-    }
-    inboxes = await inboxes_of_followers(session, {PUBLIC}.union(*by.values()))
-    told: list[Parcel] = []
-    relayed: list[Passed] = []
-    for url, ours in by.items():
-        if changed[url]:
-            told += _announcements(settings, url, by=ours, inboxes=inboxes, now=now)
-        if (said := brought[url].said) is not None:
-            told += _wrapped(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
-            relayed.append(_relayed(settings, said, about=url, inboxes=inboxes))
-    await send_all(session, keyring, told, now=now)
-    await forward(session, relayed, now=now)
+    await send_all(session, told, now=now)
 
 
 async def take_back(
@@ -168,6 +185,7 @@ async def take_back(
     announced = list(found)
     # What was passed on holds the text of what is withdrawn: nobody reads it here any more.
     await hide_sent(session, url, now=now)
+    told: list[Parcel | Passed] = []
     for sent in announced:
         sent.is_public = False
         if sent.wraps is not None:
@@ -181,31 +199,13 @@ async def take_back(
             "cc": [f"{sent.actor}/followers"],
         }
         undo = activities.undo(new_activity_id(settings), sent.actor, inner)
-        await send(session, keyring, undo, inboxes=await follower_inboxes(session, sent.actor), now=now)
+        told.append(Parcel(undo, await follower_inboxes(session, sent.actor)))
     if said is not None:
         ours = sorted({sent.actor for sent in announced})
-        await pass_on(session, settings, keyring, said, about=url, by=ours, now=now)
+        inboxes = await inboxes_of_followers(session, {PUBLIC, *ours})
+        told += _passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
+    await send_all(session, [pack(keyring, parcel, now=now) for parcel in told], now=now)
     return entry
-
-
-async def pass_on(
-    session: AsyncSession,
-    settings: Settings,
-    keyring: Keyring,
-    said: Activity,
-    *,
-    about: str,
-    by: Collection[str],
-    now: datetime,
-) -> None:
-    """Announce a publisher's activity as it was said, to those who follow (FEP-1b12), and forward it bare to those who asked for that.
-
-    Its proof makes it hold, not our word.
-    """
-    inboxes = await inboxes_of_followers(session, {PUBLIC, *by})
-    await forward(session, [_relayed(settings, said, about=about, inboxes=inboxes)], now=now)
-    parcels = _wrapped(settings, said, about=about, by=by, inboxes=inboxes, now=now)
-    await send_all(session, keyring, parcels, now=now)
 
 
 def _announcements(
@@ -217,7 +217,7 @@ def _announcements(
     ]
 
 
-def _wrapped(
+def _passed_on(
     settings: Settings,
     said: Activity,
     *,
@@ -225,19 +225,21 @@ def _wrapped(
     by: Collection[str],
     inboxes: Mapping[str, list[str]],
     now: datetime,
-) -> list[Parcel]:
+) -> list[Parcel | Passed]:
+    """A publisher's activity as it was said, to those who follow (FEP-1b12), and bare to those who asked for that.
+
+    Its proof makes it hold, not our word.
+    """
     # It carries the whole case: what nobody is told is not kept once more.
-    return [
+    wrapped = [
         Parcel(_announcement(settings, actor, said.raw, now=now), inboxes[actor], is_public=True, about=about)
         for actor in by
         if inboxes[actor]
     ]
-
-
-def _relayed(settings: Settings, said: Activity, *, about: str, inboxes: Mapping[str, list[str]]) -> Passed:
     publisher = host_of(said.actor)
     others = [inbox for inbox in inboxes[PUBLIC] if host_of(inbox) != publisher]
-    return Passed(said, others, by=settings.main_actor, about=about)
+    bare = [Passed(said, others, by=settings.main_actor, about=about)] if others else []
+    return [*wrapped, *bare]
 
 
 def _announcement(

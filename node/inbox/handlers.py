@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from node import outbox
 from node.entries.entries import WITHDRAWN, Entry, set_searched
-from node.hub.aggregate import read_brought, take_back, take_in
+from node.hub.aggregate import make_ready, read_brought, take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.cases import is_to_pass_on
 from node.inbox.moving import move_in
@@ -289,8 +289,9 @@ async def _keep_case(
     brought = read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, said=said, now=now)
     if brought is None:
         return
+    ready = await make_ready(node, [brought])
     async with node.database.begin() as session:
-        await take_in(session, node.settings, node.keyring, [brought], now=now)
+        await take_in(session, ready, now=now)
     await node.bell.ring()
 
 

@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError, Unreachable
 from node.database import is_unstorable
-from node.hub.aggregate import Brought, take_in
+from node.hub.aggregate import Brought, make_ready, take_in
 from node.inbox.cases import Member, members_among, read_plain
 from node.inbox.forwarded import heard
 from node.inbox.keeping import KEEP, Received, lane_of, own_digest
 from node.inbox.proving import RefusedActivity
 from node.inbox.receive import DONE_AGAIN
-from node.outbox import Dead, Done, Moved, Outcome, Postponed, Turn
+from node.outbox import Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
@@ -121,29 +121,34 @@ async def prepare_arrivals(node: Node, session: AsyncSession, jobs: Sequence[Tur
 
 
 def apart(arrival: Arrival | None) -> Arrival | None:
-    """The same, to be worked off by itself: it leaves nothing."""
-    return None if arrival is None else replace(arrival, members={}, line=Line(), left=None)
+    """The same, to be worked off by itself, where it left something: it leaves nothing then."""
+    if arrival is None or arrival.left is None:
+        return arrival
+    return replace(arrival, members={}, line=Line(), left=None)
 
 
-async def settle_arrivals(node: Node, session: AsyncSession, arrivals: Sequence[Arrival | None]) -> bool:
-    """Keep what was left to be kept, in the order in which it came; returns whether anything was.
+async def settle_arrivals(node: Node, arrivals: Sequence[Arrival | None]) -> Settlement:
+    """Make ready what was left to be kept, in the order in which it came; then keep it, and tell whether there was anything.
 
-    Of what was worked off only the id stays, so that a repeat has no effect.
+    Of what was worked off, or given up, only the id stays, so that a repeat has no effect.
     """
-    done = [arrival for arrival in arrivals if arrival is not None]
-    left = [(arrival, arrival.left) for arrival in done if arrival.left is not None]
-    now = node.clock.now()
-    if brought := [one for _, some in left for one in some.brought]:
-        await take_in(session, node.settings, node.keyring, brought, now=now)
+    ended = [arrival for arrival in arrivals if arrival is not None]
+    left = [(arrival, arrival.left) for arrival in ended if arrival.left is not None]
+    ready = await make_ready(node, [one for _, some in left for one in some.brought])
     remembered = [
         _own_row(arrival.actor, arrival.activity_id, arrival.signer, arrival.received_at)
         for arrival, some in left
         if some.is_remembered
     ]
-    await KEEP.run(session, remembered)
-    digests = [arrival.digest for arrival in done]
-    await (await session.connection()).execute(_FORGET, {"digests": digests})
-    return bool(left)
+
+    async def settle(session: AsyncSession) -> bool:
+        await take_in(session, ready, now=node.clock.now())
+        await KEEP.run(session, remembered)
+        digests = [arrival.digest for arrival in ended]
+        await (await session.connection()).execute(_FORGET, {"digests": digests})
+        return bool(left)
+
+    return settle
 
 
 async def process(

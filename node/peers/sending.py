@@ -1,7 +1,7 @@
 """What we say to others: activities with a proof, kept as the exact bytes that are sent, one delivery per folded inbox."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -95,31 +95,9 @@ class Parcel:
     about: str | None = None
 
 
-async def send(
-    session: AsyncSession,
-    keyring: Keyring,
-    activity: dict[str, Any],
-    *,
-    inboxes: Iterable[str],
-    now: datetime,
-    is_public: bool = False,
-) -> Sent:
-    """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction."""
-    await send_all(session, keyring, [Parcel(activity, inboxes, is_public)], now=now)
-    return await session.get_one(Sent, str(activity["id"]))
-
-
-async def send_all(
-    session: AsyncSession, keyring: Keyring, parcels: Iterable[Parcel], *, now: datetime
-) -> None:
-    """Send several in as few statements as one."""
-    rows = [(_signed(keyring, parcel, now=now), parcel.inboxes) for parcel in parcels]
-    await _keep(session, rows, now=now)
-
-
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """Somebody else's proven activity that is to be passed on as it is, under its own id.
+    """Somebody else's proven activity that is to be passed on as it is, under its own id. A repeat adds nothing.
 
     said   as it was read, with its proof, which is all that speaks for it: others may spell its members otherwise than we do.
     by     the actor of ours that signs each delivery, and nothing else.
@@ -132,47 +110,72 @@ class Passed:
     about: str
 
 
-async def forward(session: AsyncSession, passed: Iterable[Passed], *, now: datetime) -> None:
-    """Pass on what others said. A repeat adds nothing."""
-    wanted = {one.said.id: one for one in passed if one.inboxes and len(one.said.id) <= MAX_ID}
-    if not wanted:
-        return
-    known = set(await session.scalars(select(Sent.id).where(among(Sent.id, wanted))))
-    rows = [
-        (
-            {
-                "id": name,
-                "actor": one.by,
-                "type": one.said.type,
-                "object_id": one.about,
-                "wraps": name,
-                "body": write(one.said.raw),
-                "is_public": True,
-                "sent_at": now,
-            },
-            one.inboxes,
-        )
-        for name, one in wanted.items()
-        if name not in known
-    ]
-    await _keep(session, rows, now=now)
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """An activity that is ready to be sent: its row, with the bytes that are sent, and where to."""
+
+    row: dict[str, Any]
+    inboxes: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    @property
+    def is_of_others(self) -> bool:
+        """Whether it is somebody else's, as they said it."""
+        return bool(self.row["wraps"] == self.id)
 
 
-async def _keep(
-    session: AsyncSession, rows: Sequence[tuple[dict[str, Any], Iterable[str]]], *, now: datetime
-) -> None:
-    """Keep what is sent, to whom if all may know, and a job for each inbox."""
+async def send(
+    session: AsyncSession,
+    keyring: Keyring,
+    activity: dict[str, Any],
+    *,
+    inboxes: Iterable[str],
+    now: datetime,
+    is_public: bool = False,
+) -> Sent:
+    """Sign an activity, keep it, and enqueue one delivery per inbox, all in the caller's transaction."""
+    await send_all(session, [pack(keyring, Parcel(activity, inboxes, is_public), now=now)], now=now)
+    return await session.get_one(Sent, str(activity["id"]))
+
+
+async def send_all(session: AsyncSession, packed: Iterable[Packed], *, now: datetime) -> None:
+    """Send several in as few statements as one, and lock all the lanes that they go into in one order."""
+    wanted = {one.id: one for one in packed if len(one.id) <= MAX_ID}
+    if others := [name for name, one in wanted.items() if one.is_of_others]:
+        for known in await session.scalars(select(Sent.id).where(among(Sent.id, others))):
+            del wanted[known]
     told: list[dict[str, str]] = []
     orders: list[outbox.Order] = []
-    for row, inboxes in rows:
-        folded = sorted(set(inboxes))
-        if folded and row["is_public"]:
-            told.append({"activity": row["id"], "inboxes": "\n".join(folded)})
-        orders += [_order(row["id"], row["actor"], inbox) for inbox in folded]
-    await _ADD.run(session, [row for row, _ in rows])
+    for name, one in wanted.items():
+        if one.inboxes and one.row["is_public"]:
+            told.append({"activity": name, "inboxes": "\n".join(one.inboxes)})
+        orders += [_order(name, one.row["actor"], inbox) for inbox in one.inboxes]
+    await _ADD.run(session, [one.row for one in wanted.values()])
     await _TELL.run(session, told)
     if orders:
         await outbox.enqueue_many(session, orders, now=now)
+
+
+def pack(keyring: Keyring, parcel: Parcel | Passed, *, now: datetime) -> Packed:
+    """Write what is sent, and sign it where it is ours: what takes longest of sending, and needs no transaction."""
+    match parcel:
+        case Parcel():
+            row = _signed(keyring, parcel, now=now)
+        case Passed(said=said):
+            row = {
+                "id": said.id,
+                "actor": parcel.by,
+                "type": said.type,
+                "object_id": parcel.about,
+                "wraps": said.id,
+                "body": write(said.raw),
+                "is_public": True,
+                "sent_at": now,
+            }
+    return Packed(row, tuple(sorted(set(parcel.inboxes))))
 
 
 def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from node import outbox
 from node.database import Database
-from node.outbox import Done, Order
+from node.outbox import LEASE, Done, Order
 from tests.bench.figures import Bench, Figure, measured
 from tests.rig.clock import NOON
 from tests.rig.databases import fresh_database, know_every_row
@@ -80,8 +80,9 @@ async def _work(database: Database, jobs: int) -> None:
             lanes = await outbox.claim(session, now=now, limit=CLAIMED_LANES)
             lines = await outbox.line(session, lanes, now=now, limit=CLAIMED_JOBS)
         results = {lane: [(job.seq, Done()) for job in line] for lane, line in lines.items()}
+        until = dict.fromkeys(results, now + LEASE)
         async with database.begin() as session:
-            await outbox.finish(session, results, now=now)  # type: ignore[arg-type]  # Done is an Outcome
+            await outbox.finish(session, results, until=until, now=now)
         done += sum(len(line) for line in lines.values())
 
 

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from node import outbox, worker
-from node.outbox import Dead, Done, Dropped, Lane, Moved, Order, Postponed
+from node.errors import LeaseLost
+from node.outbox import LEASE, Dead, Done, Dropped, Lane, Moved, Order, Postponed, Settlement
 from node.roles import Work
 from node.runtime import LocalBell
 from tests.rig.clock import FrozenClock
@@ -32,8 +33,10 @@ async def take(database: Any, now: datetime, limit: int = 10) -> dict[str, list[
 
 
 async def give_back(database: Any, now: datetime, **outcomes: Any) -> None:
+    """What became of jobs that were taken at the same time."""
+    results = {f"to:{lane}": some for lane, some in outcomes.items()}
     async with database.begin() as session:
-        await outbox.finish(session, {f"to:{lane}": results for lane, results in outcomes.items()}, now=now)
+        await outbox.finish(session, results, until=dict.fromkeys(results, now + outbox.LEASE), now=now)
 
 
 async def test_a_job_rolls_back_with_the_fact_that_caused_it(database: Any, now: datetime) -> None:
@@ -193,30 +196,128 @@ async def test_what_waits_or_was_given_up_is_tried_once_when_somebody_asks(
     assert await take(database, now) == {}
 
 
+async def test_whoever_took_too_long_gives_back_nothing_that_another_works_by_now(
+    database: Any, now: datetime
+) -> None:
+    await fill(database, now, ("to:a", "1"))
+    taken = await take(database, now)
+    later = now + outbox.LEASE + timedelta(seconds=1)
+    await take(database, later)
+
+    with pytest.raises(LeaseLost):
+        await give_back(database, now, a=[(taken["to:a"][0].seq, Done())])
+
+    assert await take(database, later) == {}
+    async with database.read() as session:
+        assert await outbox.pending(session) == 1
+
+
+# ---- what jobs leave when they end ---------------------------------------------------------------------------------
+
+
+class Leaving:
+    """A worker's node, and a kind of job that leaves something."""
+
+    def __init__(self, database: Any, now: datetime) -> None:
+        self.node: Any = SimpleNamespace(database=database, clock=FrozenClock(now), bell=LocalBell())
+        self.jobs = {"process": Work(cast(Any, None), cast(Any, None), self._settle)}
+        self.written: list[list[str]] = []
+        self.adds_to: str | None = None
+
+    async def _settle(self, _node: Any, prepared: Sequence[str]) -> Settlement:
+        async def write(session: Any) -> bool:
+            self.written.append(list(prepared))
+            if self.adds_to is not None:
+                await outbox.enqueue(session, "deliver", {}, lane=self.adds_to, now=self.node.clock.now())
+            return False
+
+        return write
+
+    async def claimed(self, *lanes: str, jobs: int = 1) -> list[worker._Running]:
+        """Lanes with jobs of that kind, each done, none recorded."""
+        now = self.node.clock.now()
+        orders = [Order("process", {}, lane) for lane in lanes for _ in range(jobs)]
+        async with self.node.database.begin() as session:
+            await outbox.enqueue_many(session, orders, now=now)
+        async with self.node.database.begin() as session:
+            names = await outbox.claim(session, now=now, limit=100)
+            lines = await outbox.line(session, names, now=now, limit=100)
+        return [
+            worker._Running(
+                lane, now + LEASE, [(job, lane) for job in line], [(job.seq, Done()) for job in line]
+            )
+            for lane, line in sorted(lines.items())
+        ]
+
+    async def finish(self, lanes: Sequence[worker._Running]) -> list[worker._Running]:
+        return await worker._finish(self.node, lanes, self.jobs)
+
+
+async def test_what_many_jobs_leave_is_kept_in_parts(database: Any, now: datetime) -> None:
+    leaving = Leaving(database, now)
+
+    await leaving.finish(
+        await leaving.claimed("from:a", "from:b", "from:c", jobs=worker.SETTLED_AT_ONCE // 2)
+    )
+
+    assert [set(part) for part in leaving.written] == [{"from:a", "from:b"}, {"from:c"}]
+
+
+async def test_a_lane_that_cannot_be_recorded_is_put_off_and_hurts_no_other(
+    database: Any, now: datetime
+) -> None:
+    leaving = Leaving(database, now)
+    bad, good = await leaving.claimed("from:bad", "from:good")
+    bad.results = [(bad.results[0][0], Moved("x" * 10_000, cast(Any, "no time at all"), "no answer"))]
+
+    assert await leaving.finish([bad, good]) == []
+
+    async with database.read() as session:
+        left = (await session.execute(select(outbox.Job.lane, outbox.Job.attempts))).all()
+    assert [tuple(job) for job in left] == [("from:bad", 1)]
+    assert await take(database, now) == {}
+
+
+async def test_what_a_dead_job_was_prepared_with_is_settled_too(database: Any, now: datetime) -> None:
+    leaving = Leaving(database, now)
+    (lane,) = await leaving.claimed("from:a")
+    lane.results = [(lane.results[0][0], Dead("no answer"))]
+
+    await leaving.finish([lane])
+
+    assert leaving.written == [["from:a"]]
+
+
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 @pytest.mark.scale
 async def test_lanes_are_locked_before_what_their_jobs_leave_is_written(database: Any, now: datetime) -> None:
     """Whoever adds to a lane may hold it while it waits for a row that these jobs change: neither is to wait for the other."""
-    async with database.begin() as session:
-        await outbox.enqueue(session, "process", {"n": 1}, lane="from:x", now=now)
-    async with database.begin() as session:
-        (lane,) = await outbox.claim(session, now=now, limit=1)
-        (job,) = (await outbox.line(session, [lane], now=now, limit=1))[lane]
-    written: list[str] = []
-
-    async def settle(_node: Any, _session: Any, prepared: Sequence[Any]) -> bool:
-        written.extend(prepared)
-        return False
-
-    node = SimpleNamespace(database=database, clock=FrozenClock(now), bell=LocalBell())
-    jobs = {"process": Work(cast(Any, None), cast(Any, None), settle)}
+    leaving = Leaving(database, now)
+    lanes = await leaving.claimed("from:x")
     async with database.begin() as held:
-        await held.execute(select(Lane.name).where(Lane.name == lane).with_for_update())
-        ending = asyncio.create_task(
-            worker._finish(cast(Any, node), [(lane, [(job, "left")], [(job.seq, Done())])], jobs)
-        )
+        await held.execute(select(Lane.name).where(Lane.name == "from:x").with_for_update())
+        ending = asyncio.create_task(leaving.finish(lanes))
         await asyncio.sleep(0.3)
-        assert written == []
+        assert leaving.written == []
     await ending
 
-    assert written == ["left"]
+    assert leaving.written == [["from:x"]]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+@pytest.mark.scale
+async def test_nobody_holds_a_lane_of_deliveries_while_what_was_left_waits_for_another(
+    database: Any, now: datetime
+) -> None:
+    """Two workers that end deliveries and add others waited for one another, until the database ended one of them."""
+    leaving = Leaving(database, now)
+    await fill(database, now, ("to:z", "1"))
+    lanes = await leaving.claimed("from:x")
+    leaving.adds_to = "to:a"
+    async with database.begin() as held:
+        await outbox.enqueue(held, "deliver", {}, lane="to:a", now=now)
+        ending = asyncio.create_task(leaving.finish(lanes))
+        await asyncio.sleep(0.3)
+        assert leaving.written == [["from:x"]]
+        await held.execute(select(Lane.name).where(Lane.name == "to:z").with_for_update(nowait=True))
+    await ending

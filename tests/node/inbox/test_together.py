@@ -1,23 +1,27 @@
 """Cases that are worked off together: each as by itself, in its order, and none hurt by another that cannot be kept."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from federation.proofs import attach
 from node.errors import NoRoom
 from node.hub import aggregate
-from node.hub.aggregate import Brought
+from node.hub.aggregate import Ready
 from node.hub.quarantine import NOT_A_MEMBER, waiting
 from node.inbox import process
 from node.inbox.keeping import Received
 from node.outbox import Job
+from node.peers import sending
 from node.peers.follows import between
 from node.peers.sending import Sent
 from tests.node.inbox.test_process import a_document, admit, at_hub, victim
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.terms import PUBLIC
 
 __all__ = ["victim"]
 
@@ -139,12 +143,10 @@ async def test_a_case_that_cannot_be_kept_keeps_no_other_out(
     await admit(town, other)
     real = aggregate.take_in
 
-    async def take_in(
-        session: Any, settings: Any, keyring: Any, brought: Iterable[Brought], **more: Any
-    ) -> None:
-        brought = list(brought)
-        await real(session, settings, keyring, brought, **more)
-        if any(one.draft.id.endswith("/bad") for one in brought):
+    async def take_in(session: Any, ready: Iterable[Ready], **more: Any) -> None:
+        ready = list(ready)
+        await real(session, ready, **more)
+        if any(one.draft.id.endswith("/bad") for one in ready):
             raise RuntimeError("cannot be kept")
 
     monkeypatch.setattr("node.inbox.process.take_in", take_in)
@@ -170,6 +172,66 @@ async def test_a_case_that_cannot_be_kept_keeps_no_other_out(
     assert await at_hub(town, "bad") is not None
     assert await at_hub(town, "behind") is not None
     assert await announced(town) == 4
+
+
+async def test_what_left_nothing_does_not_run_again_because_of_others(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await admit(town, victim)
+    reader = Stranger(town, "reader.example", "reader", key="peer")
+    keep, failed = process.take_in, []
+
+    async def take_in(*given: Any, **more: Any) -> None:
+        failed.append(len(given[1]))
+        if len(failed) <= 2 and given[1]:
+            raise RuntimeError("cannot be kept now")
+        await keep(*given, **more)
+
+    monkeypatch.setattr(process, "take_in", take_in)
+    await reader.post("hub", reader.activity("Follow", town.hub.settings.main_actor))
+    await say(victim, "Create", a_document(victim, town), 1)
+    await town.settle()
+
+    assert [one["type"] for one in reader.received].count("Accept") == 1
+    assert await at_hub(town) is not None
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+async def test_nothing_is_signed_while_a_transaction_is_open(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch, is_plain: bool
+) -> None:
+    """What many actors announce takes seconds to sign, and nobody else writes to SQLite meanwhile."""
+    await admit(town, victim)
+    reader = Stranger(town, "reader.example", "reader", key="peer")
+    await reader.post("hub", reader.activity("Follow", town.hub.settings.main_actor))
+    await town.settle()
+    database = town.hub.node.database
+    begin, sign = database.begin, sending.attach
+    opened: list[bool] = []
+    signed: list[tuple[str, int]] = []
+
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[Any]:
+        async with begin() as session:
+            opened.append(True)
+            yield session
+        opened.pop()
+
+    def watching(document: dict[str, Any], *given: Any, **more: Any) -> Any:
+        signed.append((type(document["object"]).__name__, len(opened)))
+        return sign(document, *given, **more)
+
+    monkeypatch.setattr(database, "begin", watched)
+    monkeypatch.setattr(sending, "attach", watching)
+    if not is_plain:
+        monkeypatch.setattr(process, "read_plain", lambda *_given, **_more: None)
+    create = victim.activity("Create", a_document(victim, town), to=[PUBLIC])
+    await victim.post("hub", attach(create, victim.prover(), now=town.clock.now()))
+    await town.settle()
+
+    assert ("str", 0) in signed
+    assert ("dict", 0) in signed
+    assert {transactions for _, transactions in signed} == {0}
 
 
 async def test_a_repeat_does_not_come_after_what_was_said_meanwhile(town: Town, victim: Stranger) -> None:
