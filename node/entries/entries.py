@@ -16,6 +16,9 @@ from vocab.jsonld import parse
 from vocab.properties import refuses_indexing, robots
 
 LIVE, CORRECTED, WITHDRAWN = "live", "corrected", "withdrawn"
+# Withdrawn before it came: nobody is shown anything of it, and when it comes it is not taken in.
+UNSEEN = "unseen"
+SHOWN = (LIVE, CORRECTED)
 
 
 class Entry(Row):
@@ -127,7 +130,13 @@ def _add_facets(insert: Any) -> Insert:
     return added
 
 
-_ADD = Bulk(_add, [column.key for column in Entry.__table__.columns])
+def _expect(insert: Any) -> Insert:
+    expected: Insert = insert(Entry).on_conflict_do_nothing(index_elements=[Entry.id])
+    return expected
+
+
+_COLUMNS = [column.key for column in Entry.__table__.columns]
+_ADD, _EXPECT = Bulk(_add, _COLUMNS), Bulk(_expect, _COLUMNS)
 _ADD_FACETS = Bulk(_add_facets, ("entry", "facet", "value"))
 
 
@@ -137,9 +146,11 @@ _KNOWN = select(_IDS).where(among(_IDS, "ids")).order_by(_IDS).with_for_update()
 
 
 async def last_changes(session: AsyncSession, ids: Collection[str]) -> dict[str, datetime]:
-    """When those of these cases that are here were last changed by their publishers."""
+    """When those of these cases that are here, or were, were last changed by their publishers."""
     changed_at = func.coalesce(Entry.withdrawn_at, Entry.updated_at, Entry.published_at)
-    found = await session.execute(select(Entry.id, changed_at).where(among(Entry.id, ids)))
+    found = await session.execute(
+        select(Entry.id, changed_at).where(among(Entry.id, ids), Entry.state != UNSEEN)
+    )
     return {row[0]: row[1] for row in found}
 
 
@@ -161,6 +172,11 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
     if (await (await session.connection()).execute(_KNOWN, {"ids": ids})).all():
         found = select(Entry).where(among(Entry.id, ids)).execution_options(populate_existing=True)
         known = {row.id: row for row in await session.scalars(found)}
+    for draft in ordered:
+        row = known.get(draft.id)
+        if row is not None and row.state == UNSEEN and row.actor != draft.actor:
+            # Nobody but its own author withdraws a case before it comes (attack 56).
+            await session.delete(known.pop(draft.id))
     fresh: list[dict[str, Any]] = []
     changed: list[Draft] = []
     for draft in ordered:
@@ -175,9 +191,9 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
             for name, value in draft.values().items():
                 setattr(row, name, value)
         changed.append(draft)
+    await session.flush()
     await _ADD.run(session, fresh)
     if again := [draft.id for draft in changed if draft.id in known]:
-        await session.flush()
         await session.execute(delete(EntryFacet).where(among(EntryFacet.entry, again)))
     pairs = ((draft.id, *pair) for draft in changed for pair in sorted(draft.facets()))
     await _ADD_FACETS.run(
@@ -200,11 +216,30 @@ async def withdraw_entry(
     return row
 
 
+async def expect_withdrawn(session: AsyncSession, id: str, *, actor: str, host: str, now: datetime) -> None:
+    """Keep a case out that is not here and that its author has withdrawn; one that is here stays as it is.
+
+    Whoever adds it at the same moment waits for this, and this for them: then it is here.
+    """
+    row = dict.fromkeys(("publisher", "language", "proof_key", "text", "sha256"), "")
+    times = {"published_at": now, "updated_at": None, "withdrawn_at": now, "received_at": now}
+    own = {
+        "id": id,
+        "actor": actor,
+        "host": host,
+        "own": False,
+        "state": UNSEEN,
+        "fields": {},
+        "document": b"",
+    }
+    await _EXPECT.run(session, [row | own | times])
+
+
 async def set_searched(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
     """A publisher agrees that the words of their cases are searched here, or no more (FEP-5feb)."""
     empty = Entry.text == ""
     found = select(Entry).where(
-        Entry.actor == actor, Entry.state != WITHDRAWN, empty if is_searched else ~empty
+        Entry.actor == actor, Entry.state.in_(SHOWN), empty if is_searched else ~empty
     )
     for row in list(await session.scalars(found)):
         may_be = is_searched and not refuses_indexing(asks_robots(row.document))

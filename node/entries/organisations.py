@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import WITHDRAWN, Entry, EntryFacet
+from node.entries.entries import SHOWN, Entry, EntryFacet
 from node.peers.follows import followed_by
 from node.peers.hosts import blocked
 from node.peers.network import network_members
@@ -74,7 +74,7 @@ async def _add_published(session: AsyncSession, found: dict[str, Organisation]) 
     rows = await session.execute(
         select(Entry.host, EntryFacet.facet, EntryFacet.value, func.count())
         .join(EntryFacet, EntryFacet.entry == Entry.id)
-        .where(Entry.state != WITHDRAWN, EntryFacet.facet.in_(("state", "language")))
+        .where(Entry.state.in_(SHOWN), EntryFacet.facet.in_(("state", "language")))
         .group_by(Entry.host, EntryFacet.facet, EntryFacet.value)
     )
     for host, facet, value, count in rows:

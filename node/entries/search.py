@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import WITHDRAWN, Entry, EntryFacet
+from node.entries.entries import SHOWN, UNSEEN, WITHDRAWN, Entry, EntryFacet
 from vocab.cases import PublicCase
 from vocab.casewire import Withdrawal, read_withdrawal
 from vocab.errors import VocabError
@@ -124,28 +124,29 @@ async def search(session: AsyncSession, wanted: Filter, *, per_page: int = PER_P
 async def entry_at(session: AsyncSession, id: str) -> Card | None:
     """One case by its address, withdrawn ones included."""
     row = await session.get(Entry, id)
-    return card(row) if row else None
+    return card(row) if row is not None and row.state != UNSEEN else None
 
 
 async def document_at(session: AsyncSession, id: str) -> tuple[bytes, bool] | None:
     """The signed bytes at an address and whether they are a tombstone's; None when nothing was ever there."""
-    found = (await session.execute(select(Entry.document, Entry.state).where(Entry.id == id))).first()
+    wanted = select(Entry.document, Entry.state).where(Entry.id == id, Entry.state != UNSEEN)
+    found = (await session.execute(wanted)).first()
     return (found[0], found[1] == WITHDRAWN) if found else None
 
 
 async def coverage(session: AsyncSession, *, now: datetime) -> Coverage:
     """What the published cases rest on."""
-    active = select(Entry.id).where(Entry.state != WITHDRAWN, Entry.published_at >= now - ACTIVE)
+    active = select(Entry.id).where(Entry.state.in_(SHOWN), Entry.published_at >= now - ACTIVE)
     states = await session.scalars(
         select(EntryFacet.value).distinct().where(EntryFacet.facet == "state", EntryFacet.entry.in_(active))
     )
     nodes = await session.execute(
         select(Entry.host, func.max(Entry.publisher), func.max(Entry.published_at), func.count())
-        .where(Entry.state != WITHDRAWN)
+        .where(Entry.state.in_(SHOWN))
         .group_by(Entry.host)
         .order_by(Entry.host)
     )
-    total = await session.scalar(select(func.count()).select_from(Entry).where(Entry.state != WITHDRAWN))
+    total = await session.scalar(select(func.count()).select_from(Entry).where(Entry.state.in_(SHOWN)))
     return Coverage(frozenset(states), tuple((row[0], row[1], row[2], row[3]) for row in nodes), total or 0)
 
 
@@ -171,7 +172,7 @@ def card(row: Entry) -> Card:
 
 
 def _matching(wanted: Filter) -> Select[str]:
-    matching = select(Entry.id).where(Entry.state != WITHDRAWN)
+    matching = select(Entry.id).where(Entry.state.in_(SHOWN))
     if wanted.own is not None:
         matching = matching.where(Entry.own.is_(wanted.own))
     for facet, value in wanted.facets().items():

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from node import outbox
-from node.entries.entries import WITHDRAWN, Entry, set_searched
+from node.entries.entries import SHOWN, Entry, expect_withdrawn, set_searched
 from node.hub.aggregate import make_ready, read_brought, take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.cases import is_to_pass_on
@@ -151,7 +151,10 @@ async def on_update(node: Node, activity: Activity) -> None:
 
 
 async def on_delete(node: Node, activity: Activity) -> None:
-    """A case is withdrawn, a reply deleted, or an actor gone. Only its own author can say so."""
+    """A case is withdrawn, a reply deleted, or an actor gone. Only its own author can say so.
+
+    A case of somebody we follow may be withdrawn before it comes: who passed the Delete on was quicker than their own server.
+    """
     target = activity.object_id
     if target is None:
         raise RefusedActivity("Delete of nothing")
@@ -165,9 +168,11 @@ async def on_delete(node: Node, activity: Activity) -> None:
             await drop_reactions_of(session, activity.actor)
             await receive_farewell(session, activity.actor, now=now)
             return
-        await drop_reaction(session, id=target, actor=activity.actor)
+        was_here = await drop_reaction(session, id=target, actor=activity.actor)
+        if await follows(session, node.settings.main_actor, activity.actor):
+            await expect_withdrawn(session, target, actor=activity.actor, host=host_of(target), now=now)
         tombstone: dict[str, Any] = dict(activity.object or {"id": target, "type": "Tombstone"})
-        await take_back(
+        entry = await take_back(
             session,
             node.settings,
             node.keyring,
@@ -177,6 +182,9 @@ async def on_delete(node: Node, activity: Activity) -> None:
             said=said,
             now=now,
         )
+    if entry is None and not was_here:
+        # Not worked off: its author's own Delete, which comes after the object, must not pass for a repeat of this one.
+        raise RefusedActivity("Delete of what is not here")
     await node.bell.ring()
 
 
@@ -206,7 +214,7 @@ async def on_flag(node: Node, activity: Activity) -> None:
         if not await takes_reports_of(session, host_of(activity.actor)):
             raise RefusedActivity("a host whose reports are not taken")
         public = set(
-            await session.scalars(select(Entry.id).where(Entry.id.in_(named), Entry.state != WITHDRAWN))
+            await session.scalars(select(Entry.id).where(Entry.id.in_(named), Entry.state.in_(SHOWN)))
         )
         ours = [url for url in named if url in public or local_actor_at(node.settings, url) is not None]
         if not ours:

@@ -136,9 +136,10 @@ async def _free_place(session: AsyncSession, host: str) -> str | None:
     return next((place for place in places if place not in taken), None)
 
 
-async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> None:
-    """Its author took it back."""
-    await session.execute(delete(Reaction).where(Reaction.id == id, Reaction.actor == actor))
+async def drop_reaction(session: AsyncSession, *, id: str, actor: str) -> bool:
+    """Its author took it back. False when there is none of theirs."""
+    dropped = delete(Reaction).where(Reaction.id == id, Reaction.actor == actor).returning(Reaction.id)
+    return (await session.scalars(dropped)).first() is not None
 
 
 async def drop_reaction_to(session: AsyncSession, *, kind: str, case_url: str, actor: str) -> None:
