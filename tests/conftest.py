@@ -225,9 +225,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     with ExitStack() as stack:
 
-        def start(**settings: str) -> Any:
+        def start(*, port: int | None = None, **settings: str) -> Any:
             number = len(list(tmp_path.glob("served-*")))
-            return stack.enter_context(served(tmp_path / f"served-{number}" / "data", **settings))
+            return stack.enter_context(served(tmp_path / f"served-{number}" / "data", port=port, **settings))
 
         yield start
 

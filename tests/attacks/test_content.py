@@ -216,9 +216,8 @@ async def test_a_case_of_somebody_with_a_known_name_shows_the_host(stage: Stage,
 async def test_only_addresses_of_the_web_are_links(stage: Stage, attack: str, url: str) -> None:
     alice = await stage.victim()
     names = ("publicSources", "citation", "schema:citation", "inReplyTo", "relatedLink")
-    case = stage.case(
-        alice, "linked", url=[url, {"type": "Link", "href": url}], **{key: [url] for key in names}
-    )
+    links: dict[str, Any] = {name: [url] for name in names}
+    case = stage.case(alice, "linked", url=[url, {"type": "Link", "href": url}], **links)
 
     await stage.send(alice, alice.activity("Create", case))
 
@@ -465,7 +464,7 @@ async def test_a_date_that_cannot_be_does_not_lead_the_list(
     stage: Stage, caplog: pytest.LogCaptureFixture, attack: str, published: str, updated: str | None
 ) -> None:
     alice = await stage.victim()
-    dates = {"published": published} | ({"updated": updated} if updated else {})
+    dates: dict[str, Any] = {"published": published} | ({"updated": updated} if updated else {})
     case = stage.case(alice, "dated", **dates)
     caplog.clear()
 
@@ -489,7 +488,8 @@ async def test_a_verdict_is_shown_as_its_owners_only(stage: Stage, attack: str) 
     mallory.documents["/users/mallory"] = mallory.actor(name="Mallory (fictional)")
     await stage.admit(mallory)
     known = {"type": "Organization", "id": alice.id, "name": "A known organisation (fictional)"}
-    case = stage.case(mallory, "verdict", **{"schema:author": known, "author": known, "publisher": known})
+    authors: dict[str, Any] = {"schema:author": known, "author": known, "publisher": known}
+    case = stage.case(mallory, "verdict", **authors)
     if "copy" in attack:
         document = write_case(
             a_case(),

@@ -167,7 +167,7 @@ def proven_with(
     activity: dict[str, Any], signer: Signer, now: datetime, options: dict[str, Any]
 ) -> dict[str, Any]:
     """A proof that was honestly made over the options given."""
-    from federation import proofs
+    from federation import keys, proofs
 
     bare = {name: value for name, value in activity.items() if name != "proof"}
     proof = {
@@ -179,7 +179,7 @@ def proven_with(
         "@context": bare["@context"],
     }
     proof = {name: value for name, value in (proof | options).items() if value is not None}
-    value = proofs.base58_encode(signer.sign(proofs._jcs_data(bare, proof)))
+    value = keys.base58_encode(signer.sign(proofs._jcs_data(bare, proof)))
     return {**bare, "proof": {**proof, "proofValue": "z" + value}}
 
 
@@ -252,7 +252,7 @@ async def test_a_forwarded_activity_without_a_good_proof_of_its_actor_is_refused
 ) -> None:
     forge, reason = FORGERIES[attack]
     alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
-    activity = alice.activity("Follow", FOLLOWED, **{"@context": [AS, SECURITY_V1, DATA_INTEGRITY_V1]})
+    activity = alice.activity("Follow", FOLLOWED) | {"@context": [AS, SECURITY_V1, DATA_INTEGRITY_V1]}
 
     await stage.send(mallory, forge(stage, alice, mallory, activity), to="node")
 
@@ -381,7 +381,7 @@ async def test_a_graph_that_is_hard_to_sort_costs_less_than_a_second(
         }
         for one in range(10)
     ]
-    activity = alice.activity("Follow", FOLLOWED, **{"https://e.example/all": clique})
+    activity = alice.activity("Follow", FOLLOWED) | {"https://e.example/all": clique}
     activity["proof"] = a_proof(alice, stage.town.clock.now(), cryptosuite="eddsa-rdfc-2022")
     if suite == "RsaSignature2017":
         activity["signature"] = {

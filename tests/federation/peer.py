@@ -1,7 +1,7 @@
 """A tiny server on loopback that answers as it is told, byte for byte: for what no well-behaved server does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -76,7 +76,7 @@ def an_answer(
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-def resolving(*found: str) -> tuple[Callable[[str, int], object], list[str]]:
+def resolving(*found: str) -> tuple[Callable[[str, int], Awaitable[Sequence[str]]], list[str]]:
     """A resolver that gives these addresses, and the list of names it was asked for."""
     asked: list[str] = []
 

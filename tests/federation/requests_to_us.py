@@ -105,8 +105,8 @@ def rfc9421_signed(
     if parameters is None:
         parameters = f';created={int(NOW.timestamp())};keyid="{signer.key_id}"'
     by_name: dict[bytes, bytes] = {}
-    for name, value in fields:
-        by_name[name] = by_name[name] + b", " + value if name in by_name else value
+    for field, given in fields:
+        by_name[field] = by_name[field] + b", " + given if field in by_name else given
     path, _, query = target.partition("?")
     derived = {
         "@method": method,

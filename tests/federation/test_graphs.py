@@ -188,7 +188,9 @@ def test_numbers_and_truth_values_that_are_none_stay_text() -> None:
     outcome = graphs.settle({"@id": "https://b.example/1", "https://b.example/x": "y"}, quads)
 
     assert not isinstance(outcome, Refused)
-    values = {name: outcome[f"https://b.example/{name}"] for name in ("boolean", "double", "integer")}
+    values: dict[str, Any] = {
+        name: outcome[f"https://b.example/{name}"] for name in ("boolean", "double", "integer")
+    }
     assert [value["@value"] for value in values.values()] == ["perhaps", "INF", "many"]
 
 

@@ -44,8 +44,9 @@ def test_an_rsa_key_that_is_too_long_is_refused() -> None:
 
 
 def test_an_rsa_key_with_an_absurd_exponent_is_refused() -> None:
-    numbers = rsa_key("a").public.key.public_numbers()
-    public = rsa.RSAPublicNumbers(e=(1 << 1024) + 1, n=numbers.n).public_key()
+    honest = rsa_key("a").public.key
+    assert isinstance(honest, rsa.RSAPublicKey)
+    public = rsa.RSAPublicNumbers(e=(1 << 1024) + 1, n=honest.public_numbers().n).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     with pytest.raises(InvalidKey, match="exponent"):

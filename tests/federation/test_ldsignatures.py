@@ -103,13 +103,15 @@ def test_a_signature_that_is_none_is_refused(signature: object, expected: Reason
 
 
 def test_an_expired_signature_is_refused() -> None:
-    signed = ldsignatures.attach(an_announce(), SIGNER, now=NOW, expires=NOW + timedelta(days=2))
+    signed: dict[str, Any] = ldsignatures.attach(
+        an_announce(), SIGNER, now=NOW, expires=NOW + timedelta(days=2)
+    )
 
     assert isinstance(judge(signed), Signed)
     assert judge(signed, now=NOW + timedelta(days=2)) is Reason.EXPIRED
-    later = {**signed, "signature": {**signed["signature"], "expires": "2027-01-01T00:00:00Z"}}  # type: ignore[dict-item]
+    later = {**signed, "signature": {**signed["signature"], "expires": "2027-01-01T00:00:00Z"}}
     assert judge(later) is Reason.BAD_SIGNATURE
-    never = {**signed, "signature": {**signed["signature"], "expires": "never"}}  # type: ignore[dict-item]
+    never = {**signed, "signature": {**signed["signature"], "expires": "never"}}
     assert judge(never) is Reason.MALFORMED
 
 

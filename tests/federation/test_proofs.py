@@ -318,7 +318,7 @@ def test_a_proof_over_a_graph_gives_the_recompacted_document_only() -> None:
 
 
 def test_a_proof_over_a_graph_does_not_hold_for_the_same_graph_turned_inside_out() -> None:
-    activity = {
+    activity: dict[str, Any] = {
         "@context": [AS, DATA_INTEGRITY],
         "id": f"{ALICE}#undo/1",
         "type": "Undo",

@@ -160,8 +160,10 @@ async def test_redirects_end() -> None:
     start = finger("cases@peer.example")
     loop = Town({start: moved(start)})
     chain = Town(
-        {start: moved("https://b.example/0")}
-        | {f"https://b.example/{n}": moved(f"/{n + 1}") for n in range(9)}
+        {
+            start: moved("https://b.example/0"),
+            **{f"https://b.example/{n}": moved(f"/{n + 1}") for n in range(9)},
+        }
     )
 
     with pytest.raises(Forbidden):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from federation.proofs import check
+from federation.proofs import Proven, check
 from node.entries.search import Filter, entry_at, search
 from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow, follows
@@ -69,7 +69,9 @@ async def test_the_same_address_serves_the_signed_object_and_its_proof_holds(tow
     assert answer.headers["content-type"] == ACTIVITY_JSON
     assert document["id"] == publication.url
     keys, _ = await proving_keys(town.hub.node, town["a"].settings.main_actor)
-    assert check(document, keys, now=town.clock.now()).key_id.startswith(town["a"].settings.main_actor)
+    proof = check(document, keys, now=town.clock.now())
+    assert isinstance(proof, Proven)
+    assert proof.key_id.startswith(town["a"].settings.main_actor)
     document["name"] = "Something else"
     assert not hasattr(check(document, keys, now=town.clock.now()), "key_id")
 

@@ -15,7 +15,7 @@ from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON
 
 WORDS = "bramblethorn"
-TITLES = {
+TITLES: dict[str, Any] = {
     "title": {"en": f"Families kept in emergency rooms of {WORDS}"},
     "summary": {"en": WORDS + " and on" * 20},
 }

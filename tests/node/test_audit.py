@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import Executable, delete, update
 
 from node import audit
 from node.audit import AuditEntry, AuditHead, BrokenChain
@@ -52,7 +52,9 @@ async def test_only_the_day_is_kept(database: Database, now: datetime) -> None:
         update(AuditHead).values(hash="f" * 64),
     ],
 )
-async def test_a_changed_or_shortened_record_is_refused(database: Database, now: datetime, change) -> None:
+async def test_a_changed_or_shortened_record_is_refused(
+    database: Database, now: datetime, change: Executable
+) -> None:
     await three_entries(database, now)
 
     async with database.begin() as session:

@@ -1,6 +1,7 @@
 """Blobs: whole or not there, named by what they hold, and silent about when they came."""
 
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,23 +37,23 @@ async def test_what_is_no_name_or_not_there_is_refused(tmp_path: Path, name: str
 
 
 async def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
-    def broken() -> object:
+    def broken() -> Iterator[bytes]:
         yield b"some"
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="full"):
-        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]  # a generator that is typed loosely, to fail half way
+        await Blobs(tmp_path).put(broken())
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 async def test_a_full_disk_is_named_and_keeps_nothing(tmp_path: Path) -> None:
-    def broken() -> object:
+    def broken() -> Iterator[bytes]:
         yield b"some"
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(NoRoom):
-        await Blobs(tmp_path).put(broken())  # type: ignore[arg-type]  # a generator that is typed loosely, to fail half way
+        await Blobs(tmp_path).put(broken())
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

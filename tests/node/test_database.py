@@ -161,7 +161,7 @@ async def test_sqlites_thread_is_asked_once_to_read_and_twice_to_write(
     if not database.is_sqlite:
         pytest.skip("PostgreSQL has no thread; run it with --database=sqlite")
     asked: list[object] = []
-    execute = aiosqlite.Connection._execute
+    execute: Any = aiosqlite.Connection._execute
 
     async def counted(self: aiosqlite.Connection, function: Any, *given: Any, **named: Any) -> Any:
         asked.append(function)

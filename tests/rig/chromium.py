@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -58,7 +59,7 @@ def find() -> Chromium:
 
 
 @asynccontextmanager
-async def launched(*arguments: str, **options: object) -> AsyncIterator[Browser]:
+async def launched(*arguments: str, **options: Any) -> AsyncIterator[Browser]:
     """A running browser, closed at the end. Contexts are cheap: take a new one per visitor.
 
     arguments  more of Chromium's own, such as `WITHOUT_COMPILERS`.
@@ -69,7 +70,7 @@ async def launched(*arguments: str, **options: object) -> AsyncIterator[Browser]
             executable_path=found.path,
             args=[*ARGUMENTS, *arguments],
             env=dict(found.environment),
-            **options,  # type: ignore[arg-type]  # passed through to Playwright, which checks them
+            **options,
         )
         try:
             yield browser

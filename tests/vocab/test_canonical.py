@@ -79,7 +79,7 @@ def test_known_answers(value: object, wanted: bytes) -> None:
     assert canonical(value) == wanted
 
 
-text = st.text(st.characters(exclude_categories=("Cs",)))
+text = st.text(st.characters(exclude_categories=["Cs"]))
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -101,7 +101,7 @@ def test_both_paths_give_the_same_bytes(value: Any) -> None:
 @given(st.dictionaries(st.text(st.characters(codec="ascii")), st.integers(-(2**53) + 1, 2**53 - 1) | text))
 def test_the_quick_path_is_taken_for_plain_documents_and_is_equal(value: dict[str, Any]) -> None:
     assert module._has_one_spelling(value)
-    assert canonical(value) == rfc8785.dumps(value)  # type: ignore[arg-type]  # what the strategy makes is JSON
+    assert canonical(value) == rfc8785.dumps(value)
 
 
 @given(json_values)

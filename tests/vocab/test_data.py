@@ -155,7 +155,7 @@ def test_the_form_names_lists_that_exist_and_keeps_sealed_apart_from_public() ->
     assert whole.field("title").label("es") == whole.field("title").names["es"]
     assert whole.sections[0].label("fr") == "Qui vous êtes"
     with pytest.raises(AttributeError):
-        _ = form.NOTHING  # type: ignore[attr-defined]  # that is the point
+        _ = form.NOTHING
 
 
 def test_the_crosswalk_covers_every_article_and_refers_to_what_is_there() -> None:

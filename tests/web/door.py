@@ -46,11 +46,19 @@ async def join(node: Node, *people: str, roles: Iterable[str] = EVERY_ROLE) -> N
 
 @contextmanager
 def running_organisation(
-    directory: Path, *steps: Step, roles: Iterable[str] = EVERY_ROLE, **settings: str
+    directory: Path,
+    *steps: Step,
+    roles: Iterable[str] = EVERY_ROLE,
+    port: int | None = None,
+    **settings: str,
 ) -> Iterator[Served]:
     """A running node with Berta and Carl at its desk, the fewest to whom an alert can be sealed; further steps fill it."""
     with served(
-        directory / "data", lambda node: join(node, "Berta", "Carl", roles=roles), *steps, **settings
+        directory / "data",
+        lambda node: join(node, "Berta", "Carl", roles=roles),
+        *steps,
+        port=port,
+        **settings,
     ) as server:
         yield server
 

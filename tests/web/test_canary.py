@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ class Place:
 @pytest.fixture(params=["embedded", "scale"])
 async def place(request: pytest.FixtureRequest, tmp_path: Path, servers: Servers) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
-        settings: dict[str, str] = {"plain_door": "1"}
+        settings: dict[str, Any] = {"plain_door": "1"}
         if request.param == "scale":
             try:
                 _postgresql_programs()

@@ -1,8 +1,10 @@
 """The catalogs: every message of every template is there, translated, with its placeholders and its markup."""
 
 import re
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 from babel.messages.catalog import Catalog, Message
@@ -12,13 +14,15 @@ from babel.messages.pofile import read_po
 
 WEB = Path(str(files("web")))
 LANGUAGES = ("fr", "es")
+# Babel gives this one no types.
+read_mapping: Callable[[TextIO], tuple[list[tuple[str, str]], dict[str, Any]]] = parse_mapping_cfg
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 
 def written() -> set[str]:
     """Every message the sources carry."""
     with (WEB / "babel.cfg").open(encoding="utf-8") as stream:
-        methods, options = parse_mapping_cfg(stream)
+        methods, options = read_mapping(stream)
     found = extract_from_dir(str(WEB), methods, options)
     return {message if isinstance(message, str) else message[0] for _, _, message, _, _ in found}
 
@@ -29,7 +33,7 @@ def catalog(language: str) -> Catalog:
 
 
 def said(message: Message) -> tuple[str, ...]:
-    return message.string if isinstance(message.string, tuple) else (message.string,)
+    return tuple(message.string) if isinstance(message.string, list | tuple) else (message.string or "",)
 
 
 def key(message: Message) -> str:

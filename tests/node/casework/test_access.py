@@ -13,6 +13,7 @@ from node.casework.rotation import RotationDue, newest_epoch, rotate
 from node.casework.team import deactivate
 from node.database import Database
 from node.errors import Conflict, Invalid, NotAllowed, WrongState
+from node.intake import mailbox
 from node.intake.alerts import Compartment, Wrap
 from node.intake.receive import SealedWrap, receive_alert
 from node.sealing.signing import holds
@@ -108,7 +109,12 @@ async def test_a_grant_signed_for_something_else_is_refused(
     door: Door, changes: dict[str, Any], now: datetime
 ) -> None:
     dora = await joined(door, "Dora", "intake", now=now)
-    arguments = {"of": ALERT, "compartment": "dialogue", "holder": dora, "by": a_person("Ana")}
+    arguments: dict[str, Any] = {
+        "of": ALERT,
+        "compartment": "dialogue",
+        "holder": dora,
+        "by": a_person("Ana"),
+    }
     right, other = a_given_wrap(**arguments), a_given_wrap(**arguments | changes)
     forged = access.GivenWrap(
         compartment=right.compartment,
@@ -245,9 +251,7 @@ async def test_a_new_key_ends_the_asking_and_leaves_the_old_readable(door: Door,
     async with door.database.read() as session:
         assert not (await session.scalars(select(RotationDue))).all()
         assert await newest_epoch(session, ALERT, "dialogue") == 2
-        found = await triage.mailbox.contents(
-            session, await triage.find_alert(session, ALERT), holder=door.ana.id
-        )
+        found = await mailbox.contents(session, await triage.find_alert(session, ALERT), holder=door.ana.id)
     assert [wrap.epoch for wrap in found.wraps if wrap.compartment == "dialogue"] == [1, 2]
 
 

@@ -88,7 +88,9 @@ def test_personal_data_in_any_text_closes_the_gate(field: str) -> None:
         "Ask Ana at ana.fictional@example.org, who counted the families in every one of these rooms herself."
     )
 
-    problems = gates(**{field: {"en": text}})
+    fields: dict[str, Any] = {field: {"en": text}}
+
+    problems = gates(**fields)
 
     assert "e-mail" in problems[field]
 
@@ -107,7 +109,7 @@ def test_personal_data_in_a_reply_closes_the_gate() -> None:
 
 
 def test_a_person_may_clear_a_hit_with_a_reason() -> None:
-    fields = {"domestic_steps": {"en": "A letter went to the office at +353 1 234 5678."}}
+    fields: dict[str, Any] = {"domestic_steps": {"en": "A letter went to the office at +353 1 234 5678."}}
 
     assert "domestic_steps" in gates(**fields)
     assert "domestic_steps" in gates(
@@ -117,7 +119,7 @@ def test_a_person_may_clear_a_hit_with_a_reason() -> None:
 
 
 def test_a_named_company_is_asked_first() -> None:
-    company = {"actors": ["private-employer"], "actor_name": "Fictional Logistics Ltd"}
+    company: dict[str, Any] = {"actors": ["private-employer"], "actor_name": "Fictional Logistics Ltd"}
 
     assert "actor_name" in gates(**company)
     assert "reply_waiver" in gates(**company, clearances=Clearances(consent=True, reply_waiver="no"))

@@ -25,7 +25,8 @@ def with_exif(kind: str) -> bytes:
     exif = Image.Exif()
     exif[0x010E] = SECRET.decode()
     exif[0x0112] = 6
-    return a_picture(kind, exif=exif.tobytes(), **({"comment": SECRET} if kind == "JPEG" else {}))
+    comment: dict[str, Any] = {"comment": SECRET} if kind == "JPEG" else {}
+    return a_picture(kind, exif=exif.tobytes(), **comment)
 
 
 def chunk(name: bytes, data: bytes) -> bytes:

@@ -15,8 +15,12 @@ from vocab.terms import SRT
 
 pytestmark = pytest.mark.both_databases
 
-OURS = {"generator": {"type": "Application", "implements": [{"href": SRT, "name": "Cases"}]}}
-OTHERS = {"generator": {"type": "Application", "implements": [{"href": "https://x.example/", "name": "x"}]}}
+OURS: dict[str, object] = {
+    "generator": {"type": "Application", "implements": [{"href": SRT, "name": "Cases"}]}
+}
+OTHERS: dict[str, object] = {
+    "generator": {"type": "Application", "implements": [{"href": "https://x.example/", "name": "x"}]}
+}
 
 
 def a_server(town: Town, says: dict[str, object]) -> Stranger:

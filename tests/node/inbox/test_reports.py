@@ -141,7 +141,7 @@ async def test_a_block_ends_what_stands_between_the_two_and_is_answered_by_nothi
 
     async with node.database.read() as session:
         states = [
-            row.state if (row := await between(session, *pair)) else None
+            found.state if (found := await between(session, *pair)) else None
             for pair in ((us.id, stranger.id), (stranger.id, us.id))
         ]
     assert states == ["rejected", "undone"]

@@ -1,5 +1,6 @@
 """The shapes in which other software says the same things: each is understood, and what is not known has no effect."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ async def test_nobody_ends_anothers_follow_by_its_id(town: Town, reader: Strange
     assert await state(town, reader) == "accepted"
 
 
-ANSWERS = {
+ANSWERS: dict[str, Callable[[dict[str, Any]], object]] = {
     "only the id": lambda asked: asked["id"],
     "the Follow": lambda asked: asked,
     "the Follow under an id of their own": lambda asked: {**asked, "id": "https://reader.example/f"},

@@ -144,7 +144,7 @@ async def test_a_flood_of_refusals_is_told_in_few_words(town: Town, caplog: pyte
         for _ in range(times):
             answer = await loud.post("a", said | {"id": "https://other.example/likes/1"})
             assert answer.status_code == 401
-        return [record.count for record in caplog.records if record.message == "inbox.refused"]
+        return [vars(record)["count"] for record in caplog.records if record.message == "inbox.refused"]
 
     with caplog.at_level("INFO"):
         assert await refused(2 * TOLD_EACH + 3) == [*range(1, TOLD_EACH + 1), 2 * TOLD_EACH]

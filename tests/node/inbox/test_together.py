@@ -12,7 +12,7 @@ from node.errors import NoRoom
 from node.hub import aggregate
 from node.hub.aggregate import Ready
 from node.hub.quarantine import NOT_A_MEMBER, waiting
-from node.inbox import process
+from node.inbox import cases, process
 from node.inbox.keeping import Received
 from node.outbox import Job
 from node.peers import sending
@@ -86,7 +86,8 @@ async def test_a_reading_that_fails_once_or_twice_lets_nothing_overtake(
 ) -> None:
     await admit(town, victim)
     case = a_document(victim, town)
-    read, failed = process.members_among, []
+    read = cases.members_among
+    failed: list[Any] = []
 
     async def members_among(*given: Any) -> Any:
         if len(failed) < failures:

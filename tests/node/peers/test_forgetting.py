@@ -1,6 +1,7 @@
 """What was sent of something that is withdrawn is erased, as soon as no server waits for it and not before."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -17,7 +18,7 @@ WORDS = "bramblethorn"
 NIGHT = timedelta(days=1)
 
 
-def wordy() -> dict[str, dict[str, str]]:
+def wordy() -> dict[str, Any]:
     return {"title": {"en": f"Families of {WORDS}"}, "summary": {"en": f"{WORDS} " * 20}}
 
 

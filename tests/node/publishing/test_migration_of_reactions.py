@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from alembic import command
@@ -52,7 +53,7 @@ async def run(url: str, *statements: str) -> None:
         await engine.dispose()
 
 
-async def rows(url: str, columns: str) -> list[Row[tuple[str, ...]]]:
+async def rows(url: str, columns: str) -> list[Row[*tuple[Any, ...]]]:
     engine = create_async_engine(async_url(url))
     async with engine.connect() as connection:
         found = list(await connection.execute(text(f"SELECT {columns} FROM reactions ORDER BY id")))

@@ -41,7 +41,7 @@ def _read(name: str, data: bytes) -> Vector:
     return Vector(
         name=name,
         expect=fields["expect"][0],
-        payload_sha256=fields.get("payload", [None])[0],  # type: ignore[list-item]
+        payload_sha256=fields.get("payload", [None])[0],
         identities=tuple(fields.get("identity", ())),
         passphrases=tuple(fields.get("passphrase", ())),
         is_armored="armored" in fields,

@@ -46,8 +46,14 @@ ELSEWHERE = [
 
 
 def message(text: str = "here", *, at: Next = FIRST, **changes: Any) -> bytes:
-    given = {"place": HERE, "recipient": KEY.recipient, "at": at, "day": DAY, "by": ANA.signing} | changes
-    return compose(ObjectType.MESSAGE, {"text": text}, **given)
+    given: dict[str, Any] = {
+        "place": HERE,
+        "recipient": KEY.recipient,
+        "at": at,
+        "day": DAY,
+        "by": ANA.signing,
+    }
+    return compose(ObjectType.MESSAGE, {"text": text}, **given | changes)
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)
@@ -66,8 +72,8 @@ def test_an_object_under_another_compartments_key_is_refused() -> None:
 def test_a_type_that_does_not_belong_into_its_compartment_is_neither_made_nor_taken() -> None:
     with pytest.raises(WrongPlace):
         compose(ObjectType.NOTE, {}, place=HERE, recipient=KEY.recipient, at=FIRST, day=DAY, by=ANA.signing)
-    document = open_json(message(), KEY.identity)
-    header = document["header"] | {"type": "note"}  # type: ignore[operator]  # an object in JSON
+    document: dict[str, Any] = open_json(message(), KEY.identity)
+    header = document["header"] | {"type": "note"}
     forged = seal_json(document | {"header": header, "signature": ANA.signing.sign(header)}, KEY.recipient)
 
     with pytest.raises(WrongPlace):
@@ -107,8 +113,13 @@ def test_what_was_not_signed_is_refused() -> None:
     ],
 )
 def test_a_header_of_another_shape_is_refused_even_when_it_is_signed(changes: dict[str, Any]) -> None:
-    header: dict[str, Any] = open_json(message(), KEY.identity)["header"] | changes  # type: ignore[operator]
-    document = {"header": header, "body": {"text": "here"}, "signature": ANA.signing.sign(header)}
+    opened: dict[str, Any] = open_json(message(), KEY.identity)
+    header = opened["header"] | changes
+    document: dict[str, object] = {
+        "header": header,
+        "body": {"text": "here"},
+        "signature": ANA.signing.sign(header),
+    }
 
     with pytest.raises(MalformedContent):
         open_object(seal_json(document, KEY.recipient), KEY, HERE)

@@ -2,6 +2,7 @@
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,7 +94,7 @@ def test_a_build_without_ml_kem_refuses_to_start(monkeypatch: pytest.MonkeyPatch
     def unsupported(seed: bytes) -> None:
         raise UnsupportedAlgorithm("ML-KEM-768 is not supported by this backend")
 
-    monkeypatch.setattr(recipients.MLKEM768PrivateKey, "from_seed_bytes", unsupported, raising=False)
+    monkeypatch.setattr(MLKEM768PrivateKey, "from_seed_bytes", unsupported, raising=False)
 
     with pytest.raises(SealingUnusable):
         self_test()

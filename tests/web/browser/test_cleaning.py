@@ -91,10 +91,12 @@ def saved_on_top(before: bytes) -> bytes:
 def everything_in(reader: PdfReader) -> str:
     """Every object of a PDF, its streams unpacked."""
     said = [repr(reader.trailer)]
-    for number in range(1, int(reader.trailer["/Size"])):
+    size = reader.trailer["/Size"]
+    assert isinstance(size, NumberObject)
+    for number in range(1, size):
         found = reader.get_object(number)
         said.append(repr(found))
-        if hasattr(found, "get_data"):
+        if found is not None and hasattr(found, "get_data"):
             said.append(found.get_data().decode("latin-1"))
     return "\n".join(said)
 
@@ -104,6 +106,7 @@ def test_a_pdf_tells_what_it_hides_and_its_clean_copy_shows_the_same_and_hides_n
 
     found = looked(content)
     reader = PdfReader(io.BytesIO(found["clean"]), strict=True)
+    root, notes = reader.trailer["/Root"], reader.pages[0]["/Annots"]
 
     assert found["why"] is None
     assert found["traces"]["author"] == AUTHOR
@@ -112,9 +115,11 @@ def test_a_pdf_tells_what_it_hides_and_its_clean_copy_shows_the_same_and_hides_n
     assert reader.metadata is None
     assert reader.xmp_metadata is None
     assert reader.attachments == {}
-    assert not {"/Names", "/OpenAction", "/AcroForm", "/Metadata"} & set(reader.trailer["/Root"])
+    assert isinstance(root, DictionaryObject)
+    assert not {"/Names", "/OpenAction", "/AcroForm", "/Metadata"} & set(root)
     assert "A fictional letter" in reader.pages[0].extract_text()
-    (note,) = (one.get_object() for one in reader.pages[0]["/Annots"])
+    assert isinstance(notes, ArrayObject)
+    (note,) = (one.get_object() for one in notes)
     assert note["/Contents"] == "Look here"
     assert not {"/T", "/M", "/PieceInfo"} & (set(note) | set(reader.pages[0]))
     raw = found["clean"].decode("latin-1") + everything_in(reader)
@@ -146,6 +151,7 @@ def test_a_picture_in_a_pdf_loses_its_place_and_keeps_its_points() -> None:
     for key in ("/Width", "/Height"):
         picture[NameObject(key)] = NumberObject(1)
     resources = writer.pages[0]["/Resources"]
+    assert isinstance(resources, DictionaryObject)
     resources[NameObject("/XObject")] = DictionaryObject({NameObject("/I1"): writer._add_object(picture)})
 
     clean = looked(written(writer))["clean"]

@@ -58,7 +58,7 @@ async def test_the_key_of_somebody_who_left_is_still_known_and_a_strangers_is_re
         # The list names Ana by the key she enrolled with.
         assert ana.ed25519 in named
         stranger = signing_key(seeded("a stranger"))
-        said = compose_message(opened, "I was never here.", by=stranger, day=day)
+        said: dict[str, Any] = compose_message(opened, "I was never here.", by=stranger, day=day)
         alert = await mailbox.find_alert(session, bytes.fromhex(keys.mailbox_token))
         await mailbox.ask(session, alert, seq=said["seq"], sealed=from_base64(said["sealed"]), now=now)
         await a_member(session, "Clara")
@@ -85,7 +85,7 @@ async def test_without_scripts_a_question_about_a_text_and_files_are_shown_as_wh
     key = signing_key(seeded("somebody who left"))
     day, now, keys = node.clock.now().date(), node.clock.now(), source.alert.source
     file = seal_file(File("letter (fictional).txt", "text/plain", b"x"), keys.recipient)
-    fields = {"title": {"en": "A <public> title"}, "kind": "violation"}
+    fields: dict[str, object] = {"title": {"en": "A <public> title"}, "kind": "violation"}
 
     async def post(message: dict[str, Any]) -> None:
         async with node.database.begin() as session:

@@ -45,7 +45,7 @@ async def manifest(node: Any, visitor: httpx.AsyncClient) -> IntakeManifest:
     response = await visitor.get(MANIFEST)
     assert response.status_code == 200
     async with node.database.read() as session:
-        row = await session.scalar(select(IntakeManifest))
+        row: IntakeManifest | None = await session.scalar(select(IntakeManifest))
     assert row is not None
     assert row.body == response.content
     return row

@@ -37,7 +37,7 @@ async def manifest(node: Any, visitor: httpx.AsyncClient) -> IntakeManifest:
             await a_member(session, name)
     await visitor.get(MANIFEST)
     async with node.database.read() as session:
-        row = await session.scalar(select(IntakeManifest))
+        row: IntakeManifest | None = await session.scalar(select(IntakeManifest))
     assert row is not None
     return row
 
