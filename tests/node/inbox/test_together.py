@@ -180,7 +180,7 @@ async def test_what_left_nothing_does_not_run_again_because_of_others(
 ) -> None:
     await admit(town, victim)
     reader = Stranger(town, "reader.example", "reader", key="peer")
-    keep, failed = process.take_in, []
+    keep, failed = aggregate.take_in, []
 
     async def take_in(*given: Any, **more: Any) -> None:
         failed.append(len(given[1]))
@@ -207,7 +207,7 @@ async def test_nothing_is_signed_while_a_transaction_is_open(
     await reader.post("hub", reader.activity("Follow", town.hub.settings.main_actor))
     await town.settle()
     database = town.hub.node.database
-    begin, sign = database.begin, sending.attach
+    begin, sign = database.begin, attach
     opened: list[bool] = []
     signed: list[tuple[str, int]] = []
 
