@@ -1,8 +1,9 @@
 """What both signature dialects check alike, before and beside the cryptography: fields, host, digests, times."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from federation.digests import check_content_digest, check_digest
 from federation.requests import (
@@ -34,8 +35,7 @@ _BODILESS = ("GET", "HEAD")
 _USUAL, _LONGEST, _CLAIM = (int(life.total_seconds()) for life in (USUAL_LIFE, LONGEST_LIFE, LONGEST_CLAIM))
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(msgspec.Struct, frozen=True):
     """A signature as read from a request: its shape and coverage are acceptable, its key is still to be found.
 
     key_id   whatever the sender wrote: check its scheme and host against the policy before fetching anything.

@@ -6,9 +6,10 @@ Spec: W3C Controlled Identifiers 1.0 §2.2.2 (Multikey), FEP-521a, RFC 8410, RFC
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -56,16 +57,30 @@ class Algorithm(StrEnum):
     ED25519 = "ed25519"
 
 
+def _check_rsa(key: RSAPublicKey, signature: bytes, data: bytes) -> None:
+    key.verify(signature, data, _PKCS1, _SHA256)
+
+
+def _sign_rsa(key: RSAPrivateKey, data: bytes) -> bytes:
+    return key.sign(data, _PKCS1, _SHA256)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class VerifyingKey:
     """A public key, parsed and found strong enough. Made by `read_pem` and `read_multibase`."""
 
     key: RSAPublicKey | Ed25519PublicKey
+    algorithm: Algorithm = field(init=False)
+    """The kind of key: it decides the algorithm, never what a header claims."""
+    _check: Callable[[bytes, bytes], None] = field(init=False, repr=False)
 
-    @property
-    def algorithm(self) -> Algorithm:
-        """Return the kind of key: it decides the algorithm, never what a header claims."""
-        return Algorithm.RSA if isinstance(self.key, RSAPublicKey) else Algorithm.ED25519
+    def __post_init__(self) -> None:
+        """Look at the kind of key once, not at each signature: it takes as long as a digest of a whole activity."""
+        key = self.key
+        is_rsa = isinstance(key, RSAPublicKey)
+        check = partial(_check_rsa, key) if isinstance(key, RSAPublicKey) else key.verify
+        object.__setattr__(self, "algorithm", Algorithm.RSA if is_rsa else Algorithm.ED25519)
+        object.__setattr__(self, "_check", check)
 
     @property
     def pem(self) -> str:
@@ -82,10 +97,7 @@ class VerifyingKey:
     def verify(self, signature: bytes, data: bytes) -> bool:
         """Tell whether `signature` over `data` is this key's: RSASSA-PKCS1-v1_5 with SHA-256, or Ed25519."""
         try:
-            if isinstance(self.key, RSAPublicKey):
-                self.key.verify(signature, data, _PKCS1, _SHA256)
-            else:
-                self.key.verify(signature, data)
+            self._check(signature, data)
         except InvalidSignature:
             return False
         return True
@@ -104,20 +116,18 @@ class VerifyingKey:
 class Signer:
     """Signs as one key id. Shows nobody more than that id."""
 
-    __slots__ = ("_key", "algorithm", "key_id", "public")
+    __slots__ = ("_sign", "algorithm", "key_id", "public")
 
     def __init__(self, key_id: str, key: RSAPrivateKey | Ed25519PrivateKey) -> None:
         """Take the id under which the public half is published: `<actor id>#fragment`."""
         self.key_id = key_id
         self.public = VerifyingKey(key.public_key())
         self.algorithm = self.public.algorithm
-        self._key = key
+        self._sign = partial(_sign_rsa, key) if isinstance(key, RSAPrivateKey) else key.sign
 
     def sign(self, data: bytes) -> bytes:
         """Sign: RSASSA-PKCS1-v1_5 with SHA-256, or Ed25519."""
-        if isinstance(self._key, RSAPrivateKey):
-            return self._key.sign(data, _PKCS1, _SHA256)
-        return self._key.sign(data)
+        return self._sign(data)
 
     def __repr__(self) -> str:
         """Show the key id only: signers end up in logs and tracebacks."""

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+import msgspec
+
 STRANGER_WINDOW = timedelta(hours=1)
 """How far a stranger's clock may be off, either way. Clocks in the field are bad; less loses real peers."""
 
@@ -60,8 +62,8 @@ class Reason(StrEnum):
     STRUCTURE = "structure"
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+# Made for each request that comes in: a frozen dataclass takes ten times as long to make.
+class SignedRequest(msgspec.Struct, frozen=True):
     """A request as it came in, before anything is decoded.
 
     path_with_query   as on the request line, percent-encoding untouched: b"/inbox?page=1".
@@ -82,8 +84,7 @@ class Refused:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """The request was signed by the holder of `key_id` for this server, now."""
 
     key_id: str

@@ -5,8 +5,8 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Insert, LargeBinary, String
@@ -54,6 +54,16 @@ def _keep(insert: Any) -> Insert:
 KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """What the next commit is to keep: a row of `Received`, who speaks in it, the host of who signed it, and who waits for that."""
+
+    row: dict[str, Any]
+    hosts: frozenset[str]
+    signed_by: str
+    kept: asyncio.Future[bool]
+
+
 class Keeper:
     """The activities of one process that wait for the next commit, and those that it has committed."""
 
@@ -62,7 +72,7 @@ class Keeper:
         self._shedder = shedder
         self._heard: OrderedDict[str, datetime] = OrderedDict()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
-        self._waiting: list[tuple[dict[str, Any], asyncio.Future[bool]]] = []
+        self._waiting: list[_Waiting] = []
         self._committers: set[asyncio.Task[Any] | None] = set()
 
     @property
@@ -79,7 +89,8 @@ class Keeper:
         row  of `Received`. False when its host is shut out, and nothing was kept.
         """
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, kept))
+        signed_by = host_of(row["signer"])
+        self._waiting.append(_Waiting(row, frozenset((host_of(row["actor"]), signed_by)), signed_by, kept))
         if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
             self._committers.add(asyncio.create_task(self._commit()))
         return await kept
@@ -98,17 +109,17 @@ class Keeper:
             # Before anybody else runs: whoever comes now starts another.
             self._committers.discard(asyncio.current_task())
 
-    async def _commit_batch(self, batch: list[tuple[dict[str, Any], asyncio.Future[bool]]]) -> None:
+    async def _commit_batch(self, batch: list[_Waiting]) -> None:
         try:
-            shut = await self._write([row for row, _ in batch])
+            shut = await self._write(batch)
         except Exception as error:  # whoever waits is told; the loop goes on for the next batch
-            for _, kept in batch:
-                if not kept.done():
-                    kept.set_exception(error)
+            for one in batch:
+                if not one.kept.done():
+                    one.kept.set_exception(error)
             return
-        for row, kept in batch:
-            if not kept.done():
-                kept.set_result(not shut & _hosts(row))
+        for one in batch:
+            if not one.kept.done():
+                one.kept.set_result(not shut & one.hosts)
         await self._node.bell.ring()
 
     async def _gather(self) -> None:
@@ -120,32 +131,30 @@ class Keeper:
             before = len(self._waiting)
             await asyncio.sleep(GATHER_SECONDS)
 
-    async def _write(self, rows: list[dict[str, Any]]) -> set[str]:
+    async def _write(self, batch: list[_Waiting]) -> set[str]:
         """Keep what comes from hosts that may write; returns the hosts that may not."""
         node = self._node
         now = node.clock.now()
-        hosts = set[str]().union(*(_hosts(row) for row in rows))
         async with node.database.hand() as hand:
-            found = await standings(hand, node.settings, hosts)
+            found = await standings(hand, node.settings, set[str]().union(*(one.hosts for one in batch)))
             shut = {host for host, standing in found.items() if standing is Standing.SHUT}
-            unique = {row["digest"]: row for row in rows if not shut or not shut & _hosts(row)}
-            if not unique:
+            kept = {one.row["digest"]: one for one in batch if not shut & one.hosts}
+            if not kept:
                 return shut
-            signers = {digest: str(row["signer"]) for digest, row in unique.items()}
             orders = (
-                outbox.Order(kind="process", payload={"digest": digest.hex()}, lane=lane_of(signer))
-                for digest, signer in signers.items()
+                outbox.Order("process", {"digest": digest.hex()}, lane_of(one.row["signer"]))
+                for digest, one in kept.items()
             )
             # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
             # row; that its job comes again does no harm.
-            kept = sorted(unique.values(), key=itemgetter("digest"))
-            await hand.add((KEEP, kept), *outbox.inserts(orders, now=now))
-        for digest, signer in signers.items():
+            rows = [kept[digest].row for digest in sorted(kept)]
+            await hand.add((KEEP, rows), *outbox.inserts(orders, now=now))
+        for digest, one in kept.items():
             self._kept[digest] = None
-            self._shedder.kept(host_of(signer))
+            self._shedder.kept(one.signed_by)
         while len(self._kept) > REPEATS_REMEMBERED:
             self._kept.popitem(last=False)
-        if heard := self._newly_heard({host_of(signer) for signer in signers.values()}, now):
+        if heard := self._newly_heard({one.signed_by for one in kept.values()}, now):
             await beside(self._wake(heard, now))
         return shut
 
@@ -184,7 +193,3 @@ def lane_of(signer: str, *, waiting_for: str = "") -> str:
     """
     host = host_of(signer)
     return f"{LANE}{host}" if waiting_for in ("", host) else f"{LANE}{host}{BESIDE}{waiting_for}"[:MAX_LANE]
-
-
-def _hosts(row: dict[str, Any]) -> set[str]:
-    return {host_of(row["actor"]), host_of(row["signer"])}

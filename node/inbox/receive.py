@@ -56,6 +56,7 @@ class Answer(StrEnum):
 @dataclass(frozen=True, slots=True)
 class _Key:
     owner: str
+    host: str
     key: VerifyingKey
     fetched_at: datetime
     expires_at: datetime | None
@@ -125,23 +126,25 @@ class Inbox:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._refuse(Answer.MALFORMED, "json", "")
         actor = envelope.actor_id
-        if not _is_address(envelope.id) or not _is_address(actor):
+        host, at_host = _host_in(envelope.id), _host_in(actor)
+        if not host or not at_host:
             return self._refuse(Answer.MALFORMED, "no-id-or-actor", "")
-        if host_of(envelope.id) != host_of(actor):
+        if host != at_host:
             return self._refuse(Answer.UNAUTHORISED, "id-on-another-host", actor)
 
         presented = read_signature(request)
         if isinstance(presented, Refused):
             return self._refuse(Answer.UNAUTHORISED, presented.reason, actor)
-        if not _is_address(presented.key_id):
+        key_host = _host_in(presented.key_id)
+        if not key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-without-an-address", actor)
         if self._is_about_itself(envelope) and not await self._is_known(presented.key_id, actor):
             # Most farewells are of accounts that nobody here ever heard of: nothing to do, and nothing to fetch.
             return Answer.ACCEPTED
-        if await self._shedder.is_busy(host_of(presented.key_id), waiting=self._keeper.waiting):
+        if await self._shedder.is_busy(key_host, waiting=self._keeper.waiting):
             return self._refuse(Answer.BUSY, "too-much", actor)
         try:
-            owner = await self._verify(presented, request)
+            key = await self._verify(presented, request)
         except (_Busy, NotNow):
             return self._refuse(Answer.BUSY, "too-many-keys", actor)
         except Forbidden:
@@ -153,10 +156,11 @@ class Inbox:
             return self._refuse(Answer.UNAUTHORISED, "no-such-key", actor)
         except FederationError as error:
             return self._refuse(Answer.UNAUTHORISED, f"key-unreachable {type(error).__name__}", actor)
-        if isinstance(owner, Refused):
-            return self._refuse(Answer.UNAUTHORISED, owner.reason, actor)
-        if host_of(owner) != host_of(presented.key_id):
+        if isinstance(key, Refused):
+            return self._refuse(Answer.UNAUTHORISED, key.reason, actor)
+        if key.host != key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
+        owner = key.owner
         if owner != actor:
             # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
             digest = hashlib.sha256(f"{owner}\n{actor}\n{envelope.id}".encode()).digest()
@@ -184,7 +188,7 @@ class Inbox:
         }
         answer = Answer.ACCEPTED if await self._keeper.keep(row) else Answer.FORBIDDEN
         if answer is Answer.ACCEPTED:
-            await beside(self._hearing.speaks(host_of(owner), presented.dialect))
+            await beside(self._hearing.speaks(key.host, presented.dialect))
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
             await beside(self._compare(actor, presented.fields[HEADER]))
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
@@ -195,21 +199,21 @@ class Inbox:
         if isinstance(presented, Refused):
             return None
         try:
-            owner = await self._verify(presented, request)
+            key = await self._verify(presented, request)
         except (FederationError, _Busy):
             return None
-        if isinstance(owner, Refused) or host_of(owner) != host_of(presented.key_id):
+        if isinstance(key, Refused) or key.host != _host_in(presented.key_id):
             return None
         if self._hearing.is_replay(presented):
             return None
         async with self._node.database.read() as session:
-            found = await standings(session, self._node.settings, [host_of(owner)])
-        return owner if found[host_of(owner)] is not Standing.SHUT else None
+            found = await standings(session, self._node.settings, [key.host])
+        return key.owner if found[key.host] is not Standing.SHUT else None
 
     # ---- keys ------------------------------------------------------------------------------------------------------
 
-    async def _verify(self, presented: Presented, request: SignedRequest) -> str | Refused:
-        """The owner of the key that signed, or why not. A key that fails is asked for anew, once in a while."""
+    async def _verify(self, presented: Presented, request: SignedRequest) -> _Key | Refused:
+        """The key that signed, or why not. A key that fails is asked for anew, once in a while."""
         node = self._node
         known = await self._key(presented.key_id)
         outcome = self._check(presented, request, known)
@@ -218,7 +222,7 @@ class Inbox:
             known = await self._key(presented.key_id, reread=True)
             outcome = self._check(presented, request, known)
         if isinstance(outcome, Verified):
-            return known.owner
+            return known
         if (
             known.fetched_at > now - REFETCH_AFTER
             or self._failed.get(presented.key_id, datetime.min.replace(tzinfo=now.tzinfo))
@@ -228,7 +232,7 @@ class Inbox:
         self._remember_failure(presented.key_id, now)
         renewed = await self._key(presented.key_id, refresh=True)
         outcome = self._check(presented, request, renewed)
-        return renewed.owner if isinstance(outcome, Verified) else outcome
+        return renewed if isinstance(outcome, Verified) else outcome
 
     def _check(self, presented: Presented, request: SignedRequest, known: _Key) -> Verified | Refused:
         settings, now = self._node.settings, self._node.clock.now()
@@ -256,7 +260,9 @@ class Inbox:
         async with self._node.database.read() as session:
             is_own = await is_admitted(session, host_of(row.owner))
         window = OWN_WINDOW if is_own else STRANGER_WINDOW
-        held = _Key(row.owner, verifying_key(row), row.fetched_at, row.expires_at, window, now)
+        held = _Key(
+            row.owner, host_of(row.owner), verifying_key(row), row.fetched_at, row.expires_at, window, now
+        )
         self._keys[key_id] = held
         self._keys.move_to_end(key_id)
         while len(self._keys) > CACHED_KEYS:
@@ -316,15 +322,15 @@ class Inbox:
         return answer
 
 
-def _is_address(text: str) -> bool:
-    """Tell whether this can be kept and compared: http(s), with a host, and nothing that a database or a log stumbles over."""
+def _host_in(text: str) -> str:
+    """The host of an address that can be kept and compared: http(s), and nothing that a database or a log stumbles over. Else empty."""
     if (
         not text.startswith(("https://", "http://"))
         or len(text) > MAX_ID_CHARACTERS
         or not text.isprintable()
     ):
-        return False
+        return ""
     try:
-        return bool(host_of(text))
+        return host_of(text)
     except ValueError:
-        return False
+        return ""

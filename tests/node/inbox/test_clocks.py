@@ -1,10 +1,13 @@
 """How far the clock of who signs may be off: an hour for strangers, five minutes for servers of this network that we follow."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from node.database import Hand, Question
 from node.inbox.receive import HELD_FOR
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, unfollow
@@ -100,13 +103,22 @@ async def test_whoever_is_not_followed_any_more_is_a_stranger_again(town: Town) 
     assert await answer(town, member, timedelta(minutes=-50)) == 202
 
 
-async def test_no_delivery_asks_who_is_of_this_network(town: Town) -> None:
+async def test_no_delivery_asks_who_is_of_this_network(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     member = a_server(town, OURS)
     await ask(town, member, accepted=True)
     assert await answer(town, member, timedelta()) == 202
     asked: list[str] = []
     engine = town["a"].node.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    ask_by_hand = Hand.ask
+
+    async def heard(self: Hand, question: Question, **given: Any) -> Sequence[Any]:
+        asked.append(question.bound(engine.dialect, given)[0])
+        return await ask_by_hand(self, question, **given)
+
+    monkeypatch.setattr(Hand, "ask", heard)
 
     assert await answer(town, member, timedelta(), number=2) == 202
 
