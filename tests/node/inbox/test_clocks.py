@@ -103,9 +103,7 @@ async def test_whoever_is_not_followed_any_more_is_a_stranger_again(town: Town) 
     assert await answer(town, member, timedelta(minutes=-50)) == 202
 
 
-async def test_no_delivery_asks_who_is_of_this_network(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_delivery_asks_who_is_of_this_network(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     member = a_server(town, OURS)
     await ask(town, member, accepted=True)
     assert await answer(town, member, timedelta()) == 202
