@@ -5,7 +5,7 @@ Every list below answers a published bypass; a new range is one line and one tes
 
 import ipaddress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from urllib.parse import urljoin, urlsplit
 
 from federation.errors import Forbidden
@@ -74,7 +74,7 @@ _LOCAL_SUFFIXES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Address:
     """An http(s) URL, taken apart once: what to connect to, and what to say there."""
 
@@ -83,18 +83,18 @@ class Address:
     port: int
     target: str
 
-    @property
+    @cached_property
     def authority(self) -> str:
         """Return the Host: without the default port, IPv6 in brackets."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == DEFAULT_PORTS[self.scheme] else f"{name}:{self.port}"
 
-    @property
+    @cached_property
     def origin(self) -> str:
         """Return scheme, host and port: what two addresses must share to speak for each other."""
         return f"{self.scheme}://{self.authority}"
 
-    @property
+    @cached_property
     def url(self) -> str:
         """Return the address in its normal form, without a fragment."""
         return f"{self.origin}{self.target}"

@@ -25,6 +25,8 @@ from federation.negotiation import ALGORITHMS, Wish
 from federation.requests import STRANGER_WINDOW, Dialect, Reason, Refused, SignedRequest, Verified, host_of
 
 LABEL = "sig1"
+# How much of what signatures share is kept: an activity goes to many hosts within a second.
+REMEMBERED = 256
 
 _DERIVED = frozenset(
     ("@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query")
@@ -54,35 +56,27 @@ def sign(
     wish     what the other server asked for, beyond this; its signer is the one to sign with.
     """
     address = addresses.parse(url)
-    headers = [(b"host", address.authority.encode("ascii"))]
-    lines = [f'"@method": {method}'.encode("ascii"), f'"@target-uri": {address.url}'.encode("ascii")]
-    names = '"@method" "@target-uri"'
+    sent = list(more)
     if digest is not None:
-        headers.append((b"content-digest", digest.content_digest))
-        lines.append(b'"content-digest": ' + digest.content_digest)
-        names += ' "content-digest"'
+        of_body = [(b"content-digest", digest.content_digest)]
         if content_type is not None:
-            headers.append((b"content-type", content_type))
-            lines.append(b'"content-type": ' + content_type)
-            names += ' "content-type"'
-    for name, value in more:
-        headers.append((name, value))
-        lines.append(b'"' + name + b'": ' + value)
-        names += f' "{name.decode("ascii")}"'
-    algorithm = ALGORITHMS[signer.algorithm]
-    label, extra = LABEL, ""
+            of_body.append((b"content-type", content_type))
+        sent = of_body + sent
+    covered, label, extra = tuple(sent), LABEL, ""
     if wish is not None:
+        covered += _asked(wish, covered, address)
         label, extra = wish.label, structured.write_parameters(wish.parameters)
-        for asked in wish.components:
-            if f'"{asked}"' not in names.split():
-                lines.append(f'"{asked}": '.encode("ascii") + _of_target(asked, address))
-                names += f' "{asked}"'
-    parameters = f'({names});created={int(now.timestamp())};keyid="{signer.key_id}";alg="{algorithm}"{extra}'
-    lines.append(f'"@signature-params": {parameters}'.encode("ascii"))
-    signature = base64.b64encode(signer.sign(b"\n".join(lines))).decode("ascii")
-    headers.append((b"signature-input", f"{label}={parameters}".encode("ascii")))
-    headers.append((b"signature", f"{label}=:{signature}:".encode("ascii")))
-    return headers
+    rest, field = _shared(
+        covered, int(now.timestamp()), signer.key_id, ALGORITHMS[signer.algorithm], label, extra
+    )
+    base = f'"@method": {method}\n"@target-uri": {address.url}\n'.encode("ascii") + rest
+    signature = base64.b64encode(signer.sign(base)).decode("ascii")
+    return [
+        (b"host", address.authority.encode("ascii")),
+        *sent,
+        (b"signature-input", field),
+        (b"signature", f"{label}=:{signature}:".encode("ascii")),
+    ]
 
 
 def read_signature(request: SignedRequest) -> Presented | Refused:
@@ -181,10 +175,33 @@ def signature_base(
     return b"\n".join(lines)
 
 
-def _of_target(name: str, address: addresses.Address) -> bytes:
-    """A component that derives from where a request of ours goes."""
+@lru_cache(maxsize=REMEMBERED)
+def _shared(
+    covered: tuple[tuple[bytes, bytes], ...],
+    created: int,
+    key_id: str,
+    algorithm: str,
+    label: str,
+    extra: str,
+) -> tuple[bytes, bytes]:
+    """What the signatures of one activity have in common wherever it goes: how their bases end, and `Signature-Input`."""
+    names = " ".join(('"@method" "@target-uri"', *(f'"{name.decode("ascii")}"' for name, _ in covered)))
+    parameters = f'({names});created={created};keyid="{key_id}";alg="{algorithm}"{extra}'.encode("ascii")
+    lines = [b'"%b": %b' % field for field in (*covered, (b"@signature-params", parameters))]
+    return b"\n".join(lines), label.encode("ascii") + b"=" + parameters
+
+
+def _asked(
+    wish: Wish, covered: Sequence[tuple[bytes, bytes]], address: addresses.Address
+) -> tuple[tuple[bytes, bytes], ...]:
+    """What is to be covered beyond what is anyway: components that derive from where a request of ours goes."""
+    known = {"@method", "@target-uri", *(name.decode("ascii") for name, _ in covered)}
     request = SignedRequest("", address.target.encode("ascii"), [])
-    return _derived(name, request, address.origin)
+    return tuple(
+        (name.encode("ascii"), _derived(name, request, address.origin))
+        for name in wish.components
+        if name not in known
+    )
 
 
 def _derived(name: str, request: SignedRequest, origin: str) -> bytes:

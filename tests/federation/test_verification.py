@@ -7,6 +7,7 @@ import pytest
 from federation.requests import OWN_WINDOW, Dialect, Reason, Refused, SignedRequest, host_of
 from federation.verification import Presented, read_signature, verify
 from tests.federation.requests_to_us import ED25519, KEY_ID, NOW, ORIGIN, RSA, reason, signed
+from tests.rig.keys import ed25519_key, rsa_key
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
@@ -21,6 +22,28 @@ def test_an_unsigned_request_is_refused_before_any_key_is_needed() -> None:
     outcome = read_signature(SignedRequest("POST", b"/inbox", [(b"host", b"node.example")], b"{}"))
 
     assert outcome == Refused(Reason.MISSING)
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_what_signatures_share_is_never_anothers(dialect: Dialect) -> None:
+    """They are made one after the other from remembered parts: body, hour, address, method and key each make them another."""
+    key = ED25519 if dialect is Dialect.RFC9421_ED25519 else RSA
+    other = (ed25519_key if key is ED25519 else rsa_key)("other").signer("https://other.example/#key")
+    requests = [
+        (key, signed(dialect)),
+        (key, signed(dialect, body=b"{}")),
+        (key, signed(dialect, now=NOW - timedelta(seconds=1))),
+        (key, signed(dialect, url=f"{ORIGIN}/other?x=1")),
+        (key, signed(dialect, "GET")),
+        (other, signed(dialect, signer=other)),
+        (key, signed(dialect)),
+    ]
+
+    for signer, request in requests:
+        presented = read_signature(request)
+        assert isinstance(presented, Presented)
+        assert presented.key_id == signer.key_id
+        assert reason(verify(presented, request, signer.public, now=NOW, origin=ORIGIN)) == "verified"
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
