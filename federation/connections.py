@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol):
         self.is_reusable = True
         self.has_answered = False
         self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer] | None = None
         self._parser: httptools.HttpResponseParser | None = None
@@ -60,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._is_complete = False
 
     async def exchange(
-        self, request: bytes, *, max_body_bytes: int, needs_body: bool = True, is_head: bool = False
+        self, request: bytes, max_body_bytes: int, needs_body: bool = True, is_head: bool = False
     ) -> Answer:
         """Send one request and return its answer. Raises Unreachable, Oversized.
 
@@ -70,7 +71,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             raise Unreachable("the connection was closed")
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._reset()
         self._max_body_bytes, self._needs_body, self._is_head = max_body_bytes, needs_body, is_head

@@ -8,7 +8,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -42,12 +43,48 @@ class Limits:
     ports: frozenset[int] = frozenset((443,))
 
 
+class _Places:
+    """So many at once, the others in the order they came. Who need not wait makes no coroutines, as a semaphore's users do."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._line: deque[asyncio.Future[None]] = deque()
+
+    def take(self) -> bool:
+        """Take a place that is free; False when there is none."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self) -> None:
+        """Take the place of somebody who gives it back."""
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                # It was ours already when we were called away.
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Leave the place to whoever has waited longest."""
+        while self._line:
+            turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
 @dataclass(slots=True)
 class _Host:
     """What is open towards one scheme, host and port."""
 
     key: tuple[str, str, int]
-    slots: asyncio.Semaphore
+    places: _Places
     idle: list[Connection] = field(default_factory=list)
     users: int = 0
 
@@ -124,9 +161,9 @@ class Transport(httpx.AsyncBaseTransport):
         self._hosts: dict[tuple[str, str, int], _Host] = {}
         self._idle: OrderedDict[Connection, _Host] = OrderedDict()
         self._open: set[Connection] = set()
-        self._at_once = asyncio.Semaphore(self._limits.at_once)
+        self._at_once = _Places(self._limits.at_once)
         self._sweeper: asyncio.TimerHandle | None = None
-        self._common = f"user-agent: {user_agent}\r\naccept-encoding: identity\r\n".encode("ascii")
+        self._common = (f"user-agent: {user_agent}".encode("ascii"), b"accept-encoding: identity")
 
     # ---- exchange --------------------------------------------------------------------------------------------------
 
@@ -246,21 +283,21 @@ class Transport(httpx.AsyncBaseTransport):
         key = (address.scheme, address.host, address.port)
         host = self._hosts.get(key)
         if host is None:
-            host = self._hosts[key] = _Host(key, asyncio.Semaphore(self._limits.per_host))
+            host = self._hosts[key] = _Host(key, _Places(self._limits.per_host))
         host.users += 1
         try:
             # First the host's own queue: a slow host keeps its own waiting, not everybody.
-            async with host.slots, self._at_once:
-                warm = self._take_idle(host)
-                if warm is not None:
-                    try:
-                        return await self._use(warm, host, request, max_body_bytes, needs_body, is_head)
-                    except Unreachable:
-                        # The server closed a warm connection just as it was taken; nothing of an answer came.
-                        if warm.has_answered:
-                            raise
-                fresh = await self._connect(address)
-                return await self._use(fresh, host, request, max_body_bytes, needs_body, is_head)
+            if not host.places.take():
+                await host.places.wait()
+            try:
+                if not self._at_once.take():
+                    await self._at_once.wait()
+                try:
+                    return await self._use(host, address, request, max_body_bytes, needs_body, is_head)
+                finally:
+                    self._at_once.give_back()
+            finally:
+                host.places.give_back()
         finally:
             host.users -= 1
             if not host.users and not host.idle:
@@ -268,20 +305,27 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _use(
         self,
-        connection: Connection,
         host: _Host,
+        address: Address,
         request: bytes,
         max_body_bytes: int,
         needs_body: bool,
         is_head: bool,
     ) -> Answer:
-        answer = await connection.exchange(
-            request, max_body_bytes=max_body_bytes, needs_body=needs_body, is_head=is_head
-        )
-        if connection.is_open:
-            self._put_idle(connection, host)
-        else:
-            connection.close()
+        """Exchange over a warm connection, or else over a fresh one."""
+        connection = self._take_idle(host)
+        answer: Answer | None = None
+        if connection is not None:
+            try:
+                answer = await connection.exchange(request, max_body_bytes, needs_body, is_head)
+            except Unreachable:
+                # The server closed a warm connection just as it was taken; nothing of an answer came.
+                if connection.has_answered:
+                    raise
+        if connection is None or answer is None:
+            connection = await self._connect(address)
+            answer = await connection.exchange(request, max_body_bytes, needs_body, is_head)
+        self._put_idle(connection, host)
         return answer
 
     async def _connect(self, address: Address) -> Connection:
@@ -306,7 +350,7 @@ class Transport(httpx.AsyncBaseTransport):
         raise Unreachable(f"{address.host}: {type(last).__name__}", url=address.url) from last
 
     def _take_idle(self, host: _Host) -> Connection | None:
-        earliest = asyncio.get_running_loop().time() - self._limits.idle_seconds
+        earliest = time.monotonic() - self._limits.idle_seconds
         while host.idle:
             connection = host.idle.pop()
             self._idle.pop(connection, None)
@@ -316,23 +360,27 @@ class Transport(httpx.AsyncBaseTransport):
         return None
 
     def _put_idle(self, connection: Connection, host: _Host) -> None:
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        """Keep it warm, unless it was the last time."""
+        if not connection.is_open:
+            connection.close()
+            return
+        connection.idle_since = time.monotonic()
         host.idle.append(connection)
         self._idle[connection] = host
         if len(self._idle) > self._limits.idle:
             self._drop(next(iter(self._idle)))
         if self._sweeper is None:
+            loop = asyncio.get_running_loop()
             self._sweeper = loop.call_later(self._limits.idle_seconds, self._sweep)
 
     def _sweep(self) -> None:
         """Close what has been idle for too long; the oldest come first."""
-        loop = asyncio.get_running_loop()
         self._sweeper = None
         while self._idle:
             oldest = next(iter(self._idle))
-            left = oldest.idle_since + self._limits.idle_seconds - loop.time()
+            left = oldest.idle_since + self._limits.idle_seconds - time.monotonic()
             if left > 0:
+                loop = asyncio.get_running_loop()
                 self._sweeper = loop.call_later(left, self._sweep)
                 return
             self._drop(oldest)
@@ -358,22 +406,17 @@ class Transport(httpx.AsyncBaseTransport):
     def _request(
         self, method: str, address: Address, headers: Sequence[tuple[bytes, bytes]], body: bytes
     ) -> bytes:
-        parts = [f"{method} {address.target} HTTP/1.1\r\n".encode("ascii")]
-        has_host = False
-        for name, value in headers:
-            has_host = has_host or name == b"host"
-            parts += (name, b": ", value, b"\r\n")
-        if not has_host:
-            parts.append(f"host: {address.authority}\r\n".encode("ascii"))
-        parts.append(self._common)
-        lines = len(headers) + (3 if has_host else 4)
+        lines = [f"{method} {address.target} HTTP/1.1".encode("ascii"), *map(b": ".join, headers)]
+        if not any(name == b"host" for name, _ in headers):
+            lines.append(f"host: {address.authority}".encode("ascii"))
+        lines += self._common
         if body or method not in ("GET", "HEAD"):
-            parts.append(f"content-length: {len(body)}\r\n".encode("ascii"))
-            lines += 1
-        head = b"".join(parts)
-        if not head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n") == lines:
+            lines.append(b"content-length: %d" % len(body))
+        head = b"\r\n".join((*lines, b"", b""))
+        # It splits at every CR and every LF: with one more of either there are more lines than were joined.
+        if len(head.splitlines()) != len(lines) + 1:
             raise ValueError("a header with a line break")
-        return b"".join((head, b"\r\n", body))
+        return head + body
 
 
 async def _system_resolve(host: str, port: int) -> list[str]:

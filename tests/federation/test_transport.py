@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from federation.connections import Answer
 from federation.errors import FetchError, Forbidden, Oversized, Unreachable
-from federation.transport import Limits, Transport
+from federation.transport import Limits, Transport, _Places
 from tests.federation.peer import Peer, a_peer, an_answer, resolving
 
 QUICK = Limits(deadline=0.3, connect=0.2)
@@ -390,6 +390,25 @@ async def test_one_server_gets_only_so_many_connections_at_once() -> None:
         await asyncio.gather(*(get(wire, peer.url()) for _ in range(10)))
 
     assert (peer.connections, len(peer.requests)) == (2, 10)
+
+
+async def test_who_is_called_away_while_waiting_for_a_place_leaves_it_to_the_next() -> None:
+    places = _Places(1)
+    assert places.take()
+    line = [asyncio.create_task(places.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    line[0].cancel()
+    await asyncio.sleep(0)
+    places.give_back()
+    # The place is the second one's by now, who does not know it yet.
+    line[1].cancel()
+    await asyncio.wait(line)
+
+    assert [task.cancelled() for task in line] == [True, True, False]
+    assert not places.take()
+    places.give_back()
+    assert places.take()
 
 
 @pytest.mark.sockets
