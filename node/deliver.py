@@ -1,9 +1,10 @@
 """One delivery: load the signed bytes, post them to one inbox, say what came of it. Runs at least once; a peer that gets it twice sees one id."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +14,7 @@ from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import forget_hidden, sent_activities
+from node.peers.sending import bodies_of, forget_hidden
 from node.peers.synchronising import offer, origin_of
 from node.runtime import Node
 
@@ -29,36 +30,55 @@ GIVEN_UP_AFTER = timedelta(days=35)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What one delivery needs: the signed bytes with their digest, and what is known of the host."""
+class Addressee:
+    """A host that is delivered to, read once for all its letters. dialect: what it understood last, as far as we know."""
+
+    host: str
+    about: Habits | None
+    dialect: Dialect | None
+    is_blocked: bool
+
+
+class Letter(NamedTuple):
+    """What one delivery needs: the signed bytes with their digest, and what is known of the host. There are thousands a second."""
 
     body: bytes
     digest: BodyDigest
-    about: Habits | None
-    is_blocked: bool
+    to: Addressee
     told: tuple[tuple[bytes, bytes], ...]
 
 
 async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Letter]:
     """Read for many deliveries at once what each of them needs; a job whose activity is gone, or erased, gets none."""
-    now = node.clock.now()
-    activities = await sent_activities(session, {str(job.payload["activity"]) for job in jobs})
-    digests = {name: BodyDigest.of(sent.body) for name, sent in activities.items()}
-    hosts = {host_of(str(job.payload["inbox"])) for job in jobs}
+    told_before = node.clock.now() - SYNCHRONISE_EVERY
+    wanted = [(job, str(job.payload["inbox"]), str(job.payload["activity"])) for job in jobs]
+    activities = await bodies_of(session, {name for _, _, name in wanted})
+    digests = {name: BodyDigest.of(body) for name, (body, _) in activities.items()}
+    inboxes = {inbox: host_of(inbox) for _, inbox, _ in wanted}
+    addressees = await _addressees(session, set(inboxes.values()))
+    letters: dict[int, Letter] = {}
+    for job, inbox, name in wanted:
+        body, is_public = activities.get(name, (b"", False))
+        if not body:
+            continue
+        to = addressees[inboxes[inbox]]
+        last = to.about.synchronised_at if to.about else None
+        told: tuple[tuple[bytes, bytes], ...] = ()
+        if is_public and (last is None or last <= told_before):
+            told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
+        letters[job.seq] = Letter(body, digests[name], to, told)
+    return letters
+
+
+async def _addressees(session: AsyncSession, hosts: Collection[str]) -> dict[str, Addressee]:
     about = await hosts_at(session, hosts)
     shut = await blocked(session, hosts)
-    letters: dict[int, Letter] = {}
-    for job in jobs:
-        inbox, name = str(job.payload["inbox"]), str(job.payload["activity"])
-        sent, host = activities.get(name), about.get(host_of(inbox))
-        if sent is None or not sent.body:
-            continue
-        last = host.synchronised_at if host else None
-        told: tuple[tuple[bytes, bytes], ...] = ()
-        if sent.is_public and (last is None or now - last >= SYNCHRONISE_EVERY):
-            told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
-        letters[job.seq] = Letter(sent.body, digests[name], host, host_of(inbox) in shut, told)
-    return letters
+    found: dict[str, Addressee] = {}
+    for host in hosts:
+        known = about.get(host)
+        dialect = Dialect(known.dialect) if known and known.dialect else None
+        found[host] = Addressee(host, known, dialect, host in shut)
+    return found
 
 
 async def forget_sent(node: Node, job: Turn) -> Outcome:
@@ -70,28 +90,27 @@ async def forget_sent(node: Node, job: Turn) -> Outcome:
 
 async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
     """Deliver one activity to one inbox. The network is asked with no transaction open."""
-    inbox, actor = str(job.payload["inbox"]), str(job.payload["actor"])
-    host, now = host_of(inbox), node.clock.now()
     if letter is None:
         return Dead("the activity is not there any more")
-    if letter.is_blocked:
+    body, digest, to, told = letter
+    if to.is_blocked:
         return Dead("the host is blocked")
-    about, told = letter.about, letter.told
-    known = about.dialect if about else None
+    inbox, actor = str(job.payload["inbox"]), str(job.payload["actor"])
+    host, about, now = to.host, to.about, node.clock.now()
     outcome = await post(
         node.http,
         inbox,
-        letter.body,
+        body,
         signer=node.keyring.signer(actor, "rsa"),
         ed25519=node.keyring.signer(actor, "ed25519"),
         now=now,
-        dialect=Dialect(known) if known else None,
-        digest=letter.digest,
+        dialect=to.dialect,
+        digest=digest,
         more=told,
     )
     match outcome:
         case Delivered(_, dialect):
-            if about is None or dialect != known or about.failing_since is not None or told:
+            if about is None or dialect != to.dialect or about.failing_since is not None or told:
                 async with node.database.begin() as session:
                     await remember_answer(session, host, dialect, synchronised_at=now if told else None)
             return Done()

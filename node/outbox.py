@@ -8,7 +8,7 @@ Every job runs at least once, so every handler may run twice. Redis, where there
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -214,8 +214,7 @@ def inserts(orders: Iterable[Order], *, now: datetime) -> list[tuple[Bulk, Rows]
     return [(_OPEN, lanes), (_ADD, rows)]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """A job whose turn it is: what a handler is given. A value, because a worker reads them by the thousand."""
 
     seq: int

@@ -34,7 +34,7 @@ GATHER_SECONDS = 0.004
 FEW_JOBS, PACE_SECONDS = 16, 0.05
 JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
-JOBS_AT_ONCE = 512
+JOBS_AT_ONCE = 1024
 # What jobs leave is kept so many at a time: on SQLite nobody else writes meanwhile.
 SETTLED_AT_ONCE = 64
 LOOK_EVERY = 2.0
@@ -82,7 +82,7 @@ async def run(node: Node) -> None:
         async with node.database.begin() as session:
             await outbox.release(session)
     woken, some_ended = asyncio.Event(), asyncio.Event()
-    next_claim = 0.0
+    next_claim, is_more = 0.0, False
     listener = asyncio.create_task(_listen(node, woken))
     running: dict[asyncio.Task[_Running], _Running] = {}
     ended: list[asyncio.Task[_Running]] = []
@@ -104,7 +104,10 @@ async def run(node: Node) -> None:
             woken.clear()
             pause = next_claim - time.monotonic()
             room = _room(running.values()) if pause <= 0 else 0
-            claimed = await _claim(node, room, jobs) if room else []
+            claimed = await _claim(node, room, jobs, looks_first=not is_more) if room else []
+            if room:
+                # What filled all the room is rarely all there was.
+                is_more = len(claimed) == room
             if 0 < sum(len(lane.line) for lane in claimed) < FEW_JOBS:
                 next_claim = time.monotonic() + PACE_SECONDS
             start(claimed)
@@ -146,7 +149,7 @@ async def run_due(node: Node) -> int:
     """Run what is due now, once; returns how many jobs ran. For tests and for `tracker worker --once`."""
     jobs = role_of(node.settings).jobs
     ran = 0
-    lanes = await _claim(node, LANES, jobs)
+    lanes = await _claim(node, LANES, jobs, looks_first=True)
     while lanes:
         await asyncio.gather(*(_work(node, lane, jobs) for lane in lanes))
         ran += sum(len(lane.results) for lane in lanes)
@@ -154,13 +157,13 @@ async def run_due(node: Node) -> int:
     return ran
 
 
-async def _claim(node: Node, limit: int, jobs: Jobs) -> list[_Running]:
-    """Some lanes that are due, with their jobs and what these need, read for all of them at once."""
+async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> list[_Running]:
+    """Some lanes that are due, with their jobs and what these need, read for all of them at once.
+
+    looks_first  whether any is due at all: a look takes no write lock, so an idle node writes nothing.
+    """
     now = node.clock.now()
-    async with node.database.read() as session:
-        # A look takes no write lock: an idle node writes nothing.
-        due = await outbox.next_due(session, now=now)
-    if due is None or due > now:
+    if looks_first and not await _is_due(node, now):
         return []
     async with node.database.begin() as session:
         names = await outbox.claim(session, now=now, limit=limit)
@@ -171,6 +174,12 @@ async def _claim(node: Node, limit: int, jobs: Jobs) -> list[_Running]:
     except Exception:  # whichever it was, it keeps nothing from the others
         prepared = {name: await _prepare_lane(node, name, line, jobs) for name, line in lines.items()}
     return [_Running(name, now + LEASE, line) for name, line in prepared.items()]
+
+
+async def _is_due(node: Node, now: datetime) -> bool:
+    async with node.database.read() as session:
+        due = await outbox.next_due(session, now=now)
+    return due is not None and due <= now
 
 
 async def _prepare(node: Node, lines: Mapping[str, Sequence[Turn]], jobs: Jobs) -> dict[str, Line]:

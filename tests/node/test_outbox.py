@@ -321,3 +321,31 @@ async def test_nobody_holds_a_lane_of_deliveries_while_what_was_left_waits_for_a
         assert leaving.written == [["from:x"]]
         await held.execute(select(Lane.name).where(Lane.name == "to:z").with_for_update(nowait=True))
     await ending
+
+
+async def test_more_lanes_than_there_is_room_for_are_all_worked(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    async def note(_node: Any, job: outbox.Turn) -> Done:
+        done.append(job.lane)
+        return Done()
+
+    monkeypatch.setattr(worker, "LANES", 2)
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": note}))
+    node = SimpleNamespace(
+        settings=SimpleNamespace(redis_url=None), database=database, clock=FrozenClock(now), bell=LocalBell()
+    )
+    lanes = [f"to:{letter}" for letter in "abcde"]
+    await fill(database, now, *((lane, lane) for lane in lanes))
+    working = asyncio.create_task(worker.run(cast(Any, node)))
+    try:
+        async with asyncio.timeout(10), database.read() as session:
+            while await outbox.pending(session):
+                await asyncio.sleep(0.01)
+                await session.rollback()
+    finally:
+        working.cancel()
+
+    assert sorted(done) == lanes
