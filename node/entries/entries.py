@@ -62,7 +62,7 @@ class Entry(Row):
 
 
 class EntryFacet(Row):
-    """One thing an entry can be found by, such as ("state", "FR")."""
+    """One thing an entry can be found by, such as ("state", "FR"): a value of a list. Who published it stands in the entry."""
 
     __tablename__ = "entry_facets"
 
@@ -96,10 +96,6 @@ class Draft:
     @property
     def newest(self) -> datetime:
         return self.updated_at or self.published_at
-
-    def facets(self) -> frozenset[tuple[str, str]]:
-        """What it can be found by."""
-        return facets(self.case) | {("node", self.host), ("publisher", self.actor)}
 
     def values(self) -> dict[str, Any]:
         """What changes with each version."""
@@ -195,7 +191,7 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
     await _ADD.run(session, fresh)
     if again := [draft.id for draft in changed if draft.id in known]:
         await session.execute(delete(EntryFacet).where(among(EntryFacet.entry, again)))
-    pairs = ((draft.id, *pair) for draft in changed for pair in sorted(draft.facets()))
+    pairs = ((draft.id, *pair) for draft in changed for pair in sorted(facets(draft.case)))
     await _ADD_FACETS.run(
         session, [dict(zip(("entry", "facet", "value"), one, strict=True)) for one in pairs]
     )
@@ -212,7 +208,7 @@ async def withdraw_entry(
     row.state, row.withdrawn_at = WITHDRAWN, now
     # What was withdrawn is not kept to be read: the address, the dates and the reason stay.
     row.fields, row.text, row.document = {}, "", tombstone
-    await session.execute(delete(EntryFacet).where(EntryFacet.entry == id, EntryFacet.facet != "node"))
+    await session.execute(delete(EntryFacet).where(EntryFacet.entry == id))
     return row
 
 

@@ -16,7 +16,10 @@ from vocab.jsonld import parse
 
 PER_PAGE = 20
 ACTIVE = timedelta(days=365)
-COUNTED = ("state", "article", "group", "kind", "node", "language", "verification", "theme", "status")
+COUNTED = ("state", "article", "group", "kind", "language", "verification", "theme", "status")
+# What stands in the entry itself.
+COLUMNS = {"node": Entry.host, "publisher": Entry.actor}
+MAX_VALUE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Filter:
         """A filter from a query string; what is not understood is left out."""
         given: dict[str, Any] = {}
         for name in (f.name for f in fields(cls) if f.name not in {"page", "own"}):
-            given[name] = query.get(name, "").strip()[:120]
+            given[name] = query.get(name, "").strip()[:MAX_VALUE]
         page = query.get("page", "1")
         given["page"] = min(max(int(page), 1), 100_000) if page.isascii() and page.isdigit() else 1
         return cls(**given)
@@ -113,8 +116,11 @@ async def search(session: AsyncSession, wanted: Filter, *, per_page: int = PER_P
         .where(EntryFacet.entry.in_(matching), EntryFacet.facet.in_(COUNTED))
         .group_by(EntryFacet.facet, EntryFacet.value)
     )
+    by_host = await session.execute(
+        select(Entry.host, func.count()).where(Entry.id.in_(matching)).group_by(Entry.host)
+    )
     counts: dict[str, list[tuple[str, int]]] = {}
-    for facet, value, n in counted:
+    for facet, value, n in (*counted, *(("node", *row) for row in by_host)):
         counts.setdefault(facet, []).append((value, n))
     # By name, never by number: a list by number would rank.
     ordered = {facet: tuple(sorted(values)) for facet, values in counts.items()}
@@ -176,6 +182,9 @@ def _matching(wanted: Filter) -> Select[str]:
     if wanted.own is not None:
         matching = matching.where(Entry.own.is_(wanted.own))
     for facet, value in wanted.facets().items():
+        if facet in COLUMNS:
+            matching = matching.where(COLUMNS[facet] == value)
+            continue
         carries = select(EntryFacet.entry).where(EntryFacet.facet == facet, EntryFacet.value == value)
         matching = matching.where(Entry.id.in_(carries))
     for word in wanted.q.casefold().split()[:8]:

@@ -27,13 +27,15 @@ from node.runtime import Node
 from node.settings import Settings
 from vocab import activities
 from vocab.activities import Activity
-from vocab.cases import read_case
+from vocab.cases import facets, read_case
 from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
 log = logging.getLogger(__name__)
 
 CLOCK_SKEW = timedelta(hours=1)
+# Several indexes of PostgreSQL hold the address of a case beside other things, 2,700 bytes of it all.
+MAX_ADDRESS_BYTES = 2000
 
 
 class Publisher(Protocol):
@@ -85,6 +87,10 @@ def read_brought(
         # It would stand above everything newer, and no correction could follow it.
         log.info("hub.refused", extra={"reason": "dated in the future", "host": publisher.host})
         return None
+    if len(meta.id.encode()) > MAX_ADDRESS_BYTES:
+        # It could not be kept, nor could whatever is kept together with it.
+        log.info("hub.refused", extra={"reason": "too long an address", "host": publisher.host})
+        return None
     body = write(document)
     draft = Draft(
         case,
@@ -121,7 +127,7 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
     settings, now = node.settings, node.clock.now()
     if not settings.is_hub:
         return [Ready(one.draft) for one in brought]
-    by = [[actor.id for actor in announcers(settings, one.draft.facets())] for one in brought]
+    by = [[actor.id for actor in announcers(settings, facets(one.draft.case))] for one in brought]
     async with node.database.read() as session:
         changed_at = await last_changes(session, [one.draft.id for one in brought])
         inboxes = await inboxes_of_followers(session, {PUBLIC}.union(*by))

@@ -98,7 +98,6 @@ async def _fill(bench: Bench, database: Database, start: int, end: int) -> None:
             moment = NOON - timedelta(minutes=number % 1_000_000)
             entries.append(values | {"id": id_, "host": host, "published_at": moment, "received_at": moment})
             found += [{"entry": id_, "facet": facet, "value": value} for facet, value in pairs]
-            found.append({"entry": id_, "facet": "node", "value": host})
         async with database.begin() as session:
             await session.execute(insert(Entry), entries)
             await session.execute(insert(EntryFacet), found)

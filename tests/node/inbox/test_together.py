@@ -1,5 +1,6 @@
 """Cases that are worked off together: each as by itself, in its order, and none hurt by another that cannot be kept."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from federation.proofs import attach
+from node.entries.search import Filter, search
 from node.errors import NoRoom
 from node.hub import aggregate
 from node.hub.aggregate import Ready
@@ -173,6 +175,33 @@ async def test_a_case_that_cannot_be_kept_keeps_no_other_out(
     assert await at_hub(town, "bad") is not None
     assert await at_hub(town, "behind") is not None
     assert await announced(town) == 4
+
+
+async def test_an_address_or_an_actor_of_any_length_keeps_no_other_out(
+    town: Town, victim: Stranger, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    long = Stranger(town, "long.example", "o" * 1500, key="stranger")
+    await admit(town, victim)
+    await admit(town, long)
+
+    await say(victim, "Create", a_document(victim, town), 1)
+    await say(long, "Create", a_document(long, town), 1)
+    await say(long, "Create", a_document(long, town, "é" * 1200), 2)
+    await town.settle()
+
+    assert await at_hub(town) is not None
+    assert await at_hub(town, "c1", "long.example") is not None
+    assert await at_hub(town, "é" * 1200, "long.example") is None
+    async with town.hub.node.database.read() as session:
+        assert (await search(session, Filter(publisher=long.id))).total == 1
+        assert dict((await search(session, Filter())).counts["node"]) == {
+            "long.example": 1,
+            "victim.example": 1,
+        }
+    reasons = [vars(record).get("reason") for record in caplog.records]
+    assert reasons.count("too long an address") == 1
+    assert "jobs.unsettled" not in caplog.messages
 
 
 async def test_what_left_nothing_does_not_run_again_because_of_others(
