@@ -99,7 +99,9 @@ def read_plain(
     publisher, document = members.get(activity.actor), activity.object
     if publisher is None or document is None or now - publisher.fetched_at >= FRESH:
         return None
-    if activity.type not in ("Create", "Update") or activity.object_type != "Article":
+    # On a node a newer version may be of a reply to a case of ours, of which the desk has to decide anew.
+    kinds = ("Create", "Update") if settings.is_hub else ("Create",)
+    if activity.type not in kinds or activity.object_type != "Article":
         return None
     if activity.object_id == activity.actor:
         return None

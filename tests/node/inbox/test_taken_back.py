@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from federation.proofs import attach
 from node.errors import NotAllowed
 from node.peers.directory import find_actor
 from node.peers.follows import follow
@@ -19,6 +20,7 @@ from node.publishing.reactions import (
     shown_replies,
 )
 from node.runtime import Node
+from tests.node.inbox.test_process import a_document
 from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -41,6 +43,18 @@ async def say(town: Town, stranger: Stranger, kind: str, object_: object, **more
     town.clock.forward(seconds=1)
     assert (await stranger.post("a", stranger.activity(kind, object_, **more))).status_code == 202
     await town.settle()
+
+
+async def befriend(town: Town, node: Node, stranger: Stranger) -> None:
+    """The node follows somebody, who accepts."""
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    them = await find_actor(node, stranger.id)
+    assert us is not None
+    async with node.database.begin() as session:
+        await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+    await town.settle()
+    (asked,) = [one for one in stranger.received if one["type"] == "Follow"]
+    await say(town, stranger, "Accept", asked)
 
 
 async def counted(node: Node, url: str) -> dict[str, int]:
@@ -135,18 +149,35 @@ async def test_a_reply_of_somebody_we_follow_that_is_only_named_is_noted_too(
 ) -> None:
     url = (await publish_case(node)).url
     a_reply(stranger, url)
-    us = local_actor_at(node.settings, node.settings.main_actor)
-    them = await find_actor(node, stranger.id)
-    assert us is not None
-    async with node.database.begin() as session:
-        await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
-    await town.settle()
-    (asked,) = [one for one in stranger.received if one["type"] == "Follow"]
-    await say(town, stranger, "Accept", asked)
+    await befriend(town, node, stranger)
 
     await say(town, stranger, "Create", NOTE)
 
     assert await counted(node, url) == {"reply": 1}
+
+
+async def test_a_shown_reply_of_somebody_we_follow_that_becomes_a_case_is_shown_no_more(
+    town: Town, node: Node, stranger: Stranger
+) -> None:
+    url = (await publish_case(node)).url
+    await befriend(town, node, stranger)
+    case = a_document(stranger, town)
+    reply = attach(
+        {name: value for name, value in case.items() if name != "proof"} | {"inReplyTo": url},
+        stranger.prover(),
+        now=town.clock.now(),
+    )
+    stranger.documents["/cases/c1"] = reply
+    await say(town, stranger, "Create", reply)
+    async with node.database.begin() as session:
+        text = await read_reply(node, case["id"])
+        await show_reply(session, case["id"], text, by="somebody", now=node.clock.now())
+
+    town.clock.forward(minutes=10)
+    await say(town, stranger, "Update", a_document(stranger, town, minutes=1))
+
+    async with node.database.read() as session:
+        assert await shown_replies(session, url) == []
 
 
 @pytest.mark.parametrize("kind", ["Note", "Article"])
