@@ -103,6 +103,7 @@ async def run(node: Node) -> None:
             # Before the look: who rings during it is heard after it.
             woken.clear()
             pause = next_claim - time.monotonic()
+            _let_go(running.values())
             room = _room(running.values()) if pause <= 0 else 0
             claimed = await _claim(node, room, jobs, looks_first=not is_more) if room else []
             if room:
@@ -137,6 +138,17 @@ async def _listen(node: Node, woken: asyncio.Event) -> None:
 async def _rest(woken: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(woken.wait(), seconds)
+
+
+def _let_go(running: Collection[_Running]) -> None:
+    """Of many lanes those that hang keep the job that they hang on; those behind it are read again when the lane is given back.
+
+    What a thousand of them hold for their next jobs would fill the memory.
+    """
+    if len(running) > LANES:
+        for lane in running:
+            if lane.is_slow:
+                del lane.line[len(lane.results) + 1 :]
 
 
 def _room(running: Collection[_Running]) -> int:

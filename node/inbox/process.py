@@ -63,7 +63,7 @@ class Left:
 class Arrival:
     """An activity that was kept and not yet worked off.
 
-    body       None when it is too large to be read with others.
+    body       None when it is too large to be read with others, or was read: it is not held for longer.
     standings  what the hosts of its actor and its signer may do here.
     members    those whom we follow, of the actors of all that was read together; none when it is to be worked off by itself.
     left       what it leaves when its job ends.
@@ -160,8 +160,9 @@ async def process(
     """
     if arrival is None:
         return Done()
+    body, arrival.body = arrival.body, None
     try:
-        activity = read_activity(parse(arrival.body or await _body(node, arrival.digest)))
+        activity = read_activity(parse(body or await _body(node, arrival.digest)))
         if (activity.id, activity.actor) != (arrival.activity_id, arrival.actor):
             raise RefusedActivity("read otherwise at the door")
         handler = handlers.get(activity.type)
@@ -169,7 +170,7 @@ async def process(
             log.info("inbox.ignored", extra={"type": activity.type})
             return Done()
         await require_standing(node, activity, arrival.signer, known=arrival.standings)
-        if _leave(node, activity, arrival):
+        if body is not None and _leave(node, activity, arrival):
             # Others have their turn between one case and the next.
             await asyncio.sleep(0)
             return Done()

@@ -212,6 +212,46 @@ async def test_whoever_took_too_long_gives_back_nothing_that_another_works_by_no
         assert await outbox.pending(session) == 1
 
 
+async def test_of_many_lanes_that_hang_none_holds_anything_for_its_next_jobs(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    goes_on = asyncio.Event()
+    ran: list[str] = []
+
+    class Body:
+        def __del__(self) -> None:
+            held.pop()
+
+    async def prepare(_node: Any, _session: Any, jobs: Sequence[outbox.Turn]) -> dict[int, Body]:
+        held.extend(job.seq for job in jobs)
+        return {job.seq: Body() for job in jobs}
+
+    async def run(_node: Any, job: outbox.Turn, _body: Body) -> outbox.Outcome:
+        if job.payload["n"].startswith("hangs"):
+            await goes_on.wait()
+        ran.append(job.payload["n"])
+        return Done()
+
+    monkeypatch.setattr(worker, "SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "LANES", 1)
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": Work(prepare, run)}))
+    lines = {"to:a": ["1", "hangs", "3", "4"], "to:b": ["hangs too", "6"]}
+    await fill(database, now, *((lane, n) for lane, line in lines.items() for n in line))
+    settings = SimpleNamespace(redis_url="")
+    node = SimpleNamespace(database=database, clock=FrozenClock(now), bell=LocalBell(), settings=settings)
+    working = asyncio.create_task(worker.run(cast(Any, node)))
+    async with asyncio.timeout(10):
+        while len(held) != len(("1", "hangs", "hangs too")):
+            await asyncio.sleep(0.01)
+        goes_on.set()
+        while len(ran) < 6:
+            await asyncio.sleep(0.01)
+    working.cancel()
+
+    assert [n for n in ran if n in lines["to:a"]] == lines["to:a"]
+
+
 # ---- what jobs leave when they end ---------------------------------------------------------------------------------
 
 

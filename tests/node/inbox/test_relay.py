@@ -1,11 +1,13 @@
 """A hub as a relay in the way of Mastodon: who follows the public collection is forwarded what members said, and nothing else."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from federation.proofs import Proven, check
+from node import outbox
 from node.peers.directory import proving_keys
 from node.peers.follows import between
 from node.peers.hosts import decide
@@ -201,3 +203,24 @@ async def test_what_is_spelled_otherwise_is_forwarded_and_withdrawn_like_all_els
     async with town.hub.node.database.read() as session:
         forwarded = await session.get_one(Sent, create["id"])
     assert (forwarded.type, forwarded.is_public, forwarded.body) == ("Create", False, b"")
+
+
+async def test_all_that_is_said_of_a_case_goes_into_its_lanes_at_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers that went into them by turns, each in its own order, waited for one another."""
+    await a_subscriber(stage)
+    reader, alice = stage.stranger(name="reader", key="peer"), await stage.victim()
+    await stage.send(reader, reader.activity("Follow", stage.town.hub.settings.main_actor))
+    real, gone_into = outbox.enqueue_many, []
+
+    async def enqueue_many(session: Any, orders: Iterable[outbox.Order], **more: Any) -> None:
+        orders = list(orders)
+        gone_into.append({order.lane for order in orders if order.kind == "deliver"})
+        await real(session, orders, **more)
+
+    monkeypatch.setattr(outbox, "enqueue_many", enqueue_many)
+    create = alice.activity("Create", stage.case(alice), to=[PUBLIC])
+    await stage.send(alice, stage.prove(alice, create))
+
+    assert [len(lanes) for lanes in gone_into] == [2]

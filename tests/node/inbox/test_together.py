@@ -58,6 +58,21 @@ async def test_many_cases_are_kept_and_announced_without_going_one_by_one(
         assert await session.scalar(select(Received.digest).where(Received.body.is_not(None))) is None
 
 
+async def test_a_large_case_is_kept_by_itself(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty of them, each announced by many, would be more than one transaction is to hold."""
+    await admit(town, victim)
+    monkeypatch.setattr(process, "read_plain", None)
+    bare = {name: value for name, value in a_document(victim, town).items() if name != "proof"}
+    large = attach(bare | {"padding": "x" * 65_000}, victim.prover(), now=town.clock.now())
+
+    await say(victim, "Create", large, 1)
+    await town.settle()
+
+    assert await at_hub(town) is not None
+
+
 async def test_versions_that_come_together_are_kept_in_their_order(town: Town, victim: Stranger) -> None:
     await admit(town, victim)
 
