@@ -48,6 +48,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -162,83 +163,115 @@ class Database:
         await self.engine.dispose()
 
 
+Asked = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | ReturningUpdate[*tuple[Any, ...]]
+
+
 class Hand:
     """One connection: a question or an addition costs a round trip, and nothing is open between two of them."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._dialect = connection.dialect
+        self.dialect = connection.dialect
         self._driver = _driver_of(connection)
 
     async def ask(self, question: "Question", **given: Any) -> Sequence[Any]:
-        """The rows, as the driver gives them."""
-        asked, values = question.bound(self._dialect, given)
-        if self._dialect.name != "sqlite":
-            found: Sequence[Any] = await self._driver.fetch(asked, *values)
-            return found
-        cursor: sqlite.Cursor = await self._driver.cursor().execute(asked, values)
-        return await cursor.fetchall()
+        """The rows of the answer. What it changes is committed with it."""
+        asked = question.compiled(self.dialect)
+        values = asked.bind(given)
+        if self.dialect.name != "sqlite":
+            return asked.read(await self._driver.fetch(asked.text, *values))
+        cursor: sqlite.Cursor = await self._driver.cursor().execute(asked.text, values)
+        return asked.read(await cursor.fetchall())
 
     async def add(self, *inserts: tuple["Bulk", Rows]) -> None:
         """Add rows of several kinds in a transaction of their own."""
-        if self._dialect.name == "sqlite":
+        if self.dialect.name == "sqlite":
             opened: sqlite.Connection = self._driver
             opened.begin(reads=False)
             try:
                 for bulk, rows in inserts:
-                    bulk.hand_over(opened, self._dialect, rows)
+                    bulk.hand_over(opened, self.dialect, rows)
                 await opened.commit()
             except BaseException:
                 await opened.rollback()
                 raise
             return
-        given = [(bulk, columns) for bulk, rows in inserts if (columns := bulk.bound(self._dialect, rows))]
+        given = [(bulk, columns) for bulk, rows in inserts if (columns := bulk.bound(self.dialect, rows))]
         if given:
-            added = _together(tuple(bulk for bulk, _ in given), self._dialect)
+            added = _together(tuple(bulk for bulk, _ in given), self.dialect)
             await self._driver.execute(added, *chain.from_iterable(columns for _, columns in given))
 
 
+Source = AsyncSession | Hand
+
+
+def dialect_of(source: Source) -> str:
+    """`sqlite` or `postgresql`: where the two spell the same thing in their own ways."""
+    return source.dialect.name if isinstance(source, Hand) else source.get_bind().dialect.name
+
+
 class Question:
-    """A SELECT of texts and numbers, past the ORM: compiled once for each database, run by its driver.
+    """What tells rows, past the ORM: compiled once for each database, run by its driver.
 
     statement  with a `bindparam` for all that differs from one time to the next.
     """
 
-    def __init__(self, statement: Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]) -> None:
+    def __init__(self, statement: Asked) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    async def ask(self, source: AsyncSession | Hand, **given: Any) -> Sequence[Any]:
+    async def ask(self, source: Source, **given: Any) -> Sequence[Any]:
         """The rows: as they stand in the session's transaction, or now."""
         if isinstance(source, Hand):
             return await source.ask(self, **given)
         rows: Sequence[Any] = (await (await source.connection()).execute(self._statement, given)).all()
         return rows
 
-    def bound(self, dialect: Dialect, given: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
-        """The statement and its values, as the driver takes them."""
+    def compiled(self, dialect: Dialect) -> "_Compiled":
+        """The statement as this database takes it."""
         if dialect.name not in self._compiled:
-            self._compiled[dialect.name] = _Compiled.of(self._statement, dialect)
-        compiled = self._compiled[dialect.name]
-        return compiled.text, compiled.bind(given)
+            self._compiled[dialect.name] = _Compiled.of(
+                self._statement, dialect, told=tuple(self._statement.exported_columns)
+            )
+        return self._compiled[dialect.name]
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement as one database takes it, and what makes its values ready."""
+    """A statement as one database takes it, what makes its values ready, and what makes values of what it tells."""
 
     text: str
     binders: tuple[tuple[str, Binder | None], ...]
     fixed: Mapping[str, Any]
+    readers: tuple[tuple[int, Binder], ...]
 
     @classmethod
-    def of(cls, statement: ClauseElement, dialect: Dialect) -> Self:
+    def of(
+        cls, statement: ClauseElement, dialect: Dialect, *, told: Sequence[ColumnElement[Any]] = ()
+    ) -> Self:
+        """Compile it. told: the columns that it tells."""
         # Any: a compiler's type depends on the statement.
         compiled: Any = statement.compile(dialect=dialect)
         names = compiled.positiontup or ()
         binders = tuple(
             (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names
         )
-        return cls(str(compiled), binders, compiled.params)
+        readers = [one.type.dialect_impl(dialect).result_processor(dialect, None) for one in told]
+        return cls(
+            str(compiled),
+            binders,
+            compiled.params,
+            tuple((at, reader) for at, reader in enumerate(readers) if reader is not None),
+        )
+
+    def read(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The rows with their values as the columns' types have them."""
+        if not self.readers:
+            return rows
+        read = [list(row) for row in rows]
+        for at, reader in self.readers:
+            for row in read:
+                row[at] = reader(row[at])
+        return read
 
     def bind(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
         """The values in the order of the statement."""

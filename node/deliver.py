@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from federation.delivery import Delivered, Gone, Later, Refused, backoff, post
 from federation.digests import BodyDigest
 from federation.requests import Dialect
+from node.database import Source
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
@@ -48,31 +47,33 @@ class Letter(NamedTuple):
     told: tuple[tuple[bytes, bytes], ...]
 
 
-async def prepare_letters(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Letter]:
+async def prepare_letters(node: Node, jobs: Sequence[Turn]) -> dict[int, Letter]:
     """Read for many deliveries at once what each of them needs; a job whose activity is gone, or erased, gets none."""
     told_before = node.clock.now() - SYNCHRONISE_EVERY
     wanted = [(job, str(job.payload["inbox"]), str(job.payload["activity"])) for job in jobs]
-    activities = await bodies_of(session, {name for _, _, name in wanted})
-    digests = {name: BodyDigest.of(body) for name, (body, _) in activities.items()}
     inboxes = {inbox: host_of(inbox) for _, inbox, _ in wanted}
-    addressees = await _addressees(session, set(inboxes.values()))
+    async with node.database.hand() as hand:
+        activities = await bodies_of(hand, {name for _, _, name in wanted})
+        addressees = await _addressees(hand, set(inboxes.values()))
+    digests = {name: BodyDigest.of(body) for name, (body, _) in activities.items()}
     letters: dict[int, Letter] = {}
-    for job, inbox, name in wanted:
-        body, is_public = activities.get(name, (b"", False))
-        if not body:
-            continue
-        to = addressees[inboxes[inbox]]
-        last = to.about.synchronised_at if to.about else None
-        told: tuple[tuple[bytes, bytes], ...] = ()
-        if is_public and (last is None or last <= told_before):
-            told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
-        letters[job.seq] = Letter(body, digests[name], to, told)
+    async with node.database.read() as session:
+        for job, inbox, name in wanted:
+            body, is_public = activities.get(name, (b"", False))
+            if not body:
+                continue
+            to = addressees[inboxes[inbox]]
+            last = to.about.synchronised_at if to.about else None
+            told: tuple[tuple[bytes, bytes], ...] = ()
+            if is_public and (last is None or last <= told_before):
+                told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
+            letters[job.seq] = Letter(body, digests[name], to, told)
     return letters
 
 
-async def _addressees(session: AsyncSession, hosts: Collection[str]) -> dict[str, Addressee]:
-    about = await hosts_at(session, hosts)
-    shut = await blocked(session, hosts)
+async def _addressees(source: Source, hosts: Collection[str]) -> dict[str, Addressee]:
+    about = await hosts_at(source, hosts)
+    shut = await blocked(source, hosts)
     found: dict[str, Addressee] = {}
     for host in hosts:
         known = about.get(host)

@@ -13,13 +13,10 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Executable,
     ForeignKey,
     Index,
     Insert,
     Integer,
-    Result,
-    Select,
     String,
     Table,
     bindparam,
@@ -34,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Change, Row, Rows, UtcDateTime, among
+from node.database import Bulk, Change, Question, Row, Rows, Source, UtcDateTime, among, dialect_of
 from node.errors import LeaseLost
 
 LEASE = timedelta(seconds=60)
@@ -103,7 +100,7 @@ _LANES, _JOBS = cast(Table, Lane.__table__), cast(Table, Job.__table__)
 _L, _J = _LANES.c, _JOBS.c
 _NOW = bindparam("now", type_=UtcDateTime())
 _IS_FREE = _L.claimed_until.is_(None) | (_L.claimed_until < _NOW)
-_CLAIM = (
+_CLAIM = Question(
     update(_LANES)
     .where(
         _L.name.in_(
@@ -118,12 +115,14 @@ _CLAIM = (
     .values(claimed_until=bindparam("until", type_=UtcDateTime()))
     .returning(_L.name)
 )
-_NEXT_DUE = select(func.min(_L.due_at)).where(_IS_FREE)
-_LOCK = select(_L.name, _L.claimed_until).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
+_NEXT_DUE = Question(select(func.min(_L.due_at)).where(_IS_FREE))
+_LOCK = Question(
+    select(_L.name, _L.claimed_until).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
+)
 _FORGET = Change(delete(_JOBS).where(among(_J.seq, "done")))
 
 
-def _heads() -> dict[str, Select[Any]]:
+def _heads() -> dict[str, Question]:
     """Both read the head of each lane from the index; neither database understands the other's spelling of it."""
     named = select(_L.name).where(among(_L.name, "lanes")).subquery()
     head = _JOBS.alias()
@@ -137,7 +136,10 @@ def _heads() -> dict[str, Select[Any]]:
     first = heads.lateral()
     lateral = told.select_from(named).join(first, true()).join(_JOBS, _J.seq == first.c.seq)
     correlated = told.join(named, _J.seq.in_(heads.correlate(named)))
-    return {"sqlite": correlated.order_by(_J.seq), "postgresql": lateral.order_by(_J.seq)}
+    return {
+        "sqlite": Question(correlated.order_by(_J.seq)),
+        "postgresql": Question(lateral.order_by(_J.seq)),
+    }
 
 
 _HEADS = _heads()
@@ -154,11 +156,6 @@ def _next_due() -> ColumnElement[Any]:
 _GIVE_BACK = Change(
     update(_LANES).where(among(_L.name, "lanes")).values(claimed_until=None, failures=0, due_at=_next_due())
 )
-
-
-async def _execute(session: AsyncSession, statement: Executable, **given: Any) -> Result[Any]:
-    """Past the ORM, which would look at the statement anew each time."""
-    return await (await session.connection()).execute(statement, given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +221,12 @@ class Turn(NamedTuple):
     attempts: int
 
 
-async def claim(session: AsyncSession, *, now: datetime, limit: int, lease: timedelta = LEASE) -> list[str]:
+async def claim(source: Source, *, now: datetime, limit: int, lease: timedelta = LEASE) -> list[str]:
     """Take up to `limit` lanes that have something due and that nobody works until the lease ends; returns their names.
 
     One statement for both databases; SQLite's compiler drops the lock clause. An expired lease is free again.
     """
-    found = await _execute(session, _CLAIM, now=now, until=now + lease, limit=limit)
-    return [row.name for row in found]
+    return [row[0] for row in await _CLAIM.ask(source, now=now, until=now + lease, limit=limit)]
 
 
 async def release(session: AsyncSession) -> None:
@@ -238,15 +234,12 @@ async def release(session: AsyncSession) -> None:
     await session.execute(update(Lane).where(Lane.claimed_until.is_not(None)).values(claimed_until=None))
 
 
-async def line(
-    session: AsyncSession, lanes: Sequence[str], *, now: datetime, limit: int
-) -> dict[str, list[Turn]]:
+async def line(source: Source, lanes: Sequence[str], *, now: datetime, limit: int) -> dict[str, list[Turn]]:
     """The due jobs at the head of each lane, in order, at most `limit` a lane: as quick for a long line as for a short one."""
-    heads = _HEADS[session.get_bind().dialect.name]
     found: dict[str, list[Turn]] = {name: [] for name in lanes}
-    rows: Iterable[Any] = await _execute(session, heads, lanes=lanes, now=now, limit=limit)
-    for row in rows:
-        found[row.lane].append(Turn(*row))
+    for row in await _HEADS[dialect_of(source)].ask(source, lanes=lanes, now=now, limit=limit):
+        turn = Turn(*row)
+        found[turn.lane].append(turn)
     return found
 
 
@@ -307,7 +300,7 @@ async def finish(
     moved = [outcome for results in outcomes.values() for _, outcome in results if isinstance(outcome, Moved)]
     locked = sorted({*names, *(outcome.lane for outcome in moved)})
     # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
-    held = {row.name: row.claimed_until for row in await _execute(session, _LOCK, lanes=locked)}
+    held = {name: claimed_until for name, claimed_until in await _LOCK.ask(session, lanes=locked)}
     if lost := [name for name in names if held.get(name) != until[name]]:
         raise LeaseLost(f"{len(lost)} lanes are worked by somebody else by now")
     opened = {
@@ -407,9 +400,9 @@ async def _call_now(session: AsyncSession, names: Sequence[str], *, now: datetim
     )
 
 
-async def next_due(session: AsyncSession, *, now: datetime) -> datetime | None:
+async def next_due(source: Source, *, now: datetime) -> datetime | None:
     """When the next lane that nobody works comes due."""
-    due: datetime | None = (await _execute(session, _NEXT_DUE, now=now)).scalar()
+    due: datetime | None = (await _NEXT_DUE.ask(source, now=now))[0][0]
     return due
 
 

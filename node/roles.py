@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from node.casework import retention
 from node.deliver import deliver, forget_sent, prepare_letters
 from node.inbox import chores, groups, handlers, quoting
@@ -36,7 +34,7 @@ class Work:
              it could not be settled. The same of one that left nothing.
     """
 
-    prepare: Callable[[Node, AsyncSession, Sequence[Turn]], Awaitable[Mapping[int, Any]]]
+    prepare: Callable[[Node, Sequence[Turn]], Awaitable[Mapping[int, Any]]]
     run: Callable[[Node, Turn, Any], Awaitable[Outcome | None]]
     settle: Callable[[Node, Sequence[Any]], Awaitable[Settlement]] | None = None
     apart: Callable[[Any], Any] | None = None

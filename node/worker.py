@@ -23,7 +23,8 @@ from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
-LANES = 64
+# Most of their time they wait for others; what claiming and recording cost is shared by all of them.
+LANES = 256
 # A lane that has run that long waits for somebody else. It does not count then, as far as there are not too many of them:
 # hundreds of hosts that are dead at once must not fill every place.
 SLOW_SECONDS = 1.0
@@ -177,10 +178,10 @@ async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> li
     now = node.clock.now()
     if looks_first and not await _is_due(node, now):
         return []
-    async with node.database.begin() as session:
-        names = await outbox.claim(session, now=now, limit=limit)
+    async with node.database.hand() as hand:
+        names = await outbox.claim(hand, now=now, limit=limit)
         limit = min(JOBS_A_LANE, max(1, JOBS_AT_ONCE // max(1, len(names))))
-        lines = await outbox.line(session, names, now=now, limit=limit) if names else {}
+        lines = await outbox.line(hand, names, now=now, limit=limit) if names else {}
     try:
         prepared = await _prepare(node, lines, jobs)
     except Exception:  # whichever it was, it keeps nothing from the others
@@ -189,8 +190,8 @@ async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> li
 
 
 async def _is_due(node: Node, now: datetime) -> bool:
-    async with node.database.read() as session:
-        due = await outbox.next_due(session, now=now)
+    async with node.database.hand() as hand:
+        due = await outbox.next_due(hand, now=now)
     return due is not None and due <= now
 
 
@@ -200,8 +201,7 @@ async def _prepare(node: Node, lines: Mapping[str, Sequence[Turn]], jobs: Jobs) 
     for kind in {job.kind for job in claimed}:
         work = jobs.get(kind)
         if isinstance(work, Work):
-            async with node.database.read() as session:
-                found |= await work.prepare(node, session, [job for job in claimed if job.kind == kind])
+            found |= await work.prepare(node, [job for job in claimed if job.kind == kind])
     return {lane: [(job, found.get(job.seq)) for job in line] for lane, line in lines.items()}
 
 
@@ -373,8 +373,8 @@ async def _put_off(node: Node, lane: _Running, error: Exception) -> None:
 
 async def _quiet(node: Node) -> float:
     """Seconds to sleep when nothing is due: until the next lane's turn, but not long."""
-    async with node.database.read() as session:
-        due = await outbox.next_due(session, now=node.clock.now())
+    async with node.database.hand() as hand:
+        due = await outbox.next_due(hand, now=node.clock.now())
     if due is None:
         return LOOK_EVERY
     return min(LOOK_EVERY, max(0.01, (due - node.clock.now()).total_seconds()))

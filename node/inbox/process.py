@@ -100,18 +100,19 @@ _FORGET = (
 )
 
 
-async def prepare_arrivals(node: Node, session: AsyncSession, jobs: Sequence[Turn]) -> dict[int, Arrival]:
+async def prepare_arrivals(node: Node, jobs: Sequence[Turn]) -> dict[int, Arrival]:
     """Read for many jobs at once what each of them needs; what was worked off already gets none."""
     wanted: dict[bytes, Turn] = {}
     for job in jobs:
         # Of several for one activity the first counts: what was said after it is not to be overtaken by a repeat of it.
         wanted.setdefault(bytes.fromhex(str(job.payload["digest"])), job)
-    rows = await (await session.connection()).execute(_ARRIVED, {"digests": list(wanted)})
-    found = rows.all()
-    hosts = {host_of(url) for row in found for url in (row.actor, row.signer)}
-    known = await standings(session, node.settings, hosts)
-    own = {row.actor for row in found if row.actor == row.signer and row.body is not None}
-    members = await members_among(session, node.settings, own)
+    async with node.database.read() as session:
+        rows = await (await session.connection()).execute(_ARRIVED, {"digests": list(wanted)})
+        found = rows.all()
+        hosts = {host_of(url) for row in found for url in (row.actor, row.signer)}
+        known = await standings(session, node.settings, hosts)
+        own = {row.actor for row in found if row.actor == row.signer and row.body is not None}
+        members = await members_among(session, node.settings, own)
     lines = {job.lane: Line() for job in jobs}
     return {
         job.seq: Arrival(*row, standings=known, members=members, line=lines[job.lane])

@@ -15,7 +15,7 @@ from sqlalchemy import ForeignKey, Insert, String, delete, literal_column, or_, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Hand, Question, Row, among
+from node.database import Bulk, Question, Row, Source, among
 from node.errors import Invalid
 from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.follows import Follow
@@ -117,9 +117,7 @@ def host_name(text: str) -> str:
     return f"{name}:{port}" if port and port not in DEFAULT_PORTS else name
 
 
-async def standings(
-    source: AsyncSession | Hand, settings: Settings, hosts: Collection[str]
-) -> dict[str, Standing]:
+async def standings(source: Source, settings: Settings, hosts: Collection[str]) -> dict[str, Standing]:
     """What each of these hosts may do here, by decision, by advice, and by the server's mode.
 
     open     everybody but who is blocked or limited.
@@ -149,9 +147,9 @@ async def standings(
     return found
 
 
-async def blocked(session: AsyncSession, hosts: Collection[str]) -> set[str]:
+async def blocked(source: Source, hosts: Collection[str]) -> set[str]:
     """Those of the hosts that are blocked, whatever the server's mode."""
-    decided = await _decisions(session, hosts)
+    decided = await _decisions(source, hosts)
     return {host for host, policy in decided.items() if policy == "block"}
 
 
@@ -235,11 +233,9 @@ class Habits:
     synchronised_at: datetime | None
 
 
-async def hosts_at(session: AsyncSession, hosts: Collection[str]) -> dict[str, Habits]:
+async def hosts_at(source: Source, hosts: Collection[str]) -> dict[str, Habits]:
     """What we know of hosts by exactly these names."""
-    # Any: a row of several columns has no types of its own here.
-    rows: Any = await (await session.connection()).execute(_HABITS, {"names": hosts})
-    return {row.name: Habits(*row) for row in rows}
+    return {row[0]: Habits(*row) for row in await _HABITS.ask(source, names=hosts)}
 
 
 async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None:
@@ -272,8 +268,10 @@ async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -
 _DECIDED = or_(Host.policy.is_not(None), Host.no_media, Host.no_reports)
 _HOSTS, _ADVICE = Host.__table__.c, HostAdvice.__table__.c
 # Built once, as what is asked for every batch that comes in or goes out.
-_HABITS = select(_HOSTS.name, _HOSTS.dialect, _HOSTS.failing_since, _HOSTS.synchronised_at).where(
-    among(_HOSTS.name, "names")
+_HABITS = Question(
+    select(_HOSTS.name, _HOSTS.dialect, _HOSTS.failing_since, _HOSTS.synchronised_at).where(
+        among(_HOSTS.name, "names")
+    )
 )
 _SAID = Question(
     union_all(
@@ -290,7 +288,7 @@ _FOLLOWED = Question(
 )
 
 
-async def _decisions(source: AsyncSession | Hand, hosts: Collection[str]) -> dict[str, str]:
+async def _decisions(source: Source, hosts: Collection[str]) -> dict[str, str]:
     """Host → the policy that holds for it: the nearest decision made here, else the nearest advice, the strictest of several."""
     lines = {host: _lineage(host) for host in hosts}
     names = {name for line in lines.values() for name in line}

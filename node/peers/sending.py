@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.proofs import attach
 from node import outbox
-from node.database import Bulk, Row, among
+from node.database import Bulk, Question, Row, Source, among
 from node.ids import random_id
 from node.keyring import Keyring
 from node.outbox import Job
@@ -255,14 +255,12 @@ async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:
 
 _SENT = Sent.__table__.c
 # Built once, as what is asked for every batch that goes out.
-_BODIES = select(_SENT.id, _SENT.body, _SENT.is_public).where(among(_SENT.id, "names"))
+_BODIES = Question(select(_SENT.id, _SENT.body, _SENT.is_public).where(among(_SENT.id, "names")))
 
 
-async def bodies_of(session: AsyncSession, ids: Collection[str]) -> dict[str, tuple[bytes, bool]]:
+async def bodies_of(source: Source, ids: Collection[str]) -> dict[str, tuple[bytes, bool]]:
     """The bytes of activities of ours by their addresses, and whether all may know of them; those that are not there are left out."""
-    # Any: a row of several columns has no types of its own here.
-    rows: Any = await (await session.connection()).execute(_BODIES, {"names": ids})
-    return {row.id: (row.body, row.is_public) for row in rows}
+    return {name: (body, is_public) for name, body, is_public in await _BODIES.ask(source, names=ids)}
 
 
 async def sent_by(

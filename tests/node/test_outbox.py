@@ -223,7 +223,7 @@ async def test_of_many_lanes_that_hang_none_holds_anything_for_its_next_jobs(
         def __del__(self) -> None:
             held.pop()
 
-    async def prepare(_node: Any, _session: Any, jobs: Sequence[outbox.Turn]) -> dict[int, Body]:
+    async def prepare(_node: Any, jobs: Sequence[outbox.Turn]) -> dict[int, Body]:
         held.extend(job.seq for job in jobs)
         return {job.seq: Body() for job in jobs}
 

@@ -113,7 +113,7 @@ async def test_no_delivery_asks_who_is_of_this_network(town: Town, monkeypatch: 
     ask_by_hand = Hand.ask
 
     async def heard(self: Hand, question: Question, **given: Any) -> Sequence[Any]:
-        asked.append(question.bound(engine.dialect, given)[0])
+        asked.append(question.compiled(engine.dialect).text)
         return await ask_by_hand(self, question, **given)
 
     monkeypatch.setattr(Hand, "ask", heard)
