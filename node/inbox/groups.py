@@ -53,7 +53,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
             return
         heard = await _at_home(node, said)
     if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
-        # As with a case that it announces by its address: whom a group that we follow passes on we need not follow.
+        # As with a case that it announces by its address: whom a group that we follow passes on a node need not follow.
         await handlers.take_case(node, heard)
     else:
         await PASSED_ON[heard.type](node, heard)

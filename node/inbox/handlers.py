@@ -18,7 +18,7 @@ from node.inbox.cases import is_to_pass_on
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity, prove, prove_activity
 from node.peers import network, witness
-from node.peers.actors import RemoteActor, forget_actor, host_of
+from node.peers.actors import forget_actor, host_of
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import (
     followed_by_activity,
@@ -189,7 +189,10 @@ async def on_delete(node: Node, activity: Activity) -> None:
 
 
 async def on_announce(node: Node, activity: Activity) -> None:
-    """A boost of a case of ours; or an actor we follow points us to a case, which we fetch from its own home and prove."""
+    """A boost of a case of ours; or an actor we follow points us to a case, which we fetch from its own home and prove.
+
+    Whose case it is counts at a hub: a member puts nobody else's there.
+    """
     url = activity.object_id or ""
     async with node.database.read() as session:
         known = await session.get(Entry, url)
@@ -250,14 +253,16 @@ async def on_move(node: Node, activity: Activity) -> None:
     await move_in(node, activity.actor, activity.target)
 
 
-async def fetch_case(node: Node, url: str) -> None:
-    """Fetch a case from its own address, prove it with its publisher's key, keep it. Raises RefusedActivity, FetchError."""
+async def fetch_case(node: Node, url: str, *, invited: bool = False) -> None:
+    """Fetch a case from its own address, prove it with its publisher's key, keep it. Raises RefusedActivity, FetchError.
+
+    invited  an operator lets it in, also when its publisher is no member of the hub.
+    """
     await _require_open_hosts(node, url)
     document = await find_document(node, url)
     _, meta = read_case(document)
     await _require_open_hosts(node, meta.id, meta.actor)
-    publisher = await find_actor(node, meta.actor)
-    await _keep_case(node, publisher, document)
+    await _keep_case(node, document, by=meta.actor, invited=invited)
 
 
 async def _require_open_hosts(node: Node, *urls: str) -> None:
@@ -270,23 +275,37 @@ async def _require_open_hosts(node: Node, *urls: str) -> None:
 
 async def take_case(node: Node, activity: Activity) -> None:
     """Keep the case that a Create or Update brings, on its publisher's proof. Raises RefusedActivity, FetchError."""
-    publisher = await find_actor(node, activity.actor)
     if activity.object is None:
         await fetch_case(node, activity.object_id or "")
         return
-    await _keep_case(node, publisher, activity.object, activity)
+    await _keep_case(node, activity.object, by=activity.actor, brought_by=activity)
 
 
 async def _on_case(node: Node, activity: Activity) -> None:
-    if not await is_followed(node, activity.actor):
-        await _keep_out(node, activity.object or {}, by=activity.actor, reason=NOT_A_MEMBER)
-        raise RefusedActivity("a case of an organisation that we do not follow")
+    await _require_followed(node, activity.object or {}, by=activity.actor)
     await take_case(node, activity)
 
 
+async def _require_followed(node: Node, document: dict[str, Any], *, by: str) -> None:
+    """Raises RefusedActivity for a case of somebody whom we do not follow; a hub notes it for its operator."""
+    if not await is_followed(node, by):
+        await _keep_out(node, document, by=by, reason=NOT_A_MEMBER)
+        raise RefusedActivity("a case of an organisation that we do not follow")
+
+
 async def _keep_case(
-    node: Node, publisher: RemoteActor, document: dict[str, Any], brought_by: Activity | None = None
+    node: Node,
+    document: dict[str, Any],
+    *,
+    by: str,
+    brought_by: Activity | None = None,
+    invited: bool = False,
 ) -> None:
+    if node.settings.is_hub and not invited:
+        # The one door behind every way a case comes in: announced, passed on, named in an outbox. What a hub shows, and announces in
+        # its own name, is its members'; a member, or another hub, does not decide who else is one. A node reads whom its hub reads.
+        await _require_followed(node, document, by=by)
+    publisher = await find_actor(node, by)
     try:
         proven = await prove(node, document, publisher.id)
     except RefusedActivity as refusal:

@@ -151,7 +151,7 @@ def _members_let_in(options: argparse.Namespace) -> Answer:
         async with node.database.read() as session:
             case = await quarantine.waits(session, options.case)
         try:
-            await fetch_case(node, case.id)
+            await fetch_case(node, case.id, invited=True)
         except (RefusedActivity, VocabError) as refusal:
             raise Invalid(f"{case.id} cannot be let in: {refusal}") from refusal
         return {"case": case.id, "state": "taken in"}

@@ -1,10 +1,14 @@
 """A hub shows its members' cases only, on a proof that holds; everything else waits where somebody can see it, and why."""
 
+from typing import Any
+
 import pytest
 
-from federation.proofs import Proven, check
+from federation.proofs import Proven, attach, check
+from node.entries.search import entry_at
 from node.hub import quarantine
 from node.hub.quarantine import NOT_A_MEMBER, let_go, waiting
+from node.inbox.handlers import fetch_case
 from node.peers.directory import proving_keys
 from node.peers.lists import PAGE, signed_list
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
@@ -59,6 +63,91 @@ async def test_a_member_whose_proof_does_not_hold_is_kept_out_until_they_mend_it
     assert "quarantine.kept-out" in caplog.messages
     assert await at_hub(town) is not None
     assert await kept_out(town) == {}
+
+
+BY_A_MEMBER = [
+    "its address, announced",
+    "its Create with a proof, announced",
+    "its Create without a proof, announced",
+    "its Update with a proof, announced",
+    "its address, in an Update",
+    "its address, in the outbox",
+]
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("way", BY_A_MEMBER)
+async def test_a_member_puts_nobody_elses_case_on_a_hub_but_its_operator_may(
+    town: Town, victim: Stranger, way: str
+) -> None:
+    member = Stranger(town, "member.example", "cases", key="peer")
+    # On the host of the member where its outbox is to name it: addresses of other hosts are not read there.
+    owner = Stranger(town, member.host, "other") if "outbox" in way else victim
+    reader = Stranger(town, "reader.example", "rita", key="peer")
+    await reader.post("hub", reader.activity("Follow", town.hub.settings.main_actor))
+    case = a_document(owner, town)
+    said = owner.activity("Update" if "its Update" in way else "Create", case, to=[PUBLIC])
+    if "with a proof" in way:
+        said = attach(said, owner.prover(), now=town.clock.now())
+    owner.documents |= {"/cases/c1": case, f"/activities/{said['type'].lower()}-1": said}
+    if "outbox" in way:
+        owner.documents["/users/cases"] = member.documents["/users/cases"]
+        owner.documents["/users/cases/outbox"] = {
+            **member.documents["/users/cases/outbox"],
+            "orderedItems": [{"type": "Create", "actor": member.id, "object": case["id"]}],
+        }
+    await admit(town, member)
+    reader.received.clear()
+
+    if "announced" in way:
+        named: Any = said if "its address" not in way else case["id"]
+        await member.post("hub", member.activity("Announce", named))
+    elif "Update" in way:
+        await member.post("hub", member.activity("Update", case["id"]))
+    await town.settle()
+    before = await at_hub(town, host=owner.host)
+    noted = await kept_out(town)
+    told = list(reader.received)
+    await fetch_case(town.hub.node, case["id"], invited=True)
+    await town.settle()
+
+    assert before is None
+    assert noted == {case["id"]: NOT_A_MEMBER}
+    assert told == []
+    assert await at_hub(town, host=owner.host) is not None
+    assert await kept_out(town) == {}
+    assert [one["object"] for one in reader.received] == [case["id"]]
+
+
+async def test_a_hub_that_follows_a_hub_shows_its_own_members_only(town: Town, victim: Stranger) -> None:
+    other = await town.open("hub2")
+    await town.befriend("hub2", "hub")
+    await admit(town, victim)
+    case = a_document(victim, town)
+    victim.documents["/cases/c1"] = case
+
+    said = attach(victim.activity("Create", case, to=[PUBLIC]), victim.prover(), now=town.clock.now())
+    await victim.post("hub", said)
+    await town.settle()
+    async with other.node.database.read() as session:
+        noted = {one.id: one.reason for one in await waiting(session)}
+        shown = await entry_at(session, case["id"])
+
+    assert await at_hub(town) is not None
+    assert shown is None
+    assert noted == {case["id"]: NOT_A_MEMBER}
+
+
+async def test_a_node_keeps_whatever_case_a_hub_announces_to_it(town: Town, victim: Stranger) -> None:
+    await town.befriend("a", "hub")
+    case = a_document(victim, town)
+    victim.documents["/cases/c1"] = case
+
+    await fetch_case(town.hub.node, case["id"], invited=True)
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        assert await entry_at(session, case["id"]) is not None
 
 
 async def test_nobody_fills_the_list_with_what_is_not_theirs_or_no_case(
