@@ -18,6 +18,7 @@ from node.roles import begin
 from node.runtime import Bell, LocalBell, Node, keep_keys, open_node
 from node.settings import Settings
 from web.app import make_app
+from web.patience import PatientProtocol
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,8 @@ def _settle_memory() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
-def make_server(node: Node) -> uvicorn.Server:
-    """uvicorn, saying nothing about who asked for what."""
+def make_server(node: Node, *, protocol: type[PatientProtocol] = PatientProtocol) -> uvicorn.Server:
+    """uvicorn, saying nothing about who asked for what, and waiting for nobody for ever."""
     settings = node.settings
     return uvicorn.Server(
         uvicorn.Config(
@@ -103,7 +104,7 @@ def make_server(node: Node) -> uvicorn.Server:
             port=settings.port,
             # Which loop it is, is decided where one is run: uvicorn is served inside of it.
             loop="none",
-            http="httptools",
+            http=protocol,
             ws="none",
             lifespan="off",
             access_log=False,  # no addresses, no paths of sources

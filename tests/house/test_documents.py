@@ -19,6 +19,8 @@ from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
 from web.fediverse.discovery import _intents as found_intents
+from web.fediverse.inbox import BODY_SECONDS
+from web.patience import MAX_HEAD_BYTES, Patience
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -168,8 +170,9 @@ def test_every_fep_that_is_claimed_is_in_the_code() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     said = dict(row[:2] for row in rows(section(text("FEDERATION.md"), "## Limits")))
-    wire = Limits()
+    wire, patience = Limits(), Patience()
 
+    assert patience.body_seconds == 60
     assert receive.MAX_BODY_BYTES == fetch.MAX_BODY_BYTES == jsonld.MAX_BYTES
     assert fetch.MAX_REDIRECTS == discovery.MAX_REDIRECTS
     assert said == {
@@ -189,6 +192,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "proofs of one document": f"{proofs.MAX_PROOFS}",
         "keys of one actor": f"{actors._MAX_KEYS}",
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
+        "headers of a request to us": f"{MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds",
+        "body of an activity, once it has begun to come · of anything": (
+            f"{BODY_SECONDS:.0f} seconds, then 408 · {patience.least_bytes:,} bytes a minute"
+        ),
         "connections to one host · to all": f"{wire.per_host} · {wire.at_once}",
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"

@@ -1,9 +1,10 @@
 """POST to an inbox: a raw ASGI endpoint, because it is the one hot door. Everything else is ordinary Starlette."""
 
+import asyncio
 import logging
 import re
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from federation.negotiation import FIELD, FOR_A_BODY
 from federation.requests import SignedRequest
@@ -24,6 +25,10 @@ STATUS = {
 }
 
 
+# From the moment its headers are read. Before the first byte of it has come, web/patience.py waits.
+BODY_SECONDS = 30.0
+
+
 class TooLarge(Exception):
     """More bytes than an activity may have."""
 
@@ -31,8 +36,9 @@ class TooLarge(Exception):
 class InboxDoor:
     """Answers at `/inbox` and at the inboxes of our actors."""
 
-    def __init__(self, inbox: Inbox, settings: Settings) -> None:
+    def __init__(self, inbox: Inbox, settings: Settings, *, body_seconds: float = BODY_SECONDS) -> None:
         self._inbox = inbox
+        self._body_seconds = body_seconds
         self._settings = settings
 
     def serves(self, scope: Scope) -> bool:
@@ -56,9 +62,12 @@ class InboxDoor:
             await _answer(send, 415, b'{"error":"Activities come without an encoding."}')
             return
         try:
-            body = await _read(headers, receive)
+            body = await _read(headers, receive, seconds=self._body_seconds)
         except TooLarge:
             await _answer(send, 413, b'{"error":"This is larger than an activity may be."}')
+            return
+        except TimeoutError:
+            await _answer(send, 408, b'{"error":"This took too long."}')
             return
         if body is None:
             return
@@ -79,24 +88,39 @@ class InboxDoor:
         await _answer(send, status, said)
 
 
-async def _read(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
-    """The whole body, or None when the client left. Raises TooLarge as soon as that is known."""
+async def _read(headers: list[tuple[bytes, bytes]], receive: Receive, *, seconds: float) -> bytes | None:
+    """The whole body, or None when the client left. Raises TooLarge as soon as that is known, TimeoutError."""
     declared = next((value for name, value in headers if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise TooLarge
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    message = await receive()
+    if not message.get("more_body", False):
+        # Nearly always: all of it was there.
+        return _part(message)
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise TooLarge
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+    # One deadline for all of it, for each byte could come just in time.
+    async with asyncio.timeout_at(deadline):
+        while (part := _part(message)) is not None:
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise TooLarge
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+            message = await receive()
+    return None
+
+
+def _part(message: Message) -> bytes | None:
+    if message["type"] == "http.disconnect":
+        return None
+    part: bytes = message.get("body", b"")
+    if len(part) > MAX_BODY_BYTES:
+        raise TooLarge
+    return part
 
 
 async def _answer(send: Send, status: int, body: bytes) -> None:
@@ -107,6 +131,9 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
         headers.append((FIELD.encode("ascii"), FOR_A_BODY))
     if status == 405:
         headers.append((b"allow", b"POST"))
+    if status == 408:
+        # RFC 9110 §15.5.9: the rest of the body would be read as the next request.
+        headers.append((b"connection", b"close"))
     if status in {429, 503}:
         headers.append((b"retry-after", b"30"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

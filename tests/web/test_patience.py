@@ -1,0 +1,159 @@
+"""Over real sockets: who sends slowly, without end, or not at all, is let go; who sends slowly and goes on is not."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from node.runtime import Node
+from web.patience import MAX_HEAD_BYTES, Patience, PatientProtocol
+from web.serve import make_server
+
+pytestmark = pytest.mark.sockets
+
+HEAD = b"GET /healthz HTTP/1.1\r\nhost: a.example\r\n"
+PART = b"PUT /api/v1/uploads/" + b"e" * 32 + b"/0 HTTP/1.1\r\nhost: a.example\r\n"
+INBOX = b"POST /inbox HTTP/1.1\r\nhost: a.example\r\ncontent-type: application/activity+json\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+SOON = 3.0
+
+
+class Hasty(PatientProtocol):
+    patience = Patience(head_seconds=0.3, body_seconds=0.3, least_bytes=50)
+
+
+@pytest.fixture
+async def port(node: Node) -> AsyncIterator[int]:
+    """Where a node is served that has little patience."""
+    server = make_server(node, protocol=Hasty)
+    server.config.port, server.config.timeout_keep_alive = 0, 1
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = server.force_exit = True
+    await serving
+
+
+async def told(port: int, first: bytes, *drips: bytes, every: float = 0.02) -> tuple[bytes, float]:
+    """What is answered until the connection is closed, and after how long; the last drip falls again and again."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    start = time.monotonic()
+
+    async def drip() -> None:
+        writer.write(first)
+        for one in drips[:-1]:
+            await asyncio.sleep(every)
+            writer.write(one)
+        while drips:
+            await asyncio.sleep(every)
+            writer.write(drips[-1])
+            await writer.drain()
+
+    dripping = asyncio.create_task(drip())
+    heard = b""
+    try:
+        async with asyncio.timeout(SOON):
+            while piece := await reader.read(65536):
+                heard += piece
+    except ConnectionError:
+        pass
+    finally:
+        dripping.cancel()
+        await asyncio.gather(dripping, return_exceptions=True)
+        writer.transport.abort()
+    return heard, time.monotonic() - start
+
+
+@pytest.mark.parametrize(
+    ("first", "drip"),
+    [
+        pytest.param(HEAD, b"x: y\r\n", id="headers one by one"),
+        pytest.param(HEAD + b"x: ", b"y", id="a header letter by letter"),
+        pytest.param(b"", b"\r\n", id="empty lines"),
+        pytest.param(HEAD + b"\r\n", b"\r\n", id="empty lines after a request"),
+        pytest.param(HEAD + b"\r\n" + HEAD, b"x: y\r\n", id="headers of a second request"),
+        pytest.param(INBOX + b"content-length: 1000\r\n\r\n", b" ", id="a body letter by letter"),
+        pytest.param(INBOX + CHUNKED, b"1\r\n \r\n", id="chunks of one letter"),
+        pytest.param(PART + b"content-length: 1000\r\n\r\n", b" ", id="a part of a file letter by letter"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\n" + CHUNKED, b"1\r\n \r\n", id="a body that nobody reads"),
+    ],
+)
+async def test_who_sends_a_byte_now_and_then_is_let_go(port: int, first: bytes, drip: bytes) -> None:
+    _, seconds = await told(port, first, drip)
+
+    assert 0.2 < seconds < SOON
+
+
+@pytest.mark.parametrize(
+    "first", [pytest.param(b"", id="at first"), pytest.param(HEAD + b"\r\n", id="after a request")]
+)
+async def test_who_sends_nothing_is_let_go(port: int, first: bytes) -> None:
+    heard, seconds = await told(port, first)
+
+    assert heard.startswith(b"HTTP/1.1 200 OK") is bool(first)
+    assert 0.8 < seconds < SOON
+
+
+@pytest.mark.parametrize(
+    ("first", "drip"),
+    [
+        pytest.param(HEAD + b"x: ", b"y" * 1000, id="one header"),
+        pytest.param(HEAD, b"x: y\r\n" * 500, id="many headers"),
+        pytest.param(b"GET /", b"y" * 1000, id="an address"),
+        pytest.param(INBOX + CHUNKED + b"0\r\n", b"x: y\r\n" * 500, id="trailers"),
+        pytest.param(INBOX + CHUNKED + b"1;", b"y" * 1000, id="an extension of a chunk"),
+    ],
+)
+async def test_what_goes_on_without_a_body_is_cut(port: int, first: bytes, drip: bytes) -> None:
+    heard, seconds = await told(port, first, drip, every=0.0)
+
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert seconds < SOON
+
+
+async def test_headers_that_come_at_once_are_held_to_the_same(port: int) -> None:
+    long = HEAD + b"x: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n"
+    fit = HEAD + b"x: " + b"y" * (MAX_HEAD_BYTES - 1000) + b"\r\n\r\n"
+
+    assert (await told(port, long))[0].startswith(b"HTTP/1.1 400 ")
+    assert (await told(port, fit))[0].startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_a_large_body_that_comes_with_its_headers_is_no_header(port: int) -> None:
+    size = str(3 * MAX_HEAD_BYTES).encode()
+
+    heard, _ = await told(port, INBOX + b"content-length: " + size + b"\r\n\r\n" + b" " * 3 * MAX_HEAD_BYTES)
+
+    assert b'"This is not an activity."' in heard
+
+
+async def test_a_body_that_goes_on_takes_as_long_as_it_takes(port: int) -> None:
+    """Four times longer than anybody may stand still."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    writer.write(INBOX + b"content-length: 1200\r\n\r\n")
+    for _ in range(60):
+        await asyncio.sleep(0.02)
+        writer.write(b" " * 20)
+    answer = await reader.readline()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_requests_that_come_whole_are_answered_on_one_connection_for_as_long_as_they_come(
+    port: int,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+        writer.write(HEAD + b"\r\n" + HEAD + b"\r\n")
+        for _ in range(2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            assert head.startswith(b"HTTP/1.1 200 OK")
+    writer.close()

@@ -1,0 +1,119 @@
+"""How long a client is waited for, and how much it may say before it says anything: uvicorn alone waits for ever and counts nothing.
+
+Slow headers and bodies cost a client nothing and hold a connection here (slowloris); a header without end holds memory. What a
+client sends whole, in one piece, costs no timer. How slowly it may read an answer is not looked at.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one connection is waited for.
+
+    head_seconds  from the first byte of a request to the last of its headers.
+    body_seconds  the time in which at least so much of a body has to come. No body has a deadline here: a sealed file may be
+                  hours on its way through Tor.
+    least_bytes   so much.
+    """
+
+    head_seconds: float = 15.0
+    body_seconds: float = 60.0
+    least_bytes: int = 1_000
+
+
+class TooMuchBefore(Exception):
+    """More headers than anybody needs."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """HTTP/1.1 as uvicorn speaks it, for clients that may mean harm.
+
+    A connection on which nothing has come yet is closed like one on which nothing comes any more. Not sooner: a proxy opens some to
+    have them ready, and would lose the request that it sends on one just closed.
+    """
+
+    patience: ClassVar[Patience] = Patience()
+    _brought = 0  # bytes of the body since they were counted last
+    _beside = 0  # bytes since the request began, or since its body last went on: headers, trailers, extensions of chunks
+    _is_begun = False
+    _is_body = False
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_more()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._beside += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        # Empty lines before a request begin one too: they end the wait for it.
+        if not (self._is_begun or self._beside):
+            self._wait_no_more()
+        elif self._beside > MAX_HEAD_BYTES:
+            self.send_400_response("Too much beside the body.")
+        elif self._waiting is None:
+            self._wait()
+
+    def on_message_begin(self) -> None:
+        self._is_begun = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        # What was read at once may hold the body as well.
+        if self._beside > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+            raise TooMuchBefore
+        self._wait_no_more()
+        self._is_body = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._beside = 0
+        self._brought += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_begun = self._is_body = False
+        self._beside = self._brought = 0
+        super().on_message_complete()
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _wait(self) -> None:
+        patience = self.patience
+        seconds = patience.body_seconds if self._is_body else patience.head_seconds
+        self._waiting = self.loop.call_later(seconds, self._look)
+
+    def _wait_no_more(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _look(self) -> None:
+        """Time is up: go on waiting when enough has come, or when it is us who do not read; else close."""
+        self._waiting = None
+        is_ours = self.flow.read_paused or not (
+            self._is_body or self.cycle is None or self.cycle.response_complete
+        )
+        if is_ours or (self._is_body and self._brought >= self.patience.least_bytes):
+            self._brought = 0
+            self._wait()
+        else:
+            # Not close: that would wait for a client that does not read either.
+            self.transport.abort()
