@@ -95,10 +95,9 @@ _REASONS: Final = {
 
 # Multihash, the prefix of 32 bytes of SHA-256.
 _SHA2_256: Final = b"\x12\x20"
-# Whoever may see a public case may like, answer, pass on and quote it without asking; what the desk shows is another matter.
-_EVERYBODY: Final[Mapping[str, object]] = {
-    what: {"automaticApproval": [PUBLIC]} for what in ("canLike", "canReply", "canAnnounce", "canQuote")
-}
+# Whoever may see a public case may quote it without asking. Nothing is said of likes, replies and boosts: to name one promises to
+# answer requests for it (GoToSocial, docs/federation/interaction_policy.md), and what is not named is for everybody.
+_MAY_QUOTE: Final[Mapping[str, object]] = {"canQuote": {"automaticApproval": [PUBLIC]}}
 
 Json = dict[str, object]
 
@@ -183,8 +182,8 @@ def write_case(
             },
             # What made it, and never which version: nothing is to be concluded from that (FEP-0151).
             "generator": {"type": "Application", "name": "Social Rights Tracker"},
-            # Without it Mastodon offers nobody to quote (FEP-044f), and GoToSocial asks before each reply.
-            "interactionPolicy": _EVERYBODY if PUBLIC in (*to, *cc) else None,
+            # Without it Mastodon offers nobody to quote (FEP-044f).
+            "interactionPolicy": _MAY_QUOTE if PUBLIC in (*to, *cc) else None,
             "image": _written_picture(case.image, language, id) if case.image else None,
             "tag": [*_hashtags(case, id), *(_object_link(other) for other in case.related)],
             "attachment": [

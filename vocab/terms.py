@@ -58,9 +58,6 @@ CASE_TERMS: Final[dict[str, object]] = {
     # FEP-044f, with the words of GoToSocial.
     "gts": "https://gotosocial.org/ns#",
     "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
-    "canLike": {"@id": "gts:canLike", "@type": "@id"},
-    "canReply": {"@id": "gts:canReply", "@type": "@id"},
-    "canAnnounce": {"@id": "gts:canAnnounce", "@type": "@id"},
     "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
     "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
     "sensitive": "as:sensitive",

@@ -151,7 +151,7 @@ def test_the_intents_are_those_that_webfinger_names(role: str) -> None:
 def test_the_interaction_policy_and_the_picture_are_as_the_page_says() -> None:
     said = " ".join(section(text("FEDERATION.md"), "## A case on the wire").split())
 
-    for name in casewire._EVERYBODY:
+    for name in casewire._MAY_QUOTE:
         assert f"`{name}`" in said
     assert f"{redrawing.SHOWN_SIDES[0]:,} pixels to a side" in said
     assert f"{redrawing.MAX_OUTPUT_BYTES:,} bytes" in said
