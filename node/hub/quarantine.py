@@ -6,22 +6,27 @@ what its own address then shows, on its publisher's proof.
 
 import logging
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import String, delete, func, select
+from sqlalchemy import String, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row, among
 from node.errors import NotFound
 from node.peers.actors import host_of
+from node.peers.follows import Follow
+from node.peers.sites import site_of
 
 log = logging.getLogger(__name__)
 
 NOT_A_MEMBER = "not a member"
-# Of one host, and of all: more would say nothing new.
-MOST_OF_A_HOST = 100
+# Of one site, and of all: more would say nothing new.
+MOST_OF_A_SITE = 100
 MOST = 10_000
+# Of all, what strangers leave to those whom we follow, or who have followed us for a day: many names are bought in less.
+KEPT_FREE = 2_000
+KNOWN_AFTER = timedelta(days=1)
 
 
 class Waiting(Row):
@@ -31,7 +36,7 @@ class Waiting(Row):
 
     id: Mapped[str] = mapped_column(String(2000), primary_key=True)
     actor: Mapped[str] = mapped_column(String(2000), index=True)
-    host: Mapped[str] = mapped_column(String(300), index=True)
+    site: Mapped[str] = mapped_column(String(300), index=True)
     reason: Mapped[str] = mapped_column(String(200))
     received_at: Mapped[datetime]
 
@@ -44,16 +49,14 @@ async def keep_out(session: AsyncSession, url: str, *, actor: str, reason: str, 
     """Note a case that is not taken in; again, with another reason, it is the same one."""
     row = await session.get(Waiting, url)
     if row is None:
-        host = host_of(url)
-        everything = select(func.count()).select_from(Waiting)
-        of_host = await session.scalar(everything.where(Waiting.host == host)) or 0
-        if of_host >= MOST_OF_A_HOST or (await session.scalar(everything) or 0) >= MOST:
-            log.info("quarantine.full", extra={"host": host})
+        site = site_of(host_of(url))
+        if not await _has_room(session, site, actor, now):
+            log.info("quarantine.full", extra={"host": host_of(url)})
             return
-        row = Waiting(id=url, host=host)
+        row = Waiting(id=url, site=site)
         session.add(row)
     row.actor, row.reason, row.received_at = actor, reason[:200], now
-    log.warning("quarantine.kept-out", extra={"host": row.host, "reason": row.reason})
+    log.warning("quarantine.kept-out", extra={"host": host_of(url), "reason": row.reason})
 
 
 async def waiting(session: AsyncSession, *, actor: str | None = None, limit: int = 500) -> list[Waiting]:
@@ -84,3 +87,18 @@ async def waits(session: AsyncSession, url: str) -> Waiting:
     if row is None:
         raise NotFound(f"{url} does not wait")
     return row
+
+
+async def _has_room(session: AsyncSession, site: str, actor: str, now: datetime) -> bool:
+    """Whether one more of that site may wait: a soft bound, for two at the same moment do not see each other."""
+    everything = select(func.count()).select_from(Waiting)
+    if (await session.scalar(everything.where(Waiting.site == site)) or 0) >= MOST_OF_A_SITE:
+        return False
+    total = await session.scalar(everything) or 0
+    return total < MOST - KEPT_FREE or (total < MOST and await _is_known(session, actor, now))
+
+
+async def _is_known(session: AsyncSession, actor: str, now: datetime) -> bool:
+    follows_us = and_(Follow.follower == actor, Follow.changed_at <= now - KNOWN_AFTER)
+    standing = select(Follow.id).where(or_(Follow.followed == actor, follows_us), Follow.state == "accepted")
+    return await session.scalar(standing.limit(1)) is not None

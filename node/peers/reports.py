@@ -15,6 +15,7 @@ from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
 from node.peers.sending import Sent, new_activity_id, send
+from node.peers.sites import site_of
 from node.settings import Settings
 from vocab import activities
 from vocab.markup import plain_text
@@ -22,7 +23,7 @@ from vocab.markup import plain_text
 MAX_TEXT = 2_000
 MAX_NOTE = 1_000
 MAX_OBJECTS = 20
-# Open reports of one host; more say nothing new, and would bury those of others.
+# Open reports of one site; more say nothing new, and would bury those of others.
 MAX_OPEN = 100
 EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 
@@ -35,7 +36,7 @@ class Report(Row):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     activity_id: Mapped[str] = mapped_column(String(2000), unique=True)
     reporter: Mapped[str] = mapped_column(String(2000))
-    host: Mapped[str] = mapped_column(String(300), index=True)
+    site: Mapped[str] = mapped_column(String(300), index=True)
     objects: Mapped[list[str]]
     text: Mapped[str] = mapped_column(String(MAX_TEXT))
     received_at: Mapped[datetime]
@@ -59,7 +60,7 @@ async def keep_report(
     text: str,
     now: datetime,
 ) -> Report | None:
-    """Keep what somebody flags; the same Flag twice is one, and of one host only so many wait at a time.
+    """Keep what somebody flags; the same Flag twice is one, and of one site only so many wait at a time.
 
     objects  addresses that the caller found to be public here.
     text     whatever the sender wrote: kept as plain words.
@@ -67,15 +68,15 @@ async def keep_report(
     known = await session.scalar(select(Report).where(Report.activity_id == activity_id))
     if known is not None:
         return known
-    host = host_of(reporter)
-    waiting = select(func.count()).select_from(Report).where(Report.host == host, Report.closed_at.is_(None))
+    site = site_of(host_of(reporter))
+    waiting = select(func.count()).select_from(Report).where(Report.site == site, Report.closed_at.is_(None))
     if (await session.scalar(waiting) or 0) >= MAX_OPEN:
         return None
     report = Report(
         id=random_id(),
         activity_id=activity_id,
         reporter=reporter,
-        host=host,
+        site=site,
         objects=list(objects)[:MAX_OBJECTS],
         text=words_of(text),
         received_at=now,

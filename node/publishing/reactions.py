@@ -17,6 +17,7 @@ from node.database import Bulk, Row, among
 from node.errors import NotAllowed, NotFound
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor, find_document, find_handle
+from node.peers.sites import site_of
 from node.runtime import Node
 from vocab.actors import read_actor
 from vocab.objects import read_object
@@ -26,7 +27,7 @@ from vocab.terms import PUBLIC
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 500
-# Replies of one host that wait for the desk; more would bury those of others.
+# Replies of one site that wait for the desk; more would bury those of others.
 MOST_WAITING = 100
 COUNTED_ONCE = frozenset({"like", "boost"})
 _COUNTED_ONCE = text("kind IN ('like', 'boost')")
@@ -40,7 +41,8 @@ class Reaction(Row):
     content     what the desk has agreed to show: sanitised HTML as it was then. A later change by its author is not shown unasked.
     position    what a reply says it is: a dissent, a request for correction, an endorsement; None for any other.
     decided_at  when somebody of the desk showed or hid it; None while it waits for that.
-    place       of a reply that waits: its host and a number, which no other has; None when it waits no more.
+    place       of a reply that waits: its site and a number, which no other has; None when it waits no more.
+    site        of its author: what counts only so often is counted by it.
     """
 
     __tablename__ = "reactions"
@@ -54,12 +56,13 @@ class Reaction(Row):
             sqlite_where=_COUNTED_ONCE,
             postgresql_where=_COUNTED_ONCE,
         ),
+        Index(None, "case_url", "site"),
     )
 
     id: Mapped[str] = mapped_column(String(2000), primary_key=True)
     kind: Mapped[str] = mapped_column(String(10))
     actor: Mapped[str] = mapped_column(String(2000), index=True)
-    case_url: Mapped[str] = mapped_column(String(2000), index=True)
+    case_url: Mapped[str] = mapped_column(String(2000))
     received_at: Mapped[datetime]
     shown: Mapped[bool] = mapped_column(default=False)
     author: Mapped[str | None] = mapped_column(String(2048))
@@ -69,6 +72,7 @@ class Reaction(Row):
     decided_by: Mapped[str | None] = mapped_column(String(40))
     decided_at: Mapped[datetime | None]
     place: Mapped[str | None] = mapped_column(String(320), unique=True)
+    site: Mapped[str] = mapped_column(String(300))
 
 
 def _add(insert: Any) -> Insert:
@@ -78,7 +82,7 @@ def _add(insert: Any) -> Insert:
 
 
 # In the order of the table, which is the order of the statement.
-_ADD = Bulk(_add, ("id", "kind", "actor", "case_url", "received_at", "shown", "position", "place"))
+_ADD = Bulk(_add, ("id", "kind", "actor", "case_url", "received_at", "shown", "position", "place", "site"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +114,16 @@ async def keep_reaction(
     position: str | None = None,
     now: datetime,
 ) -> bool:
-    """Keep one reaction; the same one twice is one. False when too many replies of that host wait already.
+    """Keep one reaction; the same one twice is one. False when too many replies of that site wait already.
 
     Of an actor's likes of a case the last one counts, and of their boosts: its id is what they will take back.
     """
     row: dict[str, Any] = {"id": id, "kind": kind, "actor": actor, "case_url": case_url, "received_at": now}
-    row |= {"shown": False, "position": position, "place": None}
+    row |= {"shown": False, "position": position, "place": None, "site": site_of(host_of(actor))}
     # Whoever is second at the same moment adds nothing, and looks again once the first has committed.
     while await session.scalar(select(Reaction.id).where(Reaction.id == id)) is None:
         if kind == "reply":
-            row["place"] = await _free_place(session, host_of(actor))
+            row["place"] = await _free_place(session, row["site"])
             if row["place"] is None:
                 return False
         if kind in COUNTED_ONCE:
@@ -129,9 +133,9 @@ async def keep_reaction(
     return True
 
 
-async def _free_place(session: AsyncSession, host: str) -> str | None:
-    """The first place where one more reply of a host may wait; None when all are taken."""
-    places = [f"{host} {number}" for number in range(1, MOST_WAITING + 1)]
+async def _free_place(session: AsyncSession, site: str) -> str | None:
+    """The first place where one more reply of a site may wait; None when all are taken."""
+    places = [f"{site} {number}" for number in range(1, MOST_WAITING + 1)]
     taken = set(await session.scalars(select(Reaction.place).where(among(Reaction.place, places))))
     return next((place for place in places if place not in taken), None)
 
@@ -229,7 +233,7 @@ async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> bool:
         .execution_options(synchronize_session=False)
     )
     await session.execute(changed.values(shown=False, content=None))
-    while (place := await _free_place(session, host_of(actor))) is not None:
+    while (place := await _free_place(session, site_of(host_of(actor)))) is not None:
         try:
             async with session.begin_nested():
                 await session.execute(changed.values(decided_by=None, decided_at=None, place=place))

@@ -13,8 +13,10 @@ from federation import delivery, discovery, fetch, proofs, requests
 from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
+from node.hub import quarantine
 from node.inbox import chores, quoting, receive
-from node.peers import visitors
+from node.peers import reports, visitors
+from node.publishing import reactions
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
@@ -205,6 +207,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         ),
         "posts of one actor that quote one case": f"{quoting.MAX_QUOTES}",
         "servers of visitors asked in a minute: one · all": f"{visitors.OF_ONE_HOST} · {visitors.OF_ALL}",
+        "of one site, which wait for people: reports · replies · at a hub, cases kept out": (
+            f"{reports.MAX_OPEN} · {reactions.MOST_WAITING} · {quarantine.MOST_OF_A_SITE}"
+        ),
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
     assert fetch.TRICKLE.seconds == 1

@@ -1,5 +1,6 @@
 """A hub shows its members' cases only, on a proof that holds; everything else waits where somebody can see it, and why."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from federation.proofs import Proven, attach, check
 from node.entries.search import entry_at
 from node.hub import quarantine
-from node.hub.quarantine import NOT_A_MEMBER, let_go, waiting
+from node.hub.quarantine import NOT_A_MEMBER, keep_out, let_go, waiting
 from node.inbox.handlers import fetch_case
+from node.peers.actors import host_of
 from node.peers.directory import proving_keys
+from node.peers.follows import Follow
 from node.peers.lists import PAGE, signed_list
+from node.runtime import Node
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -166,7 +170,7 @@ async def test_nobody_fills_the_list_with_what_is_not_theirs_or_no_case(
 async def test_one_host_does_not_fill_the_list_for_others(
     town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine, "MOST_OF_A_HOST", 2)
+    monkeypatch.setattr(quarantine, "MOST_OF_A_SITE", 2)
 
     for number in range(4):
         case = a_document(mallory, town, f"c{number}")
@@ -180,6 +184,60 @@ async def test_one_host_does_not_fill_the_list_for_others(
         "https://evil.example/cases/c1",
         "https://victim.example/cases/c1",
     ]
+
+
+async def keep(node: Node, *hosts: str) -> list[str]:
+    """Whose cases were noted, one of each."""
+    async with node.database.begin() as session:
+        for host in hosts:
+            url, actor = f"https://{host}/cases/1", f"https://{host}/users/x"
+            await keep_out(session, url, actor=actor, reason=NOT_A_MEMBER, now=node.clock.now())
+    async with node.database.read() as session:
+        found = {host_of(one.id) for one in await waiting(session)}
+    return [host for host in hosts if host in found]
+
+
+@pytest.mark.both_databases
+async def test_many_names_of_one_site_do_not_fill_the_list(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_OF_A_SITE", 2)
+    names = ["1.evil.example", "2.evil.example", "3.evil.example", "evil.example:8443", "victim.example"]
+
+    assert await keep(node, *names) == ["1.evil.example", "2.evil.example", "victim.example"]
+
+
+@pytest.mark.both_databases
+async def test_strangers_leave_room_for_those_who_are_known(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST", 6)
+    monkeypatch.setattr(quarantine, "KEPT_FREE", 4)
+    ours, now = node.settings.main_actor, node.clock.now()
+    ties = {
+        "followed.example": (ours, "accepted", now),
+        "known.example": ("", "accepted", now - timedelta(days=2)),
+        "new.example": ("", "accepted", now),
+        "asked.example": ("", "requested", now - timedelta(days=2)),
+    }
+    async with node.database.begin() as session:
+        for host, (follower, state, day) in ties.items():
+            them = f"https://{host}/users/x"
+            pair = (ours, them) if follower else (them, ours)
+            session.add(
+                Follow(
+                    activity_id=host,
+                    follower=pair[0],
+                    followed=pair[1],
+                    state=state,
+                    activity={},
+                    changed_at=day,
+                )
+            )
+
+    kept = await keep(node, "one.example", "two.example", "three.example", *ties)
+
+    assert kept == ["one.example", "two.example", "followed.example", "known.example"]
 
 
 async def test_what_somebody_turned_away_waits_no_more(town: Town, mallory: Stranger) -> None:

@@ -209,7 +209,7 @@ async def test_the_database_itself_refuses_what_counts_twice(
     town: Town, first: dict[str, str], second: dict[str, str]
 ) -> None:
     node = town["a"].node
-    same = {"actor": "x", "case_url": CASE, "received_at": node.clock.now(), "shown": False}
+    same = {"actor": "x", "case_url": CASE, "received_at": node.clock.now(), "shown": False, "site": "x"}
 
     async with node.database.begin() as session:
         session.add(Reaction(**first, **same))
@@ -218,6 +218,24 @@ async def test_the_database_itself_refuses_what_counts_twice(
         with pytest.raises(IntegrityError):
             await session.flush()
         await session.rollback()
+
+
+async def test_replies_from_many_names_of_one_site_are_counted_together(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "MOST_WAITING", 3)
+    node = town["a"].node
+    names = [f"{number}.loud.example" for number in range(5)] + ["loud.example:8443", "quiet.example"]
+
+    done = [await kept(node, f"https://{name}/notes/1", f"https://{name}/users/x", "reply") for name in names]
+
+    assert done == [True] * 3 + [False] * 3 + [True]
+    assert sorted(one.place or "" for one in await rows(node)) == [
+        "loud.example 1",
+        "loud.example 2",
+        "loud.example 3",
+        "quiet.example 1",
+    ]
 
 
 async def test_a_like_a_boost_and_several_replies_of_one_actor_stand_side_by_side(town: Town) -> None:
