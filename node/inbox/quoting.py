@@ -39,7 +39,10 @@ async def on_quote_request(node: Node, activity: Activity) -> None:
             raise RefusedActivity("QuoteRequest for a post that is known as something else")
         if known is None and await count_of(session, KIND, case.id, by=activity.actor) >= MAX_QUOTES:
             raise RefusedActivity("too many quotes of one case by one actor")
-        await keep_reaction(session, id=post, kind=KIND, actor=activity.actor, case_url=case.id, now=now)
+        if not await keep_reaction(
+            session, id=post, kind=KIND, actor=activity.actor, case_url=case.id, now=now
+        ):
+            raise RefusedActivity("too many quotes of one case by one site")
         answer = activities.accept(
             new_activity_id(node.settings),
             case.actor,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, Insert, String, delete, func, select, text, update
+from sqlalchemy import Index, Insert, String, case, delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 MOST_SHOWN = 500
 # Replies of one site that wait for the desk; more would bury those of others.
 MOST_WAITING = 100
+# Likes, boosts and quotes of one case that are kept of one site: each is somebody to tell of a correction.
+MOST_OF_A_SITE = 1_000
+# So many inboxes of one site are told, where it names no shared one: whoever has many actors has our servers knock no more often.
+MOST_INBOXES = 20
 COUNTED_ONCE = frozenset({"like", "boost"})
 _COUNTED_ONCE = text("kind IN ('like', 'boost')")
 
@@ -114,7 +118,7 @@ async def keep_reaction(
     position: str | None = None,
     now: datetime,
 ) -> bool:
-    """Keep one reaction; the same one twice is one. False when too many replies of that site wait already.
+    """Keep one reaction; the same one twice is one. False when too many replies of that site wait already, or of the rest are kept.
 
     Of an actor's likes of a case the last one counts, and of their boosts: its id is what they will take back.
     """
@@ -129,8 +133,16 @@ async def keep_reaction(
         if kind in COUNTED_ONCE:
             same = (Reaction.actor == actor, Reaction.case_url == case_url, Reaction.kind == kind)
             await session.execute(delete(Reaction).where(*same))
+        if kind != "reply" and await _of_site(session, case_url, row["site"]) >= MOST_OF_A_SITE:
+            return False
         await _ADD.run(session, [row])
     return True
+
+
+async def _of_site(session: AsyncSession, case_url: str, site: str) -> int:
+    """How many of a case are kept of a site: a soft bound, for those that come at the same moment do not see each other."""
+    known = select(func.count()).select_from(Reaction)
+    return await session.scalar(known.where(Reaction.case_url == case_url, Reaction.site == site)) or 0
 
 
 async def _free_place(session: AsyncSession, site: str) -> str | None:
@@ -158,14 +170,22 @@ async def drop_reactions_of(session: AsyncSession, actor: str) -> None:
 
 
 async def inboxes_of_reactions(session: AsyncSession, case_url: str) -> list[str]:
-    """Where one POST each reaches all who answered, shared or quoted a case: they want to know what becomes of it."""
+    """Where one POST each reaches who answered, shared, quoted or liked a case: they want to know what becomes of it.
+
+    Of one site so many at most, those who only liked it last: a server that takes a case down for one of its people does for all.
+    """
     inbox = func.coalesce(RemoteActor.shared_inbox, RemoteActor.inbox)
-    found = select(inbox).distinct().join(Reaction, Reaction.actor == RemoteActor.id)
-    return list(
-        await session.scalars(
-            found.where(Reaction.case_url == case_url, RemoteActor.gone_at.is_(None)).order_by(inbox)
-        )
+    is_like = func.min(case((Reaction.kind == "like", 1), else_=0))
+    nth = func.row_number().over(partition_by=Reaction.site, order_by=(is_like, inbox)).label("nth")
+    found = (
+        select(inbox.label("inbox"), nth)
+        .join(Reaction, Reaction.actor == RemoteActor.id)
+        .where(Reaction.case_url == case_url, RemoteActor.gone_at.is_(None))
+        .group_by(inbox, Reaction.site)
+        .subquery()
     )
+    told = select(found.c.inbox).where(found.c.nth <= MOST_INBOXES).order_by(found.c.inbox)
+    return list(await session.scalars(told))
 
 
 async def replies(session: AsyncSession, state: str, *, limit: int = 200) -> list[Reaction]:

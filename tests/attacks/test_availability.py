@@ -6,6 +6,7 @@ Beside what is here, by the number of the attack:
 74  tests/web/test_patience.py::test_who_sends_a_byte_now_and_then_is_let_go
 74  tests/web/fediverse/test_slow_bodies.py::test_a_body_that_comes_byte_by_byte_is_given_up
 75  tests/federation/test_transport.py::test_an_answer_beyond_the_limits_or_the_protocol_is_given_up
+76  tests/node/publishing/test_reactions.py::test_one_site_is_told_so_often_and_no_more_those_who_answered_before_those_who_liked
 76  tests/federation/test_addressing.py::test_actors_of_one_server_share_one_request
 76  tests/federation/test_addressing.py::test_a_shared_inbox_on_another_server_is_not_used
 76  tests/node/test_outbox.py::test_a_host_that_is_gone_drops_its_whole_lane

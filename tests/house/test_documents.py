@@ -210,6 +210,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         "of one site, which wait for people: reports · replies · at a hub, cases kept out": (
             f"{reports.MAX_OPEN} · {reactions.MOST_WAITING} · {quarantine.MOST_OF_A_SITE}"
         ),
+        "likes, boosts and quotes of one case that are kept of one site · inboxes of one site that are told what becomes"
+        " of it": f"{reactions.MOST_OF_A_SITE:,} · {reactions.MOST_INBOXES}",
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
     assert fetch.TRICKLE.seconds == 1

@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from node.peers.actors import RemoteActor, host_of
 from node.publishing import reactions
 from node.publishing.reactions import (
     Reaction,
     ReplyText,
     count_reactions,
+    inboxes_of_reactions,
     keep_reaction,
     replies,
     reply_changed,
@@ -235,6 +237,65 @@ async def test_replies_from_many_names_of_one_site_are_counted_together(
         "loud.example 2",
         "loud.example 3",
         "quiet.example 1",
+    ]
+
+
+async def test_likes_and_boosts_from_many_actors_of_one_site_are_kept_up_to_a_number(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "MOST_OF_A_SITE", 3)
+    node = town["a"].node
+    actors = [f"https://{number}.loud.example/users/x" for number in range(5)]
+
+    done = [await kept(node, f"{actor}/1", actor, "like") for actor in actors]
+    again = await kept(node, f"{actors[0]}/2", actors[0], "like")
+    other = await kept(node, "https://quiet.example/1", "https://quiet.example/users/x", "boost")
+
+    assert (done, again, other) == ([True] * 3 + [False] * 2, True, True)
+    assert len(await rows(node)) == 4
+
+
+async def known(node: Node, url: str, *, shared_inbox: str | None = None) -> None:
+    """An actor whose document was read."""
+    host = host_of(url)
+    async with node.database.begin() as session:
+        session.add(
+            RemoteActor(
+                id=url,
+                host=host,
+                type="Person",
+                handle=f"x@{host}",
+                name="x",
+                url=url,
+                inbox=f"{url}/inbox",
+                shared_inbox=shared_inbox,
+                fetched_at=node.clock.now(),
+            )
+        )
+
+
+async def test_one_site_is_told_so_often_and_no_more_those_who_answered_before_those_who_liked(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "MOST_INBOXES", 3)
+    node = town["a"].node
+    crowd = [f"https://{number}.loud.example/users/x" for number in range(8)]
+    for number, actor in enumerate(crowd):
+        await known(node, actor)
+        await kept(node, f"{actor}/like", actor, "like")
+        if number in {6, 7}:
+            await kept(node, f"{actor}/{number}", actor, ("reply", "boost")[number - 6])
+    for number in range(5):
+        actor = f"https://quiet.example/users/{number}"
+        await known(node, actor, shared_inbox="https://quiet.example/inbox")
+        await kept(node, f"{actor}/like", actor, "like")
+
+    async with node.database.read() as session:
+        told = await inboxes_of_reactions(session, CASE)
+
+    assert told == [
+        *(f"https://{number}.loud.example/users/x/inbox" for number in (0, 6, 7)),
+        "https://quiet.example/inbox",
     ]
 
 
