@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from vocab import casewords, charter, claimreview, lists, objects, properties, states
 from vocab.errors import InvalidCase, NotACase
+from vocab.jsonld import write
 from vocab.properties import present, written
 from vocab.publiccase import Picture, PublicCase, Related, is_picture
 from vocab.terms import CONTEXT, LD_JSON, PUBLIC, SRT
@@ -99,6 +100,11 @@ _SHA2_256: Final = b"\x12\x20"
 # answer requests for it (GoToSocial, docs/federation/interaction_policy.md), and what is not named is for everybody.
 _MAY_QUOTE: Final[Mapping[str, object]] = {"canQuote": {"automaticApproval": [PUBLIC]}}
 
+# An Article up to here makes a Create below 60,000 bytes, with its proofs and contexts: Misskey's inbox takes 65,536, Mastodon's
+# and ours 1,048,576. With less room than this for each copy of its content, shortening would not bring it there.
+_EASY_BYTES: Final = 50_000
+_LEAST_CONTENT: Final = 4_000
+
 Json = dict[str, object]
 
 
@@ -147,12 +153,14 @@ def write_case(
     updated          strictly later than the last one when a correction goes out.
     context, replies collections of the conversation, where there are any.
     history          collection of what the author did with it (FEP-bad1).
+
+    Where it would be too large for many servers, `content` ends with a link to the whole: its plain terms have everything.
     """
     language = case.language
     titles = case.title.first(language)
     contents = {spoken: casewords.content(case, spoken) for spoken in titles}
     values = case.fields()
-    return present(
+    article = present(
         {
             "@context": CONTEXT,
             "id": id,
@@ -198,6 +206,13 @@ def write_case(
             **{f"srt:{term}": _outward(name, values[name]) for name, term in _TERMS.items()},
         }
     )
+    room = _room(article, contents)
+    if room is not None:
+        contents = {
+            spoken: casewords.content(case, spoken, most=room, whole=url or id) for spoken in contents
+        }
+        article |= {"content": contents[language], "contentMap": contents}
+    return article
 
 
 def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
@@ -277,6 +292,15 @@ def read_withdrawal(document: Mapping[str, object]) -> Withdrawal:
         reason=reason if isinstance(reason, str) and reason in known else None,
         text=Texts(properties.texts({"words": words}, "words")),
     )
+
+
+def _room(article: Json, contents: Mapping[str, str]) -> int | None:
+    """How many bytes of content in each language leave the Article easy to take; None where nothing is to be left out."""
+    size = len(write(article))
+    # The language of the case stands twice, as `content` and in `contentMap`.
+    shown = len(write({name: article[name] for name in ("content", "contentMap")}))
+    room = (_EASY_BYTES - size + shown) // (1 + len(contents))
+    return room if size > _EASY_BYTES and room >= _LEAST_CONTENT else None
 
 
 def _meta(plain: properties.Properties) -> CaseMeta:

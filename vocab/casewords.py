@@ -11,6 +11,9 @@ from vocab import charter, lists, markup, states
 from vocab.publiccase import PublicCase
 from vocab.texts import FALLBACK, Texts
 
+# Misskey has room for 512 (MiNote.cw).
+MAX_SUMMARY: Final = 500
+
 _WORDS: Final = {
     "en": {
         "fictional": "Fictional example",
@@ -27,6 +30,7 @@ _WORDS: Final = {
         "follow-ups": "Follow-up",
         "corrections": "Corrections",
         "sources": "Public sources",
+        "whole": "The whole case",
         "charter": "European Social Charter",
         "colon": ": ",
     },
@@ -45,6 +49,7 @@ _WORDS: Final = {
         "follow-ups": "Suites",
         "corrections": "Rectifications",
         "sources": "Sources publiques",
+        "whole": "Le cas en entier",
         "charter": "Charte sociale européenne",
         "colon": "\u00a0: ",
     },
@@ -63,6 +68,7 @@ _WORDS: Final = {
         "follow-ups": "Seguimiento",
         "corrections": "Correcciones",
         "sources": "Fuentes públicas",
+        "whole": "El caso completo",
         "charter": "Carta Social Europea",
         "colon": ": ",
     },
@@ -86,28 +92,69 @@ def facts(case: PublicCase, language: str) -> tuple[tuple[str, str], ...]:
 
 
 def summary(case: PublicCase, language: str) -> str:
-    """Return the facts as one HTML paragraph, beginning with the mark of a fictional case."""
+    """Return the facts as sentences on one line of plain text, the content warning first.
+
+    Misskey shows a summary as it is, as the warning over the post, and keeps 512 characters of it; most others read it as HTML.
+    So it has no tag, nothing that HTML takes for one, and at most MAX_SUMMARY characters: what is too long for that is cut fact
+    by fact, and never the warning.
+    """
+    first = _marks(case, language)
+    lines = _told(case, language)
+    if len(_sentences([*first, *lines])) > MAX_SUMMARY:
+        share = (MAX_SUMMARY - len(_sentences(first))) // len(lines) - len(". ")
+        lines = [line if len(line) <= share else f"{line[: share - 1].rstrip()}…" for line in lines]
+    return _sentences([*first, *lines])
+
+
+def content(case: PublicCase, language: str, *, most: int | None = None, whole: str = "") -> str:
+    """Return what people read of the case in one language, as HTML that is safe by construction.
+
+    most   bytes; what has no room in them is left out from the end, paragraph by paragraph, and `whole`, the address of the
+           case, stands in its place.
+    """
+    pieces = [_facts_in_html(case, language), *_sections(case, language)]
+    everything = "".join(pieces)
+    if most is None or len(everything.encode()) <= most:
+        return everything
     said = _WORDS.get(language, _WORDS[FALLBACK])
-    lines = [f"{what}{said['colon']}{which}" for what, which in facts(case, language)]
-    if case.content_warning:
-        lines.insert(0, f"{said['warning']}{said['colon']}{case.content_warning.best(language)}")
-    if case.fictional:
-        lines.insert(0, said["fictional"])
-    return f"<p>{'<br>'.join(markup.words(line) for line in lines)}</p>"
-
-
-def content(case: PublicCase, language: str) -> str:
-    """Return everything people read of the case in one language, as HTML that is safe by construction."""
-    return summary(case, language) + "".join(_sections(case, language))
+    shown, end = "", f"<p>{markup.words(said['whole'] + said['colon'])}{markup.link(whole)}</p>"
+    for piece in pieces:
+        if len((shown + piece + end).encode()) > most:
+            break
+        shown += piece
+    return shown + end
 
 
 def preview(case: PublicCase, language: str) -> str:
     """Return title and summary, for readers that show a Note in place of an Article; no link to itself (FEP-b2b8)."""
     return (
         markup.heading(case.title.best(language))
-        + summary(case, language)
+        + _facts_in_html(case, language)
         + markup.paragraphs(case.summary.best(language))
     )
+
+
+def _marks(case: PublicCase, language: str) -> list[str]:
+    said = _WORDS.get(language, _WORDS[FALLBACK])
+    warning = case.content_warning.best(language) if case.content_warning else None
+    marks = [f"{said['warning']}{said['colon']}{warning}"] if warning else []
+    return [*marks, said["fictional"]] if case.fictional else marks
+
+
+def _told(case: PublicCase, language: str) -> list[str]:
+    said = _WORDS.get(language, _WORDS[FALLBACK])
+    return [f"{what}{said['colon']}{which}" for what, which in facts(case, language)]
+
+
+def _sentences(lines: list[str]) -> str:
+    # "<" begins a tag to those who read HTML, and "&lt;" is four characters to those who do not.
+    said = " ".join(line if line.endswith(tuple(".!?…")) else f"{line}." for line in lines)
+    return said.replace("<", "‹").replace(">", "›")
+
+
+def _facts_in_html(case: PublicCase, language: str) -> str:
+    lines = [*_marks(case, language), *_told(case, language)]
+    return f"<p>{'<br>'.join(markup.words(line) for line in lines)}</p>"
 
 
 def _rights(case: PublicCase, language: str) -> str:
@@ -119,7 +166,8 @@ def _sections(case: PublicCase, language: str) -> Iterator[str]:
     said = _WORDS.get(language, _WORDS[FALLBACK])
     spoken = language if language in _WORDS else FALLBACK
     yield markup.paragraphs(case.summary.best(language))
-    yield markup.paragraphs(case.content.best(language))
+    for paragraph in case.content.best(language).split("\n\n"):
+        yield markup.paragraphs(paragraph)
     for key, texts in (
         ("results", case.results_evidence),
         ("transfer", case.transferability),

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocab import canonical, charter, form, jsonld, lists, samples, states, terms
+from federation.proofs import attach
+from tests.rig.keys import keyring
+from vocab import activities, canonical, charter, form, jsonld, lists, markup, samples, states, terms
 from vocab.cases import (
     InvalidCase,
     NotACase,
@@ -384,9 +386,11 @@ def test_a_content_warning_stands_before_everything_and_makes_the_article_sensit
 
     document = written(case)
 
-    for shown in (document["summary"], document["content"], document["preview"]["content"]):
-        assert "Content warning: Violence against children<br>" in shown
-        assert shown.index("Content warning") < shown.index("State: ")
+    assert document["summary"].startswith(
+        "Content warning: Violence against children. Fictional example. State: "
+    )
+    for shown in (document["content"], document["preview"]["content"]):
+        assert "<p>Content warning: Violence against children<br>Fictional example<br>State: " in shown
     assert document["sensitive"] is True
     assert read_case(document)[0] == case
     assert "sensitive" not in written(a_case())
@@ -432,25 +436,59 @@ def test_no_plain_term_of_ours_is_lost_to_a_json_ld_processor() -> None:
     [
         (
             "sample-01",
-            "<p>Fictional example<br>State: Ireland<br>Right: Art. 16 – Social, legal and economic protection of the family · "
-            "Art. 17§1 · Art. 30 (European Social Charter)<br>Situation: Active (2026-09-30)<br>"
-            "Verification: Corroborated (P4, balance of probabilities)</p>",
+            "Fictional example. State: Ireland. Right: Art. 16 – Social, legal and economic protection of the family · "
+            "Art. 17§1 · Art. 30 (European Social Charter). Situation: Active (2026-09-30). "
+            "Verification: Corroborated (P4, balance of probabilities).",
         ),
         (
             "sample-03",
-            "<p>Ejemplo ficticio<br>Estado: España<br>Derecho: Art. 13§1 – Asistencia adecuada para toda persona necesitada · "
-            "Art. 30 (Carta Social Europea)<br>Situación: Activo (2026-10-01)<br>"
-            "Verificación: Documentado (P3, motivos razonables para creer)</p>",
+            "Ejemplo ficticio. Estado: España. Derecho: Art. 13§1 – Asistencia adecuada para toda persona necesitada · "
+            "Art. 30 (Carta Social Europea). Situación: Activo (2026-10-01). "
+            "Verificación: Documentado (P3, motivos razonables para creer).",
         ),
         (
             "sample-17",
-            "<p>Fictional example<br>State: Sweden<br>Right: Art. 6§2 – Negotiation procedures · Art. 3§1 · Art. 22 "
-            "(European Social Charter)<br>Situation: Published (2026-06-01)<br>Verification: Documented</p>",
+            "Fictional example. State: Sweden. Right: Art. 6§2 – Negotiation procedures · Art. 3§1 · Art. 22 "
+            "(European Social Charter). Situation: Published (2026-06-01). Verification: Documented.",
         ),
     ],
 )
 def test_the_summary_says_state_right_status_and_how_it_was_checked(name: str, wanted: str) -> None:
     assert written(PublicCase.parse(samples.fields(SAMPLES[name])))["summary"] == wanted
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es", "uk"])
+def test_a_summary_is_one_line_of_plain_text_with_room_for_it_in_misskey(language: str) -> None:
+    texts = {key: {language: next(iter(some_fields()[key].values()))} for key in ("title", "summary")}
+    full = a_case(
+        **texts,
+        language=language,
+        verification_statement={language: "Minutes and figures compared with eleven separate interviews."},
+        content_warning={language: "<b>Death of a child</b> & a fire " * 6},
+        provisions=[
+            "16",
+            "17.1",
+            "30",
+            "31.1",
+            "31.2",
+            "31.3",
+            "11.1",
+            "11.3",
+            "13.1",
+            "13.4",
+            "12.4",
+            "15.3",
+        ],
+        other_states=["FR", "BE", "DE", "IT", "ES", "PT", "GR", "GE", "MD", "BA"],
+    )
+
+    summary = written(full)["summary"]
+
+    assert 400 < len(summary) <= 500
+    assert not {"<", ">", "\n"} & set(summary)
+    assert "‹b›Death of a child‹/b› & a fire " * 6 in f"{summary.replace('fire.', 'fire ')} "
+    for what, which in facts(full, language):
+        assert f"{what}\N{NO-BREAK SPACE}: {which[:20]}" in summary or f"{what}: {which[:20]}" in summary
 
 
 def test_the_facts_can_be_asked_for_in_a_language() -> None:
@@ -460,9 +498,47 @@ def test_the_facts_can_be_asked_for_in_a_language() -> None:
 def test_a_fictional_case_says_so_first_everywhere_it_is_shown() -> None:
     document = written(a_case())
 
-    for shown in (document["summary"], document["content"]):
-        assert shown.startswith("<p>Fictional example")
+    assert document["summary"].startswith("Fictional example. ")
+    assert document["content"].startswith("<p>Fictional example<br>")
     assert "Fictional" not in written(a_case(fictional=False))["summary"]
+
+
+PARAGRAPHS = "\n\n".join(f"{number}. {'A sentence of an invented account. ' * 10}" for number in range(54))
+
+
+@pytest.mark.parametrize("languages", [("en",), ("en", "fr")])
+def test_a_long_case_is_written_so_that_misskey_takes_it_and_loses_none_of_its_terms(
+    languages: tuple[str, ...],
+) -> None:
+    account = PARAGRAPHS[: 20_000 // len(languages)]
+    case = a_case(
+        title=dict.fromkeys(languages, "Families kept in single rooms (fictional)"),
+        content=dict.fromkeys(languages, account),
+    )
+
+    document = written(case, context=f"{ID}/context", replies=f"{ID}/replies", history=f"{ID}/history")
+
+    signer = keyring("a", born=NOW).signer(A, "ed25519")
+    create = activities.create(
+        f"{ID}/1", A, attach(document, signer, now=NOW), to=[PUBLIC], cc=[A], published=NOW
+    )
+    assert len(jsonld.write(attach(create, signer, now=NOW))) < 60_000
+    assert list(document["contentMap"]) == list(languages)
+    assert document["content"] == document["contentMap"]["en"]
+    for language, html in document["contentMap"].items():
+        assert html.count("<p>") > 10
+        said = "The whole case: " if language == "en" else "Le cas en entier&nbsp;: "
+        assert html.endswith(f"<p>{said}{markup.link(ID)}</p>")
+        assert sanitised(html) == html
+    assert read_case(document)[0] == case
+
+
+def test_a_case_is_shown_whole_where_it_is_short_and_where_leaving_out_would_not_help() -> None:
+    for content, replies in (("A short account. " * 200, 0), (PARAGRAPHS, 12)):
+        reply = {"date": "2026-05-11", "type": "disputed", "text": {"en": "A long reply. " * 300}}
+        case = a_case(content={"en": content}, authority_replies=[reply] * replies)
+
+        assert "The whole case" not in written(case)["content"]
 
 
 def test_the_place_is_a_state_or_the_region_that_was_allowed() -> None:
