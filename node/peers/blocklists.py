@@ -2,6 +2,7 @@
 
 The list is an OrderedCollection at /actors/hub/blocklist whose items are a Block or an Ignore (a limit) of a host, with the reason
 as `summary`. Each page carries its publisher's proof. Whoever follows it reads it every day; decisions made here win over it.
+What it advises is taken back as easily: follows stay, and rest while it has their host blocked.
 """
 
 import csv
@@ -19,8 +20,9 @@ from node import outbox
 from node.errors import Invalid, NotFound
 from node.keyring import Keyring
 from node.outbox import Done, Outcome, Turn
-from node.peers.actors import host_of
-from node.peers.hosts import Blocklist, Host, HostAdvice, decide, decisions, drop_blocked, host_name
+from node.peers.actors import RemoteActor, host_of
+from node.peers.follows import Follow
+from node.peers.hosts import Blocklist, Host, HostAdvice, blocked, decide, decisions, host_name
 from node.peers.lists import read_list, signed_list
 from node.runtime import Node
 from node.settings import Settings
@@ -139,12 +141,15 @@ async def subscribe(node: Node, url: str) -> int:
     return len(advice)
 
 
-async def unsubscribe(session: AsyncSession, url: str) -> None:
+async def unsubscribe(session: AsyncSession, url: str, *, now: datetime) -> None:
     """Follow a list no more; what it advised is forgotten. Raises NotFound."""
     row = await session.get(Blocklist, url)
     if row is None:
         raise NotFound(f"{url} is not followed")
+    silent = await _silent(session)
     await session.delete(row)
+    await session.flush()
+    await _listen_again(session, silent, now=now)
 
 
 async def subscriptions(session: AsyncSession) -> list[Blocklist]:
@@ -210,6 +215,7 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
 async def _take(
     session: AsyncSession, row: Blocklist, advice: dict[str, tuple[str, str]], *, now: datetime
 ) -> None:
+    silent = await _silent(session)
     await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
     if advice:
         await session.execute(
@@ -221,7 +227,30 @@ async def _take(
         )
     row.read_at, row.trouble = now, None
     await session.flush()
-    await drop_blocked(session, now=now)
+    await _listen_again(session, silent, now=now)
+
+
+async def _silent(session: AsyncSession) -> set[str]:
+    """Actors that we follow, and whose host is blocked."""
+    following = select(RemoteActor.id, RemoteActor.host).join(Follow, Follow.followed == RemoteActor.id)
+    host_of_actor = {
+        actor: host for actor, host in await session.execute(following.where(Follow.state == "accepted"))
+    }
+    shut = await blocked(session, set(host_of_actor.values()))
+    return {actor for actor, host in host_of_actor.items() if host in shut}
+
+
+async def _listen_again(session: AsyncSession, silent: set[str], *, now: datetime) -> None:
+    """Read what those published meanwhile who were silent and are no more: their servers were told 403 and do not send it again."""
+    for actor in sorted(silent - await _silent(session)):
+        await outbox.enqueue(
+            session,
+            "backfill",
+            {"actor": actor},
+            lane=f"chore:backfill:{host_of(actor)}",
+            key=f"backfill:{actor}"[:300],
+            now=now,
+        )
 
 
 async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:

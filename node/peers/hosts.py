@@ -205,13 +205,16 @@ async def decisions(session: AsyncSession) -> list[Host]:
 
 
 async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
-    """Forget the keys of hosts that are blocked now, and end the follows to and from them."""
-    known = list(await session.scalars(select(RemoteActor.host).distinct()))
-    for start in range(0, len(known), AT_ONCE):
-        shut = await blocked(session, known[start : start + AT_ONCE])
-        if not shut:
-            continue
-        actors = select(RemoteActor.id).where(RemoteActor.host.in_(shut))
+    """Forget the keys of hosts that people here have blocked, and end the follows to and from them.
+
+    What a list advises ends nothing: it shuts a host out while it says so, and a list may be wrong for a day.
+    """
+    said = await session.execute(select(Host.name, Host.policy).where(Host.policy.is_not(None)))
+    decided: dict[str, str] = {name: policy for name, policy in said if policy is not None}
+    known = await session.scalars(select(RemoteActor.host).distinct())
+    shut = [host for host in known if _nearest(_lineage(host), (decided,)) == "block"]
+    for start in range(0, len(shut), AT_ONCE):
+        actors = select(RemoteActor.id).where(RemoteActor.host.in_(shut[start : start + AT_ONCE]))
         await session.execute(delete(RemoteKey).where(RemoteKey.owner.in_(actors)))
         for side, state in ((Follow.follower, "rejected"), (Follow.followed, "undone")):
             # Nobody is told: whoever is blocked learns it from the answers alone.

@@ -297,7 +297,7 @@ def _peers_subscribe(options: argparse.Namespace) -> Answer:
 def _peers_unsubscribe(options: argparse.Namespace) -> Answer:
     async def unsubscribed(node: Node) -> Answer:
         async with node.database.begin() as session:
-            await blocklists.unsubscribe(session, options.url)
+            await blocklists.unsubscribe(session, options.url, now=node.clock.now())
         return {"list": options.url, "state": "undone"}
 
     return with_node(unsubscribed)

@@ -132,7 +132,7 @@ async def change_lists(request: Request) -> Response:
         me = await seated(request, session, Action.DECIDE_HOSTS)
         if wanted == "leave":
             try:
-                await blocklists.unsubscribe(session, url)
+                await blocklists.unsubscribe(session, url, now=now)
             except NotFound:
                 return back(PATH)
     if wanted == "follow":

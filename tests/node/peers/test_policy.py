@@ -7,6 +7,7 @@ import pytest
 
 from federation.errors import Forbidden, Mismatch
 from federation.proofs import attach
+from node.entries.search import entry_at
 from node.errors import Invalid, NotAllowed
 from node.peers import blocklists, lists
 from node.peers.actors import keys_of
@@ -491,6 +492,56 @@ async def test_a_hubs_list_is_followed_day_by_day_and_own_decisions_win(town: To
     assert await standing(town, "a", "late.example") is Standing.SHUT
 
 
+@pytest.mark.parametrize("way", ["the list takes it back", "we follow the list no more"])
+async def test_a_list_that_is_wrong_for_a_day_ends_no_follow(town: Town, way: str) -> None:
+    node, ours = town["a"].node, town["a"].settings.main_actor
+    theirs = town["b"].settings.main_actor
+    await town.befriend("a", "b")
+    await town.befriend("b", "a")
+
+    async def following() -> list[bool]:
+        async with node.database.read() as session:
+            return [await follows(session, ours, theirs), await follows(session, theirs, ours)]
+
+    await decided(town, "hub", "b.example", "block")
+    await blocklists.subscribe(node, the_list(town))
+    missed = await publish_case(town["b"].node)
+    await town.settle()
+    meanwhile = await standing(town, "a", "b.example"), await following()
+    async with node.database.read() as session:
+        unheard = await entry_at(session, missed.url)
+
+    if way == "the list takes it back":
+        await decided(town, "hub", "b.example", None)
+        town.clock.forward(hours=25)
+    else:
+        async with node.database.begin() as session:
+            await blocklists.unsubscribe(session, the_list(town), now=node.clock.now())
+    await town.settle()
+
+    assert meanwhile == (Standing.SHUT, [True, True])
+    assert unheard is None
+    assert (await standing(town, "a", "b.example"), await following()) == (Standing.OPEN, [True, True])
+    async with node.database.read() as session:
+        assert await entry_at(session, missed.url) is not None
+
+
+async def test_what_was_decided_here_ends_follows_and_what_a_list_says_beside_does_not(town: Town) -> None:
+    node, ours = town["a"].node, town["a"].settings.main_actor
+    await town.befriend("a", "b")
+    await decided(town, "hub", "b.example", "block")
+    await blocklists.subscribe(node, the_list(town))
+
+    await decided(town, "a", "evil.example", "block")
+    async with node.database.read() as session:
+        before = await follows(session, ours, town["b"].settings.main_actor)
+    await decided(town, "a", "b.example", "block")
+    async with node.database.read() as session:
+        after = await follows(session, ours, town["b"].settings.main_actor)
+
+    assert (before, after) == (True, False)
+
+
 async def test_a_long_list_comes_in_pages_and_a_list_that_is_down_keeps_what_it_said(town: Town) -> None:
     for number in range(lists.PAGE + 3):
         await decided(town, "hub", f"evil{number}.example", "block")
@@ -515,5 +566,5 @@ async def test_a_list_cannot_cut_us_off_from_ourselves_and_ends_when_we_say_so(t
 
     assert await standing(town, "a", "a.example") is Standing.OPEN
     async with node.database.begin() as session:
-        await blocklists.unsubscribe(session, the_list(town))
+        await blocklists.unsubscribe(session, the_list(town), now=node.clock.now())
     assert await standing(town, "a", "evil.example") is Standing.OPEN
