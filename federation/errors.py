@@ -4,7 +4,7 @@ FederationError
 ├── InvalidKey             a key that is malformed, too weak, too strong or of a kind not spoken here
 └── FetchError             an answer that was not got, or may not be used; carries `url`
     ├── Unreachable        no connection, no TLS, no complete answer in time
-    │   └── NotNow         a host of which too much was not there just now
+    │   └── NotNow         a host of which too much was asked for just now
     ├── Forbidden          an address, port, scheme or name that this server never connects to
     ├── Oversized          more bytes, headers or redirects than a peer may send
     ├── BadAnswer          an answer that cannot be used: status, media type, JSON, shape
@@ -43,7 +43,7 @@ class Unreachable(FetchError):
 
 
 class NotNow(Unreachable):
-    """Too much of that host was not there just now: it is asked again later."""
+    """Too much of that host was asked for just now: it is asked again later."""
 
 
 class Forbidden(FetchError):

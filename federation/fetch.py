@@ -41,8 +41,8 @@ MAX_LINKED_KEYS = 4
 ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
-FAILED_KEYS_OF_A_HOST = 100
-# Then one is still asked for now and again: whoever failed need not be who asks next.
+ASKED_FOR_STRANGERS = 100
+# Then something is still asked for now and again: whoever asked for too much need not be who asks next.
 TRICKLE = timedelta(seconds=1)
 
 Document = dict[str, object]
@@ -131,9 +131,11 @@ async def fetch_key_owner(
 
 
 class Fetcher:
-    """Fetches each address once at a time, and not again for a while after it failed.
+    """Fetches each address once at a time, not again for a while after it failed, and little of a host because strangers name it.
 
-    A thousand signed requests that name one unknown key cost one fetch (Fedify CVE-2026-34148).
+    A thousand signed requests that name one unknown key cost one fetch (Fedify CVE-2026-34148). A thousand that name another each,
+    or another actor each, on somebody else's server would make us knock there a thousand times: of one server, what was not there
+    and what strangers named is counted together, and beyond ASKED_FOR_STRANGERS one a second is still asked for.
     """
 
     def __init__(self, http: httpx.AsyncClient) -> None:
@@ -141,7 +143,7 @@ class Fetcher:
         self._http = http
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
-        self._failed_keys: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
+        self._spent: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
         self._trickled: OrderedDict[str, datetime] = OrderedDict()
 
     async def document(
@@ -155,37 +157,58 @@ class Fetcher:
         )
 
     async def actor(
-        self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
+        self,
+        url: str,
+        *,
+        signer: Signer | None,
+        now: datetime,
+        permit: Permit | None = None,
+        for_stranger: bool = False,
     ) -> Actor:
-        """`fetch_actor`, once at a time."""
+        """`fetch_actor`, once at a time.
+
+        for_stranger  somebody whom nobody here follows names it: as `spend` has it.
+        """
         return await self._once(
-            ("actor", url), now, lambda: fetch_actor(self._http, url, signer=signer, now=now, permit=permit)
+            ("actor", url),
+            now,
+            lambda: fetch_actor(self._http, url, signer=signer, now=now, permit=permit),
+            first=partial(self.spend, url, now=now) if for_stranger else None,
         )
 
     async def key_owner(
         self, key_id: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
     ) -> Actor:
-        """`fetch_key_owner`, once at a time; and no more of a host of which too many were not there just now.
-
-        Anybody can name a thousand keys on somebody else's server, and would make us knock there a thousand times. One a
-        second is still asked for; the others raise NotNow.
-        """
-        server = _server(key_id)
-        since, failures = self._failed_keys.get(server, (now, 0))
-        if failures >= FAILED_KEYS_OF_A_HOST and now - since < FAILURE_LASTS:
-            if now - self._trickled.get(server, now - TRICKLE) < TRICKLE:
-                raise NotNow("too many keys of that host were not there", url=key_id)
-            self._trickled[server] = now
-            if len(self._trickled) > FAILURES_REMEMBERED:
-                self._trickled.popitem(last=False)
+        """`fetch_key_owner`, once at a time. One that is not there is spent; NotNow when too much was."""
         return await self._once(
             ("key", key_id),
             now,
             lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now, permit=permit),
+            first=partial(self._require_left, key_id, now),
         )
 
+    def spend(self, url: str, *, now: datetime) -> None:
+        """Count what is about to be asked for because a stranger named it. Raises NotNow when too much of that server was."""
+        self._require_left(url, now)
+        self.count(url, now=now)
+
+    def count(self, url: str, *, now: datetime) -> None:
+        """Count what was asked of a server for nothing: it was not there, or a stranger named it."""
+        server = addresses.origin_of(url) or ""
+        since, spent = self._spent.get(server, (now, 0))
+        if now - since >= FAILURE_LASTS:
+            since, spent = now, 0
+        self._spent[server] = (since, spent + 1)
+        if len(self._spent) > FAILURES_REMEMBERED:
+            self._spent.popitem(last=False)
+
     async def _once(
-        self, key: tuple[str, str], now: datetime, fetch: Callable[[], Coroutine[Any, Any, Found]]
+        self,
+        key: tuple[str, str],
+        now: datetime,
+        fetch: Callable[[], Coroutine[Any, Any, Found]],
+        *,
+        first: Callable[[], None] | None = None,
     ) -> Found:
         failure = self._failed.get(key)
         if failure is not None and now - failure[0] < FAILURE_LASTS:
@@ -193,6 +216,8 @@ class Fetcher:
             raise copy(failure[1])
         running = self._running.get(key)
         if running is None:
+            if first is not None:
+                first()
             running = asyncio.create_task(fetch())
             self._running[key] = running
             running.add_done_callback(lambda task: self._finish(key, now, task))
@@ -208,15 +233,18 @@ class Fetcher:
             if len(self._failed) > FAILURES_REMEMBERED:
                 self._failed.popitem(last=False)
             if key[0] == "key":
-                self._count_failed_key(_server(key[1]), now)
+                self.count(key[1], now=now)
 
-    def _count_failed_key(self, server: str, now: datetime) -> None:
-        since, failures = self._failed_keys.get(server, (now, 0))
-        if now - since >= FAILURE_LASTS:
-            since, failures = now, 0
-        self._failed_keys[server] = (since, failures + 1)
-        if len(self._failed_keys) > FAILURES_REMEMBERED:
-            self._failed_keys.popitem(last=False)
+    def _require_left(self, url: str, now: datetime) -> None:
+        server = addresses.origin_of(url) or ""
+        since, spent = self._spent.get(server, (now, 0))
+        if spent < ASKED_FOR_STRANGERS or now - since >= FAILURE_LASTS:
+            return
+        if now - self._trickled.get(server, now - TRICKLE) < TRICKLE:
+            raise NotNow("too much of that host was asked for just now", url=url)
+        self._trickled[server] = now
+        if len(self._trickled) > FAILURES_REMEMBERED:
+            self._trickled.popitem(last=False)
 
 
 async def _get(
@@ -301,10 +329,6 @@ def is_activity_type(fields: Sequence[bytes]) -> bool:
         return True
     profile = message.get_param("profile")
     return kind == "application/ld+json" and isinstance(profile, str) and terms.AS in profile.split()
-
-
-def _server(key_id: str) -> str:
-    return addresses.origin_of(key_id) or ""
 
 
 def _actor_of(document: Document, url: str) -> Actor:

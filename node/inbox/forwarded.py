@@ -5,7 +5,7 @@ ActivityPub §7.1.2 lets servers pass activities on; FEP-fe34 says that nothing 
 
 from federation.errors import NotThere
 from node.entries.entries import Entry
-from node.inbox.proving import RefusedActivity, authorised
+from node.inbox.proving import RefusedActivity, authorised, is_followed
 from node.peers.actors import host_of
 from node.peers.directory import find_document
 from node.peers.follows import follows
@@ -25,19 +25,22 @@ async def heard(node: Node, activity: Activity, signer: str) -> Activity:
     except RefusedActivity:
         if "proof" in activity.raw or not await _concerns_us(node, activity):
             raise
-    return await gone(node, activity) if activity.type == "Delete" else await _at_home(node, activity)
+    for_stranger = not await is_followed(node, signer)
+    if activity.type == "Delete":
+        return await gone(node, activity, for_stranger=for_stranger)
+    return await _at_home(node, activity, for_stranger=for_stranger)
 
 
-async def gone(node: Node, said: Activity) -> Activity:
+async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:
     """The Delete of something that its own server says is gone for good; what is merely not there may come back.
 
-    Raises RefusedActivity, FetchError.
+    for_stranger  somebody whom we do not follow passed it on. Raises RefusedActivity, FetchError.
     """
     target = said.object_id or ""
     if host_of(target) != host_of(said.actor):
         raise RefusedActivity("Delete of something on another host")
     try:
-        found = await find_document(node, target)
+        found = await find_document(node, target, for_stranger=for_stranger)
     except NotThere as error:
         if not error.gone:
             raise
@@ -47,12 +50,12 @@ async def gone(node: Node, said: Activity) -> Activity:
     return Activity(id=said.id, type="Delete", actor=said.actor, object_id=target)
 
 
-async def _at_home(node: Node, said: Activity) -> Activity:
+async def _at_home(node: Node, said: Activity, *, for_stranger: bool) -> Activity:
     """The object as its author's server shows it now; nothing of what was passed on is used."""
     target = said.object_id or ""
     if host_of(target) != host_of(said.actor):
         raise RefusedActivity("an object on another host than its author")
-    found = await find_document(node, target)
+    found = await find_document(node, target, for_stranger=for_stranger)
     if properties.iri(properties.simplified(found), "attributedTo") != said.actor:
         raise RefusedActivity("its author's server tells it otherwise")
     return Activity(id=said.id, type=said.type, actor=said.actor, object_id=target, object=found)

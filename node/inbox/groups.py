@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from node.inbox import handlers
 from node.inbox.forwarded import gone
 from node.inbox.process import Handler, is_repeat, remember_worked_off, require_standing
-from node.inbox.proving import RefusedActivity, authorised
+from node.inbox.proving import RefusedActivity, authorised, is_followed
 from node.peers.actors import host_of
 from node.peers.directory import find_document
 from node.runtime import Node
@@ -40,7 +40,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
     await require_standing(node, said, activity.actor)
     if await is_repeat(node, said):
         return
-    followed = await handlers.is_followed(node, activity.actor)
+    followed = await is_followed(node, activity.actor)
     try:
         heard = await authorised(node, said, activity.actor)
     except RefusedActivity:

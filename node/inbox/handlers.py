@@ -16,7 +16,7 @@ from node.hub.aggregate import make_ready, read_brought, take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.cases import is_to_pass_on
 from node.inbox.moving import move_in
-from node.inbox.proving import RefusedActivity, prove, prove_activity
+from node.inbox.proving import RefusedActivity, is_followed, prove, prove_activity
 from node.peers import network, witness
 from node.peers.actors import forget_actor, host_of
 from node.peers.directory import find_actor, find_document
@@ -399,12 +399,6 @@ async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:
                 case_url=url,
                 now=node.clock.now(),
             )
-
-
-async def is_followed(node: Node, actor: str) -> bool:
-    """Whether our main actor follows them."""
-    async with node.database.read() as session:
-        return await follows(session, node.settings.main_actor, actor)
 
 
 def _answered(activity: Activity) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from node.inbox.proving import RefusedActivity
 from node.peers.actors import RemoteActor, host_of, remember_actor
 from node.peers.directory import ask_actor
-from node.peers.follows import Follow, between, follow, unfollow
+from node.peers.follows import Follow, between, follow, follows, unfollow
 from node.peers.hosts import Standing, standings
 from node.peers.ours import local_actor_at
 from node.runtime import Node
@@ -33,6 +33,7 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
             .where((Follow.followed == old_id) | (Follow.follower == old_id), Follow.state == "accepted")
             .limit(1)
         )
+        is_followed = await follows(session, node.settings.main_actor, old_id)
         standing = (await standings(session, node.settings, [host_of(new_id)]))[host_of(new_id)]
     if known is None or concerned is None:
         raise RefusedActivity("Move of somebody who is nothing to us")
@@ -42,9 +43,11 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
         raise RefusedActivity("Move to ourselves")
     if standing is not Standing.OPEN:
         raise RefusedActivity("Move to a host that is shut out")
-    old, new = await ask_actor(node, old_id), await ask_actor(node, new_id)
+    old = await ask_actor(node, old_id)
     if old.id != old_id or old.moved_to != new_id:
         raise RefusedActivity("the old account does not say movedTo")
+    # Who follows us, and only says so, could name one account of somebody else's server after the other.
+    new = await ask_actor(node, new_id, for_stranger=not is_followed)
     if new.id != new_id or old_id not in new.also_known_as:
         raise RefusedActivity("the new account does not say alsoKnownAs")
     if new.moved_to is not None:

@@ -1,14 +1,17 @@
 """What stands behind an activity or an object: the actor's own proof on it, or an older signature of theirs over its statements."""
 
 import asyncio
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 from federation import ldsignatures, proofs
+from federation.addresses import same_origin
 from federation.errors import NotThere
-from federation.requests import Refused
+from federation.keys import VerifyingKey
+from federation.requests import Reason, Refused
 from node.inbox.receive import REFETCH_AFTER
 from node.peers.directory import find_actor, proving_keys
+from node.peers.follows import follows
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
 
@@ -17,35 +20,60 @@ class RefusedActivity(Exception):
     """An activity that is not taken; the reason is for the log."""
 
 
+async def is_followed(node: Node, actor: str) -> bool:
+    """Whether our main actor follows them."""
+    async with node.database.read() as session:
+        return await follows(session, node.settings.main_actor, actor)
+
+
 async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
     """The activity when its signer is its actor; else what the actor's own proof or signature on it holds for.
 
-    A proof that does not hold is not made up for by a signature (FEP-8b32). Raises RefusedActivity.
+    A proof that does not hold is not made up for by a signature (FEP-8b32). Raises RefusedActivity, FetchError.
     """
     if activity.actor == signer:
         return activity
+    _require_named_keys(activity)
+    for_stranger = not await is_followed(node, signer)
     try:
-        await find_actor(node, activity.actor, max_age=timedelta(days=7))
+        await find_actor(node, activity.actor, max_age=timedelta(days=7), for_stranger=for_stranger)
     except NotThere as error:
         raise RefusedActivity("forwarded for an actor that is not there") from error
+    if "proof" in activity.raw:
+        return await prove_activity(node, activity, for_stranger=for_stranger)
+    return await _signed(node, activity, for_stranger=for_stranger)
+
+
+def _require_named_keys(activity: Activity) -> None:
+    """Before its actor's server is asked anything: whoever signs could name a thousand actors of somebody else's.
+
+    Raises RefusedActivity when the activity names no key that could be its actor's, and so cannot be proven.
+    """
+    named: tuple[str, ...] | Refused
     if "signature" in activity.raw and "proof" not in activity.raw:
-        return await _signed(node, activity)
-    return await prove_activity(node, activity)
+        what, creator = "signature", ldsignatures.creator(activity.raw)
+        named = creator if isinstance(creator, Refused) else (creator,)
+    else:
+        what, named = "proof", proofs.verification_methods(activity.raw)
+    if isinstance(named, Refused):
+        raise RefusedActivity(f"{what}: {named.reason}")
+    if not all(same_origin(key_id, activity.actor) for key_id in named):
+        raise RefusedActivity(f"{what}: {Reason.WRONG_KEY}")
 
 
-async def prove_activity(node: Node, activity: Activity) -> Activity:
-    """The activity as its actor's own proof on it holds for. Raises RefusedActivity."""
-    return of_the_same((await prove(node, activity.raw, activity.actor)).document, activity, "proof")
+async def prove_activity(node: Node, activity: Activity, *, for_stranger: bool = False) -> Activity:
+    """The activity as its actor's own proof on it holds for. Raises RefusedActivity, FetchError."""
+    proven = await prove(node, activity.raw, activity.actor, for_stranger=for_stranger)
+    return of_the_same(proven.document, activity, "proof")
 
 
-async def prove(node: Node, document: Mapping[str, object], owner: str) -> proofs.Proven:
-    """What the owner's own proof holds for: use that, never the document as it came. Raises RefusedActivity."""
-    keys, retired = await proving_keys(node, owner)
+async def prove(
+    node: Node, document: Mapping[str, object], owner: str, *, for_stranger: bool = False
+) -> proofs.Proven:
+    """What the owner's own proof holds for: use that, never the document as it came. Raises RefusedActivity, FetchError."""
     named = proofs.verification_methods(document)
-    if not isinstance(named, Refused) and not set(named) <= set(keys):
-        # Perhaps a new key; its owner is asked again, but not at every try.
-        await find_actor(node, owner, max_age=REFETCH_AFTER)
-        keys, retired = await proving_keys(node, owner)
+    wanted = () if isinstance(named, Refused) else named
+    keys, retired = await _keys_of(node, owner, wanted, for_stranger=for_stranger)
     # A graph takes long to sort, and whoever sent it was not believed yet: the loop goes on meanwhile.
     outcome = await asyncio.to_thread(proofs.check, document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
@@ -55,14 +83,13 @@ async def prove(node: Node, document: Mapping[str, object], owner: str) -> proof
     return outcome
 
 
-async def _signed(node: Node, activity: Activity) -> Activity:
-    """What an RsaSignature2017 of the actor holds for: compacted anew, never the tree that came. Raises RefusedActivity."""
+async def _signed(node: Node, activity: Activity, *, for_stranger: bool) -> Activity:
+    """What an RsaSignature2017 of the actor holds for: compacted anew, never the tree that came. Raises RefusedActivity, FetchError."""
     key_id = ldsignatures.creator(activity.raw)
-    keys, retired = await proving_keys(node, activity.actor)
-    if isinstance(key_id, str) and key_id not in keys:
-        await find_actor(node, activity.actor, max_age=REFETCH_AFTER)
-        keys, retired = await proving_keys(node, activity.actor)
-    if isinstance(key_id, Refused) or key_id not in keys:
+    if isinstance(key_id, Refused):
+        raise RefusedActivity(f"signature: {key_id.reason}")
+    keys, retired = await _keys_of(node, activity.actor, (key_id,), for_stranger=for_stranger)
+    if key_id not in keys:
         raise RefusedActivity("signature: by no key of the actor")
     outcome = await asyncio.to_thread(ldsignatures.check, activity.raw, keys[key_id], now=node.clock.now())
     if isinstance(outcome, Refused):
@@ -70,6 +97,17 @@ async def _signed(node: Node, activity: Activity) -> Activity:
     if key_id in retired and outcome.created > retired[key_id]:
         raise RefusedActivity("signature: made with a key after it was retired")
     return of_the_same(outcome.document, activity, "signature")
+
+
+async def _keys_of(
+    node: Node, owner: str, named: Iterable[str], *, for_stranger: bool
+) -> tuple[dict[str, VerifyingKey], dict[str, datetime]]:
+    """What `proving_keys` gives. When one that is named is none of them, its owner is asked again, but not at every try."""
+    keys, retired = await proving_keys(node, owner)
+    if not set(named) <= keys.keys():
+        await find_actor(node, owner, max_age=REFETCH_AFTER, for_stranger=for_stranger)
+        keys, retired = await proving_keys(node, owner)
+    return keys, retired
 
 
 def of_the_same(document: Mapping[str, object], activity: Activity, what: str) -> Activity:

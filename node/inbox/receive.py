@@ -215,8 +215,12 @@ class Inbox:
     async def _verify(self, presented: Presented, request: SignedRequest) -> _Key | Refused:
         """The key that signed, or why not. A key that fails is asked for anew, once in a while."""
         node = self._node
+        before = node.clock.now()
         known = await self._key(presented.key_id)
         outcome = self._check(presented, request, known)
+        if isinstance(outcome, Refused) and known.fetched_at >= before:
+            # Whoever signs with no key at all can name the keys of a thousand people of one server, which are all there.
+            node.fetcher.count(presented.key_id, now=before)
         now = node.clock.now()
         if isinstance(outcome, Refused) and now - known.read_at >= READ_AGAIN:
             known = await self._key(presented.key_id, reread=True)

@@ -26,11 +26,17 @@ HANDLE_SECONDS = 5.0
 
 
 async def find_actor(
-    node: Node, actor_id: str, *, max_age: timedelta = FRESH, invited: bool = False
+    node: Node,
+    actor_id: str,
+    *,
+    max_age: timedelta = FRESH,
+    invited: bool = False,
+    for_stranger: bool = False,
 ) -> RemoteActor:
     """A remote actor, fetched when unknown or older than `max_age`. Raises FetchError when it cannot be had.
 
-    invited  an operator asks: a server that speaks with members only may look at who is to become one.
+    invited       an operator asks: a server that speaks with members only may look at who is to become one.
+    for_stranger  somebody whom we do not follow names them: little of one host is asked for so, and then NotNow raised.
     """
     now = node.clock.now()
     async with node.database.read() as session:
@@ -38,7 +44,7 @@ async def find_actor(
     if known is not None and known.gone_at is None and now - known.fetched_at < max_age:
         return known
     try:
-        actor = await ask_actor(node, actor_id, invited=invited)
+        actor = await ask_actor(node, actor_id, invited=invited, for_stranger=for_stranger)
         if actor.id != actor_id and not invited:
             # Only a person who pasted an address may be led on; an activity names its actor by id.
             raise Mismatch("another actor is found there", url=actor_id)
@@ -52,14 +58,18 @@ async def find_actor(
         return await _remember(session, actor, now=now)
 
 
-async def ask_actor(node: Node, actor_id: str, *, invited: bool = False) -> Actor:
-    """What an actor's own server says of it now, whatever we know; nothing is kept. Raises FetchError."""
+async def ask_actor(node: Node, actor_id: str, *, invited: bool = False, for_stranger: bool = False) -> Actor:
+    """What an actor's own server says of it now, whatever we know; nothing is kept. Raises FetchError.
+
+    invited, for_stranger  as `find_actor` has them.
+    """
     await require_open(node, actor_id, invited=invited)
     return await node.fetcher.actor(
         actor_id,
         signer=fetch_signer(node),
         now=node.clock.now(),
         permit=partial(require_open, node, invited=invited),
+        for_stranger=for_stranger,
     )
 
 
@@ -119,13 +129,21 @@ async def find_remote(node: Node, text: str) -> RemoteActor:
     return await find_by_handle(node, text)
 
 
-async def find_document(node: Node, url: str, *, invited: bool = False) -> dict[str, object]:
-    """A document from its own address, asked for by the instance actor. Raises FetchError."""
+async def find_document(
+    node: Node, url: str, *, invited: bool = False, for_stranger: bool = False
+) -> dict[str, object]:
+    """A document from its own address, asked for by the instance actor. Raises FetchError.
+
+    invited, for_stranger  as `find_actor` has them.
+    """
+    now = node.clock.now()
+    if for_stranger:
+        node.fetcher.spend(url, now=now)
     return await fetch_document(
         node.http,
         url,
         signer=fetch_signer(node),
-        now=node.clock.now(),
+        now=now,
         permit=partial(require_open, node, invited=invited),
     )
 

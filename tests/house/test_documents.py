@@ -202,8 +202,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
         ),
-        "keys of one host that were not there, in five minutes": (
-            f"{fetch.FAILED_KEYS_OF_A_HOST}; then one a second"
+        "keys of one host that were not there, and what strangers named of it, in five minutes": (
+            f"{fetch.ASKED_FOR_STRANGERS}; then one a second"
         ),
         "posts of one actor that quote one case": f"{quoting.MAX_QUOTES}",
         "servers of visitors asked in a minute: one · all": f"{visitors.OF_ONE_HOST} · {visitors.OF_ALL}",

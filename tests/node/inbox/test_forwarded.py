@@ -1,13 +1,17 @@
 """What somebody passes on for another: on that one's word, or as that one's own server has it; never on the bringer's."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from federation import ldsignatures
+from federation import fetch, ldsignatures
 from federation.keys import Signer
-from node.publishing.reactions import Reaction
+from federation.proofs import attach
+from node.publishing.reactions import Reaction, count_reactions
+from tests.attacks.stage import Stage
+from tests.node.inbox.test_groups import a_group
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
@@ -191,3 +195,145 @@ async def test_an_id_that_somebody_invents_does_not_shut_out_the_real_activity(
 
     assert was_there is not None
     assert await noted(town, note["id"]) is None
+
+
+# ---- what it costs others ------------------------------------------------------------------------------------------
+
+
+def a_proof(key_id: object) -> dict[str, Any]:
+    return {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-jcs-2022",
+        "verificationMethod": key_id,
+        "proofPurpose": "assertionMethod",
+        "proofValue": "z3",
+        "created": "2026-11-21T12:00:00Z",
+    }
+
+
+UNPROVABLE: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a proof that is none": {"proof": "z3"},
+    "a proof of no key": {"proof": a_proof(None)},
+    "a proof by a key elsewhere": {"proof": a_proof("https://evil.example/users/mallory#ed25519-key")},
+    "one proof by a key elsewhere": {
+        "proof": [a_proof("https://victim.example/users/u#key"), a_proof("did:key:z6Mk")]
+    },
+    "a signature that is none": {"signature": "x"},
+    "a signature of no key": {"signature": {"type": "RsaSignature2017", "signatureValue": "eA=="}},
+    "a signature by a key elsewhere": {
+        "signature": {
+            "type": "RsaSignature2017",
+            "creator": "https://evil.example/k",
+            "signatureValue": "eA==",
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("with_it", UNPROVABLE)
+async def test_of_what_cannot_be_proven_nobody_is_asked_who_said_it(
+    town: Town, victim: Stranger, mallory: Stranger, with_it: str
+) -> None:
+    url = (await publish_case(town["a"].node)).url
+
+    for number, kind in enumerate(("Like", "Flag", "Follow", "Announce", "Undo", "Add")):
+        said = victim.activity(kind, url, actor=f"https://victim.example/users/u{number}")
+        await mallory.post("a", said | UNPROVABLE[with_it])
+        await mallory.post("a", mallory.activity("Announce", said | UNPROVABLE[with_it], number=number))
+    await town.settle()
+
+    assert victim.asked == []
+
+
+def some_neighbours(town: Town, many: int) -> list[Stranger]:
+    """Several actors on one big server."""
+    people = [Stranger(town, "big.example", f"n{number}", key="other") for number in range(many)]
+    Stage(town).neighbours(*people)
+    return people
+
+
+async def liked(town: Town, url: str) -> int:
+    await town.settle()
+    async with town["a"].node.database.read() as session:
+        return (await count_reactions(session, url)).get("like", 0)
+
+
+@pytest.mark.both_databases
+async def test_a_stranger_makes_us_ask_little_of_one_server_and_what_holds_is_counted_later(
+    town: Town, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 3)
+    url, people = (await publish_case(town["a"].node)).url, some_neighbours(town, 2)
+    invented = people[0].activity("Like", url)
+
+    for number in range(6):
+        nobody = f"https://big.example/users/u{number}"
+        named = {
+            "id": f"https://big.example/likes/{number}",
+            "actor": nobody,
+            "proof": a_proof(f"{nobody}#key"),
+        }
+        await mallory.post("a", invented | named)
+    await town.settle()
+    asked = sum(len(one.asked) for one in people)
+    for number, one in enumerate(people):
+        like = attach(one.activity("Like", url, number=number), one.prover(), now=town.clock.now())
+        await mallory.post("a", like)
+    at_once = await liked(town, url)
+    for _ in range(20):
+        town.clock.forward(minutes=1)
+        await town.settle()
+
+    assert asked <= 3 + 1  # and one of the trickle
+    assert at_once == 0
+    assert await liked(town, url) == 2
+
+
+async def test_who_is_followed_may_name_more(
+    town: Town, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 1)
+    url, people = (await publish_case(town["a"].node)).url, some_neighbours(town, 4)
+    group = await a_group(Stage(town))
+
+    for number, one in enumerate(people):
+        like = attach(one.activity("Like", url, number=number), one.prover(), now=town.clock.now())
+        await group.post("a", group.activity("Announce", like, number=number))
+
+    assert await liked(town, url) == 4
+
+
+async def test_replies_that_a_stranger_names_are_read_few_at_once_and_the_rest_later(
+    town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 2)
+    note = await a_reply(town, victim)
+    for number in range(4):
+        named = note | {"id": f"https://victim.example/notes/{number}"}
+        victim.documents[f"/notes/{number}"] = named
+        await mallory.post("a", victim.activity("Create", named, number=number))
+    await town.settle()
+    asked = [path for path in victim.asked if path.startswith("/notes")]
+    for _ in range(20):
+        town.clock.forward(minutes=1)
+        await town.settle()
+
+    assert len(asked) == 2 + 1
+    assert all([await noted(town, f"https://victim.example/notes/{number}") for number in range(4)])
+
+
+async def test_after_a_while_a_stranger_may_name_more(
+    town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 1)
+    note = await a_reply(town, victim)
+    counts = []
+    for number, later in enumerate((timedelta(0), timedelta(0), timedelta(0), fetch.FAILURE_LASTS)):
+        town.clock.forward(seconds=later.seconds)
+        named = note | {"id": f"https://victim.example/notes/{number}"}
+        await mallory.post("a", victim.activity("Create", named, number=number))
+        await town.settle()
+        counts.append(f"/notes/{number}" in victim.asked)
+
+    assert counts == [True, True, False, True]

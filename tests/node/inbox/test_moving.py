@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from federation import fetch
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow
 from node.peers.hosts import decide
@@ -119,3 +120,19 @@ async def test_a_move_takes_both_follows_along_and_not_again_within_a_week(
     town.clock.forward(days=7)
     await move(town, new, new.id, third.id, 2)
     assert (await states(town, third))[1] == "accepted"
+
+
+async def test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 2)
+    follower, bystander = Stranger(town, "old.example", "cases"), Stranger(town, "new.example", key="other")
+    await follower.post("a", follower.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+
+    for number in range(6):
+        target = f"https://{bystander.host}/users/n{number}"
+        follower.documents["/users/cases"] = follower.actor(movedTo=target)
+        await move(town, follower, follower.id, target, number)
+
+    assert len(bystander.asked) == 2 + 1  # and one of the trickle

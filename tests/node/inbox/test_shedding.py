@@ -5,12 +5,14 @@ import asyncio
 import httpx
 import pytest
 
-from federation.fetch import FAILED_KEYS_OF_A_HOST
+from federation import fetch
+from federation.fetch import ASKED_FOR_STRANGERS
 from node.inbox.receive import Inbox
 from node.inbox.shedding import TOLD_EACH, Limits
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
+from tests.attacks.stage import Stage
 from tests.rig.stranger import Stranger
 from tests.rig.town import VISITOR, Town
 from web.fediverse.inbox import InboxDoor
@@ -121,7 +123,7 @@ async def test_keys_that_are_not_there_shut_nobody_out_of_their_host(town: Town)
         named = {"actor": invented, "id": f"https://{big.host}/likes/{number}"}
         return await loud.post("a", said | named, key_id=f"{invented}#main-key")
 
-    for number in range(FAILED_KEYS_OF_A_HOST + 1):
+    for number in range(ASKED_FOR_STRANGERS + 1):
         assert (await junk(number)).status_code == 401
     asked = len(big.asked)
     flooded = await junk(1000)
@@ -133,6 +135,25 @@ async def test_keys_that_are_not_there_shut_nobody_out_of_their_host(town: Town)
     assert len(big.asked) == asked
     town.clock.forward(seconds=30)
     assert (await big.post("a", follow)).status_code == 202
+
+
+async def test_names_of_other_peoples_keys_make_nobody_ask_without_end(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 3)
+    loud = Stranger(town, "loud.example")
+    people = [Stranger(town, "big.example", f"n{number}", key="other") for number in range(8)]
+    Stage(town).neighbours(*people)
+
+    answers = [
+        (
+            await loud.post("a", one.activity("Like", "https://a.example/cases/x"), key_id=one.key_id)
+        ).status_code
+        for one in people
+    ]
+
+    assert answers == [401] * 4 + [429] * 4
+    assert [len(one.asked) for one in people] == [1] * 4 + [0] * 4
 
 
 async def test_a_flood_of_refusals_is_told_in_few_words(town: Town, caplog: pytest.LogCaptureFixture) -> None:
