@@ -2,7 +2,7 @@
 how it reads in `casewords`; here, how it is found."""
 
 from vocab import charter
-from vocab.casewire import CaseMeta, Withdrawal, read_case, read_withdrawal, write_case, write_tombstone
+from vocab.casewire import CaseMeta, Withdrawal, fits, read_case, read_withdrawal, write_case, write_tombstone
 from vocab.casewords import facts
 from vocab.errors import InvalidCase, NotACase
 from vocab.publiccase import (
@@ -36,6 +36,7 @@ __all__ = [
     "coarse",
     "facets",
     "facts",
+    "fits",
     "read_case",
     "read_withdrawal",
     "relations",

@@ -9,13 +9,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from vocab import casewords, charter, claimreview, lists, objects, properties, states
-from vocab.errors import InvalidCase, NotACase
-from vocab.jsonld import write
+from vocab import casewords, charter, claimreview, jsonld, lists, objects, properties, states
+from vocab.errors import InvalidCase, NotACase, TooLarge
 from vocab.properties import present, written
 from vocab.publiccase import Picture, PublicCase, Related, is_picture
 from vocab.terms import CONTEXT, LD_JSON, PUBLIC, SRT
@@ -104,6 +103,13 @@ _MAY_QUOTE: Final[Mapping[str, object]] = {"canQuote": {"automaticApproval": [PU
 # and ours 1,048,576. With less room than this for each copy of its content, shortening would not bring it there.
 _EASY_BYTES: Final = 50_000
 _LEAST_CONTENT: Final = 4_000
+# What we read ourselves, less room for the Create around an Article and a hub's Announce around that, each with a context, a
+# proof and addresses of whatever length. Mastodon takes as many bytes as we do.
+MAX_ARTICLE_BYTES: Final = jsonld.MAX_BYTES - 128 * 1024
+MAX_ARTICLE_MEMBERS: Final = jsonld.MAX_MEMBERS - 500
+# To measure a case that is not published yet.
+_ANYWHERE: Final = "https://tracker.example/cases/0"
+_ANY_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 Json = dict[str, object]
 
@@ -240,6 +246,16 @@ def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
         raise NotACase(f"not a public case: {error}") from error
 
 
+def fits(case: PublicCase) -> bool:
+    """Tell whether other servers can take the case, wherever it is published: what is larger would reach nobody."""
+    article = write_case(case, id=_ANYWHERE, actor=_ANYWHERE, published=_ANY_TIME)
+    try:
+        jsonld.parse(jsonld.write(article), max_bytes=MAX_ARTICLE_BYTES, max_members=MAX_ARTICLE_MEMBERS)
+    except TooLarge:
+        return False
+    return True
+
+
 def picture_address(case_id: str, picture: Picture) -> str:
     """Return where the picture of a case is: at its publisher's own origin, and nowhere else."""
     parts = urlsplit(case_id)
@@ -296,9 +312,9 @@ def read_withdrawal(document: Mapping[str, object]) -> Withdrawal:
 
 def _room(article: Json, contents: Mapping[str, str]) -> int | None:
     """How many bytes of content in each language leave the Article easy to take; None where nothing is to be left out."""
-    size = len(write(article))
+    size = len(jsonld.write(article))
     # The language of the case stands twice, as `content` and in `contentMap`.
-    shown = len(write({name: article[name] for name in ("content", "contentMap")}))
+    shown = len(jsonld.write({name: article[name] for name in ("content", "contentMap")}))
     room = (_EASY_BYTES - size + shown) // (1 + len(contents))
     return room if size > _EASY_BYTES and room >= _LEAST_CONTENT else None
 

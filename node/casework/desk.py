@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.casework import consenting, records
 from node.casework.cases import FROM, NOT_UPHELD, TOO_EARLY, Case, CaseEvent, CaseState, Move, Outcome
-from node.casework.gates import Clearances, closed_gates
+from node.casework.gates import SIZE, TOO_LONG, Clearances, closed_gates
 from node.casework.history import history_of, note_step
 from node.casework.pictures import Drawn, Picture, keep_picture, with_picture
 from node.casework.triage import find_alert
@@ -22,6 +22,7 @@ from node.intake.alerts import ClosedFor, Wrap
 from node.staff.accounts import Staff
 from node.staff.permissions import Action, allowed, require
 from vocab import lists
+from vocab.casewire import fits
 from vocab.errors import InvalidCase
 from vocab.publiccase import PublicCase, coarse
 
@@ -298,14 +299,19 @@ async def approve(
 
 
 def parse_text(fields: Mapping[str, object], *, now: datetime, corrections: Sequence[object]) -> PublicCase:
-    """The public case these fields make, coarse enough for small groups. Raises Invalid with a sentence per field.
+    """The public case these fields make, coarse enough for small groups, and small enough for other servers.
+
+    Raises Invalid with a sentence per field.
 
     corrections  what the server knows was corrected; what a client says about it is not looked at.
     """
     try:
-        return PublicCase.parse(coarse(dict(fields) | {"corrections": list(corrections)}), today=now.date())
+        text = PublicCase.parse(coarse(dict(fields) | {"corrections": list(corrections)}), today=now.date())
     except InvalidCase as error:
         raise Invalid("the text does not hold", problems=error.problems) from error
+    if not fits(text):
+        raise Invalid("the text is too long", problems={SIZE: TOO_LONG})
+    return text
 
 
 # ---- private -------------------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ TEXTS = (
     "domestic_steps",
 )
 MIN_REASON, MAX_REASON = 10, 500
+# What is said of a whole text that is too long, and under which name: it is the fault of no field alone.
+SIZE = "size"
+TOO_LONG = "Together these texts are too long to be sent to other servers. Please shorten some, or leave a language out."
 
 
 @dataclass(frozen=True, slots=True)

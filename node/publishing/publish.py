@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import attach
+from node.casework.gates import SIZE, TOO_LONG
 from node.casework.pictures import Picture, forget_pictures, pictures_named
 from node.entries.entries import Draft, Entry, put_entry, withdraw_entry
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
@@ -23,7 +24,7 @@ from node.publishing.publications import Publication, Version, publication_of, v
 from node.publishing.reactions import inboxes_of_reactions
 from node.settings import Settings
 from vocab import activities, lists
-from vocab.cases import PublicCase, write_case, write_tombstone
+from vocab.cases import PublicCase, fits, write_case, write_tombstone
 from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
@@ -43,7 +44,7 @@ async def publish(
 
     case_id       of the sealed record; never leaves the server, and the public address is not made from it.
     drafted_by, approved_by  ids of two different people.
-    Raises NotAllowed when they are one, WrongState when the case is public already.
+    Raises NotAllowed when they are one, WrongState when the case is public already, Invalid when it is too long.
     """
     _two_people(drafted_by, approved_by)
     if await publication_of(session, case_id) is not None:
@@ -74,7 +75,7 @@ async def correct(
     approved_by: str,
     now: datetime,
 ) -> Publication:
-    """Replace the public text by a corrected one, which lists what was corrected. Raises NotFound, NotAllowed, WrongState."""
+    """Replace the public text by a corrected one, which lists what was corrected. Raises NotFound, NotAllowed, WrongState, Invalid."""
     _two_people(drafted_by, approved_by)
     publication = await _publication(session, case_id)
     publication.move("corrected", _second(now))
@@ -173,6 +174,8 @@ async def _issue(
     now: datetime,
 ) -> None:
     """Sign one version of the object, put it where readers find it, and send Create or Update."""
+    if not fits(case):
+        raise Invalid("the text is too long", public=TOO_LONG, problems={SIZE: TOO_LONG})
     actor = settings.main_actor
     updated = now if now > publication.published_at else None
     to, cc = [PUBLIC], [f"{actor}/followers"]

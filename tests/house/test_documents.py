@@ -183,6 +183,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "values of one member · in all, of a document that is proven by its statements": (
             f"{jsonld.MAX_VALUES:,} · {jsonld.MAX_VALUES_IN_ALL:,}"
         ),
+        "an `Article` that is published here, so that its `Create`, and a hub's `Announce` of that, stay below both": (
+            f"{casewire.MAX_ARTICLE_BYTES:,} bytes · {casewire.MAX_ARTICLE_MEMBERS:,} members"
+        ),
         "redirects": f"{fetch.MAX_REDIRECTS}",
         "clock of a signing stranger · of a server that we follow and whose actor says that it is of this network": (
             f"{requests.STRANGER_WINDOW.seconds // 3600} hour either way · {requests.OWN_WINDOW.seconds // 60} minutes"

@@ -19,6 +19,7 @@ from vocab.cases import (
     coarse,
     facets,
     facts,
+    fits,
     read_case,
     read_withdrawal,
     relations,
@@ -539,6 +540,22 @@ def test_a_case_is_shown_whole_where_it_is_short_and_where_leaving_out_would_not
         case = a_case(content={"en": content}, authority_replies=[reply] * replies)
 
         assert "The whole case" not in written(case)["content"]
+
+
+def test_a_case_with_more_members_than_is_read_does_not_fit_however_short_it_is() -> None:
+    texts = {f"{one}{other}": "Invented." for one in "abcdef" for other in "abcde"} | {"en": "Invented."}
+    texts.pop("aa")
+    step = {"date": "2026-05-11", "text": texts, "action": "letter-to-authority"}
+    reply = {"date": "2026-05-11", "text": texts, "type": "disputed"}
+
+    assert fits(a_case(follow_ups=[step] * 100))
+    assert not fits(
+        a_case(
+            follow_ups=[step] * 100,
+            authority_replies=[reply] * 100,
+            corrections=[{"date": "2026-05-11", "text": texts}] * 100,
+        )
+    )
 
 
 def test_the_place_is_a_state_or_the_region_that_was_allowed() -> None:

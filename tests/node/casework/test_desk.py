@@ -1,6 +1,8 @@
 """The desk's use cases where they meet the database: gates asked twice, keys of those who leave, traces."""
 
 from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -8,7 +10,7 @@ from sqlalchemy import func, select
 from node import audit
 from node.casework import desk, triage
 from node.casework.cases import Case, CaseEvent, Move, Outcome
-from node.casework.gates import Clearances
+from node.casework.gates import TOO_LONG, Clearances
 from node.casework.team import deactivate, intake_terms
 from node.database import Database
 from node.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
@@ -67,6 +69,39 @@ async def test_the_gates_are_asked_again_when_the_second_person_says_yes(door: D
         await session.rollback()
 
     assert "standard" in refused.value.problems
+
+
+async def test_a_text_that_is_too_long_for_other_servers_is_refused_when_it_is_written(
+    door: Door, now: datetime
+) -> None:
+    step = {"date": "2026-03-02", "action": "letter-to-authority", "text": {"en": "x y " * 1249}}
+    async with door.database.begin() as session:
+        await desk.propose(session, CASE, "P3", by=door.ana, now=now)
+        await desk.confirm(session, CASE, by=door.boris, now=now)
+
+        with pytest.raises(Invalid) as refusal:
+            await desk.save_draft(session, CASE, case_fields(follow_ups=[step] * 80), by=door.ana, now=now)
+
+    assert refusal.value.problems == {"size": TOO_LONG}
+
+
+async def test_a_text_that_is_too_long_is_refused_once_more_when_it_is_approved(
+    door: Door, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = await in_review(door, now)
+    monkeypatch.setattr(desk, "fits", lambda case: False)
+
+    with pytest.raises(Invalid) as refusal:
+        async with door.database.begin() as session:
+            await desk.approve(session, CASE, sha256=sha256, by=await publisher(door, now), now=now)
+
+    assert refusal.value.problems == {"size": TOO_LONG}
+
+
+def test_the_desk_says_in_each_language_what_the_server_says_of_a_text_that_is_too_long() -> None:
+    said = (Path(str(files("web"))) / "templates" / "desk" / "texts.html").read_text(encoding="utf-8")
+
+    assert f'<p data-text="too-long">{{{{ _("{TOO_LONG}") }}}}</p>' in said
 
 
 async def test_an_approval_hands_out_what_two_people_agreed_on(door: Door, now: datetime) -> None:

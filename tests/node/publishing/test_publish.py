@@ -5,14 +5,20 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from federation.proofs import attach
 from node.entries.entries import Entry
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
+from node.inbox.receive import MAX_BODY_BYTES
 from node.peers.sending import Sent
 from node.publishing.publications import versions_of
 from node.publishing.publish import correct, publish, withdraw
 from tests.rig.clock import FrozenClock
 from tests.rig.publications import a_case
+from vocab import activities
+from vocab.cases import PublicCase, fits
+from vocab.jsonld import parse, write
+from vocab.terms import PUBLIC
 
 pytestmark = pytest.mark.both_databases
 
@@ -51,6 +57,48 @@ async def test_a_case_is_published_once(node: Any) -> None:
 
     with pytest.raises(WrongState):
         await act(node, publish, case_id, case=a_case(), **TWO)
+
+
+def a_huge_case(count: int) -> PublicCase:
+    step = {"date": "2026-05-11", "action": "letter-to-authority", "text": {"en": "x y " * 1249}}
+    return a_case(follow_ups=[step] * count)
+
+
+async def test_a_case_that_no_server_could_take_is_not_published(node: Any) -> None:
+    case_id = random_id()
+
+    with pytest.raises(Invalid) as refusal:
+        await act(node, publish, case_id, case=a_huge_case(80), **TWO)
+
+    assert list(refusal.value.problems) == ["size"]
+    assert "too long" in refusal.value.public
+    async with node.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(Sent)) == 0
+
+
+async def test_a_case_does_not_become_too_large_by_its_correction(node: Any) -> None:
+    case_id = random_id()
+    await act(node, publish, case_id, case=a_case(), **TWO)
+
+    with pytest.raises(Invalid):
+        await act(node, correct, case_id, case=a_huge_case(80), **TWO)
+
+
+async def test_the_largest_case_that_may_be_published_is_taken_from_its_node_and_from_a_hub(
+    node: Any,
+) -> None:
+    largest = next(case for count in range(80, 0, -1) if fits(case := a_huge_case(count)))
+
+    publication = await act(node, publish, random_id(), case=largest, **TWO)
+
+    async with node.database.read() as session:
+        sent = (await session.scalars(select(Sent))).one()
+    wrapped = activities.announce(
+        publication.url, publication.url, parse(sent.body), to=[PUBLIC], cc=[publication.url]
+    )
+    signer = node.keyring.signer(node.settings.main_actor, "ed25519")
+    assert 900_000 < len(sent.body) < MAX_BODY_BYTES
+    assert parse(write(attach(wrapped, signer, now=node.clock.now())))
 
 
 async def test_the_public_address_tells_nothing_of_the_record(node: Any) -> None:

@@ -2,7 +2,7 @@
 
 import type { Clearances } from "./desk-api.ts";
 import { slot, ticked } from "./desk-view.ts";
-import { labelOf } from "./desk-words.ts";
+import { labelOf, problemInWords } from "./desk-words.ts";
 import { all, make, text } from "./page.ts";
 
 export function clearancesOf(form: HTMLFormElement): Clearances {
@@ -30,7 +30,7 @@ export function askWhyItMayStand(form: HTMLFormElement, problems: Readonly<Recor
     const known = place.querySelector<HTMLElement>(`[data-for="${CSS.escape(clears)}"] .problem`);
     if (known) known.textContent = sentence;
     else if (MAY_STAND.has(key) || clears === "reply_waiver") place.append(clearance(clears, key, sentence));
-    else place.append(make("p", { class: "problem" }, sentence));
+    else place.append(make("p", { class: "problem" }, problemInWords(key, sentence)));
   }
 }
 

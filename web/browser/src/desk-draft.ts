@@ -3,6 +3,7 @@
  * What the source answered comes in only by the editor's own click, field by field.
  */
 
+import { problemInWords } from "./desk-words.ts";
 import type { Json, JsonObject, Submission } from "./types.ts";
 import { fields, mark, readValue, searchIn, settleConditions, settleCounts, settleSame } from "./intake-form.ts";
 import { all, make, show, text, within } from "./page.ts";
@@ -77,7 +78,7 @@ export class DraftForm {
     for (const [key, sentence] of Object.entries(problems)) {
       const name = key === "licence" ? "editorial_licence" : (key.split(".")[0] ?? key);
       const field = fields(this.#form).find((one) => keyOf(one) === name && !one.closest("[hidden]"));
-      if (field === undefined) homeless.push(sentence);
+      if (field === undefined) homeless.push(problemInWords(key, sentence));
       else {
         mark(field, sentence);
         first ??= field.querySelector<HTMLElement>("input, select, textarea");

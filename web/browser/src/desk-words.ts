@@ -15,6 +15,11 @@ export function callName(id: Hex): string {
   return `${first} ${second}`;
 }
 
+/** What is wrong with a field of the public text, as the server says it; with the whole of it, in the reader's language. */
+export function problemInWords(key: string, sentence: string): string {
+  return key === "size" ? text("too-long") : sentence;
+}
+
 function labels(): DocumentFragment {
   return byId("labels", HTMLTemplateElement).content;
 }
