@@ -7,7 +7,7 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_sent, prepare_letters
-from node.inbox import chores, groups, handlers, quoting
+from node.inbox import chores, groups, handlers, stamping
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
@@ -51,7 +51,7 @@ ACTIVITIES: Mapping[str, Handler] = {
     "Announce": groups.on_announce,
     "Like": handlers.on_like,
     "EmojiReact": handlers.on_like,
-    "QuoteRequest": quoting.on_quote_request,
+    **dict.fromkeys(stamping.REQUESTS, stamping.on_request),
     "Flag": handlers.on_flag,
     "Block": handlers.on_block,
     "Move": handlers.on_move,

@@ -95,9 +95,13 @@ _REASONS: Final = {
 
 # Multihash, the prefix of 32 bytes of SHA-256.
 _SHA2_256: Final = b"\x12\x20"
-# Whoever may see a public case may quote it without asking. Nothing is said of likes, replies and boosts: to name one promises to
-# answer requests for it (GoToSocial, docs/federation/interaction_policy.md), and what is not named is for everybody.
-_MAY_QUOTE: Final[Mapping[str, object]] = {"canQuote": {"automaticApproval": [PUBLIC]}}
+# Whoever may see a public case may like, answer, pass on and quote it; who asks first is told so (node/inbox/stamping.py). GoToSocial
+# before 0.20 reads the older name alone, and takes its absence for nobody.
+_FOR_ALL: Final[Mapping[str, object]] = {"automaticApproval": [PUBLIC]}
+_EVERYBODY: Final[Mapping[str, object]] = {
+    **{name: {"always": [PUBLIC], **_FOR_ALL} for name in ("canLike", "canReply", "canAnnounce")},
+    "canQuote": _FOR_ALL,
+}
 
 # An Article up to here makes a Create below 60,000 bytes, with its proofs and contexts: Misskey's inbox takes 65,536, Mastodon's
 # and ours 1,048,576. With less room than this for each copy of its content, shortening would not bring it there.
@@ -197,7 +201,7 @@ def write_case(
             # What made it, and never which version: nothing is to be concluded from that (FEP-0151).
             "generator": {"type": "Application", "name": "Social Rights Tracker"},
             # Without it Mastodon offers nobody to quote (FEP-044f).
-            "interactionPolicy": _MAY_QUOTE if PUBLIC in (*to, *cc) else None,
+            "interactionPolicy": _EVERYBODY if PUBLIC in (*to, *cc) else None,
             "image": _written_picture(case.image, language, id) if case.image else None,
             "tag": [*_hashtags(case, id), *(_object_link(other) for other in case.related)],
             "attachment": [

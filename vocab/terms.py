@@ -58,7 +58,11 @@ CASE_TERMS: Final[dict[str, object]] = {
     # FEP-044f, with the words of GoToSocial.
     "gts": "https://gotosocial.org/ns#",
     "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
-    "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
+    **{
+        name: {"@id": f"gts:{name}", "@type": "@id"}
+        for name in ("canLike", "canReply", "canAnnounce", "canQuote")
+    },
+    "always": {"@id": "gts:always", "@type": "@id"},
     "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
     "sensitive": "as:sensitive",
     # FEP-1311, in the words of W3C Controlled Identifiers.
@@ -102,14 +106,19 @@ CONTEXT: Final[list[object]] = [AS, DATA_INTEGRITY_V1, CASE_TERMS]
 # Written into activities that carry no object of ours: Follow, Accept, Announce of a link.
 ACTIVITY_CONTEXT: Final[list[object]] = [AS, DATA_INTEGRITY_V1]
 
-# Written into what answers those who quote (FEP-044f).
-QUOTE_CONTEXT: Final[list[object]] = [
+# Written into what answers those who ask (FEP-044f; GoToSocial for what is not a quote).
+STAMP_CONTEXT: Final[list[object]] = [
     AS,
     DATA_INTEGRITY_V1,
     {
         "gts": "https://gotosocial.org/ns#",
         "QuoteRequest": "https://w3id.org/fep/044f#QuoteRequest",
         "QuoteAuthorization": "https://w3id.org/fep/044f#QuoteAuthorization",
+        **{
+            name: f"gts:{name}"
+            for what in ("Like", "Reply", "Announce")
+            for name in (f"{what}Request", f"{what}Authorization")
+        },
         "interactingObject": {"@id": "gts:interactingObject", "@type": "@id"},
         "interactionTarget": {"@id": "gts:interactionTarget", "@type": "@id"},
     },

@@ -9,8 +9,8 @@ Beside what is here, by the number of the attack:
 59  tests/node/inbox/test_process.py::test_a_follower_who_leaves_hears_nothing_more_and_nobody_leaves_for_another
 60  tests/node/inbox/test_process.py::test_an_accept_that_we_did_not_ask_for_changes_nothing
 64  tests/node/inbox/test_process.py::test_a_forwarded_activity_counts_when_its_actor_proved_it
-65  tests/node/inbox/test_quoting.py::test_there_is_no_stamp_that_nobody_was_given
-65  tests/node/inbox/test_quoting.py::test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else
+65  tests/node/inbox/test_stamping.py::test_there_is_no_stamp_that_nobody_was_given
+65  tests/node/inbox/test_stamping.py::test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else
 66  tests/attacks/test_content.py::test_a_page_on_another_host_is_a_replys_own_only_if_its_author_names_that_host
 66  tests/web/fediverse/test_discovery.py::test_every_actor_is_readable_without_a_signature_and_shows_both_keys
 71  tests/web/pages/test_intake_api.py::test_wrong_unknown_and_malformed_tokens_get_the_same_answer

@@ -478,7 +478,7 @@ REFLECTED: dict[str, Any] = {
     "47 by the copy of a case": ("/cases/{host}/x", {}),
     "47 by the copy of a case, with its whole address": ("/cases/{}", {}),
     "47 by WebFinger": ("/.well-known/webfinger", {"resource": "{}"}),
-    "47 by a quote": ("/cases/none/quotes", {"of": "{}"}),
+    "47 by a quote": ("/cases/none/stamps", {"of": "{}"}),
     "47 by following": ("/follow", {"account": "@mallory@{host}"}),
     "47 by a place to go on to": ("/follow", {"account": "{}"}),
     "47 by a list's filter": ("/cases", {"node": "{host}", "publisher": "{}"}),

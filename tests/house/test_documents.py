@@ -14,7 +14,7 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
-from node.inbox import chores, quoting, receive
+from node.inbox import chores, receive, stamping
 from node.peers import reports, visitors
 from node.publishing import reactions
 from node.settings import PREFIX, Settings
@@ -130,7 +130,7 @@ CLAIMS = {
     "5711": ("vocab/terms.py", "FEP-5711"),
     "96ff": ("web/fediverse/answers.py", 'rel="type"'),
     "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
-    "044f": ("node/inbox/quoting.py", "FEP-044f"),
+    "044f": ("node/inbox/stamping.py", "FEP-044f"),
     "7628": ("node/inbox/moving.py", "FEP-7628"),
     "1b12": ("node/hub/aggregate.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),
@@ -153,7 +153,7 @@ def test_the_intents_are_those_that_webfinger_names(role: str) -> None:
 def test_the_interaction_policy_and_the_picture_are_as_the_page_says() -> None:
     said = " ".join(section(text("FEDERATION.md"), "## A case on the wire").split())
 
-    for name in casewire._MAY_QUOTE:
+    for name in casewire._EVERYBODY:
         assert f"`{name}`" in said
     assert f"{redrawing.SHOWN_SIDES[0]:,} pixels to a side" in said
     assert f"{redrawing.MAX_OUTPUT_BYTES:,} bytes" in said
@@ -208,7 +208,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys of one host that were not there, and what strangers named of it, in five minutes": (
             f"{fetch.ASKED_FOR_STRANGERS}; then one a second"
         ),
-        "posts of one actor that quote one case": f"{quoting.MAX_QUOTES}",
+        "posts of one actor that quote, or answer by asking, one case": f"{stamping.MAX_ASKED}",
         "servers of visitors asked in a minute: one · all": f"{visitors.OF_ONE_HOST} · {visitors.OF_ALL}",
         "of one site, which wait for people: reports · replies · at a hub, cases kept out": (
             f"{reports.MAX_OPEN} · {reactions.MOST_WAITING} · {quarantine.MOST_OF_A_SITE}"

@@ -373,12 +373,16 @@ def test_a_picture_without_words_or_of_another_form_is_refused(wrong: dict[str, 
     assert list(refusal.value.problems) == ["image"]
 
 
-def test_whoever_may_see_a_case_may_quote_it_and_no_other_request_is_promised_an_answer() -> None:
+def test_whoever_may_see_a_case_may_like_answer_pass_on_and_quote_it() -> None:
     document = written(a_case())
+    policy = document["interactionPolicy"]
 
-    assert document["interactionPolicy"] == {"canQuote": {"automaticApproval": [PUBLIC]}}
+    assert list(policy) == ["canLike", "canReply", "canAnnounce", "canQuote"]
+    assert [allowed["automaticApproval"] for allowed in policy.values()] == [[PUBLIC]] * 4
+    assert [allowed.get("always") for allowed in policy.values()] == [[PUBLIC], [PUBLIC], [PUBLIC], None]
     [expanded] = jsonld.expand(document)
-    assert f"{GTS}canQuote" in json.dumps(expanded)
+    for name in (*policy, "always", "automaticApproval"):
+        assert f"{GTS}{name}" in json.dumps(expanded)
     assert "interactionPolicy" not in written(a_case(), to=[f"{A}/followers"])
 
 

@@ -8,8 +8,8 @@ from node.entries.search import document_at, entry_at
 from node.errors import NotFound
 from node.publishing.positions import position_at
 from node.publishing.publish import history_of
-from node.publishing.quotes import stamp
 from node.publishing.reactions import shown_replies
+from node.publishing.stamps import stamp
 from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT, CONTEXT
@@ -29,7 +29,7 @@ def routes() -> list[Route]:
         Route("/cases/{id}/context", signed_where_wanted(context)),
         Route("/cases/{id}/replies", signed_where_wanted(replies)),
         Route("/cases/{id}/history", signed_where_wanted(history)),
-        Route("/cases/{id}/quotes", signed_where_wanted(quote_stamp)),
+        Route("/cases/{id}/stamps", signed_where_wanted(stamped)),
         Route("/positions/{id}", signed_where_wanted(position, also_page=True)),
         Route("/ns/v1", vocabulary),
     ]
@@ -137,14 +137,14 @@ async def history(request: Request) -> Response:
     return activity_answer(document, max_age=60)
 
 
-async def quote_stamp(request: Request) -> Response:
-    """That a post (`?of=`) may quote a case of ours (FEP-044f)."""
+async def stamped(request: Request) -> Response:
+    """That a post (`?of=`) may quote or answer a case of ours, or that something may like it or pass it on (FEP-044f, GoToSocial)."""
     node: Node = request.app.state.node
     at = f"{node.settings.origin}/cases/{request.path_params['id']}"
     async with node.database.read() as session:
         found = await stamp(session, at, request.query_params.get("of", "")[:2000])
     if found is None:
-        raise NotFound("nobody asked to quote this")
+        raise NotFound("nobody asked for this")
     return activity_answer(found, max_age=60)
 
 

@@ -1,4 +1,7 @@
-"""Who quotes a case of ours is given a stamp that others can check; a stamp speaks for one post of one author, and ends with its case."""
+"""Who quotes, answers, likes or passes on a case of ours and asks first is given a stamp that others can check.
+
+A stamp speaks for one thing of one author, and ends with its case.
+"""
 
 from typing import Any
 from urllib.parse import quote
@@ -6,10 +9,10 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from node.inbox import quoting
+from node.inbox import stamping
 from node.publishing.publications import Publication
 from node.publishing.publish import withdraw
-from node.publishing.reactions import count_reactions
+from node.publishing.reactions import count_reactions, shown_replies
 from tests.node.inbox.test_process import mallory
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
@@ -40,7 +43,7 @@ async def ask(town: Town, by: Stranger, case: str, post: object = POST, number: 
 
 async def stamp_of(town: Town, case: str, post: str = POST) -> httpx.Response:
     async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
-        return await http.get(f"{case}/quotes?of={quote(post, safe='')}")
+        return await http.get(f"{case}/stamps?of={quote(post, safe='')}")
 
 
 @pytest.mark.parametrize("embedded", [False, True])
@@ -75,6 +78,72 @@ async def test_a_case_says_that_it_may_be_quoted(town: Town, case: Publication) 
     assert document["interactionPolicy"]["canQuote"] == {"automaticApproval": [PUBLIC]}
 
 
+ASKED = {
+    "ReplyRequest": ({"type": "Note", "inReplyTo": "{}"}, "reply", "ReplyAuthorization"),
+    "LikeRequest": ({"type": "Like", "object": "{}"}, "like", "LikeAuthorization"),
+    "AnnounceRequest": ({"type": "Announce", "object": "{}"}, "boost", "AnnounceAuthorization"),
+}
+
+
+def carried(kind: str, case: str, by: str, **other: object) -> dict[str, object]:
+    instrument, _, _ = ASKED[kind]
+    owner = "attributedTo" if kind == "ReplyRequest" else "actor"
+    return {"id": POST, owner: by, **{key: text.format(case) for key, text in instrument.items()}, **other}
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+@pytest.mark.parametrize("kind", ASKED)
+async def test_who_asks_to_answer_like_or_pass_on_is_given_a_stamp_too(
+    town: Town, reader: Stranger, case: Publication, kind: str, embedded: bool
+) -> None:
+    _, kept, authorization = ASKED[kind]
+    instrument: object = carried(kind, case.url, reader.id) if embedded else POST
+    await reader.post("a", reader.activity(kind, case.url, instrument=instrument))
+    await town.settle()
+
+    (answer,) = reader.received
+    assert (answer["type"], answer["object"]["type"], answer["object"]["instrument"]) == (
+        "Accept",
+        kind,
+        POST,
+    )
+    found = (await stamp_of(town, case.url)).json()
+    assert (found["id"], found["type"]) == (answer["result"], authorization)
+    async with town["a"].node.database.read() as session:
+        assert await count_reactions(session, case.url) == {kept: 1}
+        assert await shown_replies(session, case.url) == []
+
+
+@pytest.mark.parametrize(
+    "other", [{"actor": "https://evil.example/users/mallory"}, {"object": "https://a.example/cases/none"}]
+)
+async def test_what_a_request_carries_is_its_own_and_about_the_same_case(
+    town: Town, reader: Stranger, case: Publication, other: dict[str, object]
+) -> None:
+    instrument = carried("LikeRequest", case.url, reader.id, **other)
+    await reader.post("a", reader.activity("LikeRequest", case.url, instrument=instrument))
+    await town.settle()
+
+    assert reader.received == []
+    assert (await stamp_of(town, case.url)).status_code == 404
+
+
+async def test_a_like_that_was_asked_for_and_then_comes_counts_once_and_goes_when_it_is_taken_back(
+    town: Town, reader: Stranger, case: Publication
+) -> None:
+    like = reader.activity("Like", case.url)
+    await reader.post("a", reader.activity("LikeRequest", case.url, instrument=like["id"], number=7))
+    await reader.post("a", like)
+    await town.settle()
+    async with town["a"].node.database.read() as session:
+        counted = await count_reactions(session, case.url)
+    await reader.post("a", reader.activity("Undo", like, number=8))
+    await town.settle()
+
+    assert counted == {"like": 1}
+    assert (await stamp_of(town, case.url, like["id"])).status_code == 404
+
+
 async def test_there_is_no_stamp_that_nobody_was_given(
     town: Town, reader: Stranger, mallory: Stranger, case: Publication
 ) -> None:
@@ -91,11 +160,12 @@ async def test_there_is_no_stamp_that_nobody_was_given(
     assert [(await stamp_of(town, url, post)).status_code for url, post in (
         (case.url, POST),
         (case.url, "https://evil.example/posts/1"),
-        (case.url, like["id"]),
         (case.url, ""),
         (other, POST),
         ("https://a.example/cases/none", POST),
-    )] == [200, 404, 404, 404, 404, 404]  # fmt: skip
+    )] == [200, 404, 404, 404, 404]  # fmt: skip
+    # Whoever was refused a quote has no stamp for one, whatever else is known under that id.
+    assert (await stamp_of(town, case.url, like["id"])).json()["type"] == "LikeAuthorization"
     assert [item["type"] for item in mallory.received] == []
 
 
@@ -143,7 +213,7 @@ async def test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else(
 async def test_one_actor_quotes_a_case_only_so_often(
     town: Town, reader: Stranger, case: Publication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quoting, "MAX_QUOTES", 2)
+    monkeypatch.setattr(stamping, "MAX_ASKED", 2)
     other = Stranger(town, "other.example", key="other")
 
     for number in range(4):
