@@ -13,7 +13,7 @@ from node.database import Source
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import bodies_of, forget_hidden
+from node.peers.sending import bodies_of, forget_answers, forget_hidden
 from node.peers.synchronising import offer, origin_of
 from node.runtime import Node
 
@@ -87,6 +87,14 @@ async def forget_sent(node: Node, job: Turn) -> Outcome:
     async with node.database.begin() as session:
         is_all = await forget_hidden(session, str(job.payload["object"]))
     return Done() if is_all else Postponed(node.clock.now() + PROBE_EVERY, "not delivered everywhere yet")
+
+
+async def forget_old_answers(node: Node, job: Turn) -> Outcome:
+    """Erase answers that nobody waits for any more, and look again tomorrow."""
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        await forget_answers(session, now=now)
+    return Postponed(now + PROBE_EVERY, "every day")
 
 
 async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:

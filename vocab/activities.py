@@ -47,6 +47,8 @@ ACTIVITY_TYPES: Final = frozenset(
         *("QuoteRequest", "LikeRequest", "ReplyRequest", "AnnounceRequest", "EmojiReact", "EmojiReaction"),
     }
 )
+# A Follow goes to whom it is about.
+_MAX_ADDRESSED: Final = 4
 _INTRANSITIVE: Final = frozenset({"Arrive", "Question", "Travel"})
 
 Json = dict[str, object]
@@ -124,10 +126,10 @@ def accept(
     result: str | None = None,
     context: object = ACTIVITY_CONTEXT,
 ) -> Json:
-    """Write the Accept of a Follow, or of a request to quote, which is embedded as it was received.
+    """Write the Accept of a Follow, or of a request to quote, which is embedded with what names it and nothing else.
 
     result  the address of what the request was for.
-    Threads answers 500 to an Accept that only names the Follow or alters it; Lemmy and Pleroma expect it embedded.
+    Threads answers 500 to an Accept that only names the Follow; Lemmy and Pleroma expect it embedded.
     """
     return present({**_answer("Accept", id, actor, asked), "@context": context, "result": result})
 
@@ -135,6 +137,26 @@ def accept(
 def reject(id: str, actor: str, follow: Mapping[str, object]) -> Json:
     """Write the Reject of a Follow, embedded likewise."""
     return _answer("Reject", id, actor, follow)
+
+
+def essence(asked: Mapping[str, object]) -> Json:
+    """Return what an answer has to say of a Follow or a request: who asks what of whom, by addresses.
+
+    Whatever else came with it is dropped: our proof would stand over words of strangers, and they would fill our disk. Mastodon,
+    GoToSocial, Misskey and Lemmy read no more of it.
+    """
+    plain = properties.simplified(asked)
+    addressed = {key: list(properties.iris(plain, key)[:_MAX_ADDRESSED]) or None for key in ("to", "cc")}
+    return present(
+        {
+            "id": properties.iri(plain, "id"),
+            "type": properties.one_type(plain, ACTIVITY_TYPES),
+            "actor": properties.iri(plain, "actor"),
+            "object": properties.iri(plain, "object"),
+            "instrument": properties.iri(plain, "instrument"),
+            **addressed,
+        }
+    )
 
 
 def undo(id: str, actor: str, activity: Mapping[str, object], *, to: Sequence[str] = ()) -> Json:
@@ -246,8 +268,9 @@ def flag(id: str, actor: str, objects: Sequence[str], *, text: str) -> Json:
 
 
 def _answer(kind: str, own_id: str, actor: str, asked: Mapping[str, object]) -> Json:
-    asker = properties.iri(asked, "actor")
-    return _activity(kind, own_id, actor, _without_context(asked), to=[asker] if asker else [])
+    inner = essence(asked)
+    asker = properties.iri(inner, "actor")
+    return _activity(kind, own_id, actor, inner, to=[asker] if asker else [])
 
 
 def _activity(

@@ -28,7 +28,10 @@ MOVES = {
 
 
 class Follow(Row):
-    """One actor follows another; one of the two is ours, or the public collection that a hub relays. `activity` is the Follow as it was sent, to be embedded in answers."""
+    """One actor follows another; one of the two is ours, or the public collection that a hub relays.
+
+    activity  the Follow as we sent it, or what names somebody else's: what is embedded when it is answered or undone.
+    """
 
     __tablename__ = "follows"
 
@@ -123,11 +126,12 @@ async def receive_follow(
 ) -> Answered:
     """Somebody wants to follow an actor of ours: accepted when their host is welcome, else refused, and answered either way.
 
-    The Accept embeds the Follow whole: some servers do not know it by its id alone.
+    The answer embeds what names the Follow: some servers do not know it by its id alone.
 
     followed  what is followed, where it is not `us`, who answers: the public collection, of a relay.
     """
     followed = followed or us.id
+    activity = activities.essence(activity)
     row = await between(session, them.id, followed)
     if row is None:
         row = Follow(activity_id=str(activity["id"]), follower=them.id, followed=followed, state="requested")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Insert, String, and_, func, or_, select, update
+from sqlalchemy import ForeignKey, Insert, String, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +24,9 @@ from vocab.jsonld import write
 # The job that erases what told of a withdrawn object, and when it looks first whether all is delivered.
 FORGET = "forget-sent"
 FORGET_AFTER = timedelta(hours=1)
+# The job that erases answers to single servers, once a day, and when: nothing waits longer than that for a server.
+FORGET_ANSWERS = "forget-answers"
+ANSWERS_KEPT = timedelta(days=36)
 MAX_ID = 600
 
 
@@ -246,6 +249,27 @@ async def forget_hidden(session: AsyncSession, object_id: str) -> bool:
         else:
             is_all = False
     return is_all
+
+
+async def begin_forgetting(session: AsyncSession, *, now: datetime) -> None:
+    """Look tomorrow for answers that may be erased, unless that is due anyway."""
+    await outbox.enqueue(
+        session,
+        FORGET_ANSWERS,
+        {},
+        lane=f"chore:{FORGET_ANSWERS}",
+        key=FORGET_ANSWERS,
+        not_before=now + timedelta(days=1),
+        now=now,
+    )
+
+
+async def forget_answers(session: AsyncSession, *, now: datetime) -> None:
+    """Erase what was only ever for one server, which has it or was given up: anybody may ask us for any number of answers."""
+    old = delete(Sent).where(
+        Sent.sent_at < now - ANSWERS_KEPT, Sent.type.in_(("Accept", "Reject")), Sent.is_public.is_(False)
+    )
+    await session.execute(old.execution_options(synchronize_session=False))
 
 
 async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:

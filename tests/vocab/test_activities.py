@@ -159,15 +159,44 @@ def test_what_we_write_has_the_lowest_common_shape(kind: str) -> None:
         assert document["published"] == "2026-11-21T09:30:15Z"
 
 
-def test_accept_and_reject_embed_the_follow_as_it_came() -> None:
-    follow = a_follow(extra="kept")
+def test_accept_and_reject_embed_what_names_the_follow_and_no_word_besides() -> None:
+    asked = a_follow(to=[B], cc=["https://a.example/actors/cases/followers"])
+    more = {
+        "content": "<p>The organisation admits it.</p>",
+        "padding": "x" * 100_000,
+        "proof": {"type": "Other"},
+    }
 
     for answer in (
-        activities.accept("https://b.example/1", B, follow),
-        activities.reject("https://b.example/1", B, follow),
+        activities.accept("https://b.example/1", B, asked | more),
+        activities.reject("https://b.example/1", B, asked | more),
     ):
-        assert answer["object"] == {key: value for key, value in follow.items() if key != "@context"}
+        assert answer["object"] == {key: value for key, value in asked.items() if key != "@context"}
         assert answer["to"] == [A]
+
+
+def test_what_is_embedded_in_an_answer_has_bounds() -> None:
+    long = f"https://a.example/{'x' * 3000}"
+    asked = {
+        "@context": AS,
+        "id": long,
+        "type": ["Follow", "Other"],
+        "actor": {"id": A, "type": "Person", "name": "words " * 1000},
+        "object": {"id": B, "content": "words"},
+        "instrument": {"id": f"{A}/note", "type": "Note", "content": "words"},
+        "to": [f"https://a.example/{number}" for number in range(1000)],
+    }
+
+    inner = activities.essence(asked)
+
+    assert inner == {
+        "type": "Follow",
+        "actor": A,
+        "object": B,
+        "instrument": f"{A}/note",
+        "to": [f"https://a.example/{number}" for number in range(4)],
+    }
+    assert activities.essence(inner) == inner
 
 
 def test_an_undo_goes_to_whom_the_activity_went() -> None:

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from node.deliver import GIVEN_UP_AFTER
 from node.outbox import Job
-from node.peers.sending import FORGET, FORGET_AFTER, Sent
+from node.peers.follows import between, count_followers
+from node.peers.sending import ANSWERS_KEPT, FORGET, FORGET_AFTER, FORGET_ANSWERS, Sent
+from node.roles import begin
 from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -33,6 +36,11 @@ async def holding(town: Town, name: str) -> list[str]:
     """The kinds of activities whose bodies hold the words."""
     async with town[name].node.database.read() as session:
         return [sent.type for sent in await session.scalars(select(Sent)) if WORDS.encode() in sent.body]
+
+
+async def kinds(town: Town) -> list[str]:
+    async with town["a"].node.database.read() as session:
+        return sorted(await session.scalars(select(Sent.type)))
 
 
 async def test_what_is_withdrawn_is_erased_when_everybody_has_it(town: Town) -> None:
@@ -85,6 +93,66 @@ async def test_what_a_host_never_took_is_erased_when_it_is_given_up(town: Town) 
         town.clock.forward(hours=NIGHT.days * 24)
         await town.settle()
 
+    assert await holding(town, "a") == []
+
+
+async def test_an_answer_to_one_server_is_erased_when_nobody_can_wait_for_it_any_more(town: Town) -> None:
+    node = town["a"].node
+    await begin(node)
+    await a_reader(town)
+    await publish_case(node)
+    await town.settle()
+    assert await kinds(town) == ["Accept", "Create"]
+
+    for _ in range(ANSWERS_KEPT.days):
+        town.clock.forward(hours=24)
+        await town.settle()
+    assert await kinds(town) == ["Accept", "Create"]
+
+    for _ in range(2):
+        town.clock.forward(hours=24)
+        await town.settle()
+    assert await kinds(town) == ["Create"]
+    async with node.database.read() as session:
+        assert await count_followers(session, node.settings.main_actor) == 1
+        assert await session.scalar(select(Job.seq).where(Job.kind == FORGET_ANSWERS)) is not None
+    assert GIVEN_UP_AFTER < ANSWERS_KEPT
+
+
+async def test_the_words_a_stranger_puts_into_a_follow_are_neither_kept_nor_said_by_us(town: Town) -> None:
+    node = town["a"].node
+    reader = Stranger(town, "reader.example", "rita", key="peer")
+    asked = reader.activity("Follow", node.settings.main_actor, content=WORDS, padding="x" * 100_000)
+
+    await reader.post("a", asked)
+    await town.settle()
+
+    assert await holding(town, "a") == []
+    [answer] = reader.received
+    assert answer["object"] == {key: asked[key] for key in ("id", "type", "actor", "object")}
+    async with node.database.read() as session:
+        follow = await between(session, reader.id, node.settings.main_actor)
+        assert follow is not None
+        assert follow.activity == answer["object"]
+
+
+async def test_a_follow_that_was_kept_with_all_its_words_is_answered_and_ended_as_ever(town: Town) -> None:
+    node = town["a"].node
+    reader = await a_reader(town)
+    async with node.database.begin() as session:
+        follow = await between(session, reader.id, node.settings.main_actor)
+        assert follow is not None
+        follow.activity = {
+            **follow.activity,
+            "@context": "https://www.w3.org/ns/activitystreams",
+            "content": WORDS,
+        }
+
+    await reader.post("a", reader.activity("Undo", follow.activity, number=2))
+    await reader.post("a", reader.activity("Follow", node.settings.main_actor, number=3))
+    await town.settle()
+
+    assert [said["type"] for said in reader.received] == ["Accept", "Accept"]
     assert await holding(town, "a") == []
 
 
