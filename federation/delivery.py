@@ -166,12 +166,12 @@ def _outcome(answer: Answer, dialect: Dialect, now: datetime) -> Outcome:
     if status == 410:
         return Gone()
     if status in _PASSING or (status >= 500 and status != 501):
-        return Later(f"HTTP {status}", _retry_after(answer, now), status)
+        return Later(f"HTTP {status}", retry_after(answer, now), status)
     # Redirects too: an inbox that has moved is found in the actor, not by following.
     return Refused(f"HTTP {status}", status)
 
 
-def _retry_after(answer: Answer, now: datetime) -> datetime | None:
+def retry_after(answer: Answer, now: datetime) -> datetime | None:
     """Read Retry-After (RFC 9110 §10.2.3), seconds or a date, within what is sensible."""
     text = answer.header("retry-after")
     if text is None:

@@ -4,6 +4,7 @@ FederationError
 ├── InvalidKey             a key that is malformed, too weak, too strong or of a kind not spoken here
 └── FetchError             an answer that was not got, or may not be used; carries `url`
     ├── Unreachable        no connection, no TLS, no complete answer in time
+    │   ├── Unavailable    the host itself says that it will pass: 408, 425, 429 and nearly every 5xx
     │   └── NotNow         a host of which too much was asked for just now
     ├── Forbidden          an address, port, scheme or name that this server never connects to
     ├── Oversized          more bytes, headers or redirects than a peer may send
@@ -11,6 +12,8 @@ FederationError
     │   └── NotThere       404 or 410; `gone` tells which
     └── Mismatch           the document is not what the address says: other id, other owner, other host
 """
+
+from datetime import datetime
 
 
 class FederationError(Exception):
@@ -40,6 +43,15 @@ class Unreachable(FetchError):
     """No connection, no TLS, or no complete answer within the deadline."""
 
     public = "The other server could not be reached."
+
+
+class Unavailable(Unreachable):
+    """The host answered that it cannot, or not yet."""
+
+    def __init__(self, message: str, *, url: str = "", retry_at: datetime | None = None) -> None:
+        """`retry_at` is the host's own wish (Retry-After), within limits."""
+        super().__init__(message, url=url)
+        self.retry_at = retry_at
 
 
 class NotNow(Unreachable):

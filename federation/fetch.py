@@ -19,6 +19,7 @@ import httpx
 
 from federation import addresses, cavage, client, signatures
 from federation.connections import Answer
+from federation.delivery import retry_after
 from federation.errors import (
     BadAnswer,
     FetchError,
@@ -27,6 +28,8 @@ from federation.errors import (
     NotNow,
     NotThere,
     Oversized,
+    Unavailable,
+    Unreachable,
 )
 from federation.keys import Signer
 from federation.negotiation import FIELD, read_wish
@@ -36,11 +39,15 @@ from vocab.errors import VocabError
 
 MAX_BODY_BYTES = 1_048_576
 MAX_REDIRECTS = 3
+# Beside 5xx: of the rest a repeat changes nothing.
+PASSING = (408, 425, 429)
 # Asked for with the actor; whoever lists more would make each request that they sign cost as many.
 MAX_LINKED_KEYS = 4
 ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
+# What may be over in a moment: a restart, a limit. Short, for whoever is told to come back does so after half a minute.
+PASSING_LASTS = timedelta(seconds=15)
 ASKED_FOR_STRANGERS = 100
 # Then something is still asked for now and again: whoever asked for too much need not be who asks next.
 TRICKLE = timedelta(seconds=1)
@@ -66,7 +73,7 @@ async def fetch_document(
     A document that names another id is fetched once more, from there; nothing of the first answer is used.
     signer   the instance actor's RSA key; None for a peer that must be asked unsigned.
     permit   asked before each address, also one that a redirect leads to; what it raises ends the fetch.
-    Raises FetchError: NotThere for 404 and 410, Mismatch for a foreign id, and the other members of the family.
+    Raises FetchError: NotThere for 404 and 410, Unreachable for what may pass, Mismatch for a foreign id, and the other members of the family.
     """
     url = url.partition("#")[0]
     document, final = await _get(http, url, signer=signer, now=now, permit=permit)
@@ -131,7 +138,7 @@ async def fetch_key_owner(
 
 
 class Fetcher:
-    """Fetches each address once at a time, not again for a while after it failed, and little of a host because strangers name it.
+    """Fetches each address once at a time, not again for a while after it failed (a short one, if it may pass), and little of a host because strangers name it.
 
     A thousand signed requests that name one unknown key cost one fetch (Fedify CVE-2026-34148). A thousand that name another each,
     or another actor each, on somebody else's server would make us knock there a thousand times: of one server, what was not there
@@ -211,7 +218,7 @@ class Fetcher:
         first: Callable[[], None] | None = None,
     ) -> Found:
         failure = self._failed.get(key)
-        if failure is not None and now - failure[0] < FAILURE_LASTS:
+        if failure is not None and now < failure[0]:
             # A copy: an exception that is raised again and again grows a traceback.
             raise copy(failure[1])
         running = self._running.get(key)
@@ -229,7 +236,7 @@ class Fetcher:
         self._failed.pop(key, None)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, FetchError):
-            self._failed[key] = (now, error)
+            self._failed[key] = (_remembered_until(error, now), error)
             if len(self._failed) > FAILURES_REMEMBERED:
                 self._failed.popitem(last=False)
             if key[0] == "key":
@@ -265,7 +272,7 @@ async def _get(
             await permit(url)
         answer = await _ask(http, url, signer=signer, now=now)
         if not answer.is_redirect:
-            return _read(answer, url), url
+            return _read(answer, url, now=now), url
         url = _next(url, answer)
     raise Oversized(f"more than {redirects} redirects", url=start)
 
@@ -302,9 +309,18 @@ def _next(url: str, answer: Answer) -> str:
     return target
 
 
-def _read(answer: Answer, url: str) -> Document:
+def _remembered_until(error: FetchError, now: datetime) -> datetime:
+    if not isinstance(error, Unreachable):
+        return now + FAILURE_LASTS
+    wish = error.retry_at if isinstance(error, Unavailable) else None
+    return min(max(wish or now, now + PASSING_LASTS), now + FAILURE_LASTS)
+
+
+def _read(answer: Answer, url: str, *, now: datetime) -> Document:
     if answer.status in (404, 410):
         raise NotThere(f"HTTP {answer.status}", url=url, status=answer.status)
+    if answer.status in PASSING or (answer.status >= 500 and answer.status != 501):
+        raise Unavailable(f"HTTP {answer.status}", url=url, retry_at=retry_after(answer, now))
     if answer.status != 200:
         raise BadAnswer(f"HTTP {answer.status}", url=url, status=answer.status)
     if (answer.header("content-encoding") or "identity").lower() != "identity":

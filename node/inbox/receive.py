@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import msgspec
 
-from federation.errors import FederationError, Forbidden, NotNow, NotThere
+from federation.errors import FederationError, Forbidden, NotNow, NotThere, Unreachable
 from federation.keys import VerifyingKey
 from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
@@ -51,6 +51,7 @@ class Answer(StrEnum):
     UNAUTHORISED = "unauthorised"
     FORBIDDEN = "forbidden"
     BUSY = "busy"
+    LATER = "later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,10 @@ class Inbox:
             key = await self._verify(presented, request)
         except (_Busy, NotNow):
             return self._refuse(Answer.BUSY, "too-many-keys", actor)
+        except Unreachable as error:
+            # Nothing is known against the signature, and a 4xx is final for some (Lemmy for all of them, Misskey but for 429): one
+            # restart of a small server would lose what it says. 503 is sent again by Mastodon, Misskey, GoToSocial and Lemmy.
+            return self._refuse(Answer.LATER, f"key-unreachable {type(error).__name__}", actor)
         except Forbidden:
             return self._refuse(Answer.FORBIDDEN, "shut-out", actor)
         except NotThere:
@@ -234,7 +239,12 @@ class Inbox:
         ):
             return outcome
         self._remember_failure(presented.key_id, now)
-        renewed = await self._key(presented.key_id, refresh=True)
+        try:
+            renewed = await self._key(presented.key_id, refresh=True)
+        except Unreachable:
+            # Perhaps the key was renewed, and this is the first that is signed with the new one: whoever has it comes back.
+            self._failed.pop(presented.key_id, None)
+            raise
         outcome = self._check(presented, request, renewed)
         return renewed if isinstance(outcome, Verified) else outcome
 

@@ -28,6 +28,7 @@ Beside what is here, by the number of the attack:
 19  tests/federation/test_digests.py::test_published_digests_are_judged_as_published
 20  tests/federation/test_fetch.py::test_a_thousand_requests_for_one_key_cost_one_fetch
 20  tests/federation/test_fetch.py::test_a_failure_is_remembered_for_a_while
+20  tests/node/inbox/test_shedding.py::test_keys_of_a_server_that_is_down_are_asked_for_less_and_less
 20  tests/node/inbox/test_shedding.py::test_names_of_other_peoples_keys_make_nobody_ask_without_end
 20  tests/node/inbox/test_receive.py::test_a_rotated_key_is_asked_for_again_and_a_wrong_one_not_at_every_post
 21  tests/node/inbox/test_receive.py::test_a_blocked_host_is_refused_without_asking_it_anything

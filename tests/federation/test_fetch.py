@@ -8,7 +8,16 @@ import httpx
 import pytest
 
 from federation import fetch
-from federation.errors import BadAnswer, FetchError, Forbidden, Mismatch, NotThere, Oversized, Unreachable
+from federation.errors import (
+    BadAnswer,
+    FetchError,
+    Forbidden,
+    Mismatch,
+    NotThere,
+    Oversized,
+    Unavailable,
+    Unreachable,
+)
 from federation.fetch import Fetcher, fetch_actor, fetch_document, fetch_key_owner
 from federation.requests import SignedRequest, Verified
 from tests.federation.requests_to_us import judge
@@ -98,7 +107,7 @@ def test_two_media_types_are_none() -> None:
         (httpx.Response(404), NotThere),
         (httpx.Response(410), NotThere),
         (httpx.Response(403), BadAnswer),
-        (httpx.Response(500), BadAnswer),
+        (httpx.Response(501), BadAnswer),
         (httpx.Response(204), BadAnswer),
         (a_document(["a list"]), BadAnswer),
         (a_document({"type": "Note"}), BadAnswer),
@@ -576,12 +585,49 @@ async def test_a_thousand_requests_for_one_key_cost_one_fetch() -> None:
     assert len(town.asked) == 1
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520])
+async def test_what_may_pass_is_told_from_what_stays(status: int) -> None:
+    with pytest.raises(Unavailable) as caught:
+        await got(Town({NOTE: httpx.Response(status)}))
+    assert caught.value.retry_at is None
+
+    with pytest.raises(Unavailable) as caught:
+        await got(Town({NOTE: httpx.Response(status, headers={"retry-after": "120"})}))
+    assert caught.value.retry_at == NOW + timedelta(seconds=120)
+
+
+@pytest.mark.parametrize(
+    ("reply", "seconds"),
+    [
+        (None, 15),
+        (httpx.Response(503), 15),
+        (httpx.Response(429, headers={"retry-after": "90"}), 90),
+        (httpx.Response(503, headers={"retry-after": "86400"}), 300),
+        (httpx.Response(404), 300),
+        (httpx.Response(403, headers={"retry-after": "5"}), 300),
+    ],
+)
+async def test_what_may_pass_is_remembered_for_a_moment_and_what_stays_for_longer(
+    reply: httpx.Response | None, seconds: int
+) -> None:
+    town = Town({} if reply is None else {NOTE: reply})
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for later in (0, seconds - 1):
+            with pytest.raises(FetchError):
+                await fetcher.document(NOTE, signer=None, now=NOW + timedelta(seconds=later))
+        assert len(town.asked) == 1
+
+        town.answers[NOTE] = a_document(a_note())
+        assert await fetcher.document(NOTE, signer=None, now=NOW + timedelta(seconds=seconds)) == a_note()
+
+
 async def test_a_failure_is_remembered_for_a_while() -> None:
-    town = Town()
+    town = Town({NOTE: httpx.Response(404)})
     async with town.client() as http:
         fetcher = Fetcher(http)
         for seconds in (0, 1, 299):
-            with pytest.raises(Unreachable) as caught:
+            with pytest.raises(NotThere) as caught:
                 await fetcher.document(NOTE, signer=SIGNER, now=NOW + timedelta(seconds=seconds))
             assert caught.value.url == NOTE
         assert len(town.asked) == 1

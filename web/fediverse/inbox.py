@@ -22,6 +22,7 @@ STATUS = {
     Answer.UNAUTHORISED: (401, b'{"error":"The signature was not accepted."}'),
     Answer.FORBIDDEN: (403, b'{"error":"This server does not take this."}'),
     Answer.BUSY: (429, b'{"error":"Too much at once. Try again later."}'),
+    Answer.LATER: (503, b'{"error":"The key could not be had just now. Try again later."}'),
 }
 
 

@@ -70,7 +70,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "another date than was signed": {"headers": {"date": "Sat, 21 Nov 2026 11:00:00 GMT"}},
     "a key that is not there": {"key_id": "https://stranger.example/users/nobody#main-key"},
     "a key id that its owner does not list": {"key_id": "https://stranger.example/users/sam#other-key"},
-    "a key on a server that cannot be reached": {"key_id": "https://silent.example/users/x#main-key"},
 }
 
 
@@ -148,6 +147,57 @@ async def test_a_rotated_key_is_asked_for_again_and_a_wrong_one_not_at_every_pos
     for number in range(3, 8):
         assert (await stranger.post("a", follow_of(stranger, town, number))).status_code == 401
     assert renewed.asked.count("/users/sam") == 1
+
+
+def refused(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("no", request=request)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("status", [None, 408, 425, 429, 500, 502, 503, 504])
+async def test_whose_key_cannot_be_had_for_a_moment_is_told_to_come_back_and_then_heard(
+    town: Town, stranger: Stranger, status: int | None
+) -> None:
+    serve = town.wires.apps[stranger.host]
+    asked = []
+
+    def down(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return refused(request) if status is None else httpx.Response(status)
+
+    town.wires.apps[stranger.host] = httpx.MockTransport(down)
+    first = [await stranger.post("a", follow_of(stranger, town, number)) for number in range(5)]
+    town.wires.apps[stranger.host] = serve
+    at_once = await stranger.post("a", follow_of(stranger, town))
+    town.clock.forward(seconds=15)
+    later = await stranger.post("a", follow_of(stranger, town))
+
+    assert {answer.status_code for answer in (*first, at_once)} == {503}
+    assert all(answer.headers["retry-after"] for answer in (*first, at_once))
+    assert len(asked) == 1
+    assert later.status_code == 202
+    assert await stored(town) == 1
+
+
+async def test_a_key_that_was_renewed_while_its_server_is_down_counts_when_it_is_back(
+    town: Town, stranger: Stranger
+) -> None:
+    assert (await stranger.post("a", follow_of(stranger, town, 1))).status_code == 202
+    town.clock.forward(hours=1)
+    renewed = Stranger(town, "stranger.example", "sam", key="peer")
+    serve = town.wires.apps[renewed.host]
+
+    town.wires.apps[renewed.host] = httpx.MockTransport(refused)
+    down = [(await renewed.post("a", follow_of(renewed, town, 2))).status_code for _ in range(2)]
+    forged = (
+        await stranger.post("a", follow_of(stranger, town, 3), key_id="https://stranger.example/x#k")
+    ).status_code
+    town.wires.apps[renewed.host] = serve
+    town.clock.forward(seconds=15)
+    back = (await renewed.post("a", follow_of(renewed, town, 2))).status_code
+
+    assert (down, forged) == ([503, 503], 503)
+    assert back == 202
 
 
 async def test_a_farewell_of_somebody_unknown_is_accepted_and_forgotten(

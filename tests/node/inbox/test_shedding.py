@@ -137,6 +137,34 @@ async def test_keys_that_are_not_there_shut_nobody_out_of_their_host(town: Town)
     assert (await big.post("a", follow)).status_code == 202
 
 
+async def test_keys_of_a_server_that_is_down_are_asked_for_less_and_less(town: Town) -> None:
+    loud = Stranger(town, "loud.example")
+    asked: list[str] = []
+
+    def down(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(503)
+
+    town.wires.apps["big.example"] = httpx.MockTransport(down)
+    said = loud.activity("Like", "https://a.example/cases/x")
+
+    async def junk(number: int) -> int:
+        return (
+            await loud.post("a", said, key_id=f"https://big.example/users/n{number}#main-key")
+        ).status_code
+
+    answers = [await junk(number) for number in range(ASKED_FOR_STRANGERS + 20)]
+    again = []
+    for _ in range(4):
+        # As soon as each is forgotten: that it may pass does not make it asked for more.
+        town.clock.forward(seconds=15)
+        again += [await junk(number) for number in range(20)]
+
+    assert answers == [503] * (ASKED_FOR_STRANGERS + 1) + [429] * 19
+    assert set(again) == {429, 503}
+    assert len(asked) == ASKED_FOR_STRANGERS + 1 + 4
+
+
 async def test_names_of_other_peoples_keys_make_nobody_ask_without_end(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
