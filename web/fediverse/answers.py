@@ -14,15 +14,15 @@ KINDS = ("application/activity+json", "application/ld+json", "application/json")
 
 
 def wants_activity(request: Request) -> bool:
-    """True when the client asks for ActivityPub rather than for a page: the better of the two weights, pages winning a tie."""
-    activity = page = 0.0
-    for part in request.headers.get("accept", "").split(","):
+    """True when the client asks for ActivityPub rather than for a page: by weight, of equal ones by what is named first."""
+    activity = page = (0.0, 0)
+    for place, part in enumerate(request.headers.get("accept", "").split(",")):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((_weight(p) for p in parameters if p.startswith("q=")), 1.0)
         if kind in KINDS:
-            activity = max(activity, weight)
+            activity = max(activity, (weight, -place))
         elif kind in {"text/html", "application/xhtml+xml"}:
-            page = max(page, weight)
+            page = max(page, (weight, -place))
     return activity > page
 
 
