@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -67,14 +68,14 @@ async def outbox(request: Request) -> Response:
         sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
     page: dict[str, Any] = {
         "@context": AS,
-        "id": f"{at}?{request.url.query}",
+        # Of what is asked for and nothing besides: an address with anything more is not a page of ours.
+        "id": _page_of(at, after),
         "type": "OrderedCollectionPage",
         "partOf": at,
         "orderedItems": [_reference(item) for item in sent[:PAGE]],
     }
     if len(sent) > PAGE:
-        last = sent[PAGE - 1]
-        page["next"] = f"{at}?page=1&after={last.sent_at.timestamp():.6f}_{last.id.rsplit('/', 1)[1]}"
+        page["next"] = _page_of(at, (sent[PAGE - 1].sent_at, sent[PAGE - 1].id))
     return activity_answer(page, max_age=30)
 
 
@@ -185,6 +186,15 @@ def _reference(sent: Sent) -> dict[str, Any]:
         "cc": [f"{sent.actor}/followers"],
         "object": sent.object_id,
     }
+
+
+def _page_of(outbox: str, after: tuple[datetime, str] | None) -> str:
+    """The address of the first page, or of the one after a moment and an activity."""
+    if after is None:
+        return f"{outbox}?page=1"
+    moment, last = after
+    seen = f"{moment.timestamp():.6f}_{last.rsplit('/', 1)[1]}"
+    return f"{outbox}?{urlencode({'page': 1, 'after': seen})}"
 
 
 def _seen(node: Node, text: str) -> tuple[datetime, str] | None:

@@ -5,6 +5,7 @@ from tests.rig.publications import a_case, publish_case
 from tests.rig.town import Town
 from vocab.activities import read_activity
 from vocab.terms import ACTIVITY_JSON, PUBLIC
+from web.fediverse.actors import PAGE
 from web.fediverse.objects import FEW_REPLIES
 
 OTHER = "https://b.example/cases/other"
@@ -24,6 +25,22 @@ async def test_each_item_says_what_it_is_since_when_and_for_whom(town: Town) -> 
     assert read.cc == ("https://a.example/actors/cases/followers",)
     for name in ("id", "type", "actor", "published", "to", "cc"):
         assert item[name] == whole[name]
+
+
+async def test_a_page_has_one_address_whatever_else_is_asked(town: Town) -> None:
+    for number in range(PAGE + 1):
+        await publish_case(town["a"].node, a_case(number))
+    at = "https://a.example/actors/cases/outbox"
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        first = (await http.get(f"{at}?x=1&page=1&y=2")).json()
+        second = (await http.get(f"{first['next']}&x=1")).json()
+        nonsense = (await http.get(f"{at}?page=7&after=nonsense")).json()
+
+    assert first["id"] == nonsense["id"] == f"{at}?page=1"
+    assert second["id"] == first["next"]
+    assert len(first["orderedItems"]) == PAGE
+    assert len(second["orderedItems"]) == 1
 
 
 async def test_replies_say_what_they_are_replies_to(town: Town) -> None:
