@@ -1,15 +1,18 @@
 """Chores that follow from what came in: read what a newly followed organisation published before; tell the desk of new alerts."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 
-from federation.errors import FetchError
+from federation.errors import FetchError, Unreachable
+from node.entries.entries import Entry
 from node.hub.quarantine import waiting
 from node.inbox.handlers import fetch_case
+from node.inbox.process import TRIES, try_again_at
 from node.inbox.proving import RefusedActivity
-from node.outbox import Done, Outcome, Turn
+from node.outbox import Done, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
 from node.runtime import Node
@@ -21,61 +24,104 @@ MAX_PAGES = 50
 MAX_CASES = 1000
 # An outbox that names case after case that is not there only wants to keep us busy.
 MAX_MISSES = 50
+# A server that says so often that it cannot is left in peace for a while.
+MAX_REFUSALS = 5
 
 
 async def backfill(node: Node, job: Turn) -> Outcome:
     """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat.
 
-    At most MAX_CASES are asked for, and fewer when one after the other is not there.
+    At most MAX_CASES are asked for, and fewer when one after the other is not there. What its server could not give just now is tried
+    again later, and then what is here already is not asked for once more.
     """
     actor_id = str(job.payload["actor"])
     async with node.database.read() as session:
         actor = await session.scalar(select(RemoteActor).where(RemoteActor.id == actor_id))
-        kept_out = await waiting(session, actor=actor_id)
+        kept_out = [case.id for case in await waiting(session, actor=actor_id)]
     if actor is None or actor.outbox is None or host_of(actor.outbox) != actor.host:
         return Done()
-    for case in kept_out:
-        await _take(node, case.id, actor.host)
+    walk = _Walk(node, actor.host, is_repeated=job.attempts > 0)
     try:
-        page = await _fetch(node, actor.outbox)
+        for url in kept_out:
+            await walk.take(url)
+        await walk.through(actor.outbox)
+    except Unreachable as error:
+        walk.passing = error
+    except FetchError as error:
+        log.info("backfill.ended", extra={"host": actor.host, "reason": str(error)})
+    if walk.passing is None:
+        return Done()
+    if job.attempts >= TRIES:
+        # Not dead: that would stand in the way of reading this outbox when it is followed anew.
+        log.info("backfill.ended", extra={"host": actor.host, "reason": str(walk.passing)})
+        return Done()
+    return Postponed(try_again_at(walk.passing, job.attempts, now=node.clock.now()), str(walk.passing))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One reading of an outbox.
+
+    is_repeated  it was read before, as far as that went.
+    asked        for how many cases; misses: of these, how many were not there, one after the other.
+    refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
+    """
+
+    node: Node
+    host: str
+    is_repeated: bool
+    asked: int = 0
+    misses: int = 0
+    refusals: int = 0
+    passing: Unreachable | None = None
+
+    async def through(self, outbox: str) -> None:
+        """Take what is named on each page. Raises FetchError where a page cannot be had."""
+        page = await find_document(self.node, outbox)
         following = _link(page.get("first")) if "orderedItems" not in page else None
-        asked = misses = 0
         for _ in range(MAX_PAGES):
             if following is not None:
-                if host_of(following) != actor.host:
+                if host_of(following) != self.host:
                     break
-                page = await _fetch(node, following)
-            for url in _cases(page, actor.host):
-                if asked >= MAX_CASES or misses >= MAX_MISSES:
-                    log.info("backfill.ended", extra={"host": actor.host, "reason": f"{asked} asked for"})
-                    return Done()
-                asked += 1
-                misses = 0 if await _take(node, url, actor.host) else misses + 1
+                page = await find_document(self.node, following)
+            for url in _cases(page, self.host):
+                if self.asked >= MAX_CASES or self.misses >= MAX_MISSES:
+                    log.info("backfill.ended", extra={"host": self.host, "reason": f"{self.asked} asked for"})
+                    return
+                await self.take(url)
             following = _link(page.get("next"))
             if following is None:
                 break
-    except FetchError as error:
-        log.info("backfill.ended", extra={"host": actor.host, "reason": str(error)})
-    return Done()
 
+    async def take(self, url: str) -> None:
+        """Take one case in. Raises Unreachable when its server cannot give one after the other."""
+        if self.is_repeated and await self._is_here(url):
+            return
+        self.asked += 1
+        self.misses += 1
+        try:
+            await fetch_case(self.node, url)
+        except (FetchError, RefusedActivity, VocabError) as error:
+            log.info("backfill.skipped", extra={"host": self.host, "reason": str(error)})
+            if not isinstance(error, Unreachable):
+                return
+            # One address that fails for long must not hide what is named behind it.
+            self.passing = error
+            self.refusals += 1
+            if self.refusals >= MAX_REFUSALS:
+                raise
+        else:
+            self.misses = self.refusals = 0
 
-async def _take(node: Node, url: str, host: str) -> bool:
-    try:
-        await fetch_case(node, url)
-    except (FetchError, RefusedActivity, VocabError) as error:
-        log.info("backfill.skipped", extra={"host": host, "reason": str(error)})
-        return False
-    return True
+    async def _is_here(self, url: str) -> bool:
+        async with self.node.database.read() as session:
+            return await session.get(Entry, url) is not None
 
 
 async def notify_desk(node: Node, job: Turn) -> Outcome:
     """Say in the log that alerts came, by day and without a word about them: the desk shows them to those who may see."""
     log.info("desk.alerts-waiting", extra={"day": job.payload.get("day")})
     return Done()
-
-
-async def _fetch(node: Node, url: str) -> dict[str, Any]:
-    return await find_document(node, url)
 
 
 def _link(value: object) -> str | None:

@@ -186,10 +186,15 @@ def own_digest(actor: str, activity_id: str) -> bytes:
     return hashlib.sha256(f"{actor}\n{activity_id}".encode()).digest()
 
 
-def lane_of(signer: str, *, waiting_for: str = "") -> str:
+def lane_of(signer: str, *, waiting_for: str = "", is_beside: bool = False) -> str:
     """Where what somebody sent stands in line: a lane per signer's host, so that what they forward delays nobody's own.
 
     waiting_for  the host that could not be reached; what needs another than the signer's own waits in a lane beside.
+    is_beside    what needs the signer's own waits there too.
     """
     host = host_of(signer)
-    return f"{LANE}{host}" if waiting_for in ("", host) else f"{LANE}{host}{BESIDE}{waiting_for}"[:MAX_LANE]
+    return (
+        f"{LANE}{host}"
+        if not waiting_for or (waiting_for == host and not is_beside)
+        else f"{LANE}{host}{BESIDE}{waiting_for}"[:MAX_LANE]
+    )

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from federation.errors import FederationError, Unreachable
+from federation.errors import FederationError, Unavailable, Unreachable
 from node.database import is_unstorable
 from node.hub.aggregate import Brought, make_ready, take_in
 from node.inbox.cases import Member, members_among, read_plain
@@ -30,6 +30,8 @@ from vocab.jsonld import parse
 log = logging.getLogger(__name__)
 
 TRIES = 8
+# As long as the longest pause of our own: who wishes for more is asked all the same.
+LONGEST_WAIT = timedelta(hours=2)
 # Bodies up to that size are read many at once; a larger one when its turn comes.
 READ_TOGETHER = 64 * 1024
 # What a limited host may do: follow, answer, leave, and take back what it said.
@@ -201,13 +203,22 @@ async def process(
     except Unreachable as error:
         if job.attempts >= TRIES:
             return Dead(str(error))
-        until = node.clock.now() + timedelta(seconds=30 * 2**job.attempts)
-        lane = lane_of(arrival.signer, waiting_for=host_of(error.url) if error.url else "")
+        until = try_again_at(error, job.attempts, now=node.clock.now())
+        waiting_for = host_of(error.url) if error.url else ""
+        # A host that answers for one address that it cannot is there for others: that one waits beside, also when it is the signer's.
+        lane = lane_of(arrival.signer, waiting_for=waiting_for, is_beside=isinstance(error, Unavailable))
         # A third host that is down delays what needs it, and nothing else of this signer.
         return Postponed(until, str(error)) if lane == job.lane else Moved(lane, until, str(error))
     except FederationError as error:
         log.info("inbox.refused", extra={"reason": str(error), "activity": arrival.activity_id})
     return Done()
+
+
+def try_again_at(error: Unreachable, attempts: int, *, now: datetime) -> datetime:
+    """When what failed so is tried again: later each time, and not before the other server wishes, within limits."""
+    backoff = now + timedelta(seconds=30 * 2**attempts)
+    wish = error.retry_at if isinstance(error, Unavailable) else None
+    return max(backoff, min(wish or now, now + LONGEST_WAIT))
 
 
 async def _body(node: Node, digest: bytes) -> bytes:

@@ -102,10 +102,13 @@ async def _signed(node: Node, activity: Activity, *, for_stranger: bool) -> Acti
 async def _keys_of(
     node: Node, owner: str, named: Iterable[str], *, for_stranger: bool
 ) -> tuple[dict[str, VerifyingKey], dict[str, datetime]]:
-    """What `proving_keys` gives. When one that is named is none of them, its owner is asked again, but not at every try."""
+    """What `proving_keys` gives. When one that is named is none of them, its owner is asked again, but not at every try.
+
+    Raises Unreachable where that cannot be done just now: it may be a new key.
+    """
     keys, retired = await proving_keys(node, owner)
     if not set(named) <= keys.keys():
-        await find_actor(node, owner, max_age=REFETCH_AFTER, for_stranger=for_stranger)
+        await find_actor(node, owner, max_age=REFETCH_AFTER, for_stranger=for_stranger, or_known=False)
         keys, retired = await proving_keys(node, owner)
     return keys, retired
 

@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import addresses
-from federation.errors import FetchError, Forbidden, Mismatch
+from federation.errors import FetchError, Forbidden, Mismatch, Unreachable
 from federation.fetch import fetch_document
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.requests import Dialect
@@ -32,11 +32,13 @@ async def find_actor(
     max_age: timedelta = FRESH,
     invited: bool = False,
     for_stranger: bool = False,
+    or_known: bool = True,
 ) -> RemoteActor:
     """A remote actor, fetched when unknown or older than `max_age`. Raises FetchError when it cannot be had.
 
     invited       an operator asks: a server that speaks with members only may look at who is to become one.
     for_stranger  somebody whom we do not follow names them: little of one host is asked for so, and then NotNow raised.
+    or_known      what we know will do where their server cannot be asked just now; else Unreachable is raised.
     """
     now = node.clock.now()
     async with node.database.read() as session:
@@ -50,10 +52,10 @@ async def find_actor(
             raise Mismatch("another actor is found there", url=actor_id)
     except Forbidden:
         raise
-    except FetchError:
-        if known is not None and known.gone_at is None:
-            return known
-        raise
+    except FetchError as error:
+        if known is None or known.gone_at is not None or (isinstance(error, Unreachable) and not or_known):
+            raise
+        return known
     async with node.database.begin() as session:
         return await _remember(session, actor, now=now)
 

@@ -17,6 +17,7 @@ Beside what is here, by the number of the attack:
 77  tests/node/inbox/test_moving.py::test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times
 78  tests/vocab/test_markup.py::test_what_runs_loads_or_hides_is_taken_out
 79  tests/node/test_outbox.py::test_a_dead_job_stays_with_its_reason_and_blocks_nobody
+79  tests/node/inbox/test_passing_failures.py::test_one_address_that_never_answers_delays_nothing_else_of_its_server_and_is_given_up
 79  tests/node/inbox/test_receive.py::test_a_strange_activity_of_a_good_signer_stops_nothing
 80  tests/web/pages/test_desk_api.py::test_too_many_tries_on_one_name_have_to_wait
 """
