@@ -11,6 +11,7 @@ from typing import Final
 
 from vocab import properties
 from vocab.errors import NotAnActivity
+from vocab.jsonld import write
 from vocab.properties import present, written
 from vocab.terms import ACTIVITY_CONTEXT, CONTEXT
 
@@ -49,6 +50,8 @@ ACTIVITY_TYPES: Final = frozenset(
 )
 # A Follow goes to whom it is about.
 _MAX_ADDRESSED: Final = 4
+_MAX_BARE_BYTES: Final = 2_000
+_WORDS: Final = frozenset({"content", "name", "summary", "source"})
 _INTRANSITIVE: Final = frozenset({"Arrive", "Question", "Travel"})
 
 Json = dict[str, object]
@@ -140,11 +143,15 @@ def reject(id: str, actor: str, follow: Mapping[str, object]) -> Json:
 
 
 def essence(asked: Mapping[str, object]) -> Json:
-    """Return what an answer has to say of a Follow or a request: who asks what of whom, by addresses.
+    """Return what an answer has to say of a Follow or a request: who asks what of whom.
 
-    Whatever else came with it is dropped: our proof would stand over words of strangers, and they would fill our disk. Mastodon,
-    GoToSocial, Misskey and Lemmy read no more of it.
+    One that is short and says nothing else stays as it was sent, for Threads answers 500 to an altered one. Of any other the addresses
+    remain: our proof would stand over words of strangers, and they would fill our disk. Mastodon, GoToSocial, Misskey and Lemmy read
+    no more of it.
     """
+    sent = _without_context(asked)
+    if _is_bare(sent):
+        return sent
     plain = properties.simplified(asked)
     addressed = {key: list(properties.iris(plain, key)[:_MAX_ADDRESSED]) or None for key in ("to", "cc")}
     return present(
@@ -156,6 +163,16 @@ def essence(asked: Mapping[str, object]) -> Json:
             "instrument": properties.iri(plain, "instrument"),
             **addressed,
         }
+    )
+
+
+def _is_bare(sent: Json) -> bool:
+    """Tell whether there is nothing in it but short texts, none of which is for people to read."""
+    texts = (text for value in sent.values() for text in (value if isinstance(value, list) else (value,)))
+    return (
+        not properties.simplified(sent).keys() & _WORDS
+        and all(isinstance(text, str) for text in texts)
+        and len(write(sent)) <= _MAX_BARE_BYTES
     )
 
 

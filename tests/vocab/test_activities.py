@@ -175,6 +175,17 @@ def test_accept_and_reject_embed_what_names_the_follow_and_no_word_besides() -> 
         assert answer["to"] == [A]
 
 
+def test_a_follow_that_only_names_is_embedded_as_it_was_sent() -> None:
+    # Pleroma's has a state, Threads' an id with a slash at its end; `to` may be one text.
+    asked = a_follow(to=B, cc=[], state="pending", published="2026-11-21T09:30:15+0000", id=f"{A}/follows/1/")
+
+    for answer in (
+        activities.accept("https://b.example/1", B, asked),
+        activities.reject("https://b.example/1", B, asked),
+    ):
+        assert answer["object"] == {key: value for key, value in asked.items() if key != "@context"}
+
+
 def test_what_is_embedded_in_an_answer_has_bounds() -> None:
     long = f"https://a.example/{'x' * 3000}"
     asked = {
