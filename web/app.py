@@ -97,7 +97,7 @@ def make_app(node: Node) -> ASGIApp:
     pages.state.templates = make_templates()
     pages.state.pressure = Pressure()
     pages.state.tickets = Tickets(node.keyring.secret(TICKETS))
-    received = Inbox(node)
+    received = Inbox(node, handled=role_of(settings).activities)
     pages.state.inbox = received
     inbox = InboxDoor(received, settings)
 

@@ -10,6 +10,7 @@ from federation.errors import FetchError, Unreachable
 from node.entries.entries import Entry
 from node.hub.quarantine import waiting
 from node.inbox.handlers import fetch_case
+from node.inbox.keeping import forget_old, forget_tomorrow
 from node.inbox.process import TRIES, try_again_at
 from node.inbox.proving import RefusedActivity
 from node.outbox import Done, Outcome, Postponed, Turn
@@ -116,6 +117,14 @@ class _Walk:
     async def _is_here(self, url: str) -> bool:
         async with self.node.database.read() as session:
             return await session.get(Entry, url) is not None
+
+
+async def forget_received(node: Node, job: Turn) -> Outcome:
+    """Drop what tells repeats of last year's activities, day by day. Safe to repeat."""
+    await forget_old(node)
+    async with node.database.begin() as session:
+        await forget_tomorrow(session, now=node.clock.now())
+    return Done()
 
 
 async def notify_desk(node: Node, job: Turn) -> Outcome:

@@ -57,7 +57,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
         await handlers.take_case(node, heard)
     else:
         await PASSED_ON[heard.type](node, heard)
-    await remember_worked_off(node, heard, signer=activity.actor, received_at=node.clock.now())
+    await remember_worked_off(node, heard, received_at=node.clock.now())
 
 
 async def _at_home(node: Node, said: Activity) -> Activity:

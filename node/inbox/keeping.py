@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, LargeBinary, String
+from sqlalchemy import Insert, LargeBinary, String, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node import outbox
@@ -30,10 +31,16 @@ REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
 AWAKE_AGAIN = timedelta(minutes=10)
 HOSTS_REMEMBERED = 10_000
+FORGET = "forget-received"
+KEPT_FOR = timedelta(days=365)
+FORGOTTEN_AT_ONCE = 1_000
 
 
 class Received(Row):
-    """An activity that came in with a good signature. Its id stays for good; its body until it was processed."""
+    """An activity that came in with a good signature. Once it was processed only its digest stays, so that a repeat has no effect.
+
+    After a year that goes too: no signature is younger by then.
+    """
 
     __tablename__ = "received"
 
@@ -51,6 +58,8 @@ def _keep(insert: Any) -> Insert:
     return kept
 
 
+# What is left of one that was processed.
+EMPTIED: Mapping[str, Any] = {"activity_id": "", "actor": "", "signer": "", "body": None}
 KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
@@ -94,6 +103,13 @@ class Keeper:
         if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
             self._committers.add(asyncio.create_task(self._commit()))
         return await kept
+
+    async def may_speak(self, *actors: str) -> bool:
+        """Whether the hosts of these may write here; for what has no effect, and is not kept."""
+        hosts = {host_of(actor) for actor in actors}
+        async with self._node.database.read() as session:
+            found = await standings(session, self._node.settings, hosts)
+        return Standing.SHUT not in found.values()
 
     async def _commit(self) -> None:
         is_crowded = False
@@ -171,6 +187,26 @@ class Keeper:
         while len(self._heard) > HOSTS_REMEMBERED:
             self._heard.popitem(last=False)
         return fresh
+
+
+async def forget_old(node: Node) -> None:
+    """Drop what was processed more than a year ago, some at a time, so that nobody waits for it. Safe to repeat."""
+    before = node.clock.now() - KEPT_FOR
+    old = select(Received.digest).where(Received.received_at < before, Received.body.is_(None))
+    while True:
+        async with node.database.read() as session:
+            digests = list(await session.scalars(old.limit(FORGOTTEN_AT_ONCE)))
+        if not digests:
+            return
+        async with node.database.begin() as session:
+            await session.execute(delete(Received).where(Received.digest.in_(digests)))
+
+
+async def forget_tomorrow(session: AsyncSession, *, now: datetime) -> None:
+    """See to it that what is old is dropped tomorrow; twice is once."""
+    due = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    key = f"{FORGET}/{due.date()}"
+    await outbox.enqueue(session, FORGET, {}, lane=f"chore:{FORGET}", key=key, not_before=due, now=now)
 
 
 async def beside(step: Coroutine[Any, Any, None]) -> None:

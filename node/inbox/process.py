@@ -16,7 +16,7 @@ from node.database import is_unstorable
 from node.hub.aggregate import Brought, make_ready, take_in
 from node.inbox.cases import Member, members_among, read_plain
 from node.inbox.forwarded import heard
-from node.inbox.keeping import KEEP, Received, lane_of, own_digest
+from node.inbox.keeping import EMPTIED, KEEP, Received, lane_of, own_digest
 from node.inbox.proving import RefusedActivity
 from node.inbox.receive import DONE_AGAIN
 from node.outbox import Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
@@ -98,7 +98,7 @@ _ARRIVED = select(
 _FORGET = (
     update(Received.__table__)  # type: ignore[arg-type]  # a table, as mapped
     .where(_RECEIVED.digest.in_(bindparam("digests", expanding=True)))
-    .values(body=None)
+    .values(**EMPTIED)
 )
 
 
@@ -133,13 +133,13 @@ def apart(arrival: Arrival | None) -> Arrival | None:
 async def settle_arrivals(node: Node, arrivals: Sequence[Arrival | None]) -> Settlement:
     """Make ready what was left to be kept, in the order in which it came; then keep it, and tell whether there was anything.
 
-    Of what was worked off, or given up, only the id stays, so that a repeat has no effect.
+    Of what was worked off, or given up, only the digest stays, so that a repeat has no effect.
     """
     ended = [arrival for arrival in arrivals if arrival is not None]
     left = [(arrival, arrival.left) for arrival in ended if arrival.left is not None]
     ready = await make_ready(node, [one for _, some in left for one in some.brought])
     remembered = [
-        _own_row(arrival.actor, arrival.activity_id, arrival.signer, arrival.received_at)
+        _own_row(arrival.actor, arrival.activity_id, arrival.received_at)
         for arrival, some in left
         if some.is_remembered
     ]
@@ -183,16 +183,14 @@ async def process(
         if arrival.signer == activity.actor:
             await handler(node, activity)
             if activity.type in DONE_AGAIN:
-                await remember_worked_off(
-                    node, activity, signer=arrival.signer, received_at=arrival.received_at
-                )
+                await remember_worked_off(node, activity, received_at=arrival.received_at)
             return Done()
         if await is_repeat(node, activity):
             raise RefusedActivity("a repeat of what was worked off before")
         told = await heard(node, activity, arrival.signer)
         await handler(node, told)
         if told.raw:
-            await remember_worked_off(node, activity, signer=arrival.signer, received_at=arrival.received_at)
+            await remember_worked_off(node, activity, received_at=arrival.received_at)
         # Else it was found at its author's server, perhaps under an invented id, which would shut out the real one.
     except (RefusedActivity, VocabError) as refusal:
         log.info("inbox.refused", extra={"reason": str(refusal), "activity": arrival.activity_id})
@@ -238,21 +236,14 @@ def _leave(node: Node, activity: Activity, arrival: Arrival) -> bool:
     return True
 
 
-async def remember_worked_off(node: Node, activity: Activity, *, signer: str, received_at: datetime) -> None:
+async def remember_worked_off(node: Node, activity: Activity, *, received_at: datetime) -> None:
     """Whoever passes this activity on next brings a repeat, and so does its actor unless they do it again."""
     async with node.database.begin() as session:
-        await KEEP.run(session, [_own_row(activity.actor, activity.id, signer, received_at)])
+        await KEEP.run(session, [_own_row(activity.actor, activity.id, received_at)])
 
 
-def _own_row(actor: str, activity_id: str, signer: str, received_at: datetime) -> dict[str, Any]:
-    return {
-        "digest": own_digest(actor, activity_id),
-        "activity_id": activity_id,
-        "actor": actor,
-        "signer": signer,
-        "body": None,
-        "received_at": received_at,
-    }
+def _own_row(actor: str, activity_id: str, received_at: datetime) -> dict[str, Any]:
+    return {**EMPTIED, "digest": own_digest(actor, activity_id), "received_at": received_at}
 
 
 async def is_repeat(node: Node, activity: Activity) -> bool:

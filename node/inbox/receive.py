@@ -7,6 +7,7 @@ one group commit for everything that arrived meanwhile. JSON-LD is not touched h
 import hashlib
 import logging
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -28,6 +29,7 @@ from node.peers.synchronising import HEADER, compare
 from node.runtime import Node
 from vocab.errors import VocabError
 from vocab.jsonld import parse
+from vocab.properties import types
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +109,12 @@ class _Busy(Exception):
 class Inbox:
     """The receiving side of one process: parsed keys, and activities waiting for the next commit."""
 
-    def __init__(self, node: Node, limits: Limits | None = None) -> None:
+    def __init__(
+        self, node: Node, limits: Limits | None = None, *, handled: Collection[str] | None = None
+    ) -> None:
+        """handled  the types that have an effect here: nothing is kept of any other. None: all are kept, and looked at later."""
         self._node = node
+        self._handled = handled
         self._shedder = Shedder(node, limits or Limits())
         self._teller = Teller(node)
         self._hearing = Hearing(node)
@@ -191,7 +197,11 @@ class Inbox:
             "body": request.body,
             "received_at": self._node.clock.now(),
         }
-        answer = Answer.ACCEPTED if await self._keeper.keep(row) else Answer.FORBIDDEN
+        # What has no effect is held to all that others are, and answered alike.
+        is_taken = (
+            self._keeper.keep(row) if self._has_effect(envelope) else self._keeper.may_speak(actor, owner)
+        )
+        answer = Answer.ACCEPTED if await is_taken else Answer.FORBIDDEN
         if answer is Answer.ACCEPTED:
             await beside(self._hearing.speaks(key.host, presented.dialect))
         if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
@@ -305,6 +315,13 @@ class Inbox:
                 await known_key(session, key_id) is not None
                 or await session.get(RemoteActor, actor) is not None
             )
+
+    def _has_effect(self, envelope: _Envelope) -> bool:
+        """Whether it may be of a type that is handled: what names none here may do so in another spelling."""
+        if self._handled is None:
+            return True
+        said = types({"type": list(envelope.types)})
+        return not all(said) or not said or any(kind in self._handled for kind in said)
 
     @staticmethod
     def _is_about_itself(envelope: _Envelope) -> bool:

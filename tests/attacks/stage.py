@@ -122,9 +122,9 @@ class Stage:
     # ---- what it left ------------------------------------------------------------------------------------------
 
     async def kept(self, at: str = "node") -> int:
-        """How many activities a server has accepted."""
+        """By how many digests a server knows activities that it has accepted: what may be done again has two."""
         async with self.town[at].node.database.read() as session:
-            return await session.scalar(select(func.count(Received.activity_id.distinct()))) or 0
+            return await session.scalar(select(func.count(Received.digest))) or 0
 
     async def entry(self, url: str) -> Entry | None:
         """What the hub keeps of a case."""

@@ -1,6 +1,5 @@
 """Who may say what: each forged, stolen or replayed activity is kept without effect, and the honest one beside it works."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -342,15 +341,14 @@ async def test_a_context_that_is_added_to_a_proven_case_redefines_nothing(
     assert card is None or (row is not None and b"evil.example" not in row.document)
 
 
-async def test_what_was_processed_is_forgotten_but_for_its_id(town: Town, mallory: Stranger) -> None:
+async def test_what_was_processed_is_forgotten_but_for_its_digest(town: Town, mallory: Stranger) -> None:
     await mallory.post("a", mallory.activity("Like", "https://a.example/cases/none"))
     await town.settle()
 
     async with town["a"].node.database.read() as session:
         row = await session.scalar(select(Received))
     assert row is not None
-    assert row.body is None
-    assert json.dumps(row.activity_id)
+    assert (row.activity_id, row.actor, row.signer, row.body) == ("", "", "", None)
 
 
 async def test_an_actor_that_is_down_is_asked_again_later_and_then_answered(town: Town) -> None:
