@@ -318,7 +318,7 @@ class Inbox:
 
     def _has_effect(self, envelope: _Envelope) -> bool:
         """Whether it may be of a type that is handled: what names none here may do so in another spelling."""
-        if self._handled is None:
+        if self._handled is None or not envelope.types.isdisjoint(self._handled):
             return True
         said = types({"type": list(envelope.types)})
         return not all(said) or not said or any(kind in self._handled for kind in said)
