@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import aiosqlite
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
@@ -153,28 +152,3 @@ async def test_a_connection_that_the_server_closed_is_replaced(database: Databas
 
 def without_its_lane(some: Iterable[Order]) -> tuple[Bulk, Any]:
     return outbox.inserts(some, now=NOW)[1]
-
-
-async def test_sqlites_thread_is_asked_once_to_read_and_twice_to_write(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if not database.is_sqlite:
-        pytest.skip("PostgreSQL has no thread; run it with --database=sqlite")
-    asked: list[object] = []
-    execute: Any = aiosqlite.Connection._execute
-
-    async def counted(self: aiosqlite.Connection, function: Any, *given: Any, **named: Any) -> Any:
-        asked.append(function)
-        return await execute(self, function, *given, **named)
-
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
-    async with database.read() as session:
-        await session.execute(select(Job.seq))
-    reading = len(asked)
-    async with database.begin() as session:
-        await session.execute(select(Job.seq))
-    writing = len(asked) - reading
-    async with database.hand() as hand:
-        await hand.add(*outbox.inserts(orders(3), now=NOW))
-
-    assert (reading, writing, len(asked) - reading - writing) == (1, 2, 1)
