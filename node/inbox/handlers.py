@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import select
 
-from node import outbox
 from node.entries.entries import SHOWN, Entry, expect_withdrawn, set_searched
 from node.hub.aggregate import make_ready, read_brought, take_back, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
@@ -23,6 +22,7 @@ from node.peers.directory import find_actor, find_document
 from node.peers.follows import (
     followed_by_activity,
     follows,
+    read_back,
     receive_answer,
     receive_block,
     receive_farewell,
@@ -87,14 +87,7 @@ async def on_accept(node: Node, activity: Activity) -> None:
         follow = await receive_answer(session, **_answered(activity), accepted=True, now=now)
         if follow is None:
             raise RefusedActivity("Accept of a Follow that we did not send")
-        await outbox.enqueue(
-            session,
-            "backfill",
-            {"actor": activity.actor},
-            lane=f"chore:backfill:{host_of(activity.actor)}",
-            key=f"backfill:{activity.actor}"[:300],
-            now=now,
-        )
+        await read_back(session, activity.actor, now=now)
         await witness.watch(session, activity.actor, now=now)
     await node.bell.ring()
 

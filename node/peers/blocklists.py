@@ -21,7 +21,7 @@ from node.errors import Invalid, NotFound
 from node.keyring import Keyring
 from node.outbox import Done, Outcome, Turn
 from node.peers.actors import RemoteActor, host_of
-from node.peers.follows import Follow
+from node.peers.follows import Follow, read_back
 from node.peers.hosts import Blocklist, Host, HostAdvice, blocked, decide, decisions, host_name
 from node.peers.lists import read_list, signed_list
 from node.runtime import Node
@@ -243,14 +243,7 @@ async def _silent(session: AsyncSession) -> set[str]:
 async def _listen_again(session: AsyncSession, silent: set[str], *, now: datetime) -> None:
     """Read what those published meanwhile who were silent and are no more: their servers were told 403 and do not send it again."""
     for actor in sorted(silent - await _silent(session)):
-        await outbox.enqueue(
-            session,
-            "backfill",
-            {"actor": actor},
-            lane=f"chore:backfill:{host_of(actor)}",
-            key=f"backfill:{actor}"[:300],
-            now=now,
-        )
+        await read_back(session, actor, now=now)
 
 
 async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:

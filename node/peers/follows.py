@@ -9,10 +9,11 @@ from sqlalchemy import String, UniqueConstraint, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from node import outbox
 from node.database import Row, among
 from node.errors import NotAllowed, WrongState
 from node.keyring import Keyring
-from node.peers.actors import RemoteActor
+from node.peers.actors import RemoteActor, host_of
 from node.peers.ours import LocalActor
 from node.peers.sending import new_activity_id, send
 from node.settings import Settings
@@ -288,3 +289,15 @@ async def followed_by(session: AsyncSession, follower: str) -> list[tuple[Follow
         .order_by(RemoteActor.name)
     )
     return [(row[0], row[1]) for row in rows]
+
+
+async def read_back(session: AsyncSession, actor: str, *, now: datetime) -> None:
+    """Read from its outbox what an actor has published that we do not have; once, however often it is asked for."""
+    await outbox.enqueue(
+        session,
+        "backfill",
+        {"actor": actor},
+        lane=f"chore:backfill:{host_of(actor)}",
+        key=f"backfill:{actor}"[:300],
+        now=now,
+    )

@@ -172,7 +172,7 @@ async def test_what_was_published_before_is_read_when_the_server_is_there_again(
 
     def refused(request: httpx.Request) -> httpx.Response:
         if request.url.path in {"/users/cases", "/users/cases/inbox"}:
-            return httpx.MockTransport(victim._serve).handler(request)  # type: ignore[return-value]
+            return httpx.MockTransport(victim._serve).handler(request)  # type: ignore[return-value]  # it answers at once
         raise httpx.ConnectError("no", request=request)
 
     if down == "the server":
