@@ -9,13 +9,13 @@ from typing import NamedTuple
 from federation.delivery import Delivered, Gone, Later, Refused, backoff, post
 from federation.digests import BodyDigest
 from federation.requests import Dialect
-from node.database import Source
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
 from node.peers.sending import bodies_of, forget_answers, forget_hidden
 from node.peers.synchronising import offer, origin_of
 from node.runtime import Node
+from node.statements import Source
 
 log = logging.getLogger(__name__)
 

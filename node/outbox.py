@@ -31,8 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Change, Question, Row, Rows, Source, UtcDateTime, among, dialect_of
+from node.database import Row, UtcDateTime
 from node.errors import LeaseLost
+from node.statements import Bulk, Change, Question, Rows, Source, among, dialect_of
 
 LEASE = timedelta(seconds=60)
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.

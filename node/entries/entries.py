@@ -10,7 +10,8 @@ from sqlalchemy import ForeignKey, Index, Insert, String, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Row, among
+from node.database import Row
+from node.statements import Bulk, among
 from vocab.cases import PublicCase, facets
 from vocab.jsonld import parse
 from vocab.properties import refuses_indexing, robots

@@ -16,12 +16,12 @@ from federation import proofs
 from federation.errors import InvalidKey
 from federation.keys import VerifyingKey, read_multibase
 from federation.requests import Refused
-from node.database import among
 from node.hub.aggregate import Brought, read_brought
 from node.inbox.proving import RefusedActivity, of_the_same
 from node.peers.actors import FRESH, RemoteActor, RemoteKey
 from node.peers.follows import Follow
 from node.settings import Settings
+from node.statements import among
 from vocab import properties
 from vocab.activities import Activity
 from vocab.terms import PUBLIC

@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node import outbox
-from node.database import Bulk, Row
+from node.database import Row
 from node.inbox.shedding import BESIDE, LANE, Shedder
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, standings
 from node.runtime import Node
+from node.statements import Bulk
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from sqlalchemy import ForeignKey, Insert, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Row
+from node.database import Row
+from node.statements import Bulk
 from vocab.actors import Actor
 from vocab.errors import NotAnAddress
 from vocab.terms import SRT

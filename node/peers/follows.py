@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from node import outbox
-from node.database import Row, among
+from node.database import Row
 from node.errors import NotAllowed, WrongState
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
 from node.peers.ours import LocalActor
 from node.peers.sending import new_activity_id, send
 from node.settings import Settings
+from node.statements import among
 from vocab import activities
 from vocab.terms import PUBLIC
 

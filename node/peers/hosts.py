@@ -15,11 +15,12 @@ from sqlalchemy import ForeignKey, Insert, String, delete, literal_column, or_, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from node.database import Bulk, Question, Row, Source, among
+from node.database import Row
 from node.errors import Invalid
 from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.follows import Follow
 from node.settings import Settings
+from node.statements import Bulk, Question, Source, among
 
 POLICIES = ("allow", "limit", "block")
 DEFAULT_PORTS = ("443", "80")

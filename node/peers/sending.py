@@ -12,12 +12,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.proofs import attach
 from node import outbox
-from node.database import Bulk, Question, Row, Source, among
+from node.database import Row
 from node.ids import random_id
 from node.keyring import Keyring
 from node.outbox import Job
 from node.peers.actors import host_of
 from node.settings import Settings
+from node.statements import Bulk, Question, Source, among
 from vocab.activities import Activity
 from vocab.jsonld import write
 

@@ -13,12 +13,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import Mismatch
 from node import audit
-from node.database import Bulk, Row, among
+from node.database import Row
 from node.errors import NotAllowed, NotFound
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor, find_document, find_handle
 from node.peers.sites import site_of
 from node.runtime import Node
+from node.statements import Bulk, among
 from vocab.actors import read_actor
 from vocab.objects import read_object
 from vocab.positions import read_position

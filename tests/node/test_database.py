@@ -10,8 +10,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from node import outbox
-from node.database import ROWS_AT_ONCE, Bulk, Database, Question, Rows, among
+from node.database import Database
 from node.outbox import Job, Lane, Order
+from node.statements import ROWS_AT_ONCE, Bulk, Question, Rows, among
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MANY = 2 * ROWS_AT_ONCE + 7

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from node.database import Hand, Question
 from node.inbox.receive import HELD_FOR
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, unfollow
 from node.peers.ours import local_actor_at
+from node.statements import Hand, Question
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import SRT
