@@ -8,6 +8,7 @@
     ├── Invalid        what was given does not hold; `problems` names the fields
     ├── TooLarge       more bytes or items than are taken
     ├── Throttled      too many tries; `retry_after` seconds
+    ├── NotYet         it cannot be told just now; `retry_after` seconds
     ├── NoRoom         the disk is full: nothing more can be kept
     ├── LeaseLost      it took too long: somebody else does the same by now
     └── Misconfigured  the settings contradict each other; refuses to start
@@ -71,6 +72,19 @@ class Throttled(NodeError):
     """
 
     public = "Too many tries. Wait a little, then try again."
+
+    def __init__(self, message: str = "", *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotYet(NodeError):
+    """What is needed to decide cannot be had just now, and nothing is done without it.
+
+    retry_after  seconds.
+    """
+
+    public = "This cannot be told just now. Try again later."
 
     def __init__(self, message: str = "", *, retry_after: int) -> None:
         super().__init__(message)

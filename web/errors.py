@@ -22,6 +22,7 @@ STATUS: Mapping[type[Exception], int] = {
     node_errors.Invalid: 400,
     node_errors.TooLarge: 413,
     node_errors.Throttled: 429,
+    node_errors.NotYet: 503,
     node_errors.NoRoom: 503,
     node_errors.Misconfigured: 503,
     node_errors.NodeError: 400,
@@ -86,7 +87,7 @@ def handlers(
 
     async def answer(request: Request, status: int, said: str, error: Exception) -> Response:
         extra: dict[str, str] = {}
-        if isinstance(error, node_errors.Throttled):
+        if isinstance(error, node_errors.Throttled | node_errors.NotYet):
             extra["Retry-After"] = str(error.retry_after)
         if isinstance(error, HTTPException) and error.headers:
             extra |= dict(error.headers)

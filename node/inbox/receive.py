@@ -4,6 +4,7 @@ Order of checks: content encoding and size (the web's door), host policy, signat
 one group commit for everything that arrived meanwhile. JSON-LD is not touched here; `process` does that afterwards.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from federation.errors import FederationError, Forbidden, NotNow, NotThere, Unre
 from federation.keys import VerifyingKey
 from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, read_signature, verify
+from node.errors import NotYet
 from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
@@ -41,6 +43,10 @@ REFETCH_AFTER = timedelta(minutes=5)
 HELD_FOR = timedelta(seconds=30)
 # A key that does not fit may have been renewed since it was read here: looked at again this often.
 READ_AGAIN = timedelta(seconds=1)
+# Whoever signs with a key that is being asked for anew waits for that so long, and so many at most; then they come back.
+RENEWAL_SECONDS = 10.0
+RENEWAL_WAITERS = 64
+COME_BACK_AFTER = timedelta(seconds=30)
 COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
 
@@ -106,6 +112,14 @@ class _Busy(Exception):
     """Too many keys of this host are being fetched already."""
 
 
+@dataclass(slots=True, eq=False)
+class _Renewal:
+    """A key that is being asked for anew, and how many requests wait for it."""
+
+    task: asyncio.Task[_Key]
+    waiting: int = 0
+
+
 class Inbox:
     """The receiving side of one process: parsed keys, and activities waiting for the next commit."""
 
@@ -120,6 +134,7 @@ class Inbox:
         self._hearing = Hearing(node)
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
+        self._renewals: dict[str, _Renewal] = {}
         self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._keeper = Keeper(node, self._shedder)
 
@@ -209,13 +224,19 @@ class Inbox:
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
 
     async def caller(self, request: SignedRequest) -> str | None:
-        """The actor who signed a GET; None when nobody did, not well enough, or somebody who is shut out."""
+        """The actor who signed a GET; None when nobody did, not well enough, or somebody who is shut out.
+
+        Raises NotYet when the key cannot be had just now: nothing is known against the signature then, and nothing for it.
+        """
         presented = read_signature(request)
         if isinstance(presented, Refused):
             return None
         try:
             key = await self._verify(presented, request)
-        except (FederationError, _Busy):
+        except (_Busy, Unreachable) as error:
+            reason = f"key-unreachable {type(error).__name__}"
+            raise NotYet(reason, retry_after=int(COME_BACK_AFTER.total_seconds())) from error
+        except FederationError:
             return None
         if isinstance(key, Refused) or key.host != _host_in(presented.key_id):
             return None
@@ -242,21 +263,53 @@ class Inbox:
             outcome = self._check(presented, request, known)
         if isinstance(outcome, Verified):
             return known
-        if (
-            known.fetched_at > now - REFETCH_AFTER
-            or self._failed.get(presented.key_id, datetime.min.replace(tzinfo=now.tzinfo))
-            > now - REFETCH_AFTER
-        ):
-            return outcome
-        self._remember_failure(presented.key_id, now)
-        try:
-            renewed = await self._key(presented.key_id, refresh=True)
-        except Unreachable:
-            # Perhaps the key was renewed, and this is the first that is signed with the new one: whoever has it comes back.
-            self._failed.pop(presented.key_id, None)
-            raise
+        renewal = self._renewals.get(presented.key_id)
+        if renewal is None:
+            if now - known.fetched_at < REFETCH_AFTER or self._has_failed(presented.key_id, now):
+                return outcome
+            renewal = self._renewal(presented.key_id)
+        renewed = await self._wait(renewal, presented.key_id)
         outcome = self._check(presented, request, renewed)
         return renewed if isinstance(outcome, Verified) else outcome
+
+    def _renewal(self, key_id: str) -> _Renewal:
+        """Begin to ask for a key anew; a task of its own, for whoever came first may be gone before the answer is there."""
+        renewal = self._renewals[key_id] = _Renewal(asyncio.create_task(self._renewed(key_id)))
+
+        def end(task: asyncio.Task[_Key]) -> None:
+            self._renewals.pop(key_id, None)
+            if not task.cancelled():
+                # Looked at, also when nobody waits any more.
+                task.exception()
+
+        renewal.task.add_done_callback(end)
+        return renewal
+
+    async def _renewed(self, key_id: str) -> _Key:
+        try:
+            key = await self._key(key_id, refresh=True)
+        except FederationError as error:
+            if not isinstance(error, Unreachable):
+                self._remember_failure(key_id, self._node.clock.now())
+            raise
+        self._remember_failure(key_id, self._node.clock.now())
+        return key
+
+    async def _wait(self, renewal: _Renewal, key_id: str) -> _Key:
+        """The key as its owner lists it now. Perhaps it is the one that signed: nobody is refused before that is known.
+
+        Raises FederationError, _Busy; Unreachable also when it takes too long, or too many wait for it.
+        """
+        if renewal.waiting >= RENEWAL_WAITERS:
+            raise Unreachable("too many wait for that key", url=key_id)
+        renewal.waiting += 1
+        try:
+            async with asyncio.timeout(RENEWAL_SECONDS):
+                return await asyncio.shield(renewal.task)
+        except TimeoutError as error:
+            raise Unreachable("the key is still being asked for", url=key_id) from error
+        finally:
+            renewal.waiting -= 1
 
     def _check(self, presented: Presented, request: SignedRequest, known: _Key) -> Verified | Refused:
         settings, now = self._node.settings, self._node.clock.now()
@@ -284,6 +337,10 @@ class Inbox:
         async with self._node.database.read() as session:
             is_own = await is_admitted(session, host_of(row.owner))
         window = OWN_WINDOW if is_own else STRANGER_WINDOW
+        newer = self._keys.get(key_id)
+        if newer is not None and newer.fetched_at > row.fetched_at:
+            # It was asked for anew while this was read.
+            return newer
         held = _Key(
             row.owner, host_of(row.owner), verifying_key(row), row.fetched_at, row.expires_at, window, now
         )
@@ -301,6 +358,11 @@ class Inbox:
                 # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).
                 raise _Busy
             return await find_key(self._node, key_id, refresh=True)
+
+    def _has_failed(self, key_id: str, now: datetime) -> bool:
+        """Whether its owner was asked not long ago, and what they said did not help."""
+        failed_at = self._failed.get(key_id)
+        return failed_at is not None and now - failed_at < REFETCH_AFTER
 
     def _remember_failure(self, key_id: str, now: datetime) -> None:
         self._failed[key_id] = now

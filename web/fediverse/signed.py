@@ -36,7 +36,10 @@ def signed_where_wanted(endpoint: Endpoint, *, also_page: bool = False) -> Endpo
 
 
 async def caller(request: Request) -> str:
-    """The actor who signed this request. Answers 401 when nobody did, or somebody who is shut out; which, is not told."""
+    """The actor who signed this request. Answers 401 when nobody did, or somebody who is shut out; which, is not told.
+
+    503 with Retry-After when their key cannot be had just now.
+    """
     inbox: Inbox = request.app.state.inbox
     path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     path = path.partition(b"?")[0]

@@ -251,6 +251,52 @@ async def test_with_authorised_fetch_only_servers_that_sign_and_are_welcome_read
         assert (await visitor.get(publication.url, headers={"accept": "text/html"})).status_code == 200
 
 
+@pytest.mark.parametrize("status", [None, 429, 500, 503])
+@pytest.mark.parametrize("path", ["/actors/cases", "/actors/cases/followers", f"/actors/cases/{PATH}"])
+async def test_whose_key_cannot_be_had_for_a_moment_is_told_to_come_back_and_then_reads(
+    town: Town, status: int | None, path: str
+) -> None:
+    site, stranger = await town.open("s", authorized_fetch="1"), Stranger(town)
+    url, serve = f"{site.origin}{path}", town.wires.apps[stranger.host]
+
+    def down(request: httpx.Request) -> httpx.Response:
+        if status is None:
+            raise httpx.ConnectTimeout("no", request=request)
+        return httpx.Response(status)
+
+    async def ask() -> httpx.Response:
+        signed = cavage.sign("GET", url, signer=stranger.signer(), now=town.clock.now())
+        headers = {"accept": ACTIVITY_JSON} | {name.decode(): value.decode() for name, value in signed}
+        async with town.visitor("s") as visitor:
+            return await visitor.get(url, headers=headers)
+
+    town.wires.apps[stranger.host] = httpx.MockTransport(down)
+    before = await ask()
+    town.wires.apps[stranger.host] = serve
+    town.clock.forward(seconds=30)
+
+    assert before.status_code == 503
+    assert (before.headers["retry-after"], before.headers["cache-control"]) == ("30", "no-store")
+    assert before.json() == {"error": "This cannot be told just now. Try again later."}
+    assert (await ask()).status_code == 200
+
+
+async def test_a_host_that_is_shut_out_is_refused_whether_its_key_can_be_had_or_not(town: Town) -> None:
+    site, blocked = await town.open("s", authorized_fetch="1"), Stranger(town, "evil.example", key="other")
+    async with site.node.database.begin() as session:
+        await decide(session, blocked.host, "block", reason="", now=town.clock.now())
+    blocked.documents["/users/sam"] = httpx.Response(503)
+    url = site.settings.main_actor
+    signed = cavage.sign("GET", url, signer=blocked.signer(), now=town.clock.now())
+
+    async with town.visitor("s") as visitor:
+        headers = {"accept": ACTIVITY_JSON} | {name.decode(): value.decode() for name, value in signed}
+        refusal = await visitor.get(url, headers=headers)
+
+    assert refusal.status_code == 401
+    assert blocked.asked == []
+
+
 async def test_two_servers_with_authorised_fetch_are_not_locked_out_of_each_other(town: Town) -> None:
     one, two = [await town.open(name, authorized_fetch="1") for name in ("s", "t")]
     us = local_actor_at(two.settings, two.settings.main_actor)

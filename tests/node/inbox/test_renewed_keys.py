@@ -1,0 +1,131 @@
+"""While one request makes a key be asked for anew, others signed with it wait for the same answer, or come back; none is refused."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import httpx
+import pytest
+
+from node.inbox import receive
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+
+
+class Slow:
+    """A server that answers when it is told to."""
+
+    def __init__(self, stranger: Stranger) -> None:
+        self.may_answer = asyncio.Event()
+        self.was_asked = asyncio.Event()
+        self._serve = stranger._serve
+        stranger.town.wires.apps[stranger.host] = httpx.MockTransport(self._answer)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.was_asked.set()
+        await self.may_answer.wait()
+        return self._serve(request)
+
+
+def follow_of(stranger: Stranger, number: int) -> dict[str, Any]:
+    return stranger.activity("Follow", "https://a.example/actors/cases", number=number)
+
+
+async def renewed(town: Town) -> Stranger:
+    """A stranger whose key is known, with a new one under the same id."""
+    old = Stranger(town)
+    assert (await old.post("a", follow_of(old, 1))).status_code == 202
+    town.clock.forward(hours=1)
+    return Stranger(town, key="peer")
+
+
+async def in_turn(slow: Slow, *posts: Awaitable[httpx.Response], turned_away: int = 0) -> list[int]:
+    """Let them all be here before their key is.
+
+    turned_away  so many are answered before that.
+    """
+    tasks = [asyncio.ensure_future(post) for post in posts]
+    await slow.was_asked.wait()
+    await asyncio.sleep(0.2)
+    while sum(task.done() for task in tasks) < turned_away:
+        await asyncio.sleep(0.01)
+    slow.may_answer.set()
+    return [(await task).status_code for task in tasks]
+
+
+async def test_all_that_are_signed_with_a_new_key_are_taken_and_its_owner_is_asked_once(town: Town) -> None:
+    new = await renewed(town)
+    slow = Slow(new)
+
+    answers = await in_turn(slow, *(new.post("a", follow_of(new, number)) for number in range(2, 8)))
+
+    assert answers == [202] * 6
+    assert new.asked.count("/users/sam") == 1
+
+
+async def test_what_another_key_signed_is_refused_once_the_new_one_is_known(town: Town) -> None:
+    new, forger = await renewed(town), Stranger(town, key="other")
+    slow = Slow(new)
+
+    answers = await in_turn(slow, new.post("a", follow_of(new, 2)), forger.post("a", follow_of(forger, 3)))
+
+    assert answers == [202, 401]
+
+
+async def test_who_waits_for_a_key_that_cannot_be_had_is_told_to_come_back(town: Town) -> None:
+    new = await renewed(town)
+    shown = new.documents["/users/sam"]
+    new.documents["/users/sam"] = httpx.Response(503)
+    slow = Slow(new)
+
+    answers = await in_turn(slow, *(new.post("a", follow_of(new, number)) for number in range(2, 6)))
+    new.documents["/users/sam"] = shown
+    town.clock.forward(seconds=15)
+
+    assert answers == [503] * 4
+    assert (await new.post("a", follow_of(new, 2))).status_code == 202
+
+
+async def test_nobody_waits_for_long_and_the_key_counts_when_it_has_come(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "RENEWAL_SECONDS", 0.05)
+    new = await renewed(town)
+    slow = Slow(new)
+
+    first, second = await asyncio.gather(*(new.post("a", follow_of(new, number)) for number in (2, 3)))
+    slow.may_answer.set()
+    await asyncio.sleep(0.2)
+
+    assert (first.status_code, second.status_code) == (503, 503)
+    assert first.headers["retry-after"] == "30"
+    assert (await new.post("a", follow_of(new, 2))).status_code == 202
+    assert new.asked.count("/users/sam") == 1
+
+
+async def test_not_everybody_may_wait_for_one_key(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "RENEWAL_WAITERS", 2)
+    new = await renewed(town)
+    slow = Slow(new)
+
+    answers = await in_turn(
+        slow, *(new.post("a", follow_of(new, number)) for number in range(2, 6)), turned_away=2
+    )
+
+    assert sorted(answers) == [202, 202, 503, 503]
+
+
+async def test_a_key_that_could_not_even_be_asked_for_is_asked_for_at_the_next_try(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = await renewed(town)
+
+    async def busy(*_: object) -> None:
+        raise receive._Busy
+
+    with monkeypatch.context() as patched:
+        patched.setattr(receive.Inbox, "_fetch_key", busy)
+        refused = (await new.post("a", follow_of(new, 2))).status_code
+
+    assert refused == 429
+    assert (await new.post("a", follow_of(new, 2))).status_code == 202
