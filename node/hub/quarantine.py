@@ -12,11 +12,11 @@ from sqlalchemy import String, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from federation.sites import site_of
 from node.database import Row
 from node.errors import NotFound
 from node.peers.actors import host_of
 from node.peers.follows import Follow
-from node.peers.sites import site_of
 from node.statements import among
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from sqlalchemy import String, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from federation.sites import site_of
 from node import audit
 from node.database import Row
 from node.errors import Invalid, NotFound, WrongState
@@ -15,7 +16,6 @@ from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor, host_of
 from node.peers.sending import Sent, new_activity_id, send
-from node.peers.sites import site_of
 from node.settings import Settings
 from vocab import activities
 from vocab.markup import plain_text

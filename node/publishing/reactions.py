@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import Mismatch
+from federation.sites import site_of
 from node import audit
 from node.database import Row
 from node.errors import NotAllowed, NotFound
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor, find_document, find_handle
-from node.peers.sites import site_of
 from node.runtime import Node
 from node.statements import Bulk, among
 from vocab.actors import read_actor

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 # As it is now: these values are counted by and mean nothing else, so a later rule may find some of an earlier one.
-from node.peers.sites import site_of
+from federation.sites import site_of
 
 revision = "0016"
 down_revision = "0015"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.peers.sites import site_of
+from federation.sites import site_of
 
 
 @pytest.mark.parametrize(
