@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import httpx
 
 from federation import addresses, cavage, client, signatures
+from federation.allowance import Allowance
 from federation.connections import Answer
 from federation.delivery import retry_after
 from federation.errors import (
@@ -25,7 +26,6 @@ from federation.errors import (
     FetchError,
     Forbidden,
     Mismatch,
-    NotNow,
     NotThere,
     Oversized,
     Unavailable,
@@ -48,9 +48,6 @@ FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
 # What may be over in a moment: a restart, a limit. Short, for whoever is told to come back does so after half a minute.
 PASSING_LASTS = timedelta(seconds=15)
-ASKED_FOR_STRANGERS = 100
-# Then something is still asked for now and again: whoever asked for too much need not be who asks next.
-TRICKLE = timedelta(seconds=1)
 
 Document = dict[str, object]
 Found = TypeVar("Found")
@@ -141,8 +138,8 @@ class Fetcher:
     """Fetches each address once at a time, not again for a while after it failed (a short one, if it may pass), and little of a host because strangers name it.
 
     A thousand signed requests that name one unknown key cost one fetch (Fedify CVE-2026-34148). A thousand that name another each,
-    or another actor each, on somebody else's server would make us knock there a thousand times: of one server, what was not there
-    and what strangers named is counted together, and beyond ASKED_FOR_STRANGERS one a second is still asked for.
+    or another actor each, on somebody else's server would make us knock there a thousand times: what was not there and what strangers
+    named is counted together, of each origin and of its site (`allowance.py`).
     """
 
     def __init__(self, http: httpx.AsyncClient) -> None:
@@ -150,8 +147,7 @@ class Fetcher:
         self._http = http
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
-        self._spent: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
-        self._trickled: OrderedDict[str, datetime] = OrderedDict()
+        self._allowance = Allowance()
 
     async def document(
         self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
@@ -191,23 +187,16 @@ class Fetcher:
             ("key", key_id),
             now,
             lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now, permit=permit),
-            first=partial(self._require_left, key_id, now),
+            first=partial(self._allowance.require, key_id, now=now),
         )
 
     def spend(self, url: str, *, now: datetime) -> None:
         """Count what is about to be asked for because a stranger named it. Raises NotNow when too much of that server was."""
-        self._require_left(url, now)
-        self.count(url, now=now)
+        self._allowance.spend(url, now=now)
 
     def count(self, url: str, *, now: datetime) -> None:
         """Count what was asked of a server for nothing: it was not there, or a stranger named it."""
-        server = addresses.origin_of(url) or ""
-        since, spent = self._spent.get(server, (now, 0))
-        if now - since >= FAILURE_LASTS:
-            since, spent = now, 0
-        self._spent[server] = (since, spent + 1)
-        if len(self._spent) > FAILURES_REMEMBERED:
-            self._spent.popitem(last=False)
+        self._allowance.count(url, now=now)
 
     async def _once(
         self,
@@ -241,17 +230,6 @@ class Fetcher:
                 self._failed.popitem(last=False)
             if key[0] == "key":
                 self.count(key[1], now=now)
-
-    def _require_left(self, url: str, now: datetime) -> None:
-        server = addresses.origin_of(url) or ""
-        since, spent = self._spent.get(server, (now, 0))
-        if spent < ASKED_FOR_STRANGERS or now - since >= FAILURE_LASTS:
-            return
-        if now - self._trickled.get(server, now - TRICKLE) < TRICKLE:
-            raise NotNow("too much of that host was asked for just now", url=url)
-        self._trickled[server] = now
-        if len(self._trickled) > FAILURES_REMEMBERED:
-            self._trickled.popitem(last=False)
 
 
 async def _get(

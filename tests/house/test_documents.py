@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from federation import delivery, discovery, fetch, proofs, requests
+from federation import allowance, delivery, discovery, fetch, proofs, requests
 from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
@@ -205,8 +205,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
         ),
-        "keys of one host that were not there, and what strangers named of it, in five minutes": (
-            f"{fetch.ASKED_FOR_STRANGERS}; then one a second"
+        "keys that were not there, and what strangers named, in five minutes, of one host · of one site": (
+            f"{allowance.OF_ONE_ORIGIN} · {allowance.OF_ONE_SITE}; then one a second"
         ),
         "posts of one actor that quote, or answer by asking, one case": f"{stamping.MAX_ASKED}",
         "servers of visitors asked in a minute: one · all": f"{visitors.OF_ONE_HOST} · {visitors.OF_ALL}",
@@ -217,10 +217,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         " of it": f"{reactions.MOST_OF_A_SITE:,} · {reactions.MOST_INBOXES}",
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
-    assert fetch.TRICKLE.seconds == 1
+    assert allowance.TRICKLE.seconds == 1
     assert visitors.WINDOW.seconds == 60
     assert delivery.LONGEST_RETRY_AFTER.days == 2
-    assert receive.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == 5 * 60
+    assert receive.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == allowance.WITHIN.seconds == 5 * 60
 
 
 # ---- settings ----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from federation import fetch, ldsignatures
+from federation import allowance, fetch, ldsignatures
 from federation.keys import Signer
 from federation.proofs import attach
 from node.publishing.reactions import Reaction, count_reactions
@@ -263,7 +263,7 @@ async def liked(town: Town, url: str) -> int:
 async def test_a_stranger_makes_us_ask_little_of_one_server_and_what_holds_is_counted_later(
     town: Town, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 3)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 3)
     url, people = (await publish_case(town["a"].node)).url, some_neighbours(town, 2)
     invented = people[0].activity("Like", url)
 
@@ -293,7 +293,7 @@ async def test_a_stranger_makes_us_ask_little_of_one_server_and_what_holds_is_co
 async def test_who_is_followed_may_name_more(
     town: Town, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 1)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 1)
     url, people = (await publish_case(town["a"].node)).url, some_neighbours(town, 4)
     group = await a_group(Stage(town))
 
@@ -307,7 +307,7 @@ async def test_who_is_followed_may_name_more(
 async def test_replies_that_a_stranger_names_are_read_few_at_once_and_the_rest_later(
     town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 2)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 2)
     note = await a_reply(town, victim)
     for number in range(4):
         named = note | {"id": f"https://victim.example/notes/{number}"}
@@ -326,7 +326,7 @@ async def test_replies_that_a_stranger_names_are_read_few_at_once_and_the_rest_l
 async def test_after_a_while_a_stranger_may_name_more(
     town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 1)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 1)
     note = await a_reply(town, victim)
     counts = []
     for number, later in enumerate((timedelta(0), timedelta(0), timedelta(0), fetch.FAILURE_LASTS)):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from federation import fetch
+from federation import allowance
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow
 from node.peers.hosts import decide
@@ -125,7 +125,7 @@ async def test_a_move_takes_both_follows_along_and_not_again_within_a_week(
 async def test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 2)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 2)
     follower, bystander = Stranger(town, "old.example", "cases"), Stranger(town, "new.example", key="other")
     await follower.post("a", follower.activity("Follow", town["a"].settings.main_actor))
     await town.settle()

@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 
-from federation import fetch
-from federation.fetch import ASKED_FOR_STRANGERS
+from federation import allowance
+from federation.allowance import OF_ONE_ORIGIN
 from node.inbox.receive import Inbox
 from node.inbox.shedding import TOLD_EACH, Limits
 from node.peers.directory import find_actor
@@ -123,7 +123,7 @@ async def test_keys_that_are_not_there_shut_nobody_out_of_their_host(town: Town)
         named = {"actor": invented, "id": f"https://{big.host}/likes/{number}"}
         return await loud.post("a", said | named, key_id=f"{invented}#main-key")
 
-    for number in range(ASKED_FOR_STRANGERS + 1):
+    for number in range(OF_ONE_ORIGIN + 1):
         assert (await junk(number)).status_code == 401
     asked = len(big.asked)
     flooded = await junk(1000)
@@ -153,22 +153,22 @@ async def test_keys_of_a_server_that_is_down_are_asked_for_less_and_less(town: T
             await loud.post("a", said, key_id=f"https://big.example/users/n{number}#main-key")
         ).status_code
 
-    answers = [await junk(number) for number in range(ASKED_FOR_STRANGERS + 20)]
+    answers = [await junk(number) for number in range(OF_ONE_ORIGIN + 20)]
     again = []
     for _ in range(4):
         # As soon as each is forgotten: that it may pass does not make it asked for more.
         town.clock.forward(seconds=15)
         again += [await junk(number) for number in range(20)]
 
-    assert answers == [503] * (ASKED_FOR_STRANGERS + 1) + [429] * 19
+    assert answers == [503] * (OF_ONE_ORIGIN + 1) + [429] * 19
     assert set(again) == {429, 503}
-    assert len(asked) == ASKED_FOR_STRANGERS + 1 + 4
+    assert len(asked) == OF_ONE_ORIGIN + 1 + 4
 
 
 async def test_names_of_other_peoples_keys_make_nobody_ask_without_end(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "ASKED_FOR_STRANGERS", 3)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 3)
     loud = Stranger(town, "loud.example")
     people = [Stranger(town, "big.example", f"n{number}", key="other") for number in range(8)]
     Stage(town).neighbours(*people)

@@ -1,0 +1,85 @@
+"""Of one origin little is asked for strangers, of one site not much more; neighbours do not use up each other's share."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from federation import allowance
+from federation.allowance import OF_ONE_ORIGIN, OF_ONE_SITE, WITHIN, Allowance
+from federation.errors import NotNow
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def asked(ours: Allowance, *urls: str, now: datetime = NOW) -> int:
+    """How many of these may be asked for."""
+    taken = 0
+    for url in urls:
+        try:
+            ours.spend(url, now=now)
+        except NotNow:
+            continue
+        taken += 1
+    return taken
+
+
+def at(host: str, times: int = 1) -> list[str]:
+    return [f"https://{host}/users/n{number}" for number in range(times)]
+
+
+def below(name: str, times: int) -> list[str]:
+    return [f"https://n{number}.{name}/users/x" for number in range(times)]
+
+
+def test_of_one_origin_so_much_is_asked_and_then_one_a_second() -> None:
+    ours = Allowance()
+
+    assert asked(ours, *at("evil.example", OF_ONE_ORIGIN + 50)) == OF_ONE_ORIGIN + 1
+    assert asked(ours, *at("evil.example", 50), now=NOW + SECOND) == 1
+    assert asked(ours, *at("evil.example", 50), now=NOW + WITHIN) == 50
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        below("evil.example", 2 * OF_ONE_SITE),
+        [f"https://evil.example:{port}/x" for port in range(2000, 2000 + 2 * OF_ONE_SITE)],
+        [f"http://localhost:{port}/x" for port in range(2000, 2000 + 2 * OF_ONE_SITE)],
+    ],
+    ids=["names", "ports", "ports of this machine"],
+)
+def test_names_and_ports_that_cost_nothing_are_counted_together(hosts: list[str]) -> None:
+    ours = Allowance()
+
+    assert asked(ours, *hosts) == OF_ONE_SITE + 1
+    assert asked(ours, *hosts, now=NOW + SECOND) == 1
+    assert asked(ours, *hosts, now=NOW + WITHIN) == OF_ONE_SITE + 1
+
+
+def test_names_that_have_to_be_paid_for_are_counted_apart() -> None:
+    ours = Allowance()
+
+    assert asked(ours, *below("example", OF_ONE_SITE + 50)) == OF_ONE_SITE + 50
+    assert asked(ours, *below("co.uk", OF_ONE_SITE + 50)) == OF_ONE_SITE + 50
+    assert asked(ours, *below("test", OF_ONE_SITE + 50)) == OF_ONE_SITE + 50
+
+
+def test_one_origin_does_not_use_up_what_its_neighbours_may_be_asked() -> None:
+    ours = Allowance()
+    for second in range(290):
+        asked(ours, *at("loud.host.example", 500), now=NOW + second * SECOND)
+
+    assert asked(ours, *at("quiet.host.example", 90), now=NOW + 290 * SECOND) == 90
+
+
+def test_no_number_of_names_makes_the_count_of_their_site_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "REMEMBERED", 10)
+    ours = Allowance()
+
+    assert asked(ours, *below("evil.example", OF_ONE_SITE + 50)) == OF_ONE_SITE + 1
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "https://", "https://[::1/x", "mailto:a@b.example"])
+def test_what_is_no_address_is_bounded_too(url: str) -> None:
+    assert asked(Allowance(), *[url] * 200) == OF_ONE_ORIGIN + 1
