@@ -20,11 +20,26 @@ _TAGS: Final = {
 _CLASSES: Final = {"mention", "hashtag"}
 _REL: Final = "nofollow noopener noreferrer"
 
+# A browser reads `https:///evil.example`, `https:\\evil.example` and `https:/desk` too, each as something else than we would say.
+_PLAIN_ADDRESS = re.compile(r"https?://[^/\\?#\s]+(?:[/?#].*)?|mailto:[^?]+", re.IGNORECASE | re.DOTALL)
+
+
+def _address(_tag: str, name: str, value: str) -> str | None:
+    if name != "href":
+        return value
+    plain = value.strip()
+    if plain.lower().startswith("mailto:"):
+        # Recipients that the words do not name could stand behind the question mark.
+        plain = plain.partition("?")[0]
+    return plain if _PLAIN_ADDRESS.fullmatch(plain) else None
+
+
 _cleaner = nh3.Cleaner(
     tags=_TAGS,
     # Also what stands inside: the words of a script are not words.
     clean_content_tags={"script", "style"},
     attributes={"a": {"href", "translate"}, "*": {"lang"}, "ol": {"start"}, "li": {"value"}},
+    attribute_filter=_address,
     allowed_classes={"a": _CLASSES, "span": _CLASSES},
     url_schemes={"http", "https", "mailto"},
     # What is relative at home would lead to pages of ours.

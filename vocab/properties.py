@@ -18,6 +18,8 @@ Properties = Mapping[str, object]
 
 MAX_ITEMS: Final = 1000
 _MAX_IRI: Final = 2000
+# RFC 3986 has no place for them, and browsers take the last for a slash.
+_NOT_IN_AN_ADDRESS = frozenset(' "<>\\')
 # A word with a colon is for one robot by its name, or has a value that nothing here has a use for.
 _ROBOTS_WORD = re.compile(r"[a-z][a-z0-9-]{1,29}")
 _MAX_ROBOTS_WORDS: Final = 10
@@ -201,7 +203,12 @@ def link_to_page(document: Properties, key: str = "url") -> str | None:
 
 
 def is_http(address: str) -> bool:
-    """Say whether an address is an absolute http or https one with a host and no credentials."""
+    """Say whether an address is an absolute http or https one with a host and no credentials, in characters that are seen.
+
+    With a line break, a bracket or a backslash two readers find another address, or another host, and no feed can hold it.
+    """
+    if not address.isprintable() or not _NOT_IN_AN_ADDRESS.isdisjoint(address):
+        return False
     try:
         parts = urlsplit(address)
         parts.port  # noqa: B018  # raises on a port that is no number

@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -307,6 +308,84 @@ async def test_a_page_on_another_host_is_a_replys_own_only_if_its_author_names_t
 
     assert text.url == (page if is_shown else note["id"])
     assert is_shown or "not in attributionDomains" in reasons(caplog) or "@" in page
+
+
+UNPLAIN = {
+    "83 in a reply: three slashes": "https:///evil.example/login",
+    "83 in a reply: slashes the other way": "https:\\\\evil.example/login",
+    "83 in a reply: one slash each way": "https:/\\evil.example/login",
+    "83 in a reply: a host that ends at a backslash": "https://evil.example\\.victim.example/",
+    "83 in a reply: a page of ours, with a scheme": "https:/desk/hosts",
+    "83 in a reply: a page of ours, without a slash": "https:desk/hosts",
+}
+
+
+@pytest.mark.parametrize("attack", UNPLAIN)
+async def test_an_address_that_a_browser_reads_otherwise_is_no_link(stage: Stage, attack: str) -> None:
+    mallory, url = stage.stranger(), await stage.publication()
+    link = f'<a href="{UNPLAIN[attack]}">https:///www.victim.example/report</a>'
+    note = a_note(mallory, url, f"<p>{link}</p>")
+    await stage.send(mallory, mallory.activity("Create", note), to="node")
+
+    text = await read_reply(stage.town["node"].node, note["id"])
+
+    assert "victim.example/report" in text.content
+    assert "href" not in text.content
+
+
+@pytest.mark.parametrize("attack", ["83 in a reply: more recipients than the words name"])
+async def test_a_link_to_write_to_somebody_is_to_nobody_else(stage: Stage, attack: str) -> None:
+    mallory, url = stage.stranger(), await stage.publication()
+    link = '<a href="mailto:press@victim.example?bcc=mallory@evil.example">press@victim.example</a>'
+    note = a_note(mallory, url, f"<p>{link}</p>")
+    await stage.send(mallory, mallory.activity("Create", note), to="node")
+
+    text = await read_reply(stage.town["node"].node, note["id"])
+
+    assert 'href="mailto:press@victim.example"' in text.content
+
+
+ODD_IDS = {
+    "82 an id with a control character": "c\x01",
+    "82 an id with a line break": "c\r\nset-cookie: x=1",
+    "82 an id with an end of an attribute": 'c"><script>alert(1)</script>',
+    "82 an id with a space": "c d",
+    "82 an id with a backslash": "c\\d",
+    "82 an id that turns the direction of a line": "c\u202ed",
+    "82 an id with half a character that is none": "c\ufffe",
+    "82 an id with a line break of another kind": "c\u2028d",
+}
+
+
+@pytest.mark.parametrize("attack", ODD_IDS)
+async def test_an_id_that_is_no_plain_address_is_nobodys(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    """The hub would announce it, and put it into its feeds, which no reader could open then."""
+    alice = await stage.victim()
+    case = stage.case(alice, ODD_IDS[attack])
+
+    await stage.send(alice, alice.activity("Create", case))
+
+    assert await stage.entry(case["id"]) is None
+    assert reasons(caplog) == ["a case without an http(s) id"]
+
+
+@pytest.mark.parametrize("attack", ["85 characters that no XML has, in one case among many"])
+async def test_a_case_does_not_make_a_feed_unreadable(stage: Stage, attack: str) -> None:
+    alice = stage.stranger(name="alice", key="other")
+    alice.documents["/users/alice"] = alice.actor(name="An organisation\ufffe\uffff")
+    await stage.admit(alice)
+    title = "A fictional title\ufffe\uffff"
+    case = stage.case(alice, "unreadable", name=title, nameMap={"en": title})
+
+    await stage.send(alice, alice.activity("Create", case))
+
+    assert await stage.entry(case["id"]) is not None
+    async with stage.town.visitor("hub") as http:
+        feed = (await http.get("/feeds/cases.atom?lang=en")).content
+    named = [found.text or "" for found in ElementTree.fromstring(feed).iter() if found.tag.endswith("title")]  # noqa: S314 (our own feed)
+    assert "A fictional title" in " ".join(named)
 
 
 @pytest.mark.parametrize("attack", ["84 pictures of others"])

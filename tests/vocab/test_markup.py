@@ -103,7 +103,7 @@ def test_a_link_whose_words_are_not_its_address_says_where_it_leads(link: str, h
 
 
 def test_a_link_to_our_own_pages_is_none() -> None:
-    for address in ("/desk/replies", "//evil.example/", "?id=1"):
+    for address in ("/desk/replies", "//evil.example/", "?id=1", "https:/desk/replies", "https:desk/replies"):
         assert "href" not in markup.sanitised(f'<a href="{address}">x</a>')
 
 

@@ -4,6 +4,7 @@ An entry keeps the id of its case for ever; a correction is the same entry with 
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +31,7 @@ ATOM: Final = "http://www.w3.org/2005/Atom"
 TOMBSTONES: Final = "http://purl.org/atompub/tombstones/1.0"
 XML: Final = "http://www.w3.org/XML/1998/namespace"
 JSON_FEED: Final = "https://jsonfeed.org/version/1.1"
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 HEADERS: Final = {
     "Cache-Control": "public, max-age=300",
     "Vary": "Accept-Language",
@@ -84,7 +86,7 @@ def write_atom(feed: Feed) -> bytes:
     for gone in feed.withdrawn:
         when = gone.withdrawn_at or gone.published_at
         ElementTree.SubElement(
-            root, f"{{{TOMBSTONES}}}deleted-entry", {"ref": gone.url, "when": machine(when)}
+            root, f"{{{TOMBSTONES}}}deleted-entry", {"ref": _plain(gone.url), "when": machine(when)}
         )
     body: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return body
@@ -200,9 +202,9 @@ def _text(parent: ElementTree.Element, name: str, text: str | None = None) -> El
 
 
 def _link(parent: ElementTree.Element, rel: str, href: str, kind: str) -> None:
-    ElementTree.SubElement(parent, f"{{{ATOM}}}link", {"rel": rel, "href": href, "type": kind})
+    ElementTree.SubElement(parent, f"{{{ATOM}}}link", {"rel": rel, "href": _plain(href), "type": kind})
 
 
 def _plain(text: str) -> str:
-    # XML 1.0 §2.2 has no place for control characters, escaped or not; a remote text may hold one.
-    return "".join(letter for letter in text if letter >= " " or letter in "\t\n\r")
+    # XML 1.0 §2.2 has no place for these, escaped or not; a remote text may hold one, and no reader would open the feed.
+    return _NOT_IN_XML.sub("", text)
