@@ -126,11 +126,6 @@ class Database:
                 raise NoRoom("the disk is full") from error
             raise
 
-    async def create_all(self) -> None:
-        """Make every table from the models: for tests. Real databases come from `tracker migrate`."""
-        async with self.engine.begin() as connection:
-            await connection.run_sync(Row.metadata.create_all)
-
     async def ping(self) -> None:
         """Raise if the database does not answer."""
         async with self.read() as session:

@@ -15,7 +15,7 @@ import pytest
 import pytest_socket
 
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, know_every_row
+from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, make_tables
 from tests.rig.missing import summary
 from tests.rig.servers import Servers
 
@@ -181,9 +181,8 @@ async def database(database_url: str) -> AsyncIterator[Any]:
     """A node.database.Database with every table made."""
     from node.database import Database
 
-    know_every_row()
     opened = Database(database_url)
-    await opened.create_all()
+    await make_tables(opened)
     yield opened
     await opened.close()
 
@@ -195,12 +194,11 @@ async def node(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterato
     from tests.rig.keys import keyring
     from tests.rig.wires import Wires
 
-    know_every_row()
     async with (
         httpx.AsyncClient(transport=Wires()) as http,
         open_node(settings(), clock=clock, http=http, keyring=keyring("a", born=clock.now())) as opened,
     ):
-        await opened.database.create_all()
+        await make_tables(opened.database)
         yield opened
 
 

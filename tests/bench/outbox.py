@@ -10,7 +10,7 @@ from node.database import Database
 from node.outbox import LEASE, Done, Order
 from tests.bench.figures import Bench, Figure, measured
 from tests.rig.clock import NOON
-from tests.rig.databases import fresh_database, know_every_row
+from tests.rig.databases import fresh_database, make_tables
 from tests.rig.servers import Servers
 
 JOBS, LANES, BATCH = 20_000, 200, 500
@@ -19,7 +19,6 @@ ROUNDS = 3
 
 
 async def run(bench: Bench) -> list[Figure]:
-    know_every_row()
     figures: list[Figure] = []
     with _servers() as servers:
         for kind in ("sqlite", "postgresql"):
@@ -28,7 +27,7 @@ async def run(bench: Bench) -> list[Figure]:
                 bench.say(f"{kind}, round {number + 1} of {ROUNDS}")
                 async with fresh_database(kind, bench.directory, servers) as url:
                     database = Database(url)
-                    await database.create_all()
+                    await make_tables(database)
                     jobs = bench.amount(JOBS)
                     started = time.perf_counter()
                     await _enqueue(database, jobs)

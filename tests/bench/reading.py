@@ -13,7 +13,7 @@ from node.entries.entries import Entry, EntryFacet, searchable
 from node.entries.search import Filter, coverage, search
 from tests.bench.figures import Bench, Figure, percentile
 from tests.rig.clock import NOON
-from tests.rig.databases import know_every_row
+from tests.rig.databases import make_tables
 from tests.rig.publications import a_case
 from vocab import samples
 from vocab.cases import facets
@@ -32,9 +32,8 @@ ASKED = {
 
 
 async def run(bench: Bench) -> list[Figure]:
-    know_every_row()
     database = Database(f"sqlite:///{bench.directory / 'reading.sqlite'}")
-    await database.create_all()
+    await make_tables(database)
     slowest: dict[int, dict[str, float]] = {}
     held = 0
     for size in (bench.amount(FEW), bench.amount(MANY)):

@@ -7,7 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import create_mock_engine, make_url
+
+from node.database import Database, Row
 from tests.rig.servers import Servers
 
 POSTGRESQL = "postgresql"
@@ -26,6 +30,31 @@ def know_every_row() -> None:
     for module in pkgutil.walk_packages(node.__path__, "node."):
         if "migrations" not in module.name.split("."):
             importlib.import_module(module.name)
+
+
+async def make_tables(database: Database) -> None:
+    """Make every table from the models: in one round trip, because almost every test asks for them. Real ones come from migrations."""
+    know_every_row()
+    async with database.engine.connect() as connection:
+        # Any: the driver's own connection, which SQLAlchemy hands on without a type.
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        if database.is_sqlite:
+            await driver.run(lambda opened: opened.executescript(f"BEGIN; {_tables(SQLITE)} COMMIT;"))
+        else:
+            await driver.execute(_tables(POSTGRESQL))
+
+
+@cache
+def _tables(kind: str) -> str:
+    """All the statements that make the tables, compiled once in a process."""
+    said: list[str] = []
+    url = make_url("sqlite+aiosqlite://" if kind == SQLITE else "postgresql+asyncpg://")
+    dialect = url.get_dialect()()
+    engine = create_mock_engine(
+        url, lambda ddl, *_given, **_named: said.append(f"{ddl.compile(dialect=dialect)};")
+    )
+    Row.metadata.create_all(engine, checkfirst=False)
+    return "\n".join(said)
 
 
 @asynccontextmanager

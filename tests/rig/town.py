@@ -21,7 +21,7 @@ from node.keyring import Keyring
 from node.runtime import Node, open_node
 from node.settings import Settings
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import know_every_row
+from tests.rig.databases import make_tables
 from tests.rig.keys import keyring as test_keyring
 from tests.rig.wires import Wires
 
@@ -83,7 +83,6 @@ class Town:
 
     async def open(self, name: str, **settings: str) -> Site:
         """A new server at https://{name}.example, running; tables made."""
-        know_every_row()
         data = self._directory / name
         data.mkdir()
         url = await self._stack.enter_async_context(self._fresh_database(data))
@@ -97,7 +96,7 @@ class Town:
         }
         self._sites[name] = Site(name, Settings.parse(defaults | settings), AsyncExitStack())
         site = await self.start(name)
-        await site.node.database.create_all()
+        await make_tables(site.node.database)
         return site
 
     async def start(self, name: str, *, keyring: Keyring | None = None) -> Site:

@@ -12,7 +12,7 @@ from node.peers.actors import RemoteActor
 from node.peers.follows import Follow
 from node.runtime import Node, open_node
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import know_every_row
+from tests.rig.databases import make_tables
 from tests.rig.keys import keyring
 from tests.rig.wires import Wires
 from tests.web.pages.readers import HTML, put, sample, sample_host, withdraw, words
@@ -25,13 +25,12 @@ HONESTY = "They do not measure how common a problem is and must not be used to r
 @pytest.fixture
 async def hub(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterator[Node]:
     """An open hub without cases."""
-    know_every_row()
     chosen = settings(role="hub", origin="https://hub.example", name="Sample hub (fictional)")
     async with (
         httpx.AsyncClient(transport=Wires()) as http,
         open_node(chosen, clock=clock, http=http, keyring=keyring("hub", born=clock.now())) as opened,
     ):
-        await opened.database.create_all()
+        await make_tables(opened.database)
         yield opened
 
 
