@@ -1,10 +1,11 @@
 """Our case: the one door to it. What it is lives in `publiccase`, how it travels in `casewire`,
-how it reads in `casewords`; here, how it is found."""
+`pictures` and `withdrawals`, how it reads in `casewords`; here, how it is found."""
 
 from vocab import charter
-from vocab.casewire import CaseMeta, Withdrawal, fits, read_case, read_withdrawal, write_case, write_tombstone
+from vocab.casewire import CaseMeta, fits, read_case, write_case
 from vocab.casewords import facts
 from vocab.errors import InvalidCase, NotACase
+from vocab.pictures import picture_address
 from vocab.publiccase import (
     LICENCES,
     SMALL_SCALES,
@@ -18,6 +19,7 @@ from vocab.publiccase import (
     coarse,
     relations,
 )
+from vocab.withdrawals import Withdrawal, read_withdrawal, write_tombstone
 
 __all__ = [
     "LICENCES",
@@ -37,6 +39,7 @@ __all__ = [
     "facets",
     "facts",
     "fits",
+    "picture_address",
     "read_case",
     "read_withdrawal",
     "relations",

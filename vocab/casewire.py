@@ -1,11 +1,9 @@
 """A case on the wire: an Article that any server can show, and the terms from which ours read the same case again.
 
 `content`, `summary` and `preview` are made from the case and are never read back: what this network believes of a case it
-reads from plain texts under the prefix `srt`, so no HTML of others becomes a case. FEP-b2b8 (Article), FEP-bad1 (history),
-FEP-4f05 (Tombstone).
+reads from plain texts under the prefix `srt`, so no HTML of others becomes a case. FEP-b2b8 (Article), FEP-bad1 (history).
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ from urllib.parse import urlencode, urlsplit
 
 from vocab import casewords, charter, claimreview, jsonld, lists, objects, properties, states
 from vocab.errors import InvalidCase, NotACase, TooLarge
-from vocab.properties import present, written
-from vocab.publiccase import Picture, PublicCase, Related, is_picture
-from vocab.terms import CONTEXT, LD_JSON, PUBLIC, SRT
-from vocab.texts import Texts
+from vocab.pictures import read_picture, write_picture
+from vocab.properties import own_term, present, written
+from vocab.publiccase import PublicCase, Related
+from vocab.terms import CONTEXT, LD_JSON, PUBLIC
 
 # Field of the case → term under the prefix. The title travels as `name` and `nameMap`.
 _TERMS: Final = {
@@ -83,18 +81,6 @@ _GROWING: Final = {
     "evidence_types": "evidence_types",
 }
 
-# Whose safety or consent is at stake must not show in the reason, so these read alike.
-_PUBLIC_REASON: Final = {"consent-withdrawn": "publisher-decision", "safety": "publisher-decision"}
-_REASONS: Final = {
-    "publisher-decision": {
-        "en": "Withdrawn at the publisher's decision.",
-        "fr": "Retiré par décision de l'éditeur.",
-        "es": "Retirado por decisión de quien lo publicó.",
-    },
-}
-
-# Multihash, the prefix of 32 bytes of SHA-256.
-_SHA2_256: Final = b"\x12\x20"
 # Whoever may see a public case may like, answer, pass on and quote it; who asks first is told so (node/inbox/stamping.py). GoToSocial
 # before 0.20 reads the older name alone, and takes its absence for nobody.
 _FOR_ALL: Final[Mapping[str, object]] = {"automaticApproval": [PUBLIC]}
@@ -131,16 +117,6 @@ class CaseMeta:
     cc: tuple[str, ...] = ()
     context: str | None = None
     replies: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """What is left of a case that was withdrawn, and why, as far as that may be told."""
-
-    id: str
-    deleted: datetime | None
-    reason: str | None
-    text: Texts
 
 
 def write_case(
@@ -202,7 +178,7 @@ def write_case(
             "generator": {"type": "Application", "name": "Social Rights Tracker"},
             # Without it Mastodon offers nobody to quote (FEP-044f).
             "interactionPolicy": _EVERYBODY if PUBLIC in (*to, *cc) else None,
-            "image": _written_picture(case.image, language, id) if case.image else None,
+            "image": write_picture(case.image, language, id) if case.image else None,
             "tag": [*_hashtags(case, id), *(_object_link(other) for other in case.related)],
             "attachment": [
                 {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}
@@ -234,16 +210,16 @@ def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
     plain = properties.simplified(document)
     if "Article" not in properties.types(plain):
         raise NotACase(f"type {properties.types(plain)!r} is no Article")
-    if _term(plain, "kind") is None:
+    if own_term(plain, "kind") is None:
         raise NotACase("an Article without the terms of a case")
     meta = _meta(plain)
-    values: Json = {name: _inward(name, _term(plain, term)) for name, term in _TERMS.items()}
+    values: Json = {name: _inward(name, own_term(plain, term)) for name, term in _TERMS.items()}
     language = values["language"]
     titles = properties.texts(plain, "nameMap")
     if not titles and isinstance(language, str):
         titles = {language: properties.text(plain, "name") or ""}
     values["title"] = titles
-    values["image"] = _read_picture(plain, meta.id, language)
+    values["image"] = read_picture(plain, meta.id, language)
     try:
         return PublicCase.parse(values), meta
     except InvalidCase as error:
@@ -258,60 +234,6 @@ def fits(case: PublicCase) -> bool:
     except TooLarge:
         return False
     return True
-
-
-def picture_address(case_id: str, picture: Picture) -> str:
-    """Return where the picture of a case is: at its publisher's own origin, and nowhere else."""
-    parts = urlsplit(case_id)
-    return f"{parts.scheme}://{parts.netloc}{picture.path}"
-
-
-def write_tombstone(
-    *,
-    id: str,
-    actor: str,
-    published: datetime,
-    deleted: datetime,
-    reason: str,
-    to: Sequence[str] = (PUBLIC,),
-    cc: Sequence[str] = (),
-) -> Json:
-    """Write what stays of a case that was withdrawn: a Tombstone with the day and, where it may be told, the reason.
-
-    reason    an entry of the list `withdrawal_reasons`; consent and safety read as the publisher's decision.
-    Raises    KeyError for another reason.
-    """
-    known = lists.item("withdrawal_reasons", reason)
-    shown = _PUBLIC_REASON.get(reason, reason)
-    withdrawal = {
-        "srt:date": written(deleted)[:10],
-        "srt:reason": shown,
-        "srt:summary": _REASONS.get(shown) or dict(known.names),
-    }
-    return objects.tombstone(
-        id,
-        actor=actor,
-        published=published,
-        deleted=deleted,
-        to=to,
-        cc=cc,
-        extra={"srt:withdrawal": withdrawal},
-    )
-
-
-def read_withdrawal(document: Mapping[str, object]) -> Withdrawal:
-    """Read the Tombstone of a case. Raises NotAnObject for anything else; a plain Tombstone has no reason."""
-    stone = objects.read_tombstone(document)
-    told = _term(document, "withdrawal")
-    term = told if isinstance(told, Mapping) else {}
-    reason, words = _term(term, "reason"), _term(term, "summary")
-    known = set(_REASONS) | {item.id for item in lists.items("withdrawal_reasons")}
-    return Withdrawal(
-        id=stone.id,
-        deleted=stone.deleted,
-        reason=reason if isinstance(reason, str) and reason in known else None,
-        text=Texts(properties.texts({"words": words}, "words")),
-    )
 
 
 def _room(article: Json, contents: Mapping[str, str]) -> int | None:
@@ -346,57 +268,6 @@ def _meta(plain: properties.Properties) -> CaseMeta:
     )
 
 
-def _written_picture(picture: Picture, language: str, own_id: str) -> Json:
-    alt = picture.alt.first(language)
-    return {
-        "type": "Image",
-        "mediaType": picture.media_type,
-        "url": picture_address(own_id, picture),
-        # Mastodon reads `summary` first, most others `name`: both are the words for those who do not see it.
-        "name": alt[language],
-        "nameMap": dict(alt),
-        "width": picture.width,
-        "height": picture.height,
-        # FEP-1311: what the publisher's proof says of the bytes themselves.
-        "digestMultibase": f"u{urlsafe_b64encode(_SHA2_256 + bytes.fromhex(picture.sha256)).rstrip(b'=').decode()}",
-    }
-
-
-def _read_picture(plain: properties.Properties, own_id: str, language: object) -> Json | None:
-    """Read the picture of a case as plain fields; None for one that says too little of itself, or lies on another origin.
-
-    A case whose picture cannot be believed is still a case: it is read without.
-    """
-    image = properties.embedded(plain, "image")
-    if image is None or "Image" not in properties.types(image):
-        return None
-    here, there = urlsplit(own_id), urlsplit(properties.link_to_page(image) or "")
-    if (here.scheme, here.netloc) != (there.scheme, there.netloc) or there.query or there.fragment:
-        return None
-    alt = properties.texts(image, "nameMap") or (
-        {language: properties.text(image, "name") or ""} if isinstance(language, str) else {}
-    )
-    given: Json = {
-        "sha256": _digest(properties.text(image, "digestMultibase")),
-        "media_type": properties.text(image, "mediaType"),
-        "width": properties.count(image, "width"),
-        "height": properties.count(image, "height"),
-        "path": there.path,
-        "alt": alt,
-    }
-    return given if is_picture(given, language) else None
-
-
-def _digest(multibase: str | None) -> str | None:
-    if multibase is None or not multibase.startswith("u") or len(multibase) > 64:
-        return None
-    try:
-        digest = urlsafe_b64decode(multibase[1:] + "=" * (-len(multibase[1:]) % 4))
-    except ValueError:
-        return None
-    return digest[2:].hex() if digest[:2] == _SHA2_256 and len(digest) == 34 else None
-
-
 def _outward(name: str, value: object) -> object:
     if name in _RECORDS and isinstance(value, list):
         terms = _RECORDS[name]
@@ -409,7 +280,7 @@ def _inward(name: str, value: object) -> object:
     if name in _RECORDS:
         terms = _RECORDS[name]
         return [
-            {key: _term(item, term) for key, term in terms.items()}
+            {key: own_term(item, term) for key, term in terms.items()}
             for item in _items(value)
             if isinstance(item, Mapping)
         ]
@@ -426,11 +297,6 @@ def _items(value: object) -> list[object]:
     if isinstance(value, list):
         return value
     return [] if value is None else [value]
-
-
-def _term(document: Mapping[str, object], name: str) -> object:
-    value = document.get(f"srt:{name}")
-    return document.get(f"{SRT}{name}") if value is None else value
 
 
 def _hashtags(case: PublicCase, own_id: str) -> list[Json]:

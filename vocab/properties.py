@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vocab.errors import NotUnderstood
-from vocab.terms import AS_NAMESPACE, PUBLIC, PUBLIC_ALIASES
+from vocab.terms import AS_NAMESPACE, PUBLIC, PUBLIC_ALIASES, SRT
 
 Properties = Mapping[str, object]
 
@@ -200,6 +200,12 @@ def link_to_page(document: Properties, key: str = "url") -> str | None:
         if isinstance(item, Mapping) and item.get("mediaType") == "text/html":
             return iri_of(item)
     return iri_of(links[0]) if links else None
+
+
+def own_term(document: Properties, name: str) -> object:
+    """Return what stands under a term of this network, written short or as its whole address; None where it does not."""
+    value = document.get(f"srt:{name}")
+    return document.get(f"{SRT}{name}") if value is None else value
 
 
 def is_http(address: str) -> bool:

@@ -22,7 +22,7 @@ from node.intake.alerts import ClosedFor, Wrap
 from node.staff.accounts import Staff
 from node.staff.permissions import Action, allowed, require
 from vocab import lists
-from vocab.casewire import fits
+from vocab.cases import fits
 from vocab.errors import InvalidCase
 from vocab.publiccase import PublicCase, coarse
 

@@ -9,8 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import SHOWN, UNSEEN, WITHDRAWN, Entry, EntryFacet
-from vocab.cases import PublicCase
-from vocab.casewire import Withdrawal, read_withdrawal
+from vocab.cases import PublicCase, Withdrawal, read_withdrawal
 from vocab.errors import VocabError
 from vocab.jsonld import parse
 

@@ -124,7 +124,7 @@ CLAIMS = {
     "b2b8": ("vocab/casewire.py", '"preview"'),
     "4f05": ("web/fediverse/objects.py", "410"),
     "bad1": ("web/fediverse/objects.py", "FEP-bad1"),
-    "1311": ("vocab/casewire.py", "FEP-1311"),
+    "1311": ("vocab/pictures.py", "FEP-1311"),
     "eb48": ("vocab/terms.py", "as:Hashtag"),
     "e232": ("vocab/casewire.py", "FEP-e232"),
     "5711": ("vocab/terms.py", "FEP-5711"),

@@ -20,7 +20,7 @@ from node.publishing.publish import public_picture
 from node.publishing.reactions import shown_replies
 from node.runtime import Node
 from node.settings import Settings
-from vocab.casewire import picture_address
+from vocab.cases import picture_address
 from vocab.markup import plain_text
 from vocab.publiccase import EXTENSIONS
 from web.pages import feeds
