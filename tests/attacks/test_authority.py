@@ -19,6 +19,7 @@ Beside what is here, by the number of the attack:
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -26,7 +27,9 @@ import pytest
 from sqlalchemy import select
 
 from federation import cavage
+from federation.digests import BodyDigest
 from federation.errors import FetchError
+from federation.requests import SignedRequest
 from node.inbox.handlers import fetch_case
 from node.inbox.proving import RefusedActivity
 from node.peers.actors import RemoteActor
@@ -35,10 +38,10 @@ from node.peers.follows import Follow, between
 from node.peers.hosts import decide
 from node.peers.sending import Sent
 from node.publishing.reactions import count_reactions
-from tests.attacks.stage import FORGED, Stage, reasons, served
+from tests.attacks.stage import FORGED, Stage, a_body, reasons, served
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
-from vocab.terms import AS, PUBLIC
+from vocab.terms import ACTIVITY_JSON, AS, PUBLIC
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -298,39 +301,128 @@ async def test_only_who_was_asked_answers(
     assert none is None
 
 
-@pytest.mark.parametrize(
-    ("attack", "forge"),
-    [
-        (
-            "61 in alice's name",
-            lambda alice, mallory: alice.activity("Move", alice.id, target=mallory.id, number=61),
-        ),
-        ("61 of alice", lambda alice, mallory: mallory.activity("Move", alice.id, target=mallory.id)),
-        ("61 to us", lambda alice, mallory: mallory.activity("Move", mallory.id, target=HUB)),
-        (
-            "61 to alice, who never said so",
-            lambda alice, mallory: mallory.activity("Move", mallory.id, target=alice.id),
-        ),
-        (
-            "61 inward",
-            lambda alice, mallory: mallory.activity("Move", mallory.id, target="https://127.0.0.1/x"),
-        ),
-    ],
-)
-async def test_nobody_moves_another_or_to_another_unasked(
-    stage: Stage, attack: str, forge: Callable[[Stranger, Stranger], dict[str, Any]]
+MOVES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
+    # where to, what the old account says beside it, what the new one says, why not. `{0}` is the old account, `{1}` the new.
+    "61 to us": (HUB, {"movedTo": HUB}, {}, "Move to ourselves"),
+    "61 to us, with the port": (
+        "https://hub.example:443/actors/hub",
+        {"movedTo": "https://hub.example:443/actors/hub"},
+        {},
+        "this server does not ask itself",
+    ),
+    "61 to itself": ("{0}", {"movedTo": "{0}"}, {}, "Move to ourselves"),
+    "61 to alice, who never said so": ("{1}", {"movedTo": "{1}"}, {}, "does not say alsoKnownAs"),
+    "61 to alice, who names somebody like her": (
+        "{1}",
+        {"movedTo": "{1}"},
+        {"alsoKnownAs": ["{0}/", "{0}#main-key", "https://elsewhere.example/users/mallory"]},
+        "does not say alsoKnownAs",
+    ),
+    "61 that the old account does not say": (
+        "{1}",
+        {},
+        {"alsoKnownAs": ["{0}"]},
+        "the old account does not say movedTo",
+    ),
+    "61 of which the old account says another": (
+        "{1}",
+        {"movedTo": "https://elsewhere.example/users/mallory"},
+        {"alsoKnownAs": ["{0}"]},
+        "the old account does not say movedTo",
+    ),
+    "61 on and on": (
+        "{1}",
+        {"movedTo": "{1}"},
+        {"alsoKnownAs": ["{0}"], "movedTo": "{0}"},
+        "a chain of moves",
+    ),
+    "61 again within a week": ("{1}", {"movedTo": "{1}"}, {"alsoKnownAs": ["{0}"]}, "within the last seven"),
+    "61 to a host that is shut out": (
+        "{1}",
+        {"movedTo": "{1}"},
+        {"alsoKnownAs": ["{0}"]},
+        "a host that is shut out",
+    ),
+    "61 to a host that is limited": (
+        "{1}",
+        {"movedTo": "{1}"},
+        {"alsoKnownAs": ["{0}"]},
+        "Move to a host that is shut out",
+    ),
+}
+
+
+@pytest.mark.parametrize("attack", MOVES)
+async def test_each_step_of_a_move_is_asked_of_both_accounts(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
 ) -> None:
+    """But for one thing each of these is as it should be."""
+    target, old, new, reason = MOVES[attack]
+    mallory, alice = await stage.admit(stage.stranger()), stage.stranger(name="alice", key="other")
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        return value.replace("{0}", mallory.id).replace("{1}", alice.id)
+
+    for who, said in ((mallory, old), (alice, new)):
+        path = f"/users/{who.id.rsplit('/', 1)[1]}"
+        who.documents[path] = who.actor(**{name: filled(value) for name, value in said.items()})
+    node = stage.town.hub.node
+    async with node.database.begin() as session:
+        if "to a host" in attack:
+            policy = "block" if "shut out" in attack else "limit"
+            await decide(session, alice.host, policy, reason="a test", now=node.clock.now())
+        if "again" in attack:
+            (await session.get_one(RemoteActor, mallory.id)).moved_at = node.clock.now() - timedelta(days=6)
+
+    await stage.send(mallory, mallory.activity("Move", mallory.id, target=filled(target)))
+
+    assert any(reason in said for said in reasons(caplog)), reasons(caplog)
+
+    async with node.database.read() as session:
+        states = [await between(session, HUB, actor) for actor in (mallory.id, alice.id, HUB)]
+    assert [row.state if row else None for row in states] == ["accepted", None, None]
+    assert not any(item["type"] in {"Follow", "Undo"} for item in alice.received)
+
+
+@pytest.mark.parametrize(
+    "attack", ["61 of alice", "61 in alice's name", "61 of alice, under her proof of last year"]
+)
+async def test_nobody_moves_another(stage: Stage, caplog: pytest.LogCaptureFixture, attack: str) -> None:
     alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
-    forged = forge(alice, mallory)
-    if forged["target"] == mallory.id:
-        mallory.documents["/users/mallory"] = mallory.actor(alsoKnownAs=[alice.id])
+    mallory.documents["/users/mallory"] = mallory.actor(alsoKnownAs=[alice.id])
+    alice.documents["/users/cases"] = alice.actor(movedTo="https://elsewhere.example/users/cases")
+    move = (
+        mallory.activity("Move", alice.id, target=mallory.id)
+        if attack == "61 of alice"
+        else alice.activity("Move", alice.id, target=mallory.id, number=61)
+    )
+    if "proof" in attack:
+        move = stage.prove(alice, move)
 
-    await stage.send(mallory, forged)
+    await stage.send(mallory, move)
 
+    expected = {
+        "61 of alice": "Move of somebody else",
+        "61 in alice's name": "proof: missing",
+        "61 of alice, under her proof of last year": "the old account does not say movedTo",
+    }
+    assert expected[attack] in reasons(caplog)
     async with stage.town.hub.node.database.read() as session:
-        states = [await between(session, HUB, actor) for actor in (alice.id, mallory.id, HUB)]
-    assert [row.state if row else None for row in states] == ["accepted", "accepted", None]
-    assert not any(item["type"] in {"Follow", "Undo"} for item in alice.received[1:])
+        states = [await between(session, HUB, actor) for actor in (alice.id, mallory.id)]
+    assert [row.state if row else None for row in states] == ["accepted", "accepted"]
+
+
+@pytest.mark.parametrize("attack", ["61 that both accounts say, for comparison"])
+async def test_a_move_that_both_say_counts(stage: Stage, attack: str) -> None:
+    old, new = await stage.admit(stage.stranger()), stage.stranger(name="alice", key="other")
+    old.documents["/users/mallory"] = old.actor(movedTo=new.id)
+    new.documents["/users/alice"] = new.actor(alsoKnownAs=[old.id])
+
+    await stage.send(old, old.activity("Move", old.id, target=new.id))
+
+    assert [item["type"] for item in new.received] == ["Follow"]
 
 
 @pytest.mark.parametrize(
@@ -390,33 +482,48 @@ async def test_a_group_that_announces_is_not_believed(
     assert await stage.entry(forged["id"]) is None
 
 
-@pytest.mark.parametrize(
-    ("attack", "field"),
-    [
-        ("67 on a third host", 'collectionId="{0}/followers", url="https://third.example/x", digest="00"'),
-        (
-            "67 of ours",
-            'collectionId="{0}/followers", url="https://node.example/actors/cases/followers", digest="00"',
-        ),
-        ("67 of another", 'collectionId="https://alice.example/followers", url="{0}/sync", digest="00"'),
-        ("67 not covered by the signature", 'collectionId="{0}/followers", url="{0}/sync", digest="00"'),
-    ],
-)
-async def test_a_collection_to_be_compared_is_not_fetched_unasked(
-    stage: Stage, attack: str, field: str
-) -> None:
-    third, mallory = stage.stranger("third.example"), stage.stranger()
+OTHER_DIGEST = "ab" * 32
+LISTS = {
+    "67 on a third host": 'collectionId="{0}/followers", url="https://third.example/x"',
+    "67 on a host below": 'collectionId="{0}/followers", url="https://below.{1}/x"',
+    "67 of ours": 'collectionId="{0}/followers", url="https://hub.example/actors/hub/followers"',
+    "67 by another scheme": 'collectionId="{0}/followers", url="http://{1}/users/cases/sync"',
+    "67 of another": 'collectionId="https://third.example/followers", url="{0}/sync"',
+    "67 not covered by the signature": 'collectionId="{0}/followers", url="{0}/sync"',
+    "67 of alice, by who passes on what she said": 'collectionId="{0}/followers", url="{0}/sync"',
+    "67 honestly, for comparison": 'collectionId="{0}/followers", url="{0}/sync"',
+}
 
-    await stage.send(
-        mallory,
-        mallory.activity("Follow", FOLLOWED),
-        to="node",
-        headers={"collection-synchronization": field.format(mallory.id)},
+
+@pytest.mark.parametrize("attack", LISTS)
+async def test_a_collection_to_be_compared_is_not_fetched_unasked(stage: Stage, attack: str) -> None:
+    """All of these but one would make us ask; who is asked, and for what, is theirs to say alone."""
+    third, alice, relay = stage.stranger("third.example"), await stage.victim(), stage.stranger(key="peer")
+    below = stage.stranger(f"below.{alice.host}")
+    field = f'{LISTS[attack].format(alice.id, alice.host)}, digest="{OTHER_DIGEST}"'.encode()
+    activity = stage.prove(alice, alice.activity("Like", "https://elsewhere.example/1", number=67))
+    sender = relay if "passes on" in attack else alice
+    header = (b"collection-synchronization", field)
+    body = a_body(activity)
+    signed = cavage.sign(
+        "POST",
+        "https://hub.example/inbox",
+        signer=sender.signer(),
+        now=stage.town.clock.now(),
+        digest=BodyDigest.of(body),
+        content_type=ACTIVITY_JSON.encode(),
+        more=() if "not covered" in attack else (header,),
     )
+    beside = [header] if "not covered" in attack else []
+    request = SignedRequest("POST", b"/inbox", [*signed, *beside], body)
 
-    assert third.asked == []
-    assert "/users/mallory/sync" not in mallory.asked
-    assert [path for path in stage.asked("node.example") if path.endswith("/followers")] == []
+    answer = await stage.knock(request, to="hub")
+    await stage.town.settle()
+
+    assert answer.status_code == 202
+    assert third.asked == below.asked == []
+    assert ("/users/cases/sync" in alice.asked) is ("comparison" in attack)
+    assert [url for url in stage.asked("hub.example") if url.endswith("/followers")] == []
 
 
 @pytest.mark.parametrize(
