@@ -376,17 +376,23 @@ def _only_its_own(actor: Actor) -> Actor:
         return url if url is not None and addresses.same_origin(url, actor.id) else None
 
     def is_within(key_id: str) -> bool:
-        # A fragment is part of the document before it: a neighbour must not take it away by listing it first.
-        # BookWyrm has a slash there that the actor's id has not.
+        # A fragment is part of the document before it, and what stands below an actor is theirs (GoToSocial's `/main-key`): a
+        # neighbour must not take it away by listing it first. BookWyrm has a slash there that the actor's id has not.
         document, hash_, _ = key_id.partition("#")
-        return not hash_ or document.rstrip("/") == actor.id.rstrip("/")
+        home = actor.id.rstrip("/")
+        return document.rstrip("/") == home or (not hash_ and document.startswith((f"{home}/", f"{home}?")))
+
+    single = [key for key in actor.keys if times[key.id] == 1 and own(key.id)]
+    # What stands anywhere else has to say itself whose it is.
+    elsewhere = (key.id for key in single if not is_within(key.id))
+    linked = (key for key in actor.linked_keys if own(key) and not times[key])
 
     return replace(
         actor,
         # An id that stands for two keys stands for none.
-        keys=tuple(key for key in actor.keys if times[key.id] == 1 and own(key.id) and is_within(key.id)),
+        keys=tuple(key for key in single if is_within(key.id)),
         # A fragment is no document of its own, and what the actor shows it need not be asked for.
-        linked_keys=tuple(key for key in actor.linked_keys if own(key) and "#" not in key and not times[key]),
+        linked_keys=tuple(key for key in (*elsewhere, *linked) if "#" not in key),
         shared_inbox=own(actor.shared_inbox),
         outbox=own(actor.outbox),
         followers=own(actor.followers),

@@ -431,20 +431,32 @@ async def test_a_key_that_is_not_its_owners_speaks_for_nobody(
     assert all(key.owner == alice.id and key.material == alice.rsa.public.pem for key in keys)
 
 
-@pytest.mark.parametrize("attack", ["12 a neighbour lists alice's key before she is known"])
-async def test_a_neighbour_does_not_take_a_key_id_away(stage: Stage, attack: str) -> None:
+@pytest.mark.parametrize(
+    ("attack", "name"),
+    [
+        ("12 a neighbour lists alice's key before she is known", "#main-key"),
+        ("12 a neighbour lists the address of alice's key before she is known", "/main-key"),
+        ("12 a neighbour lists a key of alice's that lies beside them both", "/../../keys/alice"),
+    ],
+)
+async def test_a_neighbour_does_not_take_a_key_id_away(stage: Stage, attack: str, name: str) -> None:
     alice = stage.stranger(name="alice", key="other")
     bob = stage.stranger(alice.host, "bob")
     stage.neighbours(alice, bob)
+    key_id = f"https://{alice.host}/keys/alice" if ".." in name else f"{alice.id}{name}"
+    hers = a_key(key_id, alice.id, "other")
+    alice.documents["/users/alice"]["publicKey"] = hers
+    if "#" not in key_id:
+        alice.documents[key_id.removeprefix(f"https://{alice.host}")] = hers
     own = bob.documents["/users/bob"]["publicKey"]
-    bob.documents["/users/bob"]["publicKey"] = [own, {**own, "id": alice.key_id}]
+    bob.documents["/users/bob"]["publicKey"] = [own, {**own, "id": key_id}]
     follow = "https://node.example/actors/cases"
     await stage.send(bob, bob.activity("Follow", follow), to="node")
 
-    taken = await stage.send(bob, alice.activity("Follow", follow, number=2), to="node", key_id=alice.key_id)
-    hers = await stage.send(alice, alice.activity("Follow", follow, number=3), to="node")
+    taken = await stage.send(bob, alice.activity("Follow", follow, number=2), to="node", key_id=key_id)
+    own_words = await stage.send(alice, alice.activity("Follow", follow, number=3), to="node", key_id=key_id)
 
-    assert (taken, hers) == (401, 202)
+    assert (taken, own_words) == (401, 202)
     assert [activity["type"] for activity in alice.received] == ["Accept"]
 
 

@@ -538,16 +538,32 @@ async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> No
 
 
 async def test_a_key_that_is_shown_is_not_asked_for_and_of_linked_ones_few() -> None:
+    below = f"{ALICE}/keys/2"
     shown = an_actor(
-        publicKey=a_key(), assertionMethod=[f"{KEYS}/2", *(f"{KEYS}/{number}" for number in range(10, 30))]
+        publicKey=a_key(below), assertionMethod=[below, *(f"{KEYS}/{number}" for number in range(10, 30))]
     )
     town = Town({ALICE: a_document(shown)})
 
     async with town.client() as http:
         fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
-    assert [key.id for key in fetched.keys] == [f"{KEYS}/2"]
+    assert [key.id for key in fetched.keys] == [below]
     assert len(town.asked) == 1 + fetch.MAX_LINKED_KEYS
-    assert f"{KEYS}/2" not in town.asked
+    assert below not in town.asked
+
+
+@pytest.mark.parametrize("document", [a_key(f"{KEYS}/2"), None], ids=["it says so itself", "it is not there"])
+async def test_a_key_that_is_shown_and_lies_beside_its_actor_is_asked_whose_it_is(
+    document: dict[str, Any] | None,
+) -> None:
+    """A neighbour could show it as well."""
+    answers = {ALICE: a_document(an_actor(publicKey=a_key(f"{KEYS}/2")))}
+    town = Town(answers | ({} if document is None else {f"{KEYS}/2": a_document(document)}))
+
+    async with town.client() as http:
+        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+
+    assert [key.id for key in fetched.keys] == ([] if document is None else [f"{KEYS}/2"])
+    assert f"{KEYS}/2" in town.asked
 
 
 async def test_a_server_that_must_not_be_asked_is_not_asked_for_linked_keys_either() -> None:
