@@ -556,8 +556,9 @@ async def test_a_key_that_is_shown_and_lies_beside_its_actor_is_asked_whose_it_i
     document: dict[str, Any] | None,
 ) -> None:
     """A neighbour could show it as well."""
-    answers = {ALICE: a_document(an_actor(publicKey=a_key(f"{KEYS}/2")))}
-    town = Town(answers | ({} if document is None else {f"{KEYS}/2": a_document(document)}))
+    town = Town({ALICE: a_document(an_actor(publicKey=a_key(f"{KEYS}/2")))})
+    if document is not None:
+        town.answers[f"{KEYS}/2"] = a_document(document)
 
     async with town.client() as http:
         fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
