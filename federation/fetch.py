@@ -32,7 +32,7 @@ from federation.errors import (
     Unreachable,
 )
 from federation.keys import Signer
-from federation.negotiation import FIELD, read_wish
+from federation.negotiation import FIELD, Spoken, read_wish
 from vocab import jsonld, terms
 from vocab.actors import Actor, PublicKey, read_actor, read_keys
 from vocab.errors import VocabError
@@ -64,22 +64,25 @@ async def fetch_document(
     signer: Signer | None,
     now: datetime,
     permit: Permit | None = None,
+    spoken: Spoken | None = None,
 ) -> Document:
     """Return the document at `url`, whose `id` is that address or the one it was redirected to, byte for byte.
 
     A document that names another id is fetched once more, from there; nothing of the first answer is used.
     signer   the instance actor's RSA key; None for a peer that must be asked unsigned.
     permit   asked before each address, also one that a redirect leads to; what it raises ends the fetch.
+    spoken   which dialect each server took before; without it nothing is remembered.
     Raises FetchError: NotThere for 404 and 410, Unreachable for what may pass, Mismatch for a foreign id, and the other members of the family.
     """
     url = url.partition("#")[0]
-    document, final = await _get(http, url, signer=signer, now=now, permit=permit)
+    document, final = await _get(http, url, signer=signer, now=now, permit=permit, spoken=spoken)
     own_id = document.get("id")
     if own_id == final:
         return document
     if not isinstance(own_id, str) or not own_id:
         raise BadAnswer("a document without an id", url=url)
-    document, final = await _get(http, own_id.partition("#")[0], signer=signer, now=now, permit=permit)
+    own_address = own_id.partition("#")[0]
+    document, final = await _get(http, own_address, signer=signer, now=now, permit=permit, spoken=spoken)
     if document.get("id") != final or final != own_id:
         raise Mismatch("the document names another id than its address, twice", url=url)
     return document
@@ -92,6 +95,7 @@ async def fetch_actor(
     signer: Signer | None,
     now: datetime,
     permit: Permit | None = None,
+    spoken: Spoken | None = None,
 ) -> Actor:
     """Return the actor at `url`, with the keys that are its own.
 
@@ -100,8 +104,9 @@ async def fetch_actor(
     address alone are asked for there.
     Raises FetchError; BadAnswer when the document is no actor.
     """
-    document = await fetch_document(http, url, signer=signer, now=now, permit=permit)
-    return await _with_linked_keys(_actor_of(document, url), _ask_there(http, signer, now, permit), {})
+    document = await fetch_document(http, url, signer=signer, now=now, permit=permit, spoken=spoken)
+    there = _ask_there(http, signer, now, permit, spoken)
+    return await _with_linked_keys(_actor_of(document, url), there, {})
 
 
 async def fetch_key_owner(
@@ -111,6 +116,7 @@ async def fetch_key_owner(
     signer: Signer | None,
     now: datetime,
     permit: Permit | None = None,
+    spoken: Spoken | None = None,
 ) -> Actor:
     """Return the actor who lists the key `key_id` as its own.
 
@@ -120,15 +126,17 @@ async def fetch_key_owner(
     Raises FetchError; Mismatch when the owner does not list the key.
     """
     url = key_id.partition("#")[0]
-    ask = partial(_get, http, signer=signer, now=now, permit=permit)
+    ask = partial(_get, http, signer=signer, now=now, permit=permit, spoken=spoken)
     document, final = await ask(url)
     asked = {url: (document, final)}
     if not (document.get("id") == final == url and "inbox" in document):
         owner = next((key.owner for key in read_keys(document) if key.id == key_id), None)
         if owner is None or not addresses.same_origin(owner, key_id):
             raise Mismatch("no owner of that key on its own server", url=key_id)
-        url, document = owner, await fetch_document(http, owner, signer=signer, now=now, permit=permit)
-    actor = await _with_linked_keys(_actor_of(document, url), _ask_there(http, signer, now, permit), asked)
+        url = owner
+        document = await fetch_document(http, owner, signer=signer, now=now, permit=permit, spoken=spoken)
+    there = _ask_there(http, signer, now, permit, spoken)
+    actor = await _with_linked_keys(_actor_of(document, url), there, asked)
     if actor.key(key_id) is None:
         raise Mismatch("its owner does not list that key", url=key_id)
     return actor
@@ -145,6 +153,7 @@ class Fetcher:
     def __init__(self, http: httpx.AsyncClient) -> None:
         """Hold the client; the caller holds this, one per process."""
         self._http = http
+        self._spoken = Spoken()
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
         self._allowance = Allowance()
@@ -156,7 +165,15 @@ class Fetcher:
         return await self._once(
             ("document", url),
             now,
-            lambda: fetch_document(self._http, url, signer=signer, now=now, permit=permit),
+            lambda: self.document_now(url, signer=signer, now=now, permit=permit),
+        )
+
+    async def document_now(
+        self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
+    ) -> Document:
+        """`fetch_document`, whoever else asks for it and whether it failed before or not."""
+        return await fetch_document(
+            self._http, url, signer=signer, now=now, permit=permit, spoken=self._spoken
         )
 
     async def actor(
@@ -175,7 +192,7 @@ class Fetcher:
         return await self._once(
             ("actor", url),
             now,
-            lambda: fetch_actor(self._http, url, signer=signer, now=now, permit=permit),
+            lambda: fetch_actor(self._http, url, signer=signer, now=now, permit=permit, spoken=self._spoken),
             first=partial(self.spend, url, now=now) if for_stranger else None,
         )
 
@@ -186,7 +203,9 @@ class Fetcher:
         return await self._once(
             ("key", key_id),
             now,
-            lambda: fetch_key_owner(self._http, key_id, signer=signer, now=now, permit=permit),
+            lambda: fetch_key_owner(
+                self._http, key_id, signer=signer, now=now, permit=permit, spoken=self._spoken
+            ),
             first=partial(self._allowance.require, key_id, now=now),
         )
 
@@ -239,6 +258,7 @@ async def _get(
     signer: Signer | None,
     now: datetime,
     permit: Permit | None,
+    spoken: Spoken | None,
     redirects: int = MAX_REDIRECTS,
 ) -> tuple[Document, str]:
     """Return the document and the URL it was found at, redirects followed, its media type and JSON checked."""
@@ -248,28 +268,41 @@ async def _get(
             # First whether it is an address at all: a redirect may lead to anything.
             addresses.parse(url)
             await permit(url)
-        answer = await _ask(http, url, signer=signer, now=now)
+        answer = await _ask(http, url, signer=signer, now=now, spoken=spoken)
         if not answer.is_redirect:
             return _read(answer, url, now=now), url
         url = _next(url, answer)
     raise Oversized(f"more than {redirects} redirects", url=start)
 
 
-async def _ask(http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime) -> Answer:
-    """GET once; where a signature is refused, once more in the spelling that the rest of the network uses."""
+async def _ask(
+    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime, spoken: Spoken | None
+) -> Answer:
+    """GET once; where a signature is refused, once more in the spelling that the rest of the network uses.
+
+    What a server took so is remembered: of one that reads RFC 9421 alone nothing with a query could be had otherwise.
+    """
     address = addresses.parse(url)
-    headers = [] if signer is None else cavage.sign("GET", url, signer=signer, now=now)
-    answer = await _send(http, url, headers)
-    if signer is None or answer.status not in (400, 401):
+    if signer is None:
+        return await _send(http, url, [])
+    is_newer = spoken is not None and spoken.is_newer_first(address.origin)
+    sign = signatures.sign if is_newer else cavage.sign
+    answer = await _send(http, url, sign("GET", url, signer=signer, now=now))
+    if answer.status not in (400, 401):
         return answer
     wish = read_wish(answer.header(FIELD), signer, has_body=False)
-    if wish is not None:
-        headers = signatures.sign("GET", url, signer=signer, now=now, wish=wish)
+    if wish is not None and (wish.is_more or not is_newer):
+        is_newer, headers = True, signatures.sign("GET", url, signer=signer, now=now, wish=wish)
+    elif is_newer:
+        is_newer, headers = False, cavage.sign("GET", url, signer=signer, now=now)
     elif "?" in address.target:
         headers = cavage.sign("GET", url, signer=signer, now=now, with_query=False)
     else:
-        headers = signatures.sign("GET", url, signer=signer, now=now)
-    return await _send(http, url, headers)
+        is_newer, headers = True, signatures.sign("GET", url, signer=signer, now=now)
+    answer = await _send(http, url, headers)
+    if spoken is not None and answer.status < 400:
+        spoken.learn(address.origin, is_newer=is_newer)
+    return answer
 
 
 async def _send(http: httpx.AsyncClient, url: str, headers: list[tuple[bytes, bytes]]) -> Answer:
@@ -335,9 +368,15 @@ def _actor_of(document: Document, url: str) -> Actor:
     return _only_its_own(actor)
 
 
-def _ask_there(http: httpx.AsyncClient, signer: Signer | None, now: datetime, permit: Permit | None) -> Ask:
+def _ask_there(
+    http: httpx.AsyncClient,
+    signer: Signer | None,
+    now: datetime,
+    permit: Permit | None,
+    spoken: Spoken | None,
+) -> Ask:
     """Asks at an address and nowhere else: an actor could lead us, by several keys at once, to somebody who has no part in it."""
-    return partial(_get, http, signer=signer, now=now, permit=permit, redirects=0)
+    return partial(_get, http, signer=signer, now=now, permit=permit, spoken=spoken, redirects=0)
 
 
 async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Document, str]]) -> Actor:

@@ -1,9 +1,10 @@
-"""Which signature a server asks for: the Accept-Signature field of a refusal, written and read. RFC 9421 §5.
+"""Which signature a server asks for: the Accept-Signature field of a refusal, written and read (RFC 9421 §5); and which it took.
 
 A wish adds to what we sign and never takes away: method and target are always covered, so that what one server asks for is of
 no use at another. What we cannot give as asked is no wish.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _USUAL = frozenset(("@method", "@target-uri", "content-digest", "content-type"))
 _OF_A_BODY = frozenset(("content-digest", "content-type"))
 _PARAMETERS = frozenset(("created", "keyid", "alg", "nonce", "tag"))
 _LONGEST_WORD = 256
+_ORIGINS_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,29 @@ class Wish:
     def is_more(self) -> bool:
         """Whether it asks for anything that we do not sign anyway."""
         return bool(self.parameters) or not set(self.components) <= _USUAL
+
+
+class Spoken:
+    """Which servers gave what was asked for in RFC 9421 after they had refused draft-cavage: from then on it comes first there.
+
+    A memory of one process and of origins alone; it is bounded, and who was heard longest ago is forgotten first.
+    """
+
+    def __init__(self) -> None:
+        """Begin without knowing anybody."""
+        self._newer: OrderedDict[str, None] = OrderedDict()
+
+    def is_newer_first(self, origin: str) -> bool:
+        """Tell whether this server is asked in RFC 9421 first; everybody else in draft-cavage."""
+        return origin in self._newer
+
+    def learn(self, origin: str, *, is_newer: bool) -> None:
+        """Remember in which dialect a server answered where it had refused the other one."""
+        self._newer.pop(origin, None)
+        if is_newer:
+            self._newer[origin] = None
+        if len(self._newer) > _ORIGINS_REMEMBERED:
+            self._newer.popitem(last=False)
 
 
 def read_wish(field: str | None, *signers: Signer | None, has_body: bool) -> Wish | None:

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import addresses
 from federation.errors import FetchError, Forbidden, Mismatch, Unreachable
-from federation.fetch import fetch_document
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.requests import Dialect
 from federation.webfinger import agree, finger, handle_of, parse_handle
@@ -141,8 +140,7 @@ async def find_document(
     now = node.clock.now()
     if for_stranger:
         node.fetcher.spend(url, now=now)
-    return await fetch_document(
-        node.http,
+    return await node.fetcher.document_now(
         url,
         signer=fetch_signer(node),
         now=now,

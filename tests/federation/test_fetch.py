@@ -19,6 +19,7 @@ from federation.errors import (
     Unreachable,
 )
 from federation.fetch import Fetcher, fetch_actor, fetch_document, fetch_key_owner
+from federation.negotiation import Spoken
 from federation.requests import SignedRequest, Verified
 from tests.federation.requests_to_us import judge
 from tests.federation.town import Town, a_document, moved
@@ -288,6 +289,69 @@ async def test_a_refused_signature_is_tried_once_in_another_spelling(url: str, s
     assert ("signature-input" in second.headers) == ("?" not in url)
     for request in town.requests:
         assert isinstance(judge(as_signed(request), signer=SIGNER, origin="https://victim.example"), Verified)
+
+
+class OneDialect:
+    """A server that reads one of the two ways to sign and no other, with or without a query."""
+
+    def __init__(self, *, is_newer: bool) -> None:
+        self.is_newer = is_newer
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if ("signature-input" in request.headers) != self.is_newer:
+            return httpx.Response(401)
+        return a_document(a_note(str(request.url)))
+
+
+async def test_a_server_that_reads_the_newer_dialect_alone_is_asked_in_it_first_from_then_on() -> None:
+    page = f"{NOTE}?page=1"
+    town = Town(dict.fromkeys((NOTE, page), OneDialect(is_newer=True)))
+    fetcher = Fetcher(town.client())
+
+    with pytest.raises(BadAnswer):
+        # The second knock at an address with a query leaves the query out: who reads that is more often met.
+        await fetcher.document_now(page, signer=SIGNER, now=NOW)
+    await fetcher.document_now(NOTE, signer=SIGNER, now=NOW)
+    known = len(town.requests)
+    found = await fetcher.document(f"{NOTE}?page=1#x", signer=SIGNER, now=NOW)
+
+    assert found["id"] == page
+    assert known == 4
+    assert ["signature-input" in request.headers for request in town.requests[known:]] == [True]
+
+
+async def test_a_server_that_gives_the_newer_dialect_up_is_asked_in_the_older_one_again() -> None:
+    server = OneDialect(is_newer=True)
+    town = Town({NOTE: server})
+    fetcher = Fetcher(town.client())
+
+    await fetcher.document_now(NOTE, signer=SIGNER, now=NOW)
+    server.is_newer = False
+    for _ in range(2):
+        await fetcher.document_now(NOTE, signer=SIGNER, now=NOW)
+
+    asked = ["signature-input" in request.headers for request in town.requests]
+    assert asked == [False, True, True, False, False]
+
+
+async def test_a_server_that_refuses_both_dialects_is_remembered_for_neither() -> None:
+    town = Town({NOTE: httpx.Response(401)})
+    fetcher = Fetcher(town.client())
+
+    for _ in range(2):
+        with pytest.raises(BadAnswer):
+            await fetcher.document_now(NOTE, signer=SIGNER, now=NOW)
+
+    assert ["signature-input" in request.headers for request in town.requests] == [False, True, False, True]
+
+
+def test_the_memory_of_dialects_is_bounded() -> None:
+    spoken = Spoken()
+    for number in range(5000):
+        spoken.learn(f"https://{number}.example", is_newer=True)
+
+    assert not spoken.is_newer_first("https://0.example")
+    assert spoken.is_newer_first("https://4999.example")
 
 
 async def test_a_refusal_of_both_spellings_is_final() -> None:
