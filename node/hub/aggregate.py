@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.entries.entries import Draft, Entry, last_changes, put_entries, withdraw_entry
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
-from node.peers.actors import host_of
+from node.peers.actors import host_of, is_at_home
 from node.peers.follows import follower_inboxes, inboxes_of_followers
 from node.peers.ours import LocalActor, local_actor_at, local_actors
 from node.peers.sending import Packed, Parcel, Passed, Sent, hide_sent, new_activity_id, pack, send_all
@@ -76,7 +76,7 @@ def read_brought(
     Raises NotACase (vocab) when it is something else.
     """
     case, meta = read_case(document)
-    if meta.actor != publisher.id or host_of(meta.id) != publisher.host:
+    if meta.actor != publisher.id or not is_at_home(meta.id, publisher.id):
         log.info("hub.refused", extra={"reason": "attributed to somebody else", "host": publisher.host})
         return None
     if PUBLIC not in (*meta.to, *meta.cc):

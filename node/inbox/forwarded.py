@@ -6,7 +6,7 @@ ActivityPub §7.1.2 lets servers pass activities on; FEP-fe34 says that nothing 
 from federation.errors import NotThere
 from node.entries.entries import Entry
 from node.inbox.proving import RefusedActivity, authorised, is_followed
-from node.peers.actors import host_of
+from node.peers.actors import is_at_home
 from node.peers.directory import find_document
 from node.peers.follows import follows
 from node.publishing.reactions import Reaction
@@ -37,7 +37,7 @@ async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Act
     for_stranger  somebody whom we do not follow passed it on. Raises RefusedActivity, FetchError.
     """
     target = said.object_id or ""
-    if host_of(target) != host_of(said.actor):
+    if not is_at_home(target, said.actor):
         raise RefusedActivity("Delete of something on another host")
     try:
         found = await find_document(node, target, for_stranger=for_stranger)
@@ -53,7 +53,7 @@ async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Act
 async def _at_home(node: Node, said: Activity, *, for_stranger: bool) -> Activity:
     """The object as its author's server shows it now; nothing of what was passed on is used."""
     target = said.object_id or ""
-    if host_of(target) != host_of(said.actor):
+    if not is_at_home(target, said.actor):
         raise RefusedActivity("an object on another host than its author")
     found = await find_document(node, target, for_stranger=for_stranger)
     if properties.iri(properties.simplified(found), "attributedTo") != said.actor:

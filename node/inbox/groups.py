@@ -10,7 +10,7 @@ from node.inbox import handlers
 from node.inbox.forwarded import gone
 from node.inbox.process import Handler, is_repeat, remember_worked_off, require_standing
 from node.inbox.proving import RefusedActivity, authorised, is_followed
-from node.peers.actors import host_of
+from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_document
 from node.runtime import Node
 from vocab.activities import ACTIVITY_TYPES, Activity, read_activity
@@ -32,7 +32,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
     said = read_activity(activity.object)
     if said.type not in PASSED_ON:
         raise RefusedActivity(f"no {said.type} is passed on")
-    if host_of(said.id) != host_of(said.actor):
+    if not is_at_home(said.id, said.actor):
         raise RefusedActivity("passed on under an id of another host")
     if host_of(said.actor) == node.settings.authority:
         # Our own words, come back.

@@ -17,7 +17,7 @@ from node.inbox.cases import is_to_pass_on
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity, is_followed, prove, prove_activity
 from node.peers import network, witness
-from node.peers.actors import forget_actor, host_of
+from node.peers.actors import forget_actor, host_of, is_at_home
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import (
     followed_by_activity,
@@ -151,7 +151,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
     target = activity.object_id
     if target is None:
         raise RefusedActivity("Delete of nothing")
-    if host_of(target) != host_of(activity.actor):
+    if not is_at_home(target, activity.actor):
         raise RefusedActivity("Delete of something on another host")
     said = await _to_pass_on(node, activity)
     now = node.clock.now()
@@ -323,7 +323,7 @@ async def _keep_out(node: Node, document: dict[str, Any], *, by: str, reason: st
         _, meta = read_case(document)
     except VocabError:
         return
-    if meta.actor == by and host_of(meta.id) == host_of(by):
+    if meta.actor == by and is_at_home(meta.id, by):
         async with node.database.begin() as session:
             await keep_out(session, meta.id, actor=by, reason=reason, now=node.clock.now())
 
@@ -341,7 +341,7 @@ async def _to_pass_on(node: Node, activity: Activity) -> Activity | None:
 async def _found(node: Node, activity: Activity) -> Activity:
     """The activity with its object as it is at its author's server. Raises RefusedActivity, FetchError."""
     url = activity.object_id or ""
-    if host_of(url) != host_of(activity.actor):
+    if not is_at_home(url, activity.actor):
         raise RefusedActivity("an object on another host than its author")
     return replace(activity, object=await find_document(node, url))
 
@@ -359,7 +359,7 @@ async def _is_reply(node: Node, document: dict[str, Any]) -> bool:
 async def _on_reply(node: Node, activity: Activity) -> None:
     """A reply is noted for the desk and shown to nobody: its text stays where its author put it."""
     item = read_object(activity.object or {})
-    if item.id is None or host_of(item.id) != host_of(activity.actor) or item.attributed_to != activity.actor:
+    if item.id is None or not is_at_home(item.id, activity.actor) or item.attributed_to != activity.actor:
         raise RefusedActivity("a reply attributed to somebody else")
     if item.in_reply_to is None:
         return

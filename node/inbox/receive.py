@@ -22,7 +22,7 @@ from federation.verification import Presented, read_signature, verify
 from node.errors import NotYet
 from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
-from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
+from node.peers.actors import RemoteActor, RemoteKey, host_of, is_at_home, known_key
 from node.peers.directory import find_key, require_open, verifying_key
 from node.peers.follows import is_admitted
 from node.peers.hearing import Hearing
@@ -148,10 +148,9 @@ class Inbox:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._refuse(Answer.MALFORMED, "json", "")
         actor = envelope.actor_id
-        host, at_host = _host_in(envelope.id), _host_in(actor)
-        if not host or not at_host:
+        if not _host_in(envelope.id) or not _host_in(actor):
             return self._refuse(Answer.MALFORMED, "no-id-or-actor", "")
-        if host != at_host:
+        if not is_at_home(envelope.id, actor):
             return self._refuse(Answer.UNAUTHORISED, "id-on-another-host", actor)
 
         presented = read_signature(request)

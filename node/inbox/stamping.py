@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from node.entries.entries import Entry
 from node.inbox.proving import RefusedActivity
-from node.peers.actors import host_of
+from node.peers.actors import is_at_home
 from node.peers.directory import find_actor
 from node.peers.sending import new_activity_id, send
 from node.publishing.reactions import Reaction, count_of, keep_reaction
@@ -42,7 +42,7 @@ async def on_request(node: Node, activity: Activity) -> None:
     instrument = properties.iri(asked, "instrument")
     if instrument is None or len(instrument) > MAX_ID_CHARACTERS or not properties.is_http(instrument):
         raise RefusedActivity(f"{activity.type} without what is asked for")
-    if host_of(instrument) != host_of(activity.actor):
+    if not is_at_home(instrument, activity.actor):
         raise RefusedActivity(f"{activity.type} for something on another host")
     said = _embedded(asked, naming, activity)
     them = await find_actor(node, activity.actor)

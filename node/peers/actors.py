@@ -112,6 +112,11 @@ def _host_of(origin: str) -> str:
         raise NotAnAddress("no host can be read from it") from error
 
 
+def is_at_home(url: str, actor: str) -> bool:
+    """Whether an address has the scheme, host and port of the actor that it is said to be of (FEP-fe34). Raises NotAnAddress."""
+    return host_of(url) == host_of(actor) and url.partition(":")[0].lower() == actor.partition(":")[0].lower()
+
+
 async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
     """Keep what an actor's document says; keys it lists no more are forgotten.
 

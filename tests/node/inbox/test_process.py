@@ -83,6 +83,18 @@ async def test_a_case_of_somebody_we_do_not_follow_is_not(town: Town, victim: St
     assert await at_hub(town) is None
 
 
+async def test_a_case_of_another_scheme_than_its_publisher_is_not(town: Town, victim: Stranger) -> None:
+    await admit(town, victim)
+    url = "http://victim.example/cases/c1"
+    document = attach(a_document(victim, town) | {"id": url}, victim.prover(), now=town.clock.now())
+
+    await victim.post("hub", victim.activity("Create", document))
+    await town.settle()
+
+    async with town.hub.node.database.read() as session:
+        assert await entry_at(session, url) is None
+
+
 async def test_a_case_without_a_proof_or_with_a_broken_one_is_not(town: Town, victim: Stranger) -> None:
     await admit(town, victim)
     bare = a_document(victim, town, "bare")

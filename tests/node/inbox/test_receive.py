@@ -100,10 +100,21 @@ async def test_a_clock_that_is_half_an_hour_off_is_forgiven(town: Town, stranger
     assert answer.status_code == 202
 
 
-async def test_an_activity_whose_id_is_on_another_host_is_refused(town: Town, stranger: Stranger) -> None:
-    answer = await stranger.post(
-        "a", follow_of(stranger, town) | {"id": "https://victim.example/activities/1"}
-    )
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://victim.example",
+        "http://stranger.example",
+        "https://stranger.example:443",
+        "https://stranger.example:8443",
+        "https://stranger.example.",
+        "https://sam@stranger.example",
+    ],
+)
+async def test_an_activity_whose_id_is_on_another_origin_is_refused(
+    town: Town, stranger: Stranger, origin: str
+) -> None:
+    answer = await stranger.post("a", follow_of(stranger, town) | {"id": f"{origin}/activities/1"})
 
     assert answer.status_code == 401
     assert await stored(town) == 0

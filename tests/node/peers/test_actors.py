@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from node.database import Database
-from node.peers.actors import RemoteActor, RemoteKey, keys_of, remember_actor
+from node.peers.actors import RemoteActor, RemoteKey, is_at_home, keys_of, remember_actor
 from tests.rig.clock import NOON
 from tests.rig.keys import ed25519_key, rsa_key
 from vocab.actors import Actor, PublicKey
@@ -60,3 +60,18 @@ async def test_a_key_that_another_actor_holds_is_never_taken_over(database: Data
 
     assert held.owner == AT
     assert held.material == rsa_key("a").public.pem
+
+
+@pytest.mark.parametrize(
+    ("url", "is_so"),
+    [
+        ("https://victim.example/cases/1", True),
+        ("HTTPS://Victim.Example/cases/1", True),
+        ("http://victim.example/cases/1", False),
+        ("https://victim.example:8443/cases/1", False),
+        ("https://notvictim.example/cases/1", False),
+        ("https://victim.example.evil.example/cases/1", False),
+    ],
+)
+def test_what_is_of_an_actor_has_its_scheme_host_and_port(url: str, is_so: bool) -> None:
+    assert is_at_home(url, "https://victim.example/users/vera") is is_so

@@ -31,8 +31,8 @@ async def get(town: Town, url: str, stranger: Stranger | None, **changed: Any) -
         return await visitor.get(url, headers=headers)
 
 
-async def befriend(town: Town, stranger: Stranger) -> None:
-    """Node a follows the stranger, and the stranger follows node a."""
+async def befriend(town: Town, stranger: Stranger, *, hours: int = 2) -> None:
+    """Node a follows the stranger, and the stranger follows node a, since so many hours."""
     node = town["a"].node
     us = local_actor_at(node.settings, node.settings.main_actor)
     assert us is not None
@@ -42,7 +42,7 @@ async def befriend(town: Town, stranger: Stranger) -> None:
         row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
     await stranger.post("a", stranger.activity("Accept", row.activity))
     await town.settle()
-    town.clock.forward(hours=2)
+    town.clock.forward(hours=hours)
 
 
 async def standing(town: Town, stranger: Stranger) -> str | None:
@@ -191,11 +191,21 @@ async def test_a_header_that_lies_changes_nothing_and_makes_us_ask_nobody(
     assert third.asked == []
 
 
-async def test_a_list_with_people_of_elsewhere_is_not_taken(town: Town) -> None:
+@pytest.mark.parametrize("digest", [None, digest_of([])], ids=["of all", "of ours"])
+async def test_a_list_with_people_of_elsewhere_is_not_taken(town: Town, digest: str | None) -> None:
     stranger = Stranger(town)
     await befriend(town, stranger)
 
-    await offered(town, stranger, ["https://elsewhere.example/users/1"])
+    await offered(town, stranger, ["https://elsewhere.example/users/1"], digest=digest)
+
+    assert await standing(town, stranger) == "accepted"
+
+
+async def test_a_follow_that_changed_within_the_hour_is_left_alone(town: Town) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger, hours=0)
+
+    await offered(town, stranger, [])
 
     assert await standing(town, stranger) == "accepted"
 
