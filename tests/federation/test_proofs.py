@@ -389,3 +389,23 @@ def test_a_context_without_a_canonical_form_is_refused() -> None:
 @pytest.mark.parametrize("moment", ["T", "2026-13-01T00:00:00Z", "2026-11-21T25:00:00Z"])
 def test_a_moment_that_is_none_is_refused(moment: str) -> None:
     assert judge(with_options(created=moment)) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("made", "holds"),
+    [
+        (NOW - timedelta(seconds=1), True),
+        (NOW, True),
+        (NOW + timedelta(seconds=1), False),
+        # Whoever has the key of before would leave the date out.
+        (None, False),
+    ],
+)
+def test_a_retired_key_holds_for_what_says_that_it_was_made_before(
+    made: datetime | None, holds: bool
+) -> None:
+    proven = Proven(("key-1", "key-2"), {}, made)
+
+    assert proven.is_older_than({"key-1": NOW, "key-2": NOW + timedelta(days=1)}) is holds
+    assert proven.is_older_than({"key-2": NOW + timedelta(days=1), "key-1": NOW}) is holds
+    assert proven.is_older_than({"another": NOW - timedelta(days=1)})
