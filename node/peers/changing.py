@@ -134,7 +134,8 @@ async def tell_of_change(
         update = activities.update(
             new_activity_id(settings), actor.id, described, to=[PUBLIC], cc=[actor.followers], published=now
         )
-        await send(session, keyring, update, inboxes=await follower_inboxes(session, actor.id), now=now)
+        inboxes = await follower_inboxes(session, actor.id)
+        await send(session, keyring, update, inboxes=inboxes, now=now, is_public=True)
 
 
 async def _followed(session: AsyncSession, settings: Settings) -> Sequence[LocalActor]:

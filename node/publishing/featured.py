@@ -81,4 +81,5 @@ async def _tell(
         cc=[f"{actor}/followers"],
         published=now,
     )
-    await send(session, keyring, activity, inboxes=await follower_inboxes(session, actor), now=now)
+    inboxes = await follower_inboxes(session, actor)
+    await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)

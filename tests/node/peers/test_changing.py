@@ -136,6 +136,7 @@ async def test_after_a_rotation_old_cases_stay_proven_and_new_ones_arrive(town: 
         update = await session.scalar(select(Sent).where(Sent.type == "Update"))
     assert update is not None
     assert json.loads(update.body)["proof"]["verificationMethod"].endswith("#ed25519-key")
+    assert await document(town, "a", update.id) == json.loads(update.body)
 
 
 async def test_a_retired_key_proves_nothing_new_and_signs_no_request(town: Town) -> None:

@@ -249,6 +249,8 @@ async def test_a_case_is_put_first_and_taken_back_and_followers_are_told(
         ("Add", publication.url, featured),
         ("Remove", publication.url, featured),
     ]
+    for one in told:
+        assert (await at(town, one["id"])).json() == one
 
 
 async def test_the_desk_sees_where_a_case_has_got_to(town: Town, desk: dict[str, Browser]) -> None:
