@@ -61,8 +61,9 @@ async def offered(
     collection: str | None = None,
     url: str | None = None,
     covered: bool = True,
+    of: Stranger | None = None,
 ) -> None:
-    """The stranger posts something with the header."""
+    """The stranger posts something of its own, or of somebody else, with the header."""
     path = f"/users/{stranger.id.rsplit('/', 1)[1]}/sync"
     at = f"https://{stranger.host}{path}"
     stranger.documents[path] = {"@context": AS, "id": at, "type": "OrderedCollection", "orderedItems": listed}
@@ -70,7 +71,7 @@ async def offered(
         f'collectionId="{collection or stranger.id + "/followers"}", url="{url or at}", '
         f'digest="{digest or digest_of(listed)}"'
     )
-    activity = stranger.activity("Like", "https://a.example/cases/x", number=number)
+    activity = (of or stranger).activity("Like", "https://a.example/cases/x", number=number)
     inbox = f"{town['a'].origin}/inbox"
     content = json.dumps(activity).encode()
     more = ((b"collection-synchronization", value.encode()),)
@@ -189,6 +190,23 @@ async def test_a_header_that_lies_changes_nothing_and_makes_us_ask_nobody(
 
     assert await standing(town, stranger) == "accepted"
     assert third.asked == []
+
+
+async def test_whoever_passes_something_on_does_not_speak_of_its_actors_followers(town: Town) -> None:
+    stranger, mallory = Stranger(town), Stranger(town, "evil.example", "mallory", key="other")
+    await befriend(town, stranger)
+
+    await offered(
+        town,
+        mallory,
+        [],
+        of=stranger,
+        collection=f"{stranger.id}/followers",
+        url=f"{stranger.id}/sync",
+    )
+
+    assert await standing(town, stranger) == "accepted"
+    assert "/users/sam/sync" not in stranger.asked
 
 
 @pytest.mark.parametrize("digest", [None, digest_of([])], ids=["of all", "of ours"])
