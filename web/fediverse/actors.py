@@ -30,13 +30,13 @@ def routes() -> list[Route]:
     of = "/actors/{name}"
     return [
         Route(of, signed_where_wanted(actor, also_page=True)),
-        Route(f"{of}/outbox", signed_where_wanted(outbox)),
+        Route(f"{of}/outbox", signed_where_wanted(outbox, takes_query=True)),
         Route(f"{of}/followers", signed_where_wanted(followers)),
         Route(f"{of}/{PATH}", followers_of_a_server),
         Route(f"{of}/following", signed_where_wanted(following)),
         Route(f"{of}/featured", signed_where_wanted(featured)),
-        Route(f"{of}/blocklist", signed_where_wanted(blocklist)),
-        Route(f"{of}/members", signed_where_wanted(members)),
+        Route(f"{of}/blocklist", signed_where_wanted(blocklist, takes_query=True)),
+        Route(f"{of}/members", signed_where_wanted(members, takes_query=True)),
         Route("/activities/{id}", signed_where_wanted(activity)),
     ]
 

@@ -27,9 +27,9 @@ def routes() -> list[Route]:
     return [
         Route("/cases/{id}", signed_where_wanted(case, also_page=True)),
         Route("/cases/{id}/context", signed_where_wanted(context)),
-        Route("/cases/{id}/replies", signed_where_wanted(replies)),
+        Route("/cases/{id}/replies", signed_where_wanted(replies, takes_query=True)),
         Route("/cases/{id}/history", signed_where_wanted(history)),
-        Route("/cases/{id}/stamps", signed_where_wanted(stamped)),
+        Route("/cases/{id}/stamps", signed_where_wanted(stamped, takes_query=True)),
         Route("/positions/{id}", signed_where_wanted(position, also_page=True)),
         Route("/ns/v1", vocabulary),
     ]

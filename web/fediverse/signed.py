@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from federation.negotiation import FIELD, FOR_NO_BODY
 from federation.requests import SignedRequest
@@ -15,14 +15,22 @@ from web.fediverse.answers import unless_known, wants_activity
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def signed_where_wanted(endpoint: Endpoint, *, also_page: bool = False) -> Endpoint:
+def signed_where_wanted(
+    endpoint: Endpoint, *, also_page: bool = False, takes_query: bool = False
+) -> Endpoint:
     """The endpoint; with TRACKER_AUTHORIZED_FETCH only for servers that sign. The instance actor is open in any case.
 
-    also_page  the address has a page for people, too, which stays open.
+    also_page    the address has a page for people, too, which stays open.
+    takes_query  a query is part of the id of what is served there. Of everything else the id has none: whoever adds one is led to it.
     """
 
     async def guarded(request: Request) -> Response:
         node: Node = request.app.state.node
+        if not takes_query and request.url.query and (wants_activity(request) or not also_page):
+            # One document under two addresses: others compare the id with where they found it, byte for byte.
+            return RedirectResponse(
+                f"{node.settings.origin}{request.url.path}", 301, headers={"Vary": "Accept"}
+            )
         name = request.path_params.get("name")
         open_to_all = (
             name is not None and f"{node.settings.origin}/actors/{name}" == node.settings.instance_actor

@@ -156,3 +156,24 @@ async def test_what_was_withdrawn_is_gone_whatever_a_server_has(town: Town) -> N
         answer = await http.get(publication.url, headers={"If-None-Match": "*"})
 
     assert answer.status_code == 410
+
+
+async def test_a_document_has_one_address(town: Town) -> None:
+    case = (await publish_case(town["a"].node)).url
+    actor = town["a"].settings.main_actor
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        sent = (await http.get(f"{actor}/outbox?page=1")).json()["orderedItems"][0]["id"]
+        of = [case, f"{case}/context", f"{case}/history", actor, f"{actor}/followers", f"{actor}/featured"]
+        for url in (*of, sent):
+            answer = await http.get(f"{url}?utm_source=x")
+
+            assert (answer.status_code, answer.headers["location"]) == (301, url)
+            assert (await http.get(url)).json()["id"] == url
+
+
+async def test_people_are_led_nowhere_for_a_query(town: Town) -> None:
+    case = (await publish_case(town["a"].node)).url
+    async with town.visitor("a") as http:
+        answer = await http.get(f"{case}?utm_source=x", headers={"Accept": PAGE})
+
+    assert answer.status_code == 200
