@@ -12,8 +12,23 @@ from node.inbox.process import Handler, is_repeat, remember_worked_off, require_
 from node.inbox.proving import RefusedActivity, authorised, is_followed
 from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_document
+from node.publishing.reactions import drop_reaction, drop_reaction_to
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import ACTIVITY_TYPES, Activity, read_activity
+
+
+async def on_undo(node: Node, activity: Activity) -> None:
+    """Somebody takes back a like that a group may have passed on before. Who follows whom is nobody's to pass on."""
+    liked = properties.iri(activity.object or {}, "object")
+    if activity.object_type not in {None, "Like"}:
+        raise RefusedActivity(f"no Undo of a {activity.object_type} is passed on")
+    async with node.database.begin() as session:
+        if liked:
+            await drop_reaction_to(session, kind="like", case_url=liked, actor=activity.actor)
+        if activity.object_id:
+            await drop_reaction(session, id=activity.object_id, actor=activity.actor)
+
 
 # One wrapping deep: an Announce in an Announce is nobody's news.
 PASSED_ON: Mapping[str, Handler] = {
@@ -21,6 +36,7 @@ PASSED_ON: Mapping[str, Handler] = {
     "Update": handlers.on_update,
     "Delete": handlers.on_delete,
     "Like": handlers.on_like,
+    "Undo": on_undo,
 }
 
 

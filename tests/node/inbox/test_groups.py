@@ -9,7 +9,7 @@ import pytest
 from federation.proofs import Proven, check
 from node.entries.search import entry_at
 from node.peers.directory import find_actor, proving_keys
-from node.peers.follows import follow
+from node.peers.follows import follow, follows
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from node.publishing.publish import correct, withdraw
@@ -224,7 +224,46 @@ async def test_what_is_told_otherwise_at_home_is_not_taken(
     assert await reactions(stage.town, url) == {}
 
 
-@pytest.mark.parametrize("kind", ["Announce", "Follow", "Undo", "Accept", "Move", "Flag", "Block"])
+@pytest.mark.parametrize("named", ["embedded", "by its id", "under another id"])
+async def test_a_like_that_is_passed_on_is_taken_back_likewise(stage: Stage, named: str) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, bob = stage.stranger(name="alice", key="other"), stage.stranger("bob.example", name="bob")
+    group = await a_group(stage)
+    likes = [stage.prove(one, one.activity("Like", url)) for one in (alice, bob)]
+    for number, like in enumerate(likes, 1):
+        await stage.send(group, group.activity("Announce", like, number=number), to="a")
+    before = await reactions(stage.town, url)
+    inner = {
+        "embedded": likes[0],
+        "by its id": likes[0]["id"],
+        "under another id": likes[0] | {"id": f"{alice.id}/x"},
+    }
+    undo = stage.prove(alice, alice.activity("Undo", inner[named]))
+    stolen = stage.prove(alice, alice.activity("Undo", likes[1], number=2))
+
+    for number, one in enumerate((undo, undo, stolen), 3):
+        await stage.send(group, group.activity("Announce", one, number=number), to="a")
+
+    assert (before, await reactions(stage.town, url)) == ({"like": 2}, {"like": 1})
+
+
+async def test_nobody_leaves_because_a_group_says_so(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    node, alice = stage.town["a"].node, stage.stranger(name="alice", key="other")
+    follow_of = alice.activity("Follow", node.settings.main_actor)
+    await stage.send(alice, follow_of, to="a")
+    group = await a_group(stage)
+    caplog.clear()
+
+    for number, inner in enumerate((follow_of, follow_of["id"]), 1):
+        undo = stage.prove(alice, alice.activity("Undo", inner, number=number))
+        await stage.send(group, group.activity("Announce", undo, number=number), to="a")
+
+    async with node.database.read() as session:
+        assert await follows(session, alice.id, node.settings.main_actor)
+    assert "no Undo of a Follow is passed on" in reasons(caplog)
+
+
+@pytest.mark.parametrize("kind", ["Announce", "Follow", "Accept", "Move", "Flag", "Block"])
 async def test_other_activities_are_not_passed_on(
     stage: Stage, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
