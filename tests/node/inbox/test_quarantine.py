@@ -296,25 +296,44 @@ async def test_a_long_list_has_pages(town: Town) -> None:
     assert "next" not in read(2)
 
 
+async def found(town: Town) -> int:
+    async with town.visitor("hub") as http:
+        total: int = (await http.get("/api/v1/cases?q=accommodation")).json()["total"]
+    return total
+
+
 async def test_the_words_of_a_publisher_who_does_not_agree_are_not_searched(
     town: Town, victim: Stranger
 ) -> None:
-    async def found() -> int:
-        async with town.visitor("hub") as http:
-            total: int = (await http.get("/api/v1/cases?q=accommodation")).json()["total"]
-        return total
-
     await admit(town, victim)
     case = a_document(victim, town)
     await victim.post("hub", victim.activity("Create", case))
     await town.settle()
-    silent = await found()
+    silent = await found(town)
     counts = [silent]
     for number, agrees in enumerate((True, False), start=1):
         victim.documents["/users/cases"] = victim.actor(indexable=agrees)
         await victim.post("hub", victim.activity("Update", victim.actor(), number=number))
         await town.settle()
-        counts.append(await found())
+        counts.append(await found(town))
 
     assert await at_hub(town) is not None
     assert counts == [0, 1, 0]
+
+
+async def test_whoever_agrees_no_more_is_believed_without_having_said_so(
+    town: Town, victim: Stranger
+) -> None:
+    victim.documents["/users/cases"] = victim.actor(indexable=True)
+    await admit(town, victim)
+    await victim.post("hub", victim.activity("Create", a_document(victim, town)))
+    await town.settle()
+    before = await found(town)
+
+    victim.documents["/users/cases"] = victim.actor()
+    town.clock.forward(days=2)
+    await victim.post("hub", victim.activity("Create", a_document(victim, town, "c2"), number=2))
+    await town.settle()
+
+    assert await at_hub(town, "c2") is not None
+    assert (before, await found(town)) == (1, 0)
