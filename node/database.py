@@ -5,12 +5,13 @@ No other file makes an engine, and no transaction stays open while the network i
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+import msgspec
 from sqlalchemy import (
     JSON,
     DateTime,
@@ -163,6 +164,14 @@ def async_url(url: str) -> str:
     return parsed.set(drivername=drivers.get(name, parsed.drivername)).render_as_string(hide_password=False)
 
 
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+# Several times as quick as the standard library, for what is written with every job.
+_JSON: Final[Mapping[str, Any]] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+
+
 def _engine(url: str) -> AsyncEngine:
     url = async_url(url)
     if not url.startswith("sqlite"):
@@ -178,6 +187,7 @@ def _engine(url: str) -> AsyncEngine:
         pool_size=POOL_SIZE,
         max_overflow=0,
         hide_parameters=True,
+        **_JSON,
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -206,7 +216,7 @@ def _engine(url: str) -> AsyncEngine:
 
 
 def _postgresql(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=10, max_overflow=10, hide_parameters=True)
+    engine = create_async_engine(url, pool_size=10, max_overflow=10, hide_parameters=True, **_JSON)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def look(connection: Any, _record: Any, _proxy: Any) -> None:

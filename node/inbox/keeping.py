@@ -66,7 +66,7 @@ KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "receive
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """What the next commit is to keep: a row of `Received`, who speaks in it, the host of who signed it, and who waits for that."""
+    """What the next commit is to keep: a row of `Received` but for its moment, who speaks in it, the host of who signed it, and who waits for that."""
 
     row: dict[str, Any]
     hosts: frozenset[str]
@@ -96,7 +96,7 @@ class Keeper:
     async def keep(self, row: dict[str, Any]) -> bool:
         """Wait until the activity and its job are committed, together with whatever else arrived meanwhile.
 
-        row  of `Received`. False when its host is shut out, and nothing was kept.
+        row  of `Received`, without the moment. False when its host is shut out, and nothing was kept.
         """
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         signed_by = host_of(row["signer"])
@@ -164,7 +164,7 @@ class Keeper:
             )
             # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
             # row; that its job comes again does no harm.
-            rows = [kept[digest].row for digest in sorted(kept)]
+            rows = [kept[digest].row | {"received_at": now} for digest in sorted(kept)]
             await hand.add((KEEP, rows), *outbox.inserts(orders, now=now))
         for digest, one in kept.items():
             self._kept[digest] = None

@@ -209,7 +209,6 @@ class Inbox:
             "actor": actor,
             "signer": owner,
             "body": request.body,
-            "received_at": self._node.clock.now(),
         }
         # What has no effect is held to all that others are, and answered alike.
         is_taken = (
