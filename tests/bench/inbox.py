@@ -29,6 +29,8 @@ from tests.rig.publications import behind
 from tests.rig.servers import Servers
 
 ROUNDS = 3
+# More than there are senders: each of them would have one of its own.
+CONNECTIONS = 64
 OURS, PEERS = 6000, 1000
 EMBEDDED, REFUSED = 2000, 3000
 DRAIN_SECONDS = 120
@@ -148,7 +150,7 @@ async def _spoilt(bench: Bench, found: list[Sender], door: Served, number: int) 
     return await _answered(door.port, requests, 401)
 
 
-async def _answered(port: int, requests: list[bytes], status: int, *, connections: int = 32) -> Load:
+async def _answered(port: int, requests: list[bytes], status: int, *, connections: int = CONNECTIONS) -> Load:
     load = await replay(port, requests, connections=connections)
     if set(load.statuses) != {status}:
         raise RuntimeError(f"expected {status} for every request, got {dict(load.statuses)}")
