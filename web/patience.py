@@ -74,6 +74,12 @@ class PatientProtocol(HttpToolsProtocol):
         self._is_begun = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # uvicorn puts what comes behind a body among the headers, where no proxy in front has looked at it: who asks for whom
+        # (X-Forwarded-For), from where (Origin), signed by whom. RFC 9110 §6.5.1 leaves trailers out.
+        if not self._is_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         # What was read at once may hold the body as well.
         if self._beside > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:

@@ -20,6 +20,7 @@ Beside what is here, by the number of the attack:
 79  tests/node/inbox/test_passing_failures.py::test_one_address_that_never_answers_delays_nothing_else_of_its_server_and_is_given_up
 79  tests/node/inbox/test_receive.py::test_a_strange_activity_of_a_good_signer_stops_nothing
 80  tests/web/pages/test_desk_api.py::test_too_many_tries_on_one_name_have_to_wait
+80  tests/web/test_patience.py::test_what_comes_behind_a_body_is_no_header
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Over real sockets: who sends slowly, without end, or not at all, is let go; who sends slowly and goes on is not."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 
@@ -84,6 +85,45 @@ async def test_who_sends_a_byte_now_and_then_is_let_go(port: int, first: bytes, 
     _, seconds = await told(port, first, drip)
 
     assert 0.2 < seconds < SOON
+
+
+BEHIND = {
+    b"signature": b'keyId="https://b.example/x#k",headers="(request-target) host date digest",signature="AAAA"',
+    b"date": b"Sat, 21 Nov 2026 12:00:00 GMT",
+    b"digest": b"SHA-256=RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=",
+}
+ACTIVITY = b'{"id":"https://b.example/1","type":"Follow","actor":"https://b.example/x","object":"https://a.example/"}'
+
+
+@pytest.mark.parametrize("is_behind", [False, True], ids=["before the body", "behind it"])
+async def test_what_comes_behind_a_body_is_no_header(
+    port: int, caplog: pytest.LogCaptureFixture, is_behind: bool
+) -> None:
+    """A proxy in front sets or strips headers, and lets trailers through."""
+    caplog.set_level(logging.INFO)
+    fields = b"".join(name + b": " + value + b"\r\n" for name, value in BEHIND.items())
+    chunk = b"%x\r\n%s\r\n0\r\n" % (len(ACTIVITY), ACTIVITY)
+    whole = (
+        INBOX + CHUNKED + chunk + fields + b"\r\n"
+        if is_behind
+        else INBOX + fields + CHUNKED + chunk + b"\r\n"
+    )
+
+    heard, _ = await told(port, whole)
+
+    assert heard.startswith(b"HTTP/1.1 401")
+    named = [str(vars(record)["reason"]) for record in caplog.records if "reason" in vars(record)]
+    assert named == ["missing" if is_behind else "digest-mismatch"]
+
+
+async def test_a_request_behind_one_with_trailers_has_its_own_headers(port: int) -> None:
+    first = b"GET /cases HTTP/1.1\r\nhost: a.example\r\n" + CHUNKED + b"0\r\naccept: text/html\r\n\r\n"
+    second = b"GET /actors/cases HTTP/1.1\r\nhost: a.example\r\naccept: application/activity+json\r\n\r\n"
+
+    heard, _ = await told(port, first + second)
+
+    assert heard.count(b"HTTP/1.1 200 OK") == 2
+    assert b"content-type: application/activity+json" in heard
 
 
 @pytest.mark.parametrize(
