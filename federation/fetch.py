@@ -382,21 +382,29 @@ def _ask_there(
 async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Document, str]]) -> Actor:
     """Add the keys that the actor lists by address, each as its own document shows it; what cannot be had so is left out.
 
+    Those whose documents cannot be had just now stay in `linked_keys`: nobody is to take them for keys that are listed no more.
+
     asked   what was found just now, and need not be asked for again.
     """
     linked = actor.linked_keys[:MAX_LINKED_KEYS]
     if not linked:
         return actor
     found = await asyncio.gather(*(_linked_key(at, actor.id, ask, asked.get(at)) for at in linked))
-    return replace(actor, keys=(*actor.keys, *(key for key in found if key is not None)))
+    return replace(
+        actor,
+        keys=(*actor.keys, *(key for key in found if isinstance(key, PublicKey))),
+        linked_keys=tuple(at for at, key in zip(linked, found, strict=True) if isinstance(key, Unreachable)),
+    )
 
 
 async def _linked_key(
     address: str, owner: str, ask: Ask, asked: tuple[Document, str] | None
-) -> PublicKey | None:
+) -> PublicKey | Unreachable | None:
     try:
         document, final = asked or await ask(address)
         keys = read_keys(document)
+    except Unreachable as error:
+        return error
     except (FetchError, VocabError):
         return None
     # Both ways, byte for byte: the owner lists the address, and what is found there has that id and names the owner.

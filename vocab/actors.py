@@ -53,6 +53,7 @@ class Actor:
     implements  address and name of each thing its software says it can do (FEP-844e).
     states      codes of the States in which an organisation works, as it says itself.
     linked_keys addresses of keys that it lists and does not show: each has a document of its own, to be asked for.
+                Of an actor that was fetched: those that could not be had just now.
     """
 
     id: str

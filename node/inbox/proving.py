@@ -1,19 +1,23 @@
 """What stands behind an activity or an object: the actor's own proof on it, or an older signature of theirs over its statements."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from federation import ldsignatures, proofs
 from federation.addresses import same_origin
-from federation.errors import NotThere
+from federation.errors import FetchError, NotThere, Unreachable
 from federation.keys import VerifyingKey
 from federation.requests import Reason, Refused
 from node.inbox.receive import REFETCH_AFTER
-from node.peers.directory import find_actor, proving_keys
+from node.peers.actors import host_of
+from node.peers.directory import find_actor, find_key, proving_keys
 from node.peers.follows import follows
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
+
+log = logging.getLogger(__name__)
 
 
 class RefusedActivity(Exception):
@@ -106,11 +110,28 @@ async def _keys_of(
 
     Raises Unreachable where that cannot be done just now: it may be a new key.
     """
+    wanted = set(named)
     keys, retired = await proving_keys(node, owner)
-    if not set(named) <= keys.keys():
+    if not wanted <= keys.keys():
         await find_actor(node, owner, max_age=REFETCH_AFTER, for_stranger=for_stranger, or_known=False)
         keys, retired = await proving_keys(node, owner)
+    # What its owner lists by address could perhaps not be had when they were asked last, though they could.
+    linked = [key_id for key_id in wanted - keys.keys() if "#" not in key_id and same_origin(key_id, owner)]
+    if linked:
+        await _ask_for(node, linked)
+        keys, retired = await proving_keys(node, owner)
     return keys, retired
+
+
+async def _ask_for(node: Node, linked: Iterable[str]) -> None:
+    """Ask for keys that have documents of their own, each once in a while. Raises Unreachable for one that cannot be had just now."""
+    for key_id in linked:
+        try:
+            await find_key(node, key_id, refresh=True)
+        except Unreachable:
+            raise
+        except FetchError as error:
+            log.info("proof.no-such-key", extra={"reason": str(error), "host": host_of(key_id)})
 
 
 def of_the_same(document: Mapping[str, object], activity: Activity, what: str) -> Activity:

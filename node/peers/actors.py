@@ -118,7 +118,7 @@ def is_at_home(url: str, actor: str) -> bool:
 
 
 async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
-    """Keep what an actor's document says; keys it lists no more are forgotten.
+    """Keep what an actor's document says; keys it lists no more are forgotten, not those that could not be had just now.
 
     Trusted: that the document was fetched from `actor.id`, and that each key is the actor's own.
     """
@@ -147,9 +147,8 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row.gone_at = None
     await session.flush()
     listed = {key.id: key for key in actor.keys if key.owner == actor.id}
-    await session.execute(
-        delete(RemoteKey).where(RemoteKey.owner == actor.id, RemoteKey.id.not_in(list(listed)))
-    )
+    kept = [*listed, *actor.linked_keys]
+    await session.execute(delete(RemoteKey).where(RemoteKey.owner == actor.id, RemoteKey.id.not_in(kept)))
     for key in listed.values():
         known = await session.get(RemoteKey, key.id)
         if known is None:

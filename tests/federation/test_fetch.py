@@ -601,6 +601,26 @@ async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> No
     assert f"{KEYS}/9" not in town.asked
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_linked_key_that_cannot_be_had_just_now_is_told_from_one_that_is_not_there(
+    status: int,
+) -> None:
+    actor = a_document(an_actor(assertionMethod=[f"{KEYS}/2", f"{KEYS}/3", f"{KEYS}/gone"]))
+    town = Town(
+        {
+            ALICE: actor,
+            f"{KEYS}/2": httpx.Response(status),
+            f"{KEYS}/3": a_document(a_multikey()),
+            f"{KEYS}/gone": httpx.Response(404),
+        }
+    )
+
+    async with town.client() as http:
+        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+    assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key", f"{KEYS}/3"]
+    assert fetched.linked_keys == (f"{KEYS}/2",)
+
+
 async def test_a_key_that_is_shown_is_not_asked_for_and_of_linked_ones_few() -> None:
     below = f"{ALICE}/keys/2"
     shown = an_actor(
