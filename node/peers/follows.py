@@ -1,6 +1,8 @@
 """Who follows whom. The lifecycle of a Follow (ActivityPub §7.5 to §7.7), in both directions, in one table."""
 
-from collections.abc import Collection
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +11,7 @@ from sqlalchemy import String, UniqueConstraint, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from federation.sites import site_of
 from node import outbox
 from node.database import Row
 from node.errors import NotAllowed, WrongState
@@ -20,6 +23,12 @@ from node.settings import Settings
 from node.statements import among
 from vocab import activities
 from vocab.terms import PUBLIC
+
+log = logging.getLogger(__name__)
+
+# Of one site, that one activity goes to because they follow. Anybody can follow under as many names as they like, and each inbox
+# costs a delivery; a server that names a shared inbox for all of its people is one.
+MOST_INBOXES = 200
 
 MOVES = {
     "requested": {"accepted", "rejected", "undone"},
@@ -238,16 +247,16 @@ _FOLLOWS, _ACTORS = Follow.__table__.c, RemoteActor.__table__.c
 _INBOX = func.coalesce(_ACTORS.shared_inbox, _ACTORS.inbox)
 # Built once: it is asked for whatever is sent to followers.
 _INBOXES = (
-    select(_FOLLOWS.followed, _INBOX)
-    .distinct()
+    select(_FOLLOWS.followed, func.max(_ACTORS.shared_inbox).is_(None), func.min(_FOLLOWS.id), _INBOX)
     .select_from(Follow.__table__.join(RemoteActor.__table__, _FOLLOWS.follower == _ACTORS.id))
     .where(among(_FOLLOWS.followed, "followed"), _FOLLOWS.state == "accepted", _ACTORS.gone_at.is_(None))
+    .group_by(_FOLLOWS.followed, _INBOX)
     .order_by(_INBOX)
 )
 
 
 async def follower_inboxes(session: AsyncSession, followed: str) -> list[str]:
-    """Where one POST each reaches every follower, shared inboxes folded."""
+    """Where one POST each reaches every follower, shared inboxes folded; of one site MOST_INBOXES."""
     return (await inboxes_of_followers(session, [followed]))[followed]
 
 
@@ -255,10 +264,39 @@ async def inboxes_of_followers(session: AsyncSession, followed: Collection[str])
     """The same for several actors of ours, by actor."""
     await session.flush()
     found = await (await session.connection()).execute(_INBOXES, {"followed": followed})
-    inboxes: dict[str, list[str]] = {actor: [] for actor in followed}
-    for actor, address in found:
-        inboxes[actor].append(address)
-    return inboxes
+    inboxes: dict[str, list[tuple[bool, int, str]]] = {actor: [] for actor in followed}
+    for actor, is_single, since, address in found:
+        inboxes[actor].append((is_single, since, address))
+    return {actor: _few_of_each_site(those) for actor, those in inboxes.items()}
+
+
+def _few_of_each_site(inboxes: Sequence[tuple[bool, int, str]]) -> list[str]:
+    """The addresses, without what is too much of one site.
+
+    Each of its hosts has a place before one has a second: who shares the name of a provider is not pushed out by a neighbour with
+    many followers. Then shared inboxes count before others, and who follows for longer before who came since.
+
+    inboxes  whether it is one person's alone, the first Follow behind it, and its address.
+    """
+    addresses = [address for *_, address in inboxes]
+    if len(addresses) <= MOST_INBOXES:
+        return addresses
+    many = Counter(site_of(host_of(address)) for address in addresses)
+    if max(many.values()) <= MOST_INBOXES:
+        return addresses
+    by_site: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    of_host: Counter[str] = Counter()
+    for _, since, address in sorted(inboxes):
+        host = host_of(address)
+        if many[site_of(host)] > MOST_INBOXES:
+            by_site[site_of(host)].append((of_host[host], since, address))
+            of_host[host] += 1
+    left_out: set[str] = set()
+    for site, those in by_site.items():
+        beyond = sorted(those)[MOST_INBOXES:]
+        left_out.update(address for *_, address in beyond)
+        log.warning("followers.too-many-inboxes", extra={"site": site, "left_out": len(beyond)})
+    return [address for address in addresses if address not in left_out]
 
 
 async def count_followers(session: AsyncSession, followed: str) -> int:

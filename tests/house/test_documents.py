@@ -15,7 +15,7 @@ from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
 from node.inbox import chores, receive, stamping
-from node.peers import reports, visitors
+from node.peers import follows, reports, visitors
 from node.publishing import reactions
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
@@ -215,6 +215,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         ),
         "likes, boosts and quotes of one case that are kept of one site · inboxes of one site that are told what becomes"
         " of it": f"{reactions.MOST_OF_A_SITE:,} · {reactions.MOST_INBOXES}",
+        "inboxes of one site that one activity goes to because they follow": f"{follows.MOST_INBOXES}",
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
     assert allowance.TRICKLE.seconds == 1
