@@ -40,7 +40,7 @@ FORGOTTEN_AT_ONCE = 1_000
 class Received(Row):
     """An activity that came in with a good signature. Once it was processed only its digest stays, so that a repeat has no effect.
 
-    After a year that goes too: no signature is younger by then.
+    After a year that goes too: no signature of a request is younger by then, and what others bring is not taken at that age.
     """
 
     __tablename__ = "received"

@@ -10,6 +10,7 @@ from federation.addresses import same_origin
 from federation.errors import FetchError, NotThere, Unreachable
 from federation.keys import VerifyingKey
 from federation.requests import Reason, Refused
+from node.inbox.keeping import KEPT_FOR
 from node.inbox.receive import REFETCH_AFTER
 from node.peers.actors import host_of
 from node.peers.directory import find_actor, find_key, proving_keys
@@ -18,6 +19,9 @@ from node.runtime import Node
 from vocab.activities import Activity, read_activity
 
 log = logging.getLogger(__name__)
+
+# A day less than the digest of what came in is kept for: clocks differ.
+PASSED_ON_FOR = KEPT_FOR - timedelta(days=1)
 
 
 class RefusedActivity(Exception):
@@ -33,7 +37,8 @@ async def is_followed(node: Node, actor: str) -> bool:
 async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
     """The activity when its signer is its actor; else what the actor's own proof or signature on it holds for.
 
-    A proof that does not hold is not made up for by a signature (FEP-8b32). Raises RefusedActivity, FetchError.
+    A proof that does not hold is not made up for by a signature (FEP-8b32), and neither holds for longer than repeats are told from
+    what is new: else whoever kept an activity for a year could bring it as news. Raises RefusedActivity, FetchError.
     """
     if activity.actor == signer:
         return activity
@@ -44,8 +49,17 @@ async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
     except NotThere as error:
         raise RefusedActivity("forwarded for an actor that is not there") from error
     if "proof" in activity.raw:
-        return await prove_activity(node, activity, for_stranger=for_stranger)
+        proven = await prove(node, activity.raw, activity.actor, for_stranger=for_stranger)
+        found = of_the_same(proven.document, activity, "proof")
+        _require_young("proof", proven.created or found.published, now=node.clock.now())
+        return found
     return await _signed(node, activity, for_stranger=for_stranger)
+
+
+def _require_young(what: str, made: datetime | None, *, now: datetime) -> None:
+    """Raises RefusedActivity when the digest of the activity may be forgotten already; when that was, only who signed it can tell."""
+    if made is None or now - made >= PASSED_ON_FOR:
+        raise RefusedActivity(f"{what}: too old to be passed on, or without a date")
 
 
 def _require_named_keys(activity: Activity) -> None:
@@ -100,6 +114,7 @@ async def _signed(node: Node, activity: Activity, *, for_stranger: bool) -> Acti
         raise RefusedActivity(f"signature: {outcome.reason}")
     if key_id in retired and outcome.created > retired[key_id]:
         raise RefusedActivity("signature: made with a key after it was retired")
+    _require_young("signature", outcome.created, now=node.clock.now())
     return of_the_same(outcome.document, activity, "signature")
 
 

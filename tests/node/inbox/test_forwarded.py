@@ -81,6 +81,21 @@ async def test_a_reply_passed_on_under_its_authors_signature_is_noted(
     assert "/notes/1" not in victim.asked
 
 
+@pytest.mark.parametrize(("days", "is_asked"), [(363, False), (364, True)])
+async def test_an_old_signature_says_no_more_than_none_and_its_authors_server_is_asked(
+    town: Town, victim: Stranger, mallory: Stranger, days: int, is_asked: bool
+) -> None:
+    note = await a_reply(town, victim)
+    note.pop("@context")
+    signed = signed_by(victim, victim.activity("Create", note), town)
+
+    town.clock.forward(days=days)
+    await mallory.post("a", signed)
+
+    assert (await noted(town, note["id"]) is None) is is_asked
+    assert ("/notes/1" in victim.asked) is is_asked
+
+
 @pytest.mark.parametrize("forged", ["another-key", "other-words", "another-name"])
 async def test_a_signature_that_is_not_its_authors_counts_for_nothing(
     town: Town, victim: Stranger, mallory: Stranger, forged: str

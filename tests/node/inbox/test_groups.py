@@ -1,13 +1,16 @@
 """What a group passes on: a hub embeds what its members signed, and what is embedded counts on its actor's word alone."""
 
+import hashlib
 import logging
 from typing import Any
 
 import httpx
 import pytest
 
+from federation.keys import base58_encode
 from federation.proofs import Proven, check
 from node.entries.search import entry_at
+from node.inbox.keeping import forget_old
 from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow, follows
 from node.peers.hosts import decide
@@ -18,6 +21,7 @@ from tests.attacks.stage import Stage, reasons
 from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.canonical import canonical
 from vocab.terms import ACTIVITY_JSON, PUBLIC
 
 TWO = {"drafted_by": "one", "approved_by": "two"}
@@ -180,6 +184,66 @@ async def test_what_its_actor_proved_counts_whoever_passes_it_on(stage: Stage) -
     await stage.send(alice, like, to="a")
 
     assert await reactions(stage.town, url) == {"like": 1}
+
+
+@pytest.mark.parametrize(("days", "count"), [(363, 1), (364, 0), (800, 0)])
+async def test_what_is_so_old_that_nobody_knows_whether_it_was_here_is_not_taken_from_others(
+    stage: Stage, days: int, count: int
+) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, nobody = stage.stranger(name="alice", key="other"), stage.stranger(name="group")
+    like = stage.prove(alice, alice.activity("Like", url))
+
+    stage.town.clock.forward(days=days)
+    await stage.send(nobody, nobody.activity("Announce", like), to="a")
+
+    assert await reactions(stage.town, url) == ({"like": 1} if count else {})
+
+
+async def test_what_its_actor_took_back_does_not_come_again_when_it_is_forgotten(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = stage.town["a"].node
+    url = (await publish_case(node)).url
+    alice, nobody = stage.stranger(name="alice", key="other"), stage.stranger(name="group")
+    like = stage.prove(alice, alice.activity("Like", url))
+    await stage.send(alice, like, to="a")
+    await stage.send(alice, alice.activity("Undo", like, number=2), to="a")
+    stage.town.clock.forward(days=366)
+    await forget_old(node)
+
+    await stage.send(nobody, nobody.activity("Announce", like), to="a")
+
+    assert await reactions(stage.town, url) == {}
+    assert reasons(caplog)[-1] == "proof: too old to be passed on, or without a date"
+
+
+def without_a_date(author: Stranger, activity: dict[str, Any]) -> dict[str, Any]:
+    """With a proof that does not say when it was made."""
+    options = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": "eddsa-jcs-2022",
+        "verificationMethod": author.prover().key_id,
+        "proofPurpose": "assertionMethod",
+    }
+    data = b"".join(hashlib.sha256(canonical(part)).digest() for part in (options, activity))
+    return activity | {"proof": options | {"proofValue": "z" + base58_encode(author.prover().sign(data))}}
+
+
+@pytest.mark.parametrize(
+    ("published", "count"), [("2026-11-21T11:00:00Z", 1), ("2025-11-21T11:00:00Z", 0), (None, 0)]
+)
+async def test_a_proof_without_a_date_holds_as_long_as_what_was_published_with_it(
+    stage: Stage, published: str | None, count: int
+) -> None:
+    url = (await publish_case(stage.town["a"].node)).url
+    alice, nobody = stage.stranger(name="alice", key="other"), stage.stranger(name="group")
+    dated = {} if published is None else {"published": published}
+    like = without_a_date(alice, alice.activity("Like", url) | dated)
+
+    await stage.send(nobody, nobody.activity("Announce", like), to="a")
+
+    assert await reactions(stage.town, url) == ({"like": 1} if count else {})
 
 
 async def test_without_a_proof_what_its_actors_server_tells_counts(stage: Stage) -> None:
