@@ -1,5 +1,6 @@
 """Remote actors we know, and their keys. Everything here was fetched from the actor's own address and may be fetched again."""
 
+import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,8 @@ FRESH = timedelta(days=1)
 
 # Of a handle before its host: Mastodon takes thirty.
 LONGEST_NAME = 250
+# `press@victim.example` for a name would make a handle that begins with another's.
+_NOT_IN_A_NAME = re.compile(r"[^\w.~-]")
 
 
 class RemoteActor(Row):
@@ -133,7 +136,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
         row = await session.get_one(RemoteActor, actor.id, with_for_update=True)
     row.host = host
     row.type = actor.type
-    row.handle = f"{actor.preferred_username[:LONGEST_NAME]}@{host}"
+    row.handle = f"{_NOT_IN_A_NAME.sub('', actor.preferred_username)[:LONGEST_NAME]}@{host}"
     row.name = actor.name or actor.preferred_username
     row.url = actor.url or actor.id
     row.inbox = actor.inbox

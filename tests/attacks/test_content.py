@@ -310,6 +310,28 @@ async def test_a_page_on_another_host_is_a_replys_own_only_if_its_author_names_t
     assert is_shown or "not in attributionDomains" in reasons(caplog) or "@" in page
 
 
+@pytest.mark.parametrize(
+    ("attack", "name"),
+    [
+        ("50 a name that is another's handle", "cases@victim.example"),
+        ("50 a name that is another's handle, and words behind it", "cases@victim.example) confirmed ("),
+        ("50 a name that is an address", "https://victim.example/cases?x="),
+        ("50 a name that turns the line", "cases\u202e@elpmaxe.mitciv"),
+    ],
+)
+async def test_a_handle_that_is_not_confirmed_has_one_host(stage: Stage, attack: str, name: str) -> None:
+    mallory, url = stage.stranger(), await stage.publication()
+    mallory.documents["/users/mallory"] = mallory.actor(preferredUsername=name)
+    note = a_note(mallory, url, "<p>A fictional reply</p>")
+    await stage.send(mallory, mallory.activity("Create", note), to="node")
+
+    text = await read_reply(stage.town["node"].node, note["id"])
+
+    before, at, host = text.handle.partition("@")
+    assert (at, host) == ("@", mallory.host)
+    assert before.replace(".", "").isalnum()
+
+
 UNPLAIN = {
     "83 in a reply: three slashes": "https:///evil.example/login",
     "83 in a reply: slashes the other way": "https:\\\\evil.example/login",
