@@ -5,11 +5,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from node import errors as node_errors
+from node.database import is_unstorable
 from vocab.errors import VocabError
 
 log = logging.getLogger(__name__)
@@ -114,6 +116,14 @@ def handlers(
         status = error.status_code if isinstance(error, HTTPException) else 500
         return await answer(request, status, sentence(status), error)
 
+    async def of_the_database(request: Request, error: Exception) -> Response:
+        if not isinstance(error, DBAPIError) or not is_unstorable(error):
+            raise error
+        # PostgreSQL has no place for a null character, which stands in an address as easily as any: no fault of ours, and not two
+        # pages of log for each.
+        log.info("request.refused", extra={"status": 400, "reason": "not stored"})
+        return await answer(request, 400, sentence(400), error)
+
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("request.failed", extra={"reason": type(error).__name__}, exc_info=error)
         return await answer(request, 500, sentence(500), error)
@@ -122,6 +132,7 @@ def handlers(
         HTTPException: http,
         node_errors.NodeError: known,
         VocabError: known,
+        DBAPIError: of_the_database,
         Exception: unknown,
         500: unknown,
     }

@@ -28,6 +28,8 @@ import base64
 import itertools
 import json
 import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -44,7 +46,11 @@ from node.worker import TRIES
 from tests.attacks.stage import Stage, reasons, served
 from tests.attacks.tap import PUBLIC_ADDRESS, an_answer
 from tests.federation.requests_to_us import signed
+from tests.rig.clock import FrozenClock
+from tests.rig.databases import POSTGRESQL, fresh_database
 from tests.rig.publications import publish_case
+from tests.rig.servers import Servers
+from tests.rig.town import Town
 from vocab.terms import AS, PUBLIC
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -441,3 +447,37 @@ async def test_0_a_flood_that_fails_costs_no_memory(stage: Stage) -> None:
 
     held = vars(inbox) | vars(vars(inbox)["_keeper"])
     assert all(len(held[name]) <= 1 for name in ("_keys", "_failed", "_waiting", "_kept", "_heard"))
+
+
+NULLS = (
+    "/cases?q=%00",
+    "/cases?state=%00",
+    "/cases/%00",
+    "/cases/x.example/%00",
+    "/activities/%00",
+    "/actors/cases/outbox?page=1&after=1_%00",
+    "/authorize_interaction?uri=https://x.example/%00",
+    "/cases/x/stamps?of=%00",
+    "/feeds/cases.atom?q=%00",
+    "/api/v1/cases?q=%00",
+    "/pictures/%00.png",
+)
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize(
+    "attack", ["79 a null character in an address, where PostgreSQL keeps what there is"]
+)
+async def test_an_address_that_no_database_takes_is_refused_in_one_line(
+    tmp_path: Path, servers: Servers, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    def fresh(directory: Path) -> AbstractAsyncContextManager[str]:
+        return fresh_database(POSTGRESQL, directory, servers)
+
+    async with Town(tmp_path, FrozenClock(), fresh) as town:
+        await town.open("node")
+        async with town.visitor("node") as http:
+            statuses = {path: (await http.get(path)).status_code for path in NULLS}
+
+    assert statuses == dict.fromkeys(NULLS, 400)
+    assert [record for record in caplog.records if record.exc_info] == []
