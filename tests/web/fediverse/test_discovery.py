@@ -263,3 +263,29 @@ async def test_a_case_says_where_its_history_is_and_the_newest_comes_first(town:
     assert items[1]["srt:caseHash"] != items[0]["srt:caseHash"]
     assert first["object"]["id"] == publication.url
     assert [item["type"] for item in left] == ["Delete"]
+
+
+async def test_the_address_of_the_server_leads_to_its_own_actor_as_such(town: Town) -> None:
+    settings, rel = town["a"].settings, "https://www.w3.org/ns/activitystreams#Service"
+    async with town.visitor("a") as http:
+        told = [
+            (await http.get("/.well-known/webfinger", params={"resource": resource})).json()
+            for resource in (f"{settings.origin}/", settings.main_actor)
+        ]
+
+    led = [[link["href"] for link in one["links"] if link["rel"] == rel] for one in told]
+    assert led == [[settings.instance_actor], []]
+
+
+async def test_a_conversation_has_an_owner_and_begins_with_its_case(town: Town) -> None:
+    url = (await publish_case(town["a"].node)).url
+    async with town.visitor("a") as http:
+        answer = await http.get(f"{url}/context", headers={"accept": "application/activity+json"})
+
+    document = answer.json()
+    assert answer.headers["link"] == '<https://www.w3.org/TR/activitypub/>; rel="type"'
+    assert (document["type"], document["attributedTo"]) == (
+        "OrderedCollection",
+        town["a"].settings.main_actor,
+    )
+    assert document["orderedItems"] == [url]
