@@ -1,16 +1,18 @@
 """How long a client is waited for, and how much it may say before it says anything: uvicorn alone waits for ever and counts nothing.
 
 Slow headers and bodies cost a client nothing and hold a connection here (slowloris); a header without end holds memory. What a
-client sends whole, in one piece, costs no timer. How slowly it may read an answer is not looked at.
+client sends whole, in one piece, costs no timer. Of who reads nothing of an answer the system loses patience, without any timer here.
 """
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 32 * 1024
+_OVER_TCP = (socket.AF_INET, socket.AF_INET6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,14 @@ class Patience:
     body_seconds  the time in which at least so much of a body has to come. No body has a deadline here: a sealed file may be
                   hours on its way through Tor.
     least_bytes   so much.
+    read_seconds  the time in which a client has to make room for more of an answer (TCP_USER_TIMEOUT, RFC 5482 §3.1). Long, because a
+                  client behind a slow line, or a proxy, makes room in large steps; who makes some goes on for as long as it takes.
     """
 
     head_seconds: float = 15.0
     body_seconds: float = 60.0
     least_bytes: int = 1_000
+    read_seconds: float = 600.0
 
 
 class TooMuchBefore(Exception):
@@ -48,6 +53,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        opened: socket.socket | None = transport.get_extra_info("socket")
+        if opened is not None and opened.family in _OVER_TCP and hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = int(1000 * self.patience.read_seconds)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )

@@ -198,6 +198,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys of one actor": f"{actors._MAX_KEYS}",
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
         "headers of a request to us": f"{MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds",
+        "an answer of which nothing is taken": f"{patience.read_seconds / 60:.0f} minutes",
         "body of an activity, once it has begun to come · of anything": (
             f"{BODY_SECONDS:.0f} seconds, then 408 · {patience.least_bytes:,} bytes a minute"
         ),

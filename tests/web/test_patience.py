@@ -4,9 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import uvicorn
 
+import web
 from node.runtime import Node
 from web.patience import MAX_HEAD_BYTES, Patience, PatientProtocol
 from web.serve import make_server
@@ -18,23 +21,32 @@ PART = b"PUT /api/v1/uploads/" + b"e" * 32 + b"/0 HTTP/1.1\r\nhost: a.example\r\
 INBOX = b"POST /inbox HTTP/1.1\r\nhost: a.example\r\ncontent-type: application/activity+json\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 SOON = 3.0
+BUILT = Path(web.__file__).parent / "static" / "built"
+# Tens of megabytes: more than the two systems between us hold.
+TIMES = 60
 
 
 class Hasty(PatientProtocol):
-    patience = Patience(head_seconds=0.3, body_seconds=0.3, least_bytes=50)
+    patience = Patience(head_seconds=0.3, body_seconds=0.3, least_bytes=50, read_seconds=0.5)
 
 
 @pytest.fixture
-async def port(node: Node) -> AsyncIterator[int]:
-    """Where a node is served that has little patience."""
+async def server(node: Node) -> AsyncIterator[uvicorn.Server]:
+    """A node that has little patience, served."""
     server = make_server(node, protocol=Hasty)
     server.config.port, server.config.timeout_keep_alive = 0, 1
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
+    yield server
     server.should_exit = server.force_exit = True
     await serving
+
+
+@pytest.fixture
+def port(server: uvicorn.Server) -> int:
+    """Where it is served."""
+    return int(server.servers[0].sockets[0].getsockname()[1])
 
 
 async def told(port: int, first: bytes, *drips: bytes, every: float = 0.02) -> tuple[bytes, float]:
@@ -197,3 +209,41 @@ async def test_requests_that_come_whole_are_answered_on_one_connection_for_as_lo
             await reader.readexactly(length)
             assert head.startswith(b"HTTP/1.1 200 OK")
     writer.close()
+
+
+async def asked_for_much(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client that asked for more than a system holds for anybody, and did not read it yet."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    longest = max(BUILT.glob("*.js"), key=lambda file: file.stat().st_size).name
+    writer.write(f"GET /static/built/{longest} HTTP/1.1\r\nhost: a.example\r\n\r\n".encode() * TIMES)
+    return reader, writer
+
+
+async def test_who_reads_nothing_of_a_long_answer_is_let_go(server: uvicorn.Server, port: int) -> None:
+    _, writer = await asked_for_much(port)
+    while not server.server_state.connections:
+        await asyncio.sleep(0.01)
+    connections = server.server_state.connections
+
+    async with asyncio.timeout(4 * SOON):
+        while connections:
+            await asyncio.sleep(0.05)
+
+    writer.transport.abort()
+
+
+async def test_who_reads_slowly_and_goes_on_is_told_everything(port: int) -> None:
+    """Four times longer than anybody may read nothing."""
+    reader, writer = await asked_for_much(port)
+    start, left = time.monotonic(), TIMES
+
+    for _ in range(TIMES):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+        left -= 1
+        await asyncio.sleep(2.0 / TIMES)
+    writer.close()
+
+    assert left == 0
+    assert time.monotonic() - start > 2.0
