@@ -16,15 +16,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from federation import ldsignatures
+from node.entries.entries import Entry
 from node.inbox.stamping import MAX_ASKED
 from node.peers.follows import between
 from node.peers.hosts import decide
 from node.peers.reports import Report
 from node.publishing.reactions import Reaction, count_reactions
-from tests.attacks.stage import FORGED, Stage, a_body, reasons
+from tests.attacks.stage import FORGED, Stage, a_body, reasons, served
 from tests.federation.requests_to_us import rfc9421_signed
 from tests.rig.stranger import Stranger
-from vocab.terms import AS, PUBLIC
+from vocab.terms import AS, PUBLIC, SECURITY_V1
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -89,6 +91,39 @@ async def test_a_key_signs_nothing_after_its_end(
     assert reasons(caplog) == (["expired"] if status == 401 else [])
 
 
+@pytest.mark.parametrize(
+    ("attack", "encoding", "status"),
+    [
+        ("36 an actor in an encoding that nobody asked for", "x-packed", 401),
+        ("36 an actor in no encoding, for comparison", "identity", 202),
+    ],
+)
+async def test_an_encoded_answer_is_not_read(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str, encoding: str, status: int
+) -> None:
+    mallory = stage.stranger()
+    answer = served(mallory.actor())
+    answer.headers["content-encoding"] = encoding
+    mallory.documents["/users/mallory"] = answer
+
+    found = await stage.send(mallory, mallory.activity("Follow", FOLLOWED), to="node")
+
+    assert found == status
+    assert reasons(caplog) == (["key-unreachable BadAnswer"] if status == 401 else [])
+
+
+@pytest.mark.parametrize("attack", ["51 a host with a dot at its end"])
+async def test_a_host_with_a_dot_at_its_end_is_not_asked(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    dotted = stage.stranger("dotted.example.")
+
+    status = await stage.send(dotted, dotted.activity("Follow", FOLLOWED), to="node")
+
+    assert (status, reasons(caplog)) == (403, ["shut-out"])
+    assert dotted.asked == []
+
+
 # ---- what was decided meanwhile ----------------------------------------------------------------------------------------
 
 
@@ -145,6 +180,40 @@ async def test_a_retired_key_proves_nothing_new(
 
     assert reasons(caplog) == ["proof: made with a key after it was retired"]
     assert alice.received == []
+
+
+@pytest.mark.parametrize("attack", ["31 an older signature by a key that had been retired"])
+async def test_a_retired_key_signs_no_statements(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice, relay = stage.stranger(name="alice", key="other"), stage.stranger()
+    document = alice.actor()
+    document["publicKey"] = {**document["publicKey"], "expires": "2026-11-21T11:59:00Z"}
+    alice.documents["/users/alice"] = document
+    signed = ldsignatures.attach(
+        alice.activity("Follow", FOLLOWED) | {"@context": [AS, SECURITY_V1]},
+        alice.signer(),
+        now=stage.town.clock.now(),
+    )
+
+    await stage.send(relay, signed, to="node")
+
+    assert reasons(caplog) == ["signature: made with a key after it was retired"]
+    assert alice.received == []
+
+
+@pytest.mark.parametrize("attack", ["89 a good case of somebody whom a node does not follow"])
+async def test_a_node_keeps_no_case_of_strangers(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    alice = stage.stranger(name="alice", key="other")
+    case = stage.case(alice, "unasked")
+
+    await stage.send(alice, alice.activity("Create", case), to="node")
+
+    assert reasons(caplog) == ["a case of an organisation that we do not follow"]
+    async with stage.town["node"].node.database.read() as session:
+        assert await session.get(Entry, case["id"]) is None
 
 
 @pytest.mark.parametrize("attack", ["20 a proof by a key that cannot be the actor's"])
