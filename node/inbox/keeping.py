@@ -66,11 +66,11 @@ KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "receive
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """What the next commit is to keep: a row of `Received` but for its moment, who speaks in it, the host of who signed it, and who waits for that."""
+    """What the next commit is to keep: a row of `Received` but for its moment, who speaks in it, who signed it, and who waits for that."""
 
     row: dict[str, Any]
     hosts: frozenset[str]
-    signed_by: str
+    signed_by: str  # the host
     kept: asyncio.Future[bool]
 
 
