@@ -6,7 +6,7 @@ import httpx
 
 from federation import addresses, client
 from federation.errors import BadAnswer, Forbidden, NotThere, Oversized
-from federation.fetch import Permit
+from federation.retrieval import Permit
 from vocab import jsonld
 from vocab.errors import VocabError
 

@@ -1,102 +1,59 @@
 """Get an actor or another document from its own server, and take it only if it speaks for the address it was found at.
 
-Every request is signed by the instance actor: part of the network answers nobody else. Each redirect is checked like a
-first address, and signed anew for where it leads. Nothing of an answer is used whose `id` is not the final URL.
+Nothing of an answer is used whose `id` is not the final URL. How one address is asked is told in `retrieval`.
 Spec: ActivityPub §3.1 and §3.2; FEP-fe34; Mastodon CVE-2024-23832 and CVE-2024-25623 for what happens otherwise.
 """
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from email.message import Message
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import httpx
 
-from federation import addresses, cavage, client, signatures
+from federation import addresses
 from federation.allowance import Allowance
-from federation.connections import Answer
-from federation.delivery import retry_after
-from federation.errors import (
-    BadAnswer,
-    FetchError,
-    Forbidden,
-    Mismatch,
-    NotThere,
-    Oversized,
-    Unavailable,
-    Unreachable,
-)
+from federation.errors import BadAnswer, FetchError, Mismatch, Unavailable, Unreachable
 from federation.keys import Signer
-from federation.negotiation import FIELD, Spoken, read_wish
-from vocab import jsonld, terms
+from federation.negotiation import Spoken
+from federation.retrieval import Document, Permit, Retrieval
 from vocab.actors import Actor, PublicKey, read_actor, read_keys
 from vocab.errors import VocabError
 
-MAX_BODY_BYTES = 1_048_576
-MAX_REDIRECTS = 3
-# Beside 5xx: of the rest a repeat changes nothing.
-PASSING = (408, 425, 429)
 # Asked for with the actor; whoever lists more would make each request that they sign cost as many.
 MAX_LINKED_KEYS = 4
-ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
 # What may be over in a moment: a restart, a limit. Short, for whoever is told to come back does so after half a minute.
 PASSING_LASTS = timedelta(seconds=15)
 
-Document = dict[str, object]
 Found = TypeVar("Found")
-Permit = Callable[[str], Awaitable[None]]
-"""Raises FetchError for an address that is not to be asked."""
-Ask = Callable[[str], Awaitable[tuple[Document, str]]]
-"""Gives the document at an address, and the address where it was found after redirects."""
 
 
-async def fetch_document(
-    http: httpx.AsyncClient,
-    url: str,
-    *,
-    signer: Signer | None,
-    now: datetime,
-    permit: Permit | None = None,
-    spoken: Spoken | None = None,
-) -> Document:
+async def fetch_document(by: Retrieval, url: str) -> Document:
     """Return the document at `url`, whose `id` is that address or the one it was redirected to, byte for byte.
 
     A document that names another id is fetched once more, from there; nothing of the first answer is used.
-    signer   the instance actor's RSA key; None for a peer that must be asked unsigned.
-    permit   asked before each address, also one that a redirect leads to; what it raises ends the fetch.
-    spoken   which dialect each server took before; without it nothing is remembered.
     Raises FetchError: NotThere for 404 and 410, Unreachable for what may pass, Mismatch for a foreign id, and the other members of the family.
     """
     url = url.partition("#")[0]
-    document, final = await _get(http, url, signer=signer, now=now, permit=permit, spoken=spoken)
+    document, final = await by.get(url)
     own_id = document.get("id")
     if own_id == final:
         return document
     if not isinstance(own_id, str) or not own_id:
         raise BadAnswer("a document without an id", url=url)
-    own_address = own_id.partition("#")[0]
-    document, final = await _get(http, own_address, signer=signer, now=now, permit=permit, spoken=spoken)
+    document, final = await by.get(own_id.partition("#")[0])
     if document.get("id") != final or final != own_id:
         raise Mismatch("the document names another id than its address, twice", url=url)
     return document
 
 
-async def fetch_actor(
-    http: httpx.AsyncClient,
-    url: str,
-    *,
-    signer: Signer | None,
-    now: datetime,
-    permit: Permit | None = None,
-    spoken: Spoken | None = None,
-) -> Actor:
+async def fetch_actor(by: Retrieval, url: str) -> Actor:
     """Return the actor at `url`, with the keys that are its own.
 
     A key counts only if it names the actor as its owner and lies on the actor's origin; a sharedInbox on another
@@ -104,20 +61,10 @@ async def fetch_actor(
     address alone are asked for there.
     Raises FetchError; BadAnswer when the document is no actor.
     """
-    document = await fetch_document(http, url, signer=signer, now=now, permit=permit, spoken=spoken)
-    there = _ask_there(http, signer, now, permit, spoken)
-    return await _with_linked_keys(_actor_of(document, url), there, {})
+    return await _with_linked_keys(_actor_of(await fetch_document(by, url), url), by, {})
 
 
-async def fetch_key_owner(
-    http: httpx.AsyncClient,
-    key_id: str,
-    *,
-    signer: Signer | None,
-    now: datetime,
-    permit: Permit | None = None,
-    spoken: Spoken | None = None,
-) -> Actor:
+async def fetch_key_owner(by: Retrieval, key_id: str) -> Actor:
     """Return the actor who lists the key `key_id` as its own.
 
     Handles the three kinds of key id: a fragment of the actor, the actor itself, and a document of its own (GoToSocial's
@@ -126,17 +73,14 @@ async def fetch_key_owner(
     Raises FetchError; Mismatch when the owner does not list the key.
     """
     url = key_id.partition("#")[0]
-    ask = partial(_get, http, signer=signer, now=now, permit=permit, spoken=spoken)
-    document, final = await ask(url)
+    document, final = await by.get(url)
     asked = {url: (document, final)}
     if not (document.get("id") == final == url and "inbox" in document):
         owner = next((key.owner for key in read_keys(document) if key.id == key_id), None)
         if owner is None or not addresses.same_origin(owner, key_id):
             raise Mismatch("no owner of that key on its own server", url=key_id)
-        url = owner
-        document = await fetch_document(http, owner, signer=signer, now=now, permit=permit, spoken=spoken)
-    there = _ask_there(http, signer, now, permit, spoken)
-    actor = await _with_linked_keys(_actor_of(document, url), there, asked)
+        url, document = owner, await fetch_document(by, owner)
+    actor = await _with_linked_keys(_actor_of(document, url), by, asked)
     if actor.key(key_id) is None:
         raise Mismatch("its owner does not list that key", url=key_id)
     return actor
@@ -154,9 +98,9 @@ class Fetcher:
         """Hold the client; the caller holds this, one per process."""
         self._http = http
         self._spoken = Spoken()
+        self._allowance = Allowance()
         self._running: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._failed: OrderedDict[tuple[str, str], tuple[datetime, FetchError]] = OrderedDict()
-        self._allowance = Allowance()
 
     async def document(
         self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
@@ -172,9 +116,7 @@ class Fetcher:
         self, url: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
     ) -> Document:
         """`fetch_document`, whoever else asks for it and whether it failed before or not."""
-        return await fetch_document(
-            self._http, url, signer=signer, now=now, permit=permit, spoken=self._spoken
-        )
+        return await fetch_document(self._by(signer, now, permit), url)
 
     async def actor(
         self,
@@ -192,7 +134,7 @@ class Fetcher:
         return await self._once(
             ("actor", url),
             now,
-            lambda: fetch_actor(self._http, url, signer=signer, now=now, permit=permit, spoken=self._spoken),
+            lambda: fetch_actor(self._by(signer, now, permit), url),
             first=partial(self.spend, url, now=now) if for_stranger else None,
         )
 
@@ -203,9 +145,7 @@ class Fetcher:
         return await self._once(
             ("key", key_id),
             now,
-            lambda: fetch_key_owner(
-                self._http, key_id, signer=signer, now=now, permit=permit, spoken=self._spoken
-            ),
+            lambda: fetch_key_owner(self._by(signer, now, permit), key_id),
             first=partial(self._allowance.require, key_id, now=now),
         )
 
@@ -216,6 +156,9 @@ class Fetcher:
     def count(self, url: str, *, now: datetime) -> None:
         """Count what was asked of a server for nothing: it was not there, or a stranger named it."""
         self._allowance.count(url, now=now)
+
+    def _by(self, signer: Signer | None, now: datetime, permit: Permit | None) -> Retrieval:
+        return Retrieval(self._http, signer, now, permit, self._spoken, self._allowance)
 
     async def _once(
         self,
@@ -251,111 +194,11 @@ class Fetcher:
                 self.count(key[1], now=now)
 
 
-async def _get(
-    http: httpx.AsyncClient,
-    url: str,
-    *,
-    signer: Signer | None,
-    now: datetime,
-    permit: Permit | None,
-    spoken: Spoken | None,
-    redirects: int = MAX_REDIRECTS,
-) -> tuple[Document, str]:
-    """Return the document and the URL it was found at, redirects followed, its media type and JSON checked."""
-    start = url
-    for _ in range(redirects + 1):
-        if permit is not None:
-            # First whether it is an address at all: a redirect may lead to anything.
-            addresses.parse(url)
-            await permit(url)
-        answer = await _ask(http, url, signer=signer, now=now, spoken=spoken)
-        if not answer.is_redirect:
-            return _read(answer, url, now=now), url
-        url = _next(url, answer)
-    raise Oversized(f"more than {redirects} redirects", url=start)
-
-
-async def _ask(
-    http: httpx.AsyncClient, url: str, *, signer: Signer | None, now: datetime, spoken: Spoken | None
-) -> Answer:
-    """GET once; where a signature is refused, once more in the spelling that the rest of the network uses.
-
-    What a server took so is remembered: of one that reads RFC 9421 alone nothing with a query could be had otherwise.
-    """
-    address = addresses.parse(url)
-    if signer is None:
-        return await _send(http, url, [])
-    is_newer = spoken is not None and spoken.is_newer_first(address.origin)
-    sign = signatures.sign if is_newer else cavage.sign
-    answer = await _send(http, url, sign("GET", url, signer=signer, now=now))
-    if answer.status not in (400, 401):
-        return answer
-    wish = read_wish(answer.header(FIELD), signer, has_body=False)
-    if wish is not None and (wish.is_more or not is_newer):
-        is_newer, headers = True, signatures.sign("GET", url, signer=signer, now=now, wish=wish)
-    elif is_newer:
-        is_newer, headers = False, cavage.sign("GET", url, signer=signer, now=now)
-    elif "?" in address.target:
-        headers = cavage.sign("GET", url, signer=signer, now=now, with_query=False)
-    else:
-        is_newer, headers = True, signatures.sign("GET", url, signer=signer, now=now)
-    answer = await _send(http, url, headers)
-    if spoken is not None and answer.status < 400:
-        spoken.learn(address.origin, is_newer=is_newer)
-    return answer
-
-
-async def _send(http: httpx.AsyncClient, url: str, headers: list[tuple[bytes, bytes]]) -> Answer:
-    headers = [*headers, (b"accept", ACCEPT)]
-    return await client.exchange(http, "GET", url, headers=headers, max_body_bytes=MAX_BODY_BYTES)
-
-
-def _next(url: str, answer: Answer) -> str:
-    location = answer.header("location")
-    if not location:
-        raise BadAnswer("a redirect to nowhere", url=url, status=answer.status)
-    target = addresses.join(url, location).partition("#")[0]
-    if url.startswith("https:") and not target.startswith("https:"):
-        raise Forbidden("a redirect away from https", url=url)
-    return target
-
-
 def _remembered_until(error: FetchError, now: datetime) -> datetime:
     if not isinstance(error, Unreachable):
         return now + FAILURE_LASTS
     wish = error.retry_at if isinstance(error, Unavailable) else None
     return min(max(wish or now, now + PASSING_LASTS), now + FAILURE_LASTS)
-
-
-def _read(answer: Answer, url: str, *, now: datetime) -> Document:
-    if answer.status in (404, 410):
-        raise NotThere(f"HTTP {answer.status}", url=url, status=answer.status)
-    if answer.status in PASSING or (answer.status >= 500 and answer.status != 501):
-        raise Unavailable(f"HTTP {answer.status}", url=url, retry_at=retry_after(answer, now))
-    if answer.status != 200:
-        raise BadAnswer(f"HTTP {answer.status}", url=url, status=answer.status)
-    if (answer.header("content-encoding") or "identity").lower() != "identity":
-        raise BadAnswer("an encoded answer, though none was asked for", url=url)
-    if not is_activity_type([value for name, value in answer.headers if name == b"content-type"]):
-        # A file that somebody uploaded there must not become an actor (Mastodon CVE-2024-25623).
-        raise BadAnswer("not of an ActivityPub media type", url=url)
-    try:
-        return jsonld.parse(answer.body, max_bytes=MAX_BODY_BYTES)
-    except VocabError as error:
-        raise BadAnswer(f"not a document: {error}", url=url) from error
-
-
-def is_activity_type(fields: Sequence[bytes]) -> bool:
-    """Tell whether a Content-Type, given once, is one of the two of ActivityPub."""
-    if len(fields) != 1:
-        return False
-    message = Message()
-    message["content-type"] = fields[0].decode("latin-1")
-    kind = message.get_content_type()
-    if kind == terms.ACTIVITY_JSON:
-        return True
-    profile = message.get_param("profile")
-    return kind == "application/ld+json" and isinstance(profile, str) and terms.AS in profile.split()
 
 
 def _actor_of(document: Document, url: str) -> Actor:
@@ -368,18 +211,7 @@ def _actor_of(document: Document, url: str) -> Actor:
     return _only_its_own(actor)
 
 
-def _ask_there(
-    http: httpx.AsyncClient,
-    signer: Signer | None,
-    now: datetime,
-    permit: Permit | None,
-    spoken: Spoken | None,
-) -> Ask:
-    """Asks at an address and nowhere else: an actor could lead us, by several keys at once, to somebody who has no part in it."""
-    return partial(_get, http, signer=signer, now=now, permit=permit, spoken=spoken, redirects=0)
-
-
-async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Document, str]]) -> Actor:
+async def _with_linked_keys(actor: Actor, by: Retrieval, asked: Mapping[str, tuple[Document, str]]) -> Actor:
     """Add the keys that the actor lists by address, each as its own document shows it; what cannot be had so is left out.
 
     Those whose documents cannot be had just now stay in `linked_keys`: nobody is to take them for keys that are listed no more.
@@ -389,7 +221,7 @@ async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Do
     linked = actor.linked_keys[:MAX_LINKED_KEYS]
     if not linked:
         return actor
-    found = await asyncio.gather(*(_linked_key(at, actor.id, ask, asked.get(at)) for at in linked))
+    found = await asyncio.gather(*(_linked_key(at, actor.id, by, asked.get(at)) for at in linked))
     return replace(
         actor,
         keys=(*actor.keys, *(key for key in found if isinstance(key, PublicKey))),
@@ -398,10 +230,10 @@ async def _with_linked_keys(actor: Actor, ask: Ask, asked: Mapping[str, tuple[Do
 
 
 async def _linked_key(
-    address: str, owner: str, ask: Ask, asked: tuple[Document, str] | None
+    address: str, owner: str, by: Retrieval, asked: tuple[Document, str] | None
 ) -> PublicKey | Unreachable | None:
     try:
-        document, final = asked or await ask(address)
+        document, final = asked or await by.get_there(address)
         keys = read_keys(document)
     except Unreachable as error:
         return error

@@ -13,7 +13,7 @@ import httpx
 
 from federation import addresses, discovery
 from federation.errors import Forbidden
-from federation.fetch import Permit
+from federation.retrieval import Permit
 from federation.webfinger import INTENT, parse_handle
 from vocab.terms import JRD_JSON
 

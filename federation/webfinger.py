@@ -14,8 +14,9 @@ import httpx
 
 from federation import addresses, discovery
 from federation.errors import BadAnswer, Forbidden, Mismatch
-from federation.fetch import Permit, fetch_actor
+from federation.fetch import fetch_actor
 from federation.keys import Signer
+from federation.retrieval import Permit, Retrieval
 from vocab.actors import Actor
 from vocab.terms import ACTIVITY_JSON, AS_NAMESPACE, JRD_JSON, LD_JSON
 
@@ -105,7 +106,7 @@ async def resolve(
     """
     found = await finger(http, parse_handle(handle), permit=permit)
     if signer is not None:
-        actor = await fetch_actor(http, found.actor_id, signer=signer, now=now, permit=permit)
+        actor = await fetch_actor(Retrieval(http, signer, now, permit), found.actor_id)
         await agree(http, found, actor, permit=permit)
     return found.actor_id
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from federation.fetch import fetch_document
+from federation.retrieval import Retrieval
 from node import audit
 from node.errors import NodeError
 from node.intake.manifest import IntakeManifest, latest_manifest
@@ -151,9 +152,8 @@ async def _name(origin: str) -> Finding:
 
 async def _reachable(node: Node) -> Finding:
     try:
-        await fetch_document(
-            node.http, node.settings.main_actor, signer=fetch_signer(node), now=node.clock.now()
-        )
+        by = Retrieval(node.http, fetch_signer(node), node.clock.now())
+        await fetch_document(by, node.settings.main_actor)
     except Exception as error:  # whatever it is, the operator is told its name
         return Finding(
             "reachable",

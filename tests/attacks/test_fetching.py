@@ -44,6 +44,7 @@ import pytest
 from federation import delivery, nodeinfo, webfinger
 from federation.errors import FetchError, Forbidden
 from federation.fetch import Fetcher, fetch_actor
+from federation.retrieval import Retrieval
 from node.peers.directory import find_by_handle
 from tests.attacks.stage import FORGED, Stage, a_body, reasons, served
 from tests.attacks.tap import Tap, an_answer, to
@@ -129,7 +130,7 @@ async def test_no_connection_is_made_inward(tap: Tap, attack: str, use: str) -> 
     async with tap.client() as http:
         if use == "actor":
             with pytest.raises(Forbidden):
-                await fetch_actor(http, url, signer=SIGNER, now=NOW)
+                await fetch_actor(Retrieval(http, SIGNER, NOW), url)
         elif use == "key":
             with pytest.raises(Forbidden):
                 await Fetcher(http).key_owner(f"{url}#main-key", signer=SIGNER, now=NOW)
@@ -153,7 +154,7 @@ async def test_no_connection_is_made_inward(tap: Tap, attack: str, use: str) -> 
         elif use == "redirect":
             allowed = [("93.184.216.34", 443)]
             with pytest.raises((Forbidden, FetchError)):
-                await fetch_actor(http, "https://public.example/x", signer=SIGNER, now=NOW)
+                await fetch_actor(Retrieval(http, SIGNER, NOW), "https://public.example/x")
         else:
             allowed = [("93.184.216.34", 443)]
             links = [{"rel": f"{nodeinfo.SCHEMA}2.1", "href": url}]
@@ -176,7 +177,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(tap: Tap, at
     tap.resolve = resolve  # type: ignore[method-assign]  # a resolver that changes its mind
     async with tap.client() as http:
         with pytest.raises(FetchError):
-            await fetch_actor(http, "https://turning.example/x", signer=SIGNER, now=NOW)
+            await fetch_actor(Retrieval(http, SIGNER, NOW), "https://turning.example/x")
 
     assert tap.connected == [("93.184.216.34", 443)]
 
@@ -187,7 +188,7 @@ async def test_redirects_end_soon(tap: Tap, attack: str, use: str) -> None:
     tap.answers["loop.example"] = lambda path: to(path if "itself" in attack else f"{path}x")
     async with tap.client() as http:
         asking: dict[str, Callable[[], Awaitable[object]]] = {
-            "actor": lambda: fetch_actor(http, "https://loop.example/x", signer=SIGNER, now=NOW),
+            "actor": lambda: fetch_actor(Retrieval(http, SIGNER, NOW), "https://loop.example/x"),
             "key": lambda: Fetcher(http).key_owner("https://loop.example/x#k", signer=SIGNER, now=NOW),
             "webfinger": lambda: webfinger.resolve(http, "alice@loop.example", now=NOW),
         }
@@ -202,7 +203,7 @@ async def test_a_signature_is_never_sent_on_to_another_host(tap: Tap, attack: st
     tap.answers |= {"one.example": to("https://two.example/x"), "two.example": an_answer(404)}
     async with tap.client() as http:
         with pytest.raises(FetchError):
-            await fetch_actor(http, "https://one.example/x", signer=SIGNER, now=NOW)
+            await fetch_actor(Retrieval(http, SIGNER, NOW), "https://one.example/x")
 
     first, second = (
         next(line for line in request.split(b"\r\n") if line.startswith(b"signature:"))

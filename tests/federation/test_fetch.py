@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from federation import fetch
+from federation import allowance, fetch, retrieval
 from federation.errors import (
     BadAnswer,
     FetchError,
@@ -21,8 +21,9 @@ from federation.errors import (
 from federation.fetch import Fetcher, fetch_actor, fetch_document, fetch_key_owner
 from federation.negotiation import Spoken
 from federation.requests import SignedRequest, Verified
+from federation.retrieval import Retrieval
 from tests.federation.requests_to_us import judge
-from tests.federation.town import Town, a_document, moved
+from tests.federation.town import Reply, Town, a_document, moved
 from tests.rig.keys import ed25519_key, rsa_key
 from vocab.actors import Actor
 
@@ -58,7 +59,7 @@ NOTE = a_note()["id"]
 
 async def got(town: Town, url: str = NOTE) -> dict[str, object]:
     async with town.client() as http:
-        return await fetch_document(http, url, signer=SIGNER, now=NOW)
+        return await fetch_document(Retrieval(http, SIGNER, NOW), url)
 
 
 # ---- documents -------------------------------------------------------------------------------------------------------
@@ -99,7 +100,7 @@ async def test_the_two_media_types_are_read_however_they_are_spelt(content_type:
 
 
 def test_two_media_types_are_none() -> None:
-    assert not fetch.is_activity_type([b"application/activity+json", b"application/activity+json"])
+    assert not retrieval.is_activity_type([b"application/activity+json", b"application/activity+json"])
 
 
 @pytest.mark.parametrize(
@@ -366,7 +367,7 @@ async def test_a_refusal_of_both_spellings_is_final() -> None:
 async def test_without_a_signer_nothing_is_signed() -> None:
     town = Town({NOTE: a_document(a_note())})
     async with town.client() as http:
-        await fetch_document(http, NOTE, signer=None, now=NOW)
+        await fetch_document(Retrieval(http, None, NOW), NOTE)
 
     assert "signature" not in town.requests[0].headers
 
@@ -376,7 +377,7 @@ async def test_without_a_signer_nothing_is_signed() -> None:
 
 async def actor_of(document: dict[str, Any]) -> Actor:
     async with Town({str(document["id"]): a_document(document)}).client() as http:
-        return await fetch_actor(http, str(document["id"]), signer=SIGNER, now=NOW)
+        return await fetch_actor(Retrieval(http, SIGNER, NOW), str(document["id"]))
 
 
 async def test_an_actor_is_read_with_its_keys() -> None:
@@ -438,7 +439,7 @@ async def test_a_key_that_is_not_plainly_its_own_does_not_count(key: object) -> 
 
 async def key_owner(town: Town, key_id: str) -> Actor:
     async with town.client() as http:
-        return await fetch_key_owner(http, key_id, signer=SIGNER, now=NOW)
+        return await fetch_key_owner(Retrieval(http, SIGNER, NOW), key_id)
 
 
 async def test_the_owner_of_a_key_in_its_own_document_is_one_fetch_away() -> None:
@@ -537,7 +538,7 @@ async def test_keys_that_an_actor_lists_by_their_address_are_asked_for_there(lis
     )
 
     async with town.client() as http:
-        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)
     for key_id, material in (
         (f"{KEYS}/2", rsa_key("b").public.pem),
         (f"{KEYS}/3", ed25519_key("alice").public.multibase),
@@ -585,7 +586,7 @@ async def test_a_linked_key_that_is_not_plainly_the_owners_does_not_count(
     town = Town({ALICE: a_document(actor), key_id.partition("#")[0]: a_document(document)})
 
     async with town.client() as http:
-        assert (await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)).keys == ()
+        assert (await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)).keys == ()
     with pytest.raises(FetchError):
         await key_owner(town, key_id)
 
@@ -595,7 +596,7 @@ async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> No
     town = Town({ALICE: actor, f"{KEYS}/2": moved(f"{KEYS}/9"), f"{KEYS}/9": a_document(a_key(f"{KEYS}/9"))})
 
     async with town.client() as http:
-        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)
     assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key"]
     # Nobody is led by an actor's keys to somebody who has no part in it.
     assert f"{KEYS}/9" not in town.asked
@@ -616,7 +617,7 @@ async def test_a_linked_key_that_cannot_be_had_just_now_is_told_from_one_that_is
     )
 
     async with town.client() as http:
-        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)
     assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key", f"{KEYS}/3"]
     assert fetched.linked_keys == (f"{KEYS}/2",)
 
@@ -629,7 +630,7 @@ async def test_a_key_that_is_shown_is_not_asked_for_and_of_linked_ones_few() -> 
     town = Town({ALICE: a_document(shown)})
 
     async with town.client() as http:
-        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)
     assert [key.id for key in fetched.keys] == [below]
     assert len(town.asked) == 1 + fetch.MAX_LINKED_KEYS
     assert below not in town.asked
@@ -645,7 +646,7 @@ async def test_a_key_that_is_shown_and_lies_beside_its_actor_is_asked_whose_it_i
         town.answers[f"{KEYS}/2"] = a_document(document)
 
     async with town.client() as http:
-        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW)
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)
 
     assert [key.id for key in fetched.keys] == ([] if document is None else [f"{KEYS}/2"])
     assert f"{KEYS}/2" in town.asked
@@ -664,7 +665,7 @@ async def test_a_server_that_must_not_be_asked_is_not_asked_for_linked_keys_eith
     )
 
     async with town.client() as http:
-        fetched = await fetch_actor(http, ALICE, signer=SIGNER, now=NOW, permit=permit)
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW, permit), ALICE)
     assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key"]
     assert asked == [ALICE, f"{KEYS}/3"]
     assert town.asked == [ALICE]
@@ -769,3 +770,40 @@ async def test_whoever_gives_up_waiting_does_not_stop_the_others() -> None:
         assert await two == a_note()
         with pytest.raises(asyncio.CancelledError):
             await one
+
+
+async def test_what_strangers_names_redirect_to_is_counted_where_it_leads() -> None:
+    """A name below one's own costs nothing: each may be asked a hundred times, and each could lead to the same server."""
+    many = allowance.OF_ONE_ORIGIN + 20
+    leading: dict[str, Reply] = {
+        f"https://n{number}.evil{number}.example/x": moved(f"https://victim.example/{number}")
+        for number in range(many)
+    }
+    town = Town(leading | {f"https://victim.example/{number}": httpx.Response(404) for number in range(many)})
+
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for url in leading:
+            with pytest.raises(FetchError):
+                await fetcher.document(url, signer=SIGNER, now=NOW)
+
+    # One more is let through in each second, and this was one.
+    assert sum("victim" in url for url in town.asked) == allowance.OF_ONE_ORIGIN + 1
+
+
+async def test_who_moved_within_a_site_redirects_without_end() -> None:
+    many = allowance.OF_ONE_ORIGIN + 20
+    answers: dict[str, Reply] = {}
+    for number in range(many):
+        answers[f"https://home.example/{number}"] = moved(f"https://www.home.example/{number}")
+        answers[f"https://www.home.example/{number}"] = a_document(
+            {"id": f"https://www.home.example/{number}", "type": "Note"}
+        )
+    town = Town(answers)
+
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for number in range(many):
+            await fetcher.document(f"https://home.example/{number}", signer=SIGNER, now=NOW)
+
+    assert len(town.asked) == 2 * many

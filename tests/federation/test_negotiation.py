@@ -8,6 +8,7 @@ from federation.delivery import Delivered, Later
 from federation.fetch import fetch_document
 from federation.negotiation import FOR_A_BODY, FOR_NO_BODY, read_wish
 from federation.requests import Dialect
+from federation.retrieval import Retrieval
 from tests.federation.requests_to_us import ED25519, RSA
 from tests.federation.test_delivery import INBOX, NOW, posted, spoken
 from tests.federation.town import Town
@@ -119,7 +120,7 @@ async def test_a_get_is_repeated_as_asked() -> None:
 
     town = Town({NOTE: answer})
     async with town.client() as http:
-        assert (await fetch_document(http, NOTE, signer=RSA, now=NOW))["id"] == NOTE
+        assert (await fetch_document(Retrieval(http, RSA, NOW), NOTE))["id"] == NOTE
 
     assert len(town.requests) == 2
 

@@ -9,6 +9,7 @@ import pytest
 from federation import discovery, webfinger
 from federation.errors import BadAnswer, FetchError, Forbidden, Mismatch, NotThere, Oversized
 from federation.fetch import fetch_actor
+from federation.retrieval import Retrieval
 from federation.webfinger import Handle, agree, build, handle_of, parse_handle, resolve
 from tests.federation.town import Town, a_document, moved
 from tests.rig.keys import rsa_key
@@ -261,7 +262,7 @@ async def agreed(town: Town, handle: str) -> str:
     """The handle of the actor that `handle` leads to, both ways."""
     async with town.client() as http:
         found = await webfinger.finger(http, parse_handle(handle))
-        actor = await fetch_actor(http, found.actor_id, signer=SIGNER, now=NOW)
+        actor = await fetch_actor(Retrieval(http, SIGNER, NOW), found.actor_id)
         return str(await agree(http, found, actor))
 
 
@@ -313,7 +314,7 @@ async def test_another_answer_of_either_host_is_no_handle(
     other = finger("cases@c.example")
     town = split(**({other: a_jrd("cases@c.example", CASES)} | changed))
     async with town.client() as http:
-        actor = await fetch_actor(http, HOME, signer=SIGNER, now=NOW)
+        actor = await fetch_actor(Retrieval(http, SIGNER, NOW), HOME)
 
         with pytest.raises(FetchError):
             await handle_of(http, actor)

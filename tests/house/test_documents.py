@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from federation import allowance, delivery, discovery, fetch, proofs, requests
+from federation import allowance, delivery, discovery, fetch, proofs, requests, retrieval
 from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
@@ -175,8 +175,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     wire, patience = Limits(), Patience()
 
     assert patience.body_seconds == 60
-    assert receive.MAX_BODY_BYTES == fetch.MAX_BODY_BYTES == jsonld.MAX_BYTES
-    assert fetch.MAX_REDIRECTS == discovery.MAX_REDIRECTS
+    assert receive.MAX_BODY_BYTES == retrieval.MAX_BODY_BYTES == jsonld.MAX_BYTES
+    assert retrieval.MAX_REDIRECTS == discovery.MAX_REDIRECTS
     assert said == {
         "body of an activity or a fetched document": f"{jsonld.MAX_BYTES:,} bytes",
         "nesting · members of one document": f"{jsonld.MAX_DEPTH} · {jsonld.MAX_MEMBERS:,}",
@@ -186,7 +186,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "an `Article` that is published here, so that its `Create`, and a hub's `Announce` of that, stay below both": (
             f"{casewire.MAX_ARTICLE_BYTES:,} bytes · {casewire.MAX_ARTICLE_MEMBERS:,} members"
         ),
-        "redirects": f"{fetch.MAX_REDIRECTS}",
+        "redirects": f"{retrieval.MAX_REDIRECTS}",
         "clock of a signing stranger · of a server that we follow and whose actor says that it is of this network": (
             f"{requests.STRANGER_WINDOW.seconds // 3600} hour either way · {requests.OWN_WINDOW.seconds // 60} minutes"
         ),
@@ -206,7 +206,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
         ),
-        "keys that were not there, and what strangers named, in five minutes, of one host · of one site": (
+        "keys that were not there, what strangers named, and what others redirect to, in five minutes, of one host · of one site": (
             f"{allowance.OF_ONE_ORIGIN} · {allowance.OF_ONE_SITE}; then one a second"
         ),
         "posts of one actor that quote, or answer by asking, one case": f"{stamping.MAX_ASKED}",
