@@ -10,6 +10,7 @@ import httpx
 from federation import cavage, signatures
 from federation.digests import BodyDigest
 from federation.keys import PrivateKey, Signer
+from node.peers.actors import RemoteActor, host_of
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
@@ -134,3 +135,19 @@ class Stranger:
             "totalItems": 0,
             "orderedItems": [],
         }
+
+
+def known_actor(url: str, *, shared_inbox: str | None = None, fetched_at: datetime) -> RemoteActor:
+    """The row of an actor whose document was read: for tests in which only that they are known matters."""
+    host = host_of(url)
+    return RemoteActor(
+        id=url,
+        host=host,
+        type="Person",
+        handle=f"x@{host}",
+        name="x",
+        url=url,
+        inbox=f"{url}/inbox",
+        shared_inbox=shared_inbox,
+        fetched_at=fetched_at,
+    )

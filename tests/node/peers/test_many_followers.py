@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from node.peers import follows
-from node.peers.actors import RemoteActor, host_of
 from node.peers.follows import MOST_INBOXES, Follow, follower_inboxes
 from node.runtime import Node
+from tests.rig.stranger import known_actor
 
 US = "https://a.example/actors/cases"
 
@@ -23,20 +23,7 @@ async def followed(node: Node, *urls: str, shared_inbox: str | None = None) -> N
     now = node.clock.now()
     async with node.database.begin() as session:
         for url in urls:
-            host = host_of(url)
-            session.add(
-                RemoteActor(
-                    id=url,
-                    host=host,
-                    type="Person",
-                    handle=f"x@{host}",
-                    name="x",
-                    url=url,
-                    inbox=f"{url}/inbox",
-                    shared_inbox=shared_inbox,
-                    fetched_at=now,
-                )
-            )
+            session.add(known_actor(url, shared_inbox=shared_inbox, fetched_at=now))
             await session.flush()
             session.add(
                 Follow(

@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from node.peers.actors import RemoteActor, host_of
 from node.publishing import reactions
 from node.publishing.reactions import (
     Reaction,
@@ -20,7 +19,7 @@ from node.publishing.reactions import (
 )
 from node.runtime import Node
 from tests.rig.publications import publish_case
-from tests.rig.stranger import Stranger
+from tests.rig.stranger import Stranger, known_actor
 from tests.rig.town import Town
 from vocab.terms import PUBLIC
 
@@ -257,21 +256,8 @@ async def test_likes_and_boosts_from_many_actors_of_one_site_are_kept_up_to_a_nu
 
 async def known(node: Node, url: str, *, shared_inbox: str | None = None) -> None:
     """An actor whose document was read."""
-    host = host_of(url)
     async with node.database.begin() as session:
-        session.add(
-            RemoteActor(
-                id=url,
-                host=host,
-                type="Person",
-                handle=f"x@{host}",
-                name="x",
-                url=url,
-                inbox=f"{url}/inbox",
-                shared_inbox=shared_inbox,
-                fetched_at=node.clock.now(),
-            )
-        )
+        session.add(known_actor(url, shared_inbox=shared_inbox, fetched_at=node.clock.now()))
 
 
 async def test_one_site_is_told_so_often_and_no_more_those_who_answered_before_those_who_liked(
