@@ -13,7 +13,7 @@ from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
 from node.peers.sending import bodies_of, forget_answers, forget_hidden
-from node.peers.synchronising import offer, origin_of
+from node.peers.synchronising import Header, offers, remember_told
 from node.runtime import Node
 from node.statements import Source
 
@@ -21,11 +21,10 @@ log = logging.getLogger(__name__)
 
 # A host that takes nothing for so long is set aside: asked once a day, and at once when we hear from it.
 SET_ASIDE_AFTER = timedelta(days=5)
-# Who follows us is compared with a host now and then, not at every delivery.
-SYNCHRONISE_EVERY = timedelta(days=1)
 PROBE_EVERY = timedelta(days=1)
 # After that what waits for it is given up; what is published later still tries it, once each.
 GIVEN_UP_AFTER = timedelta(days=35)
+_NOTHING = (b"", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,30 +43,27 @@ class Letter(NamedTuple):
     body: bytes
     digest: BodyDigest
     to: Addressee
-    told: tuple[tuple[bytes, bytes], ...]
+    told: Header
 
 
 async def prepare_letters(node: Node, jobs: Sequence[Turn]) -> dict[int, Letter]:
     """Read for many deliveries at once what each of them needs; a job whose activity is gone, or erased, gets none."""
-    told_before = node.clock.now() - SYNCHRONISE_EVERY
-    wanted = [(job, str(job.payload["inbox"]), str(job.payload["activity"])) for job in jobs]
-    inboxes = {inbox: host_of(inbox) for _, inbox, _ in wanted}
+    wanted = [
+        (job, str(job.payload["inbox"]), str(job.payload["activity"]), str(job.payload["actor"]))
+        for job in jobs
+    ]
     async with node.database.hand() as hand:
-        activities = await bodies_of(hand, {name for _, _, name in wanted})
-        addressees = await _addressees(hand, set(inboxes.values()))
+        activities = await bodies_of(hand, {name for _, _, name, _ in wanted})
+        addressees = await _addressees(hand, {host_of(inbox) for _, inbox, _, _ in wanted})
+        public = {(actor, inbox) for _, inbox, name, actor in wanted if activities.get(name, _NOTHING)[1]}
+        told = await offers(hand, public, now=node.clock.now())
     digests = {name: BodyDigest.of(body) for name, (body, _) in activities.items()}
     letters: dict[int, Letter] = {}
-    async with node.database.read() as session:
-        for job, inbox, name in wanted:
-            body, is_public = activities.get(name, (b"", False))
-            if not body:
-                continue
-            to = addressees[inboxes[inbox]]
-            last = to.about.synchronised_at if to.about else None
-            told: tuple[tuple[bytes, bytes], ...] = ()
-            if is_public and (last is None or last <= told_before):
-                told = await offer(session, str(job.payload["actor"]), origin_of(inbox))
-            letters[job.seq] = Letter(body, digests[name], to, told)
+    for job, inbox, name, actor in wanted:
+        body, is_public = activities.get(name, _NOTHING)
+        if body:
+            more = told.get((actor, inbox), ()) if is_public else ()
+            letters[job.seq] = Letter(body, digests[name], addressees[host_of(inbox)], more)
     return letters
 
 
@@ -119,9 +115,13 @@ async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
     )
     match outcome:
         case Delivered(_, dialect):
-            if about is None or dialect != to.dialect or about.failing_since is not None or told:
+            is_news = about is None or dialect != to.dialect or about.failing_since is not None
+            if is_news or told:
                 async with node.database.begin() as session:
-                    await remember_answer(session, host, dialect, synchronised_at=now if told else None)
+                    if is_news:
+                        await remember_answer(session, host, dialect)
+                    if told:
+                        await remember_told(session, actor, inbox, now=now)
             return Done()
         case Later(reason, when, _):
             since = about.failing_since if about else None

@@ -33,7 +33,6 @@ class Host(Row):
     no_media          none of its pictures and files is to be fetched or shown.
     no_reports        what it reports is not taken.
     failing_since     when it stopped taking what we send; None while it takes it.
-    synchronised_at   when it was last told who of its people follow us (FEP-8fcf).
     """
 
     __tablename__ = "hosts"
@@ -46,7 +45,6 @@ class Host(Row):
     decided_at: Mapped[datetime | None]
     dialect: Mapped[str | None] = mapped_column(String(20))
     failing_since: Mapped[datetime | None]
-    synchronised_at: Mapped[datetime | None]
 
     @property
     def is_decided(self) -> bool:
@@ -234,7 +232,6 @@ class Habits:
     name: str
     dialect: str | None
     failing_since: datetime | None
-    synchronised_at: datetime | None
 
 
 async def hosts_at(source: Source, hosts: Collection[str]) -> dict[str, Habits]:
@@ -253,13 +250,10 @@ async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None
     )
 
 
-async def remember_answer(
-    session: AsyncSession, host: str, dialect: str, *, synchronised_at: datetime | None = None
-) -> None:
-    """It takes what we send, knocked like this; and was told just now who of its people follow us, if so."""
+async def remember_answer(session: AsyncSession, host: str, dialect: str) -> None:
+    """It takes what we send, knocked like this."""
     row = await _host(session, host)
     row.dialect, row.failing_since = dialect, None
-    row.synchronised_at = synchronised_at or row.synchronised_at
 
 
 async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -> datetime:
@@ -273,9 +267,7 @@ _DECIDED = or_(Host.policy.is_not(None), Host.no_media, Host.no_reports)
 _HOSTS, _ADVICE = Host.__table__.c, HostAdvice.__table__.c
 # Built once, as what is asked for every batch that comes in or goes out.
 _HABITS = Question(
-    select(_HOSTS.name, _HOSTS.dialect, _HOSTS.failing_since, _HOSTS.synchronised_at).where(
-        among(_HOSTS.name, "names")
-    )
+    select(_HOSTS.name, _HOSTS.dialect, _HOSTS.failing_since).where(among(_HOSTS.name, "names"))
 )
 _SAID = Question(
     union_all(

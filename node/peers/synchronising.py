@@ -7,16 +7,19 @@ In, such a header from an actor we follow; a list that does not bear its own dig
 import hashlib
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import Insert, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
 
 from federation.errors import FederationError
 from node import outbox
+from node.database import Row, UtcDateTime
 from node.outbox import Done, Outcome, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
@@ -25,6 +28,7 @@ from node.peers.ours import local_actor_at
 from node.peers.sending import new_activity_id, send
 from node.runtime import Node
 from node.settings import Settings
+from node.statements import Bulk, Question, Source, among
 from vocab import activities
 from vocab.errors import VocabError
 from vocab.objects import read_page
@@ -34,9 +38,49 @@ log = logging.getLogger(__name__)
 HEADER = b"collection-synchronization"
 PATH = "followers_synchronization"
 MAX_PAGES = 10
+# Who follows us is compared with a server now and then, not at every delivery.
+EVERY = timedelta(days=1)
 # A follow that changed just now may not have been known when the header was written.
 SETTLED_AFTER = timedelta(hours=1)
 _PAIR = re.compile(r'\s*([A-Za-z]+)="([^"\\]{1,2000})"\s*(?:,|$)')
+
+Header = tuple[tuple[bytes, bytes], ...]
+
+
+class Told(Row):
+    """When a host was last told who of its people follow one of our actors; older than EVERY says as little as none.
+
+    pair  the host and our actor, in one, so that any number of pairs is one list in a question.
+    """
+
+    __tablename__ = "told_of_followers"
+
+    pair: Mapped[str] = mapped_column(String(900), primary_key=True)
+    told_at: Mapped[datetime]
+
+
+def _tell(insert: Any) -> Insert:
+    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
+    told = insert(Told)
+    renewed: Insert = told.on_conflict_do_update(
+        index_elements=[Told.pair], set_={"told_at": told.excluded.told_at}
+    )
+    return renewed
+
+
+_TELL = Bulk(_tell, ("pair", "told_at"))
+_TOLD, _FOLLOWS, _ACTORS = Told.__table__.c, Follow.__table__.c, RemoteActor.__table__.c
+# Built once: they are asked for every batch that goes out.
+_LATELY = Question(
+    select(_TOLD.pair).where(
+        among(_TOLD.pair, "pairs"), _TOLD.told_at > bindparam("since", type_=UtcDateTime())
+    )
+)
+_FROM = Question(
+    select(_FOLLOWS.followed, _FOLLOWS.follower)
+    .select_from(Follow.__table__.join(RemoteActor.__table__, _ACTORS.id == _FOLLOWS.follower))
+    .where(among(_FOLLOWS.followed, "actors"), _FOLLOWS.state == "accepted", among(_ACTORS.host, "hosts"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +134,39 @@ async def followers_from(session: AsyncSession, actor_id: str, origin: str) -> l
     return [one for one in found if origin_of(one) == origin]
 
 
-async def offer(session: AsyncSession, actor_id: str, origin: str) -> tuple[tuple[bytes, bytes], ...]:
-    """The header for a delivery of an actor of ours to that server."""
-    ids = await followers_from(session, actor_id, origin)
+async def offers(
+    source: Source, deliveries: Collection[tuple[str, str]], *, now: datetime
+) -> Mapping[tuple[str, str], Header]:
+    """The header for those deliveries whose host was not told of that actor's followers for a while: two questions for all of them.
+
+    deliveries  each an actor of ours and the inbox that something of theirs goes to.
+    """
+    if not deliveries:
+        return {}
+    pairs = {one: _pair(*one) for one in deliveries}
+    lately = {row[0] for row in await _LATELY.ask(source, pairs=set(pairs.values()), since=now - EVERY)}
+    due = [one for one, pair in pairs.items() if pair not in lately]
+    if not due:
+        return {}
+    ids: dict[tuple[str, str], list[str]] = {(actor_id, origin_of(inbox)): [] for actor_id, inbox in due}
+    actors, hosts = {actor_id for actor_id, _ in due}, {host_of(inbox) for _, inbox in due}
+    for actor_id, follower in await _FROM.ask(source, actors=actors, hosts=hosts):
+        if (server := (actor_id, origin_of(follower))) in ids:
+            ids[server].append(follower)
+    headers = {server: _header(server[0], found) for server, found in ids.items()}
+    return {(actor_id, inbox): headers[actor_id, origin_of(inbox)] for actor_id, inbox in due}
+
+
+async def remember_told(session: AsyncSession, actor_id: str, inbox: str, *, now: datetime) -> None:
+    """The host of this inbox took a delivery that said who of its people follow this actor of ours."""
+    await _TELL.run(session, [{"pair": _pair(actor_id, inbox), "told_at": now}])
+
+
+def _pair(actor_id: str, inbox: str) -> str:
+    return f"{host_of(inbox)} {actor_id}"
+
+
+def _header(actor_id: str, ids: Iterable[str]) -> Header:
     value = f'collectionId="{actor_id}/followers", url="{actor_id}/{PATH}", digest="{digest_of(ids)}"'
     return ((HEADER, value.encode("ascii")),)
 

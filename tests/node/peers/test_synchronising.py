@@ -13,12 +13,15 @@ from node.peers.directory import find_actor
 from node.peers.follows import between, follow
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
-from node.peers.synchronising import PATH, digest_of, read_offer
+from node.peers.sending import new_activity_id, send
+from node.peers.synchronising import HEADER, PATH, digest_of, offers, read_offer
+from node.statements import Question
 from tests.federation import vectors
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
-from vocab.terms import ACTIVITY_JSON, AS
+from vocab import activities
+from vocab.terms import ACTIVITY_JSON, AS, PUBLIC
 
 
 async def get(town: Town, url: str, stranger: Stranger | None, **changed: Any) -> httpx.Response:
@@ -153,6 +156,106 @@ async def test_a_public_delivery_says_under_its_signature_who_follows_from_there
     assert offer.digest == digest_of([stranger.id])
     assert "collection-synchronization" in posts[0].headers["signature"]
     assert second is None
+
+
+async def test_each_of_our_actors_is_compared_once_a_day_whoever_else_was(town: Town) -> None:
+    hub, stranger = town["hub"], Stranger(town)
+    main, theme = hub.settings.main_actor, f"{hub.origin}/actors/theme-housing"
+    for number, followed in enumerate((main, theme)):
+        await stranger.post("hub", stranger.activity("Follow", followed, number=number))
+    await town.settle()
+
+    said = [
+        await _offered_by_hub(town, stranger, (main, theme, main)),
+        await _offered_by_hub(town, stranger, (main, theme)),
+    ]
+    town.clock.forward(hours=23)
+    said.append(await _offered_by_hub(town, stranger, (main, theme)))
+    town.clock.forward(hours=2)
+    said.append(await _offered_by_hub(town, stranger, (theme, theme)))
+
+    assert said == [[main, theme], [], [], [theme]]
+
+
+async def test_a_host_that_did_not_take_it_is_told_with_the_next_delivery(town: Town) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+    serve = town.wires.apps[stranger.host]
+    town.wires.apps[stranger.host] = httpx.MockTransport(lambda request: httpx.Response(400))
+    await publish_case(town["a"].node)
+    await town.settle()
+    town.wires.apps[stranger.host] = serve
+
+    await publish_case(town["a"].node)
+    await town.settle()
+
+    last = [one for one in town.wires.carried if one.method == "POST" and one.url.host == stranger.host][-1]
+    assert "collection-synchronization" in last.headers
+
+
+async def test_followers_of_many_actors_and_hosts_are_read_in_two_questions(town: Town) -> None:
+    hub = town["hub"]
+    actors = [f"{hub.origin}/actors/{name}" for name in ("hub", "theme-housing", "state-fr")]
+    strangers = [
+        Stranger(town, f"{name}.example", key=key) for name, key in (("one", "stranger"), ("two", "other"))
+    ]
+    for stranger in strangers:
+        for number, actor in enumerate(actors[: 2 if stranger.host == "one.example" else 3]):
+            await stranger.post("hub", stranger.activity("Follow", actor, number=number))
+    await town.settle()
+    asked: list[object] = []
+
+    async with hub.node.database.hand() as hand:
+        ask = hand.ask
+
+        async def counted(question: Question, **given: Any) -> Any:
+            asked.append(question)
+            return await ask(question, **given)
+
+        hand.ask = counted  # type: ignore[method-assign]
+        deliveries = [(actor, f"{stranger.id}/inbox") for actor in actors for stranger in strangers]
+        found = await offers(hand, deliveries, now=town.clock.now())
+
+    read = {one: read_offer(dict(header)[HEADER]) for one, header in found.items()}
+    digests = {one: offer.digest for one, offer in read.items() if offer}
+    ids = [stranger.id for stranger in strangers]
+    assert len(asked) == 2
+    assert list(digests) == deliveries
+    assert digests[deliveries[0]] == digest_of(ids[:1])
+    assert digests[deliveries[4]] == digest_of([])
+    assert digests[deliveries[5]] == digest_of(ids[1:])
+
+
+async def _offered_by_hub(town: Town, stranger: Stranger, actors: tuple[str, ...]) -> list[str]:
+    """Something public of each of these actors goes to the stranger, one after the other; the actors whose followers were offered."""
+    node, before = town["hub"].node, len(town.wires.carried)
+    for actor in actors:
+        update = activities.update(
+            new_activity_id(node.settings),
+            actor,
+            {"id": actor, "type": "Group"},
+            to=[PUBLIC],
+            cc=[f"{actor}/followers"],
+            published=town.clock.now(),
+        )
+        async with node.database.begin() as session:
+            await send(
+                session,
+                node.keyring,
+                update,
+                inboxes=[f"{stranger.id}/inbox"],
+                now=town.clock.now(),
+                is_public=True,
+            )
+        await town.settle()
+    headers = [
+        request.headers.get("collection-synchronization")
+        for request in town.wires.carried[before:]
+        if request.method == "POST" and request.url.host == stranger.host
+    ]
+    assert len(headers) == len(actors)
+    found = [read_offer(one.encode()) for one in headers if one]
+    return [one.collection_id.removesuffix("/followers") for one in found if one]
 
 
 # ---- in ----------------------------------------------------------------------------------------------------------
