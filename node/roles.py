@@ -7,7 +7,7 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_old_answers, forget_sent, prepare_letters
-from node.inbox import chores, groups, handlers, keeping, stamping
+from node.inbox import chores, groups, handlers, keeping, looking, stamping
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
@@ -76,6 +76,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         FORGET_ANSWERS: forget_old_answers,
         keeping.FORGET: chores.forget_received,
         "backfill": chores.backfill,
+        looking.KIND: looking.look_again,
         "refresh-blocklist": blocklists.refresh,
         witness.KIND: witness.look,
         "synchronise": synchronising.synchronise,
@@ -87,6 +88,7 @@ async def begin(node: Node) -> None:
     """Start what ought to be under way when a process begins to work: a server may be older than one of its chores."""
     async with node.database.begin() as session:
         await keeping.forget_tomorrow(session, now=node.clock.now())
+        await looking.look_tomorrow(session, now=node.clock.now())
         await witness.watch_followed(session, node.settings.main_actor, now=node.clock.now())
         await begin_forgetting(session, now=node.clock.now())
         if not node.settings.is_hub:

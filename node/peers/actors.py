@@ -31,6 +31,7 @@ class RemoteActor(Row):
     indexable   agrees that its words are searched here (FEP-5feb); absent means no.
     is_network  says that its software speaks our vocabulary (FEP-844e): a node or a hub of this network.
     states      codes of the States in which it says it works, with a space between them.
+    looked_at   when it was last asked for in vain since `fetched_at`; missing_since: when its server first said that it is not there.
     """
 
     __tablename__ = "remote_actors"
@@ -52,6 +53,8 @@ class RemoteActor(Row):
     indexable: Mapped[bool] = mapped_column(default=False)
     is_network: Mapped[bool] = mapped_column(default=False)
     states: Mapped[str] = mapped_column(String(300), default="")
+    looked_at: Mapped[datetime | None]
+    missing_since: Mapped[datetime | None]
 
     @property
     def delivery_inbox(self) -> str:
@@ -147,7 +150,7 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     row.is_network = any(feature == SRT for feature, _ in actor.implements)
     row.states = " ".join(actor.states)
     row.fetched_at = now
-    row.gone_at = None
+    row.gone_at = row.looked_at = row.missing_since = None
     await session.flush()
     listed = {key.id: key for key in actor.keys if key.owner == actor.id}
     kept = [*listed, *actor.linked_keys]

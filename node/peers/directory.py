@@ -56,7 +56,7 @@ async def find_actor(
             raise
         return known
     async with node.database.begin() as session:
-        return await _remember(session, actor, now=now)
+        return await keep_actor(session, actor, now=now)
 
 
 async def ask_actor(node: Node, actor_id: str, *, invited: bool = False, for_stranger: bool = False) -> Actor:
@@ -91,7 +91,7 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
         key_id, signer=fetch_signer(node), now=now, permit=partial(require_open, node)
     )
     async with node.database.begin() as session:
-        await _remember(session, actor, now=now)
+        await keep_actor(session, actor, now=now)
         key = await known_key(session, key_id)
     return key if key is not None and key.owner == actor.id else None
 
@@ -104,7 +104,7 @@ async def find_by_handle(node: Node, handle: str) -> RemoteActor:
     actor = await ask_actor(node, found.actor_id, invited=True)
     await agree(node.http, found, actor, permit=permit)
     async with node.database.begin() as session:
-        return await _remember(session, actor, now=now)
+        return await keep_actor(session, actor, now=now)
 
 
 async def find_handle(node: Node, them: RemoteActor) -> str:
@@ -164,7 +164,7 @@ async def require_open(node: Node, url: str, *, invited: bool = False) -> None:
         raise Forbidden("this server does not speak with that host", url=url)
 
 
-async def _remember(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
+async def keep_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
     """Keep what its own server says of an actor, and what that says of how to speak with the server."""
     row = await remember_actor(session, actor, now=now)
     if any(feature == RFC9421 for feature, _ in actor.implements):

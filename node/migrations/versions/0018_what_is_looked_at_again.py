@@ -1,4 +1,4 @@
-"""When each host was told who of its people follow each actor of ours.
+"""When each host was told who of its people follow each actor of ours; and of actors, whether they were looked for in vain.
 
 Whoever was told today before is told once more. Going back, all hosts are.
 """
@@ -21,9 +21,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("hosts", schema=None) as batch_op:
         batch_op.drop_column("synchronised_at")
+    with op.batch_alter_table("remote_actors", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("looked_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("missing_since", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("remote_actors", schema=None) as batch_op:
+        batch_op.drop_column("missing_since")
+        batch_op.drop_column("looked_at")
     with op.batch_alter_table("hosts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("synchronised_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_table("told_of_followers")

@@ -26,12 +26,12 @@ async def test_hosts_and_actors_outlive_what_is_told_of_each_of_ours_and_its_und
 
     await asyncio.to_thread(migrate, database_url)
     hosts = await run(database_url, "SELECT name, dialect FROM hosts")
-    actors = await run(database_url, "SELECT id, states FROM remote_actors")
+    actors = await run(database_url, "SELECT id, states, looked_at, missing_since FROM remote_actors")
     await run(database_url, PAIR)
     await asyncio.to_thread(command.downgrade, config(database_url), "0017")
 
     assert hosts == [("b.example", "rfc9421")]
-    assert actors == [("https://b.example/a", "fr")]
+    assert actors == [("https://b.example/a", "fr", None, None)]
     assert await run(database_url, "SELECT name, dialect, synchronised_at FROM hosts") == [
         ("b.example", "rfc9421", None)
     ]
