@@ -13,6 +13,7 @@ import sqlite3
 import statistics
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import select
@@ -21,7 +22,7 @@ from federation.keys import read_pem
 from node.outbox import Job
 from tests.bench.figures import Bench, Figure, measured, percentile
 from tests.bench.loopback import Load, listening, pace, pin, replay
-from tests.bench.senders import Documents, Sender, deliveries, senders
+from tests.bench.senders import UNKNOWN, Documents, Sender, deliveries, senders
 from tests.rig.fedify import fedify_bench
 from tests.rig.keys import rsa_key
 from tests.rig.processes import Served, served
@@ -33,6 +34,8 @@ ROUNDS = 3
 CONNECTIONS = 64
 OURS, PEERS = 6000, 1000
 EMBEDDED, REFUSED = 2000, 3000
+# In five seconds: what nobody knows, as much as the goal wants, and what comes beside it.
+STRANGE, OTHERS = 4000, 500
 DRAIN_SECONDS = 120
 
 
@@ -88,6 +91,14 @@ async def run(bench: Bench) -> list[Figure]:
                 found, f"{door.origin}/inbox", min(bench.amount(OURS), int(half * 5)), batch="half"
             )
             calm = await pace(door.port, steady, per_second=half)
+            bench.say("in contexts that nobody here knows, alone and beside others")
+            strange = partial(deliveries, found, f"{door.origin}/inbox", context=UNKNOWN)
+            unknown = await _answered(door.port, strange(bench.amount(EMBEDDED), batch="unknown"), 202)
+            others = deliveries(found, f"{door.origin}/inbox", bench.amount(OTHERS), batch="others")
+            _, beside_them = await asyncio.gather(
+                pace(door.port, strange(bench.amount(STRANGE), batch="strange"), per_second=STRANGE / 5),
+                pace(door.port, others, per_second=OTHERS / 5),
+            )
 
     beside = "Fedify 2.3.6, inline, in-memory store"
     return [
@@ -139,6 +150,21 @@ async def run(bench: Bench) -> list[Figure]:
             goal=50,
             more_is_better=False,
             note=f"At half load, {half:.0f} deliveries a second.",
+        ),
+        Figure(
+            "inbox-unknown-context",
+            unknown.rate,
+            "deliveries/s",
+            goal=800,
+            note="In a context that nobody here knows: kept at the door like any other, and read as plain JSON behind it.",
+        ),
+        Figure(
+            "inbox-beside-unknown-contexts",
+            percentile(beside_them.latencies, 0.99) * 1000,
+            "ms",
+            goal=20,
+            more_is_better=False,
+            note=f"p99 of {OTHERS / 5:.0f} others a second beside {STRANGE / 5:.0f} such a second.",
         ),
     ]
 

@@ -15,6 +15,12 @@ from tests.rig.keys import rsa_key
 
 KEYS = "abcdefgh"
 CONTEXT = ["https://www.w3.org/ns/activitystreams", "https://w3id.org/security/v1"]
+# As other software writes it: an address that nobody here has bundled, and words of its own.
+UNKNOWN = [
+    CONTEXT[0],
+    "https://strange.example/ns",
+    {"strange": "https://strange.example/ns#", "mood": "strange:mood"},
+]
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 BODY_BYTES = 4784
 TYPE = b"application/activity+json"
@@ -71,16 +77,23 @@ class Documents:
 
 
 def deliveries(
-    found: Sequence[Sender], inbox: str, count: int, *, batch: str, spoilt: bool = False
+    found: Sequence[Sender],
+    inbox: str,
+    count: int,
+    *,
+    batch: str,
+    spoilt: bool = False,
+    context: Sequence[object] = CONTEXT[:1],
 ) -> list[bytes]:
     """Whole HTTP requests, each a different Create from the next sender, signed with draft-cavage RSA.
 
     spoilt   with one letter of the body changed after signing.
+    context  what the activity says its words mean.
     """
     requests = []
     for number in range(count):
         sender = found[number % len(found)]
-        body = _create(sender.actor, f"{batch}-{number}")
+        body = _create(sender.actor, f"{batch}-{number}", context)
         headers = sign(
             "POST",
             inbox,
@@ -98,7 +111,7 @@ def deliveries(
     return requests
 
 
-def _create(actor: str, number: str) -> bytes:
+def _create(actor: str, number: str, context: Sequence[object]) -> bytes:
     published = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     addressed = {"to": [PUBLIC], "cc": [f"{actor}/followers"], "published": published}
     article = {
@@ -110,7 +123,7 @@ def _create(actor: str, number: str) -> bytes:
         **addressed,
     }
     create = {
-        "@context": CONTEXT[0],
+        "@context": context[0] if len(context) == 1 else context,
         "id": f"{actor}/articles/{number}#create",
         "type": "Create",
         "actor": actor,
