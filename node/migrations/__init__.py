@@ -22,7 +22,7 @@ def migrate(database_url: str, *, to: str = "head") -> None:
     path = database_url.removeprefix("sqlite:///")
     if path != database_url:
         Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if to == "head" and asyncio.run(_revision(database_url)) == newest():
+    if to == "head" and asyncio.run(revision_of(database_url)) == newest():
         return
     # Only now: Alembic weighs ten megabytes that a server whose database is in shape need not carry.
     from alembic import command
@@ -46,7 +46,7 @@ def config(database_url: str) -> "Config":
     return made
 
 
-async def _revision(database_url: str) -> str | None:
+async def revision_of(database_url: str) -> str | None:
     """The revision a database says it has; None for an empty one."""
     engine = create_async_engine(async_url(database_url), poolclass=NullPool)
     try:
