@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from federation.fetch import fetch_document
 from federation.retrieval import Retrieval
 from node import audit
+from node.backup import last_backup
 from node.errors import NodeError
 from node.intake.manifest import IntakeManifest, latest_manifest
 from node.intake.offline import WARN_BEFORE
@@ -24,6 +25,8 @@ from node.runtime import Node
 from node.staff.accounts import active_staff
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
+# Every night, and one night that failed.
+BACKUP_TOLERANCE = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ async def findings(node: Node) -> AsyncGenerator[Finding, None]:
         not late,
         f"{waiting} waiting, {dead} given up" + ("; a worker is not running" if late else ""),
     )
+    yield _backups(node)
     async with node.database.read() as session:
         contradicted = await witness.forked(session)
     yield Finding(
@@ -129,6 +133,29 @@ def _list_of_keys(listed: IntakeManifest | None, node: Node, *, is_needed: bool)
     if listed.not_after - now < WARN_BEFORE:
         return Finding(name, False, f"runs out in {days} days, on {listed.not_after:%Y-%m-%d}: {mend}")
     return Finding(name, True, f"signed offline, until {listed.not_after:%Y-%m-%d} ({days} days)")
+
+
+def _backups(node: Node) -> Finding:
+    last = last_backup(node.settings)
+    if last is None:
+        # A server for development may do without.
+        return Finding(
+            "backup",
+            node.settings.allow_loopback,
+            "none was made here: `tracker backup DIR`, every night, and `tracker restore DIR --verify` now and then",
+        )
+    said = f"{last.made_at:%Y-%m-%d %H:%M} UTC, {last.path}"
+    if last.missing:
+        return Finding(
+            "backup", False, f"{said}, lacks {last.missing} sealed files: look for them in an older one"
+        )
+    if node.clock.now() - last.made_at > BACKUP_TOLERANCE:
+        return Finding(
+            "backup",
+            False,
+            f"{said}, is too old: look why none was made since (`systemctl status tracker-backup`)",
+        )
+    return Finding("backup", True, said)
 
 
 def _private(name: str, path: Path) -> Finding:

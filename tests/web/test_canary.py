@@ -4,10 +4,8 @@ the queue or a backup. In the labelled mode, which seals on the server, it is ne
 import asyncio
 import http.client
 import json
-import os
 import re
 import subprocess
-import tarfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -30,7 +28,6 @@ from tests.rig.procfs import family, in_memory
 from tests.rig.publications import behind
 from tests.rig.servers import Servers, _postgresql_programs
 
-BACKUP = Path(__file__).parents[2] / "deploy" / "backup.sh"
 REDIS_NUMBER = 20
 BOUNDARY = "fictional-boundary-of-a-form"
 # Made of pieces, so that they stand in no file that a server might load.
@@ -75,36 +72,17 @@ class Place:
             if path.is_file():
                 yield str(path), path.read_bytes()
         backup = self.backup()
+        # The database in it is SQLite, which packs nothing: text and bytes stand in it as they are.
         yield "the backup", backup.read_bytes()
         if self.servers is None:
             return
         for path in (self.servers.home / "postgresql" / "data").rglob("*"):
             if path.is_file():
                 yield str(path), path.read_bytes()
-        # What the database packs is searched as it reads: bytes are shown in hex.
-        with tarfile.open(backup) as tar, (self.home / "dump").open("wb") as out:
-            dump = tar.extractfile("database.pgdump")
-            assert dump is not None
-            out.write(dump.read())
-        told = subprocess.run(
-            [_postgresql_programs() / "pg_restore", "-f", "-", self.home / "dump"],
-            capture_output=True,
-            check=True,
-        )
-        yield "the database as it reads", told.stdout
         yield "the queue", self.queue()
 
     def backup(self) -> Path:
-        programs = str(_postgresql_programs()) if self.servers is not None else ""
-        ran = subprocess.run(
-            [BACKUP, self.home / "backups"],
-            env=self.server.environment | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        return Path(ran.stdout.strip())
+        return Path(json.loads(self.server.run("backup", str(self.home / "backups"), "--json"))["backup"])
 
     def queue(self) -> bytes:
         import redis

@@ -9,7 +9,7 @@ from typing import Any
 from federation.errors import FederationError
 from node import __version__
 from node.errors import NodeError
-from web.cli import ceremony, peers, people, running, sealing
+from web.cli import backups, ceremony, peers, people, running, sealing
 from web.cli.frame import Answer, show
 from web.serve import configure_logs
 
@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
     running.add_verbs(verb)
     keys = people.add_verbs(verb, verbs)
+    backups.add_verbs(verb, keys)
     ceremony.add_verbs(verb, keys)
     peers.add_verbs(verb, verbs)
     running.add_audit(verb, verbs)

@@ -41,7 +41,7 @@ def add_verbs(verb: Verb) -> None:
         action="store_true",
         help="drive the flow, print the summary, stop; fails unless every step was seen",
     )
-    verb("doctor", "Check configuration, clock, keys, database, queue and reachability.", _doctor)
+    verb("doctor", "Check configuration, clock, keys, database, queue, backups and reachability.", _doctor)
     verb("migrate", "Bring the database to the newest shape.", _migrate)
 
 
