@@ -146,6 +146,7 @@ def write_case(
     titles = case.title.first(language)
     contents = {spoken: casewords.content(case, spoken) for spoken in titles}
     values = case.fields()
+    picture = write_picture(case.image, language, id) if case.image else None
     article = present(
         {
             "@context": CONTEXT,
@@ -178,11 +179,15 @@ def write_case(
             "generator": {"type": "Application", "name": "Social Rights Tracker"},
             # Without it Mastodon offers nobody to quote (FEP-044f).
             "interactionPolicy": _EVERYBODY if PUBLIC in (*to, *cc) else None,
-            "image": write_picture(case.image, language, id) if case.image else None,
+            "image": picture,
             "tag": [*_hashtags(case, id), *(_object_link(other) for other in case.related)],
+            # Mastodon, GoToSocial, Misskey and Pleroma show what is attached, and no `image`.
             "attachment": [
-                {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}
-                for address in case.public_sources
+                *([picture] if picture else []),
+                *(
+                    {"type": "Link", "href": address, "name": urlsplit(address).hostname, "rel": "related"}
+                    for address in case.public_sources
+                ),
             ],
             "location": {"type": "Place", "name": _place(case)},
             "startTime": _moment(case.started_on, end=False),

@@ -155,6 +155,17 @@ def test_ours_shows_one_rsa_key_as_an_object_and_every_ed25519_key_in_a_list() -
     assert isinstance(document["type"], str)
 
 
+def test_what_mastodon_compares_with_one_text_is_one_and_what_it_walks_through_is_a_list() -> None:
+    document: dict[str, Any] = write_actor(
+        replace(ACTOR, keys=(RSA, ED25519), icon=f"{A}/icon.png", fields=(("Site", "x"),))
+    )
+
+    assert (document["icon"]["type"], document["assertionMethod"][0]["type"]) == ("Image", "Multikey")
+    assert document["assertionMethod"][0]["controller"] == document["publicKey"]["owner"] == A
+    assert document["attachment"] == [{"type": "PropertyValue", "name": "Site", "value": "x"}]
+    assert document["publicKey"]["id"].startswith(f"{A}#")
+
+
 def test_whoever_expands_an_actor_of_ours_loses_nothing_of_it() -> None:
     """What no context names becomes a blank property, or none at all."""
     ended = replace(ED25519, expires=datetime(2026, 2, 1, tzinfo=UTC), revoked=True)

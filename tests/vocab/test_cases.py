@@ -304,8 +304,22 @@ def test_a_picture_travels_with_its_words_and_the_hash_of_its_bytes() -> None:
         "digestMultibase": "uEiAKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCg",
     }
     assert document["history"] == f"{ID}/history"
+    assert document["attachment"][0] == document["image"]
     compacted = jsonld.compact(document, terms.CONTEXT)
     assert read_case(compacted)[0] == a_case(image=PICTURE)
+
+
+def test_a_picture_is_attached_before_what_is_linked() -> None:
+    document = written(a_case(image=PICTURE, public_sources=["https://b.example/report"]))
+
+    assert [item["type"] for item in document["attachment"]] == ["Image", "Link"]
+
+
+def test_a_picture_that_is_only_attached_is_not_the_picture_of_a_case() -> None:
+    document = written(a_case(image=PICTURE))
+    del document["image"]
+
+    assert read_case(document)[0].image is None
 
 
 @pytest.mark.parametrize(
