@@ -288,7 +288,13 @@ def _walk(flow: "_Flow", keep: Keep, archive: str) -> Contents:
     ends: dict[str, bytes] = {}
     with tarfile.open(fileobj=flow, mode="r|") as tar:
         for member in tar:
-            if not member.isreg() or not NAMES.fullmatch(member.name) or member.name in found:
+            # A sparse one says that it is larger than what is in the archive.
+            if (
+                not member.isreg()
+                or member.issparse()
+                or not NAMES.fullmatch(member.name)
+                or member.name in found
+            ):
                 raise BadBackup(f"{archive} holds something that no backup holds")
             content = tar.extractfile(member)
             if content is None or SIGNATURE in ends:

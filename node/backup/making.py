@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -40,6 +40,9 @@ from node.settings import Settings
 NOTE = "last-backup.json"
 LOCK = ".backup.lock"
 STAGE = ".backup-"
+# Of restoring and of looking, which may go on just now.
+OTHER_STAGES = (".restore-", ".verify-")
+STAGE_LIVES = timedelta(days=1)
 # What a settings file says and a backup may: no address of a database, no token, no passphrase, no path of this machine.
 TOLD = (
     "origin",
@@ -103,7 +106,8 @@ async def back_up(
     if not keys.is_dir():
         raise BadBackup(f"{keys} is not there: TRACKER_DATA names the data directory of a node")
     with ExitStack() as stack:
-        stack.enter_context(_alone(settings.data, directory))
+        stack.enter_context(_alone(settings.data))
+        _sweep(settings.data, directory, now)
         # Opened after the look above: where there are no keys, it would make some.
         signer = (await asyncio.to_thread(Keyring.open, settings)).signer(settings.main_actor, "ed25519")
         # Beside the database itself and not beside the backups: a sealed one leaves nothing open where it lies.
@@ -202,24 +206,31 @@ def _manifest(
 
 
 @contextmanager
-def _alone(data: Path, directory: Path) -> Iterator[None]:
-    """One backup at a time; what one that was cut short has left is swept away. Raises WrongState."""
+def _alone(data: Path) -> Iterator[None]:
+    """One backup of a node at a time. Raises WrongState."""
     handle = os.open(data / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WrongState("another backup of this node is being made: wait for it") from None
-        for stage in data.glob(f"{STAGE}*"):
-            if stage.is_dir():
-                shutil.rmtree(stage)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for part in directory.glob(".tracker-*.part"):
-            if ARCHIVES.fullmatch(part.name[1:].removesuffix(".part")):
-                part.unlink()
         yield
     finally:
         os.close(handle)
+
+
+def _sweep(data: Path, directory: Path, now: datetime) -> None:
+    """Remove what was left by those that were cut short: copies of a database would outlive what is deleted in it."""
+    for stage in data.iterdir():
+        if not stage.name.startswith((STAGE, *OTHER_STAGES)) or not stage.is_dir():
+            continue
+        begun = datetime.fromtimestamp(stage.stat().st_mtime, UTC)
+        if stage.name.startswith(STAGE) or now - begun > STAGE_LIVES:
+            shutil.rmtree(stage)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for part in directory.glob(".tracker-*.part"):
+        if ARCHIVES.fullmatch(part.name[1:].removesuffix(".part")):
+            part.unlink()
 
 
 def _free(directory: Path, now: datetime, ending: str) -> Path:

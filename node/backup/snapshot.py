@@ -6,8 +6,8 @@ no program of PostgreSQL's is needed.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
@@ -71,9 +72,11 @@ async def copy_database(settings: Settings, copy: Path, tell: Tell) -> None:
     if path is not None:
         if not path.is_file():
             raise BadBackup(f"{path} is not there: check TRACKER_DATABASE_URL and TRACKER_DATA")
-        await asyncio.to_thread(_copy_sqlite, path, copy, tell)
-        return
-    await _copy_postgresql(settings.database_url, copy, tell)
+        with _in_words("the database cannot be copied"):
+            await asyncio.to_thread(_copy_sqlite, path, copy, tell)
+    else:
+        with _in_words("the database cannot be copied"):
+            await _copy_postgresql(settings.database_url, copy, tell)
     await asyncio.to_thread(_settle, copy)
 
 
@@ -133,7 +136,15 @@ async def rows_in(url: str) -> int:
 
 async def fill_postgresql(copy: Path, url: str, tell: Tell) -> None:
     """Put a copy of the newest shape in the place of what a PostgreSQL database holds, in one transaction. Raises BadBackup."""
-    await asyncio.to_thread(migrate, url)
+    with _in_words("PostgreSQL does not take what is in the backup; its rows are as they were"):
+        await asyncio.to_thread(migrate, url)
+        await _replace(copy, url, tell)
+
+
+# ---- one database into another ------------------------------------------------------------------------------------
+
+
+async def _replace(copy: Path, url: str, tell: Tell) -> None:
     source, target = Database(f"sqlite:///{copy}"), Database(url)
     try:
         async with source.engine.connect() as reading, target.engine.begin() as writing:
@@ -145,9 +156,6 @@ async def fill_postgresql(copy: Path, url: str, tell: Tell) -> None:
     finally:
         await source.close()
         await target.close()
-
-
-# ---- one database into another ------------------------------------------------------------------------------------
 
 
 async def _copy_postgresql(url: str, copy: Path, tell: Tell) -> None:
@@ -238,15 +246,25 @@ def _copy_sqlite(path: Path, copy: Path, tell: Tell) -> None:
             pages=STEP_PAGES,
             progress=lambda _status, left, total: tell("copying the database", total - left, total),
         )
-    _settle(copy)
 
 
 def _settle(copy: Path) -> None:
     """Make a copy one file, and look whether it is whole. Raises BadBackup."""
-    with closing(sqlite3.connect(copy)) as opened:
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(copy)) as opened:
+        # What is damaged says so below.
         opened.execute("PRAGMA journal_mode=DELETE")
     if fault := faults_of(copy):
         raise BadBackup(f"the copy of the database is damaged ({fault}): the database itself may be")
+
+
+@contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    """The errors of a database as one sentence with their name: what they say may hold what is stored. Raises BadBackup."""
+    try:
+        yield
+    except (sqlite3.Error, SQLAlchemyError) as error:
+        name = type(getattr(error, "orig", None) or error).__name__
+        raise BadBackup(f"{what} ({name}): look at the database, and at the room on its disk") from error
 
 
 def _read_only(copy: Path) -> sqlite3.Connection:

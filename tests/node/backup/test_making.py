@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import os
 import stat
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from node.backup import BadBackup, archives_in, back_up, examine, last_backup, newest_in
-from node.backup.archive import MANIFEST, Manifest, Tell
+from node.backup.archive import MANIFEST, QUIET, Manifest, Tell
 from node.backup.snapshot import copy_database
 from node.errors import WrongState
 from node.intake.alerts import UploadPart
@@ -183,6 +184,11 @@ async def test_what_a_power_cut_left_is_no_backup_and_is_swept_away_by_the_next(
     left = filled.settings.data / ".backup-abc"
     left.mkdir()
     (left / "database.sqlite").touch()
+    now = filled.node.clock.now()
+    other, recent = filled.settings.data / ".verify-old", filled.settings.data / ".restore-new"
+    for stage, begun in ((other, now - timedelta(days=2)), (recent, now)):
+        stage.mkdir()
+        os.utime(stage, (begun.timestamp(), begun.timestamp()))
     with pytest.raises(BadBackup, match="no backup"):
         newest_in(tmp_path)
 
@@ -191,6 +197,34 @@ async def test_what_a_power_cut_left_is_no_backup_and_is_swept_away_by_the_next(
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     assert archives_in(tmp_path) == [made.path]
     assert not left.exists()
+    assert not other.exists()
+    assert recent.exists()
+
+
+async def test_a_database_that_was_cut_short_is_not_backed_up(
+    settings: Callable[..., Settings], filled: Filled, tmp_path: Path
+) -> None:
+    copy = tmp_path / "cut.sqlite"
+    await copy_database(filled.settings, copy, QUIET)
+    copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
+    cut = settings(data=str(filled.settings.data), database_url=f"sqlite:///{copy}")
+
+    with pytest.raises(BadBackup, match=r"damaged|cannot be copied"):
+        await back_up(cut, tmp_path / "b", now=filled.node.clock.now())
+
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+async def test_a_database_of_another_shape_says_how_to_go_on(filled: Filled, tmp_path: Path) -> None:
+    async with filled.node.database.begin() as session:
+        await session.execute(text("UPDATE alembic_version SET version_num = '0016'"))
+
+    if filled.node.database.is_sqlite:
+        made = await back_up(filled.settings, tmp_path / "b", now=filled.node.clock.now())
+        assert manifest_of(made.path).revision == "0016"
+    else:
+        with pytest.raises(BadBackup, match="`tracker migrate` first"):
+            await back_up(filled.settings, tmp_path / "b", now=filled.node.clock.now())
 
 
 async def test_the_event_loop_goes_on_and_progress_is_told(filled: Filled, tmp_path: Path) -> None:

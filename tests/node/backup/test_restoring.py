@@ -14,16 +14,19 @@ from node import audit
 from node.audit import AuditEntry
 from node.backup import BadBackup, Check, back_up, examine, restore
 from node.backup.archive import MANIFEST
+from node.backup.snapshot import rows_in
 from node.database import Database
 from node.errors import WrongState
 from node.intake.mailbox import open_mailbox
 from node.intake.uploads import part_blobs
 from node.keyring import Keyring
+from node.migrations import migrate, newest, revision_of
 from node.outbox import Job, enqueue
 from node.settings import Settings
 from tests.node.backup.conftest import Filled
 from tests.rig.alerts import mailbox_token
 from tests.rig.backups import a_kept_node, counted, everything, members, packed, signed_again, the_blob
+from tests.rig.clock import FrozenClock
 from tests.rig.databases import POSTGRESQL, SQLITE
 from tests.rig.keys import keyring
 from tests.rig.missing import missing as missing_here
@@ -185,6 +188,37 @@ async def test_a_backup_without_keys_takes_those_that_are_put_there_if_they_are_
     await restore(made.path, settings, now=filled.node.clock.now())
 
     assert (settings.data / "tracker.sqlite").exists()
+
+
+async def test_a_backup_of_an_older_version_is_brought_to_the_newest_shape(
+    settings: Callable[..., Settings], elsewhere: Elsewhere, clock: FrozenClock, tmp_path: Path
+) -> None:
+    old = settings()
+    await asyncio.to_thread(migrate, old.database_url, to="0016")
+    Keyring.open(old)
+    made = await back_up(old, tmp_path / "b", now=clock.now())
+    there = await elsewhere(SQLITE)
+
+    await restore(made.path, there, now=clock.now())
+
+    assert await revision_of(old.database_url) == "0016"
+    assert await revision_of(there.database_url) == newest()
+
+
+async def test_what_postgresql_does_not_take_leaves_its_rows_as_they_were(
+    filled: Filled, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    postgresql_is_here()
+    async with filled.node.database.begin() as session:
+        # SQLite keeps a null character in a text; PostgreSQL has none.
+        await audit.record(session, actor="a\0", action="b", subject="c", now=filled.node.clock.now())
+    archive = await backed_up(filled, tmp_path / "b")
+    there = await elsewhere(POSTGRESQL)
+
+    with pytest.raises(BadBackup, match="PostgreSQL does not take"):
+        await restore(archive, there, now=filled.node.clock.now())
+
+    assert await rows_in(there.database_url) == 0
 
 
 # ---- what does not hold -------------------------------------------------------------------------------------------
