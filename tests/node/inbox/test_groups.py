@@ -22,6 +22,7 @@ from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.canonical import canonical
+from vocab.properties import written
 from vocab.terms import ACTIVITY_JSON, PUBLIC
 
 TWO = {"drafted_by": "one", "approved_by": "two"}
@@ -86,6 +87,10 @@ async def test_who_follows_a_hub_is_told_the_address_and_then_what_the_member_si
     first, second = [one for one in reader.received if one["type"] == "Announce"]
     assert first["object"] == case["id"]
     assert second["object"] == signed
+    for told in (first, second):
+        # Mastodon orders by `published`, and shows what is public to everybody or the followers of who announces it.
+        assert (told["published"], told["to"]) == (written(stage.town.clock.now()), [PUBLIC])
+        assert told["cc"] == [f"{told['actor']}/followers"]
     keys, _ = await proving_keys(stage.town.hub.node, alice.id)
     assert isinstance(check(second["object"], keys, now=stage.town.clock.now()), Proven)
     async with stage.town.visitor("hub") as http:
