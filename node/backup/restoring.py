@@ -278,34 +278,54 @@ async def _refuse_to_overwrite(settings: Settings) -> None:
 
 
 async def _put_in_place(stage: Path, settings: Settings, now: datetime, tell: Tell) -> None:
-    """Files first and the database last: what is cut short in between has no database, and does not look like a node."""
-    path = sqlite_path(settings.database_url)
-    copy = stage / DATABASE
-    aside = settings.data / f"replaced-{now:%Y%m%dT%H%M%SZ}"
-    if path is not None:
-        with closing(sqlite3.connect(copy)) as opened:
-            opened.execute("PRAGMA journal_mode=DELETE")
-        for old in (path, *(path.with_name(f"{path.name}{end}") for end in BESIDES)):
-            _put_aside(old, aside)
-    for part in ("blobs", "keys"):
-        if (stage / part).exists():
-            _put_aside(settings.data / part, aside)
-            (stage / part).rename(settings.data / part)
-    if path is None:
-        await fill_postgresql(copy, settings.database_url, tell)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        copy.chmod(0o600)
-        _move(copy, path)
+    """Files first and the database last: what a power cut ends in between has no database, and does not look like a node.
+
+    Where it fails everything goes back to where it was.
+    """
+    path, copy = sqlite_path(settings.database_url), stage / DATABASE
+    with closing(sqlite3.connect(copy)) as opened:
+        opened.execute("PRAGMA journal_mode=DELETE")
+    copy.chmod(0o600)
+    moved = _Moved(settings.data / f"replaced-{now:%Y%m%dT%H%M%SZ}")
+    try:
+        if path is not None:
+            for old in (path, *(path.with_name(f"{path.name}{end}") for end in BESIDES)):
+                moved.aside(old)
+        for part in ("blobs", "keys"):
+            if (stage / part).exists():
+                moved.aside(settings.data / part)
+                moved.move(stage / part, settings.data / part)
+        if path is None:
+            await fill_postgresql(copy, settings.database_url, tell)
+        else:
+            moved.move(copy, path)
+    except BaseException:
+        moved.back()
+        raise
     settings.data.chmod(0o700)
 
 
-def _put_aside(path: Path, aside: Path) -> None:
-    if path.exists():
-        aside.mkdir(exist_ok=True, mode=0o700)
-        _move(path, aside / path.name)
+class _Moved:
+    """What was moved, and can be moved back."""
 
+    def __init__(self, aside: Path) -> None:
+        self._aside = aside
+        self._moves: list[tuple[Path, Path]] = []
 
-def _move(source: Path, target: Path) -> None:
-    # A database may lie on another disk than the data directory.
-    shutil.move(source, target)
+    def aside(self, path: Path) -> None:
+        """Put what is there out of the way; what is not there is in nobody's."""
+        if path.exists():
+            self.move(path, self._aside / path.name)
+
+    def move(self, source: Path, target: Path) -> None:
+        """Move a file or a directory; a database may lie on another disk than the data directory."""
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.move(source, target)
+        self._moves.append((source, target))
+
+    def back(self) -> None:
+        """Move everything to where it was."""
+        for source, target in reversed(self._moves):
+            shutil.move(target, source)
+        if self._aside.is_dir() and not any(self._aside.iterdir()):
+            self._aside.rmdir()

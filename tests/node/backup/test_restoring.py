@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from node import audit
 from node.audit import AuditEntry
-from node.backup import BadBackup, Check, back_up, examine, restore
+from node.backup import BadBackup, Check, back_up, examine, restore, restoring
 from node.backup.archive import MANIFEST
 from node.backup.snapshot import rows_in
 from node.database import Database
@@ -219,6 +219,27 @@ async def test_what_postgresql_does_not_take_leaves_its_rows_as_they_were(
         await restore(archive, there, now=filled.node.clock.now())
 
     assert await rows_in(there.database_url) == 0
+    assert list(there.data.iterdir()) == []
+
+
+async def test_a_way_back_that_fails_leaves_the_node_that_was_there(
+    filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = await backed_up(filled, tmp_path / "b")
+    await filled.node.database.close()
+    before = {path: path.read_bytes() for path in filled.settings.data.rglob("*") if path.is_file()}
+    move = restoring._Moved.move
+
+    def fail_at_the_database(self: restoring._Moved, source: Path, target: Path) -> None:
+        if source.name == "database.sqlite":
+            raise OSError(28, "No space left on device")
+        move(self, source, target)
+
+    monkeypatch.setattr(restoring._Moved, "move", fail_at_the_database)
+    with pytest.raises(OSError, match="No space"):
+        await restore(archive, filled.settings, now=filled.node.clock.now(), over=True)
+
+    assert {path: path.read_bytes() for path in filled.settings.data.rglob("*") if path.is_file()} == before
 
 
 # ---- what does not hold -------------------------------------------------------------------------------------------
