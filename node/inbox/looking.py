@@ -16,7 +16,7 @@ from node import outbox
 from node.entries.entries import SHOWN, Entry, set_searched
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity
-from node.outbox import Done, Outcome, Turn
+from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import ask_actor, keep_actor
 from node.peers.follows import Follow
@@ -31,6 +31,8 @@ EVERY = timedelta(days=1)
 STALE_AFTER = timedelta(days=7)
 GONE_AFTER = timedelta(days=3)
 MOST = 100
+# Then whoever is left waits until tomorrow: with one more that never answers the job still ends before its lease does.
+AT_MOST = LEASE / 3
 MOST_OF_A_HOST = 10
 
 
@@ -49,6 +51,8 @@ async def look_again(node: Node, job: Turn) -> Outcome:
         silent = await _silent(session, now=now)
     down: set[str] = set()
     for actor_id in silent:
+        if node.clock.now() - now > AT_MOST:
+            break
         host = host_of(actor_id)
         # Also one that is not asked, for its host is down, has had its turn: it must not stand before others tomorrow.
         if host in down or not await _look(node, actor_id, now=now):

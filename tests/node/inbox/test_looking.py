@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from federation.errors import Unreachable
 from node import roles
 from node.inbox import looking
 from node.inbox.looking import MOST_OF_A_HOST, look_again, look_tomorrow
@@ -268,3 +269,26 @@ async def test_tomorrow_is_asked_for_once_a_day(town: Town) -> None:
         jobs = list(await session.scalars(select(Job).where(Job.kind == looking.KIND)))
 
     assert [job.not_before for job in jobs] == [town.clock.now() + timedelta(days=1)]
+
+
+async def test_where_each_answer_takes_long_the_others_wait_for_the_next_day(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the job would go on when its lease is over, and be done again at the same time."""
+    hosts = [f"s{number}.example" for number in range(5)]
+    for host in hosts:
+        await add_followed(town, f"https://{host}/users/cases")
+    asked_for: list[str] = []
+
+    async def slow(_node: object, actor_id: str) -> Actor:
+        asked_for.append(actor_id)
+        town.clock.forward(seconds=15)
+        raise Unreachable("no answer", url=actor_id)
+
+    monkeypatch.setattr(looking, "ask_actor", slow)
+    await look_again(town.hub.node, Turn(0, "chore:look-again", looking.KIND, {}, 0))
+    first = len(asked_for)
+    await look_again(town.hub.node, Turn(0, "chore:look-again", looking.KIND, {}, 0))
+
+    assert first == 2
+    assert len(set(asked_for)) == len(asked_for) == 4
