@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import pytest_socket
 
@@ -40,6 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="send files of 100 MiB and of 2 GB where the suite sends smaller ones",
     )
+
+
+# How long one example takes is the machine's affair: no test asserts a time.
+hypothesis.settings.register_profile("tracker", deadline=None)
+hypothesis.settings.load_profile("tracker")
 
 
 @pytest.hookimpl(tryfirst=True)

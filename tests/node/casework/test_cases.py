@@ -343,10 +343,10 @@ class CaseMachine(RuleBasedStateMachine):
 
 
 TestCaseMachine = CaseMachine.TestCase
-TestCaseMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestCaseMachine.settings = settings(max_examples=150, stateful_step_count=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(MOVES), max_size=30))
 def test_no_sequence_of_moves_publishes_a_case_with_one_person(moves: list[Move]) -> None:
     case = a_case()

@@ -166,7 +166,7 @@ def test_a_stream_hands_on_chunk_by_chunk_and_needs_no_more_memory() -> None:
 
 
 @given(st.lists(st.binary(max_size=200_000), max_size=5), st.integers(1, 100_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_how_a_stream_is_cut_makes_no_difference(pieces: list[bytes], cut: int) -> None:
     sealed = b"".join(seal_stream(pieces, RECIPIENT))
     again = (sealed[at : at + cut] for at in range(0, len(sealed), cut))

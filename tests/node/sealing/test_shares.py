@@ -34,7 +34,7 @@ def test_a_secret_of_another_length_is_refused() -> None:
 
 
 @given(SECRETS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_too_few_shares_of_two_secrets_or_one_twice_are_refused(secret: bytes) -> None:
     ours, theirs = split(secret, needed=3, total=5), split(bytes(32), needed=3, total=5)
 
@@ -44,7 +44,7 @@ def test_too_few_shares_of_two_secrets_or_one_twice_are_refused(secret: bytes) -
 
 
 @given(SECRETS, some.sampled_from([(2, 3), (3, 5), (2, 2)]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_that_are_enough_give_the_secret_back(secret: bytes, kind: tuple[int, int]) -> None:
     needed, total = kind
     shares = split(secret, needed=needed, total=total)
@@ -55,7 +55,7 @@ def test_any_that_are_enough_give_the_secret_back(secret: bytes, kind: tuple[int
 
 
 @given(SECRETS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_share_reads_as_it_was_printed_however_it_was_typed(secret: bytes) -> None:
     for share in split(secret, needed=2, total=3):
         text = str(share)
@@ -65,7 +65,7 @@ def test_a_share_reads_as_it_was_printed_however_it_was_typed(secret: bytes) -> 
 
 
 @given(SECRETS, some.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_wrong_letter_is_found(secret: bytes, data: some.DataObject) -> None:
     text = str(split(secret, needed=2, total=3)[0])
     at = data.draw(some.sampled_from([at for at, letter in enumerate(text) if letter != "-"]))
@@ -84,14 +84,13 @@ def test_what_is_no_share_is_refused(text: str) -> None:
 
 
 @given(BYTES, some.integers(1, 16))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_one_share_of_two_says_nothing_of_the_secret(value: int, number: int) -> None:
     # Whatever the secret byte, each value of the share comes from exactly one coefficient.
     assert sorted(_evaluate((value, coefficient), number) for coefficient in range(256)) == list(range(256))
 
 
 @given(BYTES, BYTES, BYTES)
-@settings(deadline=None)
 def test_the_field_is_a_field(a: int, b: int, c: int) -> None:
     assert _multiply(a, b) == _multiply(b, a)
     assert _multiply(a, _multiply(b, c)) == _multiply(_multiply(a, b), c)

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from node.errors import Invalid
@@ -72,7 +72,6 @@ def test_names_are_read_as_browsers_write_them() -> None:
     assert content == b""
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -98,7 +97,6 @@ def test_a_form_reads_the_same_however_it_is_cut(
     assert [(begin.name, begin.filename, content) for begin, content in found] == fields
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 20))
 def test_bytes_at_random_never_do_worse_than_a_refusal(body: bytes, step: int) -> None:
     with contextlib.suppress(Invalid):
