@@ -10,6 +10,8 @@ from urllib.parse import quote
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from node.peers.ours import ICON
+
 MAX_BODY_BYTES = 5 * 1024 * 1024
 
 CONTENT_POLICY = "; ".join(
@@ -65,6 +67,8 @@ PIECES = "/static/built/chunk-"
 OF_CODE = frozenset({"Content-Security-Policy", "Cross-Origin-Embedder-Policy"})
 # Where servers and scripts of any origin find out whom they may speak with: a refusal there is for them to read as well.
 DISCOVERY = ("/.well-known/webfinger", "/.well-known/host-meta", "/.well-known/nodeinfo", "/nodeinfo/")
+# Beside our actors' names, on whatever page they are shown.
+SHOWN_ELSEWHERE = (ICON,)
 OPEN: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -98,7 +102,7 @@ class SecurityHeaders:
         is_part = path.startswith("/static/")
         # A worker reads a policy of its own; a style none, nor a piece that is fetched into something else.
         is_piece = path.endswith(".css") or path.startswith(PIECES)
-        if path.startswith(DISCOVERY):
+        if path.startswith(DISCOVERY) or path in SHOWN_ELSEWHERE:
             headers.update(OPEN)
         for name, value in HEADERS.items():
             if not (is_part and name in OF_DOCUMENTS) and not (is_piece and name in OF_CODE):

@@ -25,6 +25,8 @@ from vocab.terms import RFC9421, SRT
 # Others read ten keys of an actor.
 MOST_FORMER = 8
 NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}")
+# The picture beside the name of each actor of ours: a bitmap, for Mastodon and its kin take no drawing (web/static/icon.png).
+ICON = "/static/icon.png"
 # What nobody can see from our actors and objects (FEP-844e).
 IMPLEMENTS = (
     (RFC9421, "RFC-9421: HTTP Message Signatures"),
@@ -177,6 +179,7 @@ def actor_document(
             preferred_username=actor.name,
             name=actor.title,
             summary=actor.summary,
+            icon=f"{settings.origin}{ICON}",
             inbox=actor.inbox,
             shared_inbox=f"{settings.origin}/inbox",
             outbox=f"{actor.id}/outbox",

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from federation.webfinger import resolve
 from node.peers.directory import fetch_signer
@@ -289,3 +291,26 @@ async def test_a_conversation_has_an_owner_and_begins_with_its_case(town: Town) 
         town["a"].settings.main_actor,
     )
     assert document["orderedItems"] == [url]
+
+
+@pytest.mark.parametrize("name", ["a", "hub"])
+async def test_every_actor_has_a_picture_that_other_servers_take_and_pages_elsewhere_may_show(
+    town: Town, name: str
+) -> None:
+    server = town[name].node
+    accept = {"accept": ACTIVITY_JSON}
+
+    async with town.visitor(name) as http:
+        documents = [
+            (await http.get(actor.id, headers=accept)).json() for actor in local_actors(server.settings)
+        ]
+        addresses = {document["icon"]["url"] for document in documents}
+        picture = await http.get(addresses.pop())
+
+    assert not addresses
+    assert {document["icon"]["type"] for document in documents} == {"Image"}
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["cross-origin-resource-policy"] == "cross-origin"
+    with Image.open(BytesIO(picture.content)) as shown:
+        assert shown.format == "PNG"
+        assert shown.size == (400, 400)
