@@ -1,9 +1,7 @@
 """`tracker backup` and `tracker restore` as operators type them; and what `tracker doctor` says of backups."""
 
-import asyncio
 import json
 import stat
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,15 +13,13 @@ import pytest
 from federation.keys import read_multibase
 from federation.proofs import Proven, check
 from node.runtime import Node
-from node.settings import Settings
 from tests.rig.backups import fill, members, packed
+from tests.rig.commands import ORIGIN, at_node, tracker
 from tests.rig.publications import publish_case
 from web.app import make_app
 from web.cli import main
 from web.doctor import BACKUP_TOLERANCE, Finding, findings
-from web.serve import opened
 
-ORIGIN = "http://127.0.0.1:9"
 AS2 = {"Accept": "application/activity+json"}
 
 
@@ -33,21 +29,6 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in (("ORIGIN", ORIGIN), ("ALLOW_LOOPBACK", "1"), ("DATA", str(tmp_path / "data"))):
         monkeypatch.setenv(f"TRACKER_{name}", value)
     return tmp_path / "data"
-
-
-def at_node(directory: Path, use: Callable[[Node], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        settings = Settings.parse({"origin": ORIGIN, "allow_loopback": "1", "data": str(directory)})
-        async with opened(settings) as node:
-            return await use(node)
-
-    return asyncio.run(run())
-
-
-def tracker(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
-    capsys.readouterr()
-    main([*map(str, arguments), "--json"])
-    return json.loads(capsys.readouterr().out)
 
 
 async def published(node: Node) -> str:

@@ -1,12 +1,9 @@
 """The ceremonies at the terminal: the root leaves the server and still signs; the shares on paper open what others lost."""
 
-import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -19,14 +16,11 @@ from node.sealing.manifest import verify_manifest
 from node.sealing.objects import Compartment, Place
 from node.sealing.receipts import new_receipt, source_keys
 from node.sealing.wraps import open_wrap
-from node.settings import Settings
 from tests.rig.alerts import a_member, a_person
+from tests.rig.commands import ORIGIN, at_node, tracker
 from web.cli import main
 from web.doctor import Finding, findings
 from web.pages.sending import manifest_now, take_in
-from web.serve import opened
-
-ORIGIN = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -44,21 +38,6 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     at_node(directory, join)
     return directory
-
-
-def at_node(directory: Path, use: Callable[[Node], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        settings = Settings.parse({"origin": ORIGIN, "allow_loopback": "1", "data": str(directory)})
-        async with opened(settings) as node:
-            return await use(node)
-
-    return asyncio.run(run())
-
-
-def tracker(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    capsys.readouterr()
-    main([*arguments, "--json"])
-    return json.loads(capsys.readouterr().out)
 
 
 async def served(node: Node) -> bytes:

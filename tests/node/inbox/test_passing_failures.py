@@ -36,16 +36,20 @@ async def an_outbox(town: Town, owner: Stranger, names: list[str]) -> dict[str, 
     return cases
 
 
+async def announced(town: Town, member: Stranger, status: int) -> None:
+    """A member announced a case of its own, and its server answers like this when it is asked for it."""
+    await admit(town, member)
+    member.documents["/cases/c1"] = httpx.Response(status)
+    await member.post("hub", member.activity("Announce", "https://victim.example/cases/c1"))
+    await town.settle()
+
+
 @pytest.mark.both_databases
 @pytest.mark.parametrize("status", PASSING)
 async def test_a_case_whose_home_cannot_answer_for_a_moment_is_taken_in_afterwards(
     town: Town, victim: Stranger, status: int
 ) -> None:
-    await admit(town, victim)
-    victim.documents["/cases/c1"] = httpx.Response(status)
-
-    await victim.post("hub", victim.activity("Announce", "https://victim.example/cases/c1"))
-    await town.settle()
+    await announced(town, victim, status)
     before = await at_hub(town)
     victim.documents["/cases/c1"] = a_document(victim, town)
     town.clock.forward(seconds=30)
@@ -60,11 +64,7 @@ async def test_a_case_whose_home_cannot_answer_for_a_moment_is_taken_in_afterwar
 async def test_what_a_repeat_does_not_change_is_asked_for_once(
     town: Town, victim: Stranger, status: int
 ) -> None:
-    await admit(town, victim)
-    victim.documents["/cases/c1"] = httpx.Response(status)
-
-    await victim.post("hub", victim.activity("Announce", "https://victim.example/cases/c1"))
-    await town.settle()
+    await announced(town, victim, status)
     asked = victim.asked.count("/cases/c1")
     town.clock.forward(hours=3)
     await town.settle()
