@@ -1,75 +1,18 @@
-"""What the forms of the source and of the desk ask: the case form, the Charter by theme, the lists, in the reader's words.
+"""What the forms of the source and of the desk ask, in the reader's words; what they let choose from is in `choices`.
 
 Values for templates only. The texts are vocab's; nothing is decided here.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import groupby
 from typing import Any
 
-from babel import Locale
-
-from vocab import charter, lists, states
 from vocab.form import Field as FormField
 from vocab.form import form
 from vocab.sourceform import OWN, Condition, Purpose, SourceForm, bundled
 from vocab.sourceform import Question as AskedQuestion
 from vocab.texts import Texts
-
-# Languages a text may be written in: official and widely spoken ones in the States of the Council of Europe.
-WRITTEN = [
-    "ar",
-    "az",
-    "bg",
-    "bs",
-    "ca",
-    "cs",
-    "cy",
-    "da",
-    "de",
-    "el",
-    "en",
-    "es",
-    "et",
-    "eu",
-    "fa",
-    "fi",
-    "fr",
-    "ga",
-    "gl",
-    "he",
-    "hr",
-    "hu",
-    "hy",
-    "is",
-    "it",
-    "ka",
-    "ku",
-    "lb",
-    "lt",
-    "lv",
-    "mk",
-    "mt",
-    "nb",
-    "nl",
-    "nn",
-    "pl",
-    "pt",
-    "ro",
-    "ru",
-    "sk",
-    "sl",
-    "sq",
-    "sr",
-    "sv",
-    "tr",
-    "uk",
-    "ur",
-]
-
+from web.pages.choices import Lists, Rights, states_by_name, written_languages
 
 # As many rows and characters as the answers of experience had; else 4, and what the case form allows.
 LINES = {"summary": 9, "confidential_account": 5, "domestic_steps": 5, "public_sources": 3}
@@ -222,87 +165,6 @@ def asked_in(source: SourceForm, language: str, promised: int | None = None) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """The controlled lists, whole or in the shelves they are divided into."""
-
-    def entries(self, name: str) -> tuple[lists.Item, ...]:
-        return lists.items(name)
-
-    def shelves(self, name: str, language: str) -> list[tuple[str, list[lists.Item]]]:
-        """(heading, entries) in the order of the list's families; one shelf without a heading where it has none."""
-        headings = lists.families(name)
-        if not headings:
-            return [("", list(lists.items(name)))]
-        order = list(headings)
-        found = sorted(
-            lists.items(name),
-            key=lambda item: order.index(item.family) if item.family in headings else len(order),
-        )
-        return [
-            (headings[family].best(language) if family in headings else "", list(items))
-            for family, items in groupby(found, key=lambda item: item.family or "")
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class PlainProvision:
-    """A provision as a person chooses it."""
-
-    key: str
-    label: str
-    titles: Texts
-
-    def short_title(self, language: str) -> str:
-        return self.titles.best(language) if self.titles else ""
-
-
-@dataclass(frozen=True, slots=True)
-class PlainArticle:
-    """An article with its provisions."""
-
-    label: str
-    titles: Texts
-    provisions: tuple[PlainProvision, ...]
-
-    def title(self, language: str) -> str:
-        return self.titles.best(language)
-
-
-@dataclass(frozen=True, slots=True)
-class PlainTheme:
-    """A heading and the articles under it."""
-
-    titles: Texts
-    articles: tuple[PlainArticle, ...]
-
-    def label(self, language: str) -> str:
-        return self.titles.best(language)
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """The rights of the Charter, by theme."""
-
-    def themes(self) -> tuple[PlainTheme, ...]:
-        return _themes()
-
-    def original(self) -> tuple[PlainArticle, ...]:
-        """The provisions of 1961 and 1988, under the articles that follow them; some States are bound by these only."""
-        return _original()
-
-
-@dataclass(frozen=True, slots=True)
-class PlainState:
-    """A State as a choice."""
-
-    alpha2: str
-    names: Texts
-
-    def name(self, language: str) -> str:
-        return self.names.best(language)
-
-
 def context(
     language: str, source: SourceForm | None = None, *, promised: int | None = None
 ) -> dict[str, Any]:
@@ -316,8 +178,8 @@ def context(
         "form": CaseForm(form().sha256),
         "lists": Lists(),
         "charter": Rights(),
-        "states_sorted": _states(language),
-        "languages_written": _languages(language),
+        "states_sorted": states_by_name(language),
+        "languages_written": written_languages(language),
         "private_person": PRIVATE_PERSON.best(language),
     }
 
@@ -381,9 +243,9 @@ def _kind(question: AskedQuestion, choices: int) -> str:
 
 def _shelves(question: AskedQuestion, language: str) -> list[tuple[str, list[Choice]]]:
     if question.type == "language":
-        return [("", list(_languages(language)))]
+        return [("", list(written_languages(language)))]
     if question.type == "state" or question.key == "other_states":
-        return [("", [(state.alpha2, state.name(language), "") for state in _states(language)])]
+        return [("", [(state.alpha2, state.name(language), "") for state in states_by_name(language)])]
     if question.options:
         chosen = [(one.value, one.label.best(language), one.more.best(language)) for one in question.options]
         return [("", chosen)]
@@ -413,58 +275,3 @@ def _longest(question: AskedQuestion) -> int:
 def _spelled(value: object) -> str:
     # As the form's own inputs spell it.
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-@cache
-def _themes() -> tuple[PlainTheme, ...]:
-    themes = charter.themes()
-    named = {number for theme in themes for number in theme.articles}
-    rest = tuple(article.number for article in charter.articles() if article.number not in named)
-    found = [
-        PlainTheme(theme.title, tuple(_article(number) for number in theme.articles)) for theme in themes
-    ]
-    if rest:
-        others = Texts({"en": "Other rights", "fr": "Autres droits", "es": "Otros derechos"})
-        found.append(PlainTheme(others, tuple(_article(number) for number in rest)))
-    return tuple(found)
-
-
-@cache
-def _original() -> tuple[PlainArticle, ...]:
-    # `Art. 1§2 (1961)` stands under `Art. 1 (1961)`, beside `Art. 1 (1988)`.
-    found = groupby(charter.provisions(charter.ORIGINAL), key=lambda one: re.sub(r"§\d+", "", one.reference))
-    return tuple(
-        PlainArticle(
-            reference,
-            Texts(),
-            tuple(PlainProvision(one.key, one.reference, one.title) for one in provisions),
-        )
-        for reference, provisions in found
-    )
-
-
-def _article(number: int) -> PlainArticle:
-    article = charter.article(number)
-    return PlainArticle(
-        article.reference,
-        article.title,
-        tuple(PlainProvision(one.key, one.reference, one.title) for one in article.provisions),
-    )
-
-
-@cache
-def _states(language: str) -> tuple[PlainState, ...]:
-    found = (PlainState(state.code, state.names) for state in states.states())
-    return tuple(sorted(found, key=lambda state: _by_name(state.name(language))))
-
-
-@cache
-def _languages(language: str) -> tuple[tuple[str, str, str], ...]:
-    names = Locale.parse(language).languages
-    found = [(code, names.get(code, code), "") for code in WRITTEN]
-    return tuple(sorted(found, key=lambda one: _by_name(one[1])))
-
-
-def _by_name(name: str) -> str:
-    # "État" among the E's.
-    return name.casefold().translate(str.maketrans("áàâäéèêëíìîïóòôöúùûüçñ", "aaaaeeeeiiiioooouuuucn"))
