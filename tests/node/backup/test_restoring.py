@@ -190,6 +190,7 @@ async def test_a_backup_without_keys_takes_those_that_are_put_there_if_they_are_
     assert (settings.data / "tracker.sqlite").exists()
 
 
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 async def test_a_backup_of_an_older_version_is_brought_to_the_newest_shape(
     settings: Callable[..., Settings], elsewhere: Elsewhere, clock: FrozenClock, tmp_path: Path
 ) -> None:
@@ -205,6 +206,7 @@ async def test_a_backup_of_an_older_version_is_brought_to_the_newest_shape(
     assert await revision_of(there.database_url) == newest()
 
 
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 async def test_what_postgresql_does_not_take_leaves_its_rows_as_they_were(
     filled: Filled, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
@@ -222,6 +224,7 @@ async def test_what_postgresql_does_not_take_leaves_its_rows_as_they_were(
     assert list(there.data.iterdir()) == []
 
 
+@pytest.mark.parametrize("database_kind", [SQLITE], indirect=True)
 async def test_a_way_back_that_fails_leaves_the_node_that_was_there(
     filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
