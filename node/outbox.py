@@ -7,7 +7,7 @@ Every job runs at least once, so every handler may run twice. Redis, where there
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
@@ -182,6 +182,17 @@ async def enqueue(
 ) -> None:
     """Add one job in the caller's transaction; a job with a key that is already there is not added again."""
     await enqueue_many(session, [Order(kind, payload, lane, key, not_before)], now=now)
+
+
+async def enqueue_tomorrow(session: AsyncSession, kind: str, *, now: datetime, at: time = time()) -> None:
+    """Add a chore of this server's own for the day after this one, in a lane of its own; twice on one day is once.
+
+    at  when on that day, in UTC. What asks others is not done by all servers at the same moment.
+    """
+    due = datetime.combine(now.date() + timedelta(days=1), at, UTC)
+    await enqueue(
+        session, kind, {}, lane=f"chore:{kind}", key=f"{kind}/{due.date()}", not_before=due, now=now
+    )
 
 
 async def enqueue_many(session: AsyncSession, orders: Iterable[Order], *, now: datetime) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Insert, LargeBinary, String, delete, select
@@ -205,9 +205,7 @@ async def forget_old(node: Node) -> None:
 
 async def forget_tomorrow(session: AsyncSession, *, now: datetime) -> None:
     """See to it that what is old is dropped tomorrow; twice is once."""
-    due = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
-    key = f"{FORGET}/{due.date()}"
-    await outbox.enqueue(session, FORGET, {}, lane=f"chore:{FORGET}", key=key, not_before=due, now=now)
+    await outbox.enqueue_tomorrow(session, FORGET, now=now)
 
 
 async def beside(step: Coroutine[Any, Any, None]) -> None:

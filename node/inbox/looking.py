@@ -26,7 +26,6 @@ from vocab.errors import VocabError
 log = logging.getLogger(__name__)
 
 KIND = "look-again"
-EVERY = timedelta(days=1)
 # As Mastodon has it for profiles that nothing was heard of.
 STALE_AFTER = timedelta(days=7)
 GONE_AFTER = timedelta(days=3)
@@ -38,10 +37,7 @@ MOST_OF_A_HOST = 10
 
 async def look_tomorrow(session: AsyncSession, *, now: datetime) -> None:
     """See to it that somebody is looked at again in a day; twice on one day is once."""
-    due = now + EVERY
-    await outbox.enqueue(
-        session, KIND, {}, lane=f"chore:{KIND}", key=f"{KIND}/{due.date()}", not_before=due, now=now
-    )
+    await outbox.enqueue_tomorrow(session, KIND, now=now, at=now.time())
 
 
 async def look_again(node: Node, job: Turn) -> Outcome:

@@ -7,7 +7,7 @@ stays sealed either way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Date, ForeignKey, Integer, String, delete, select
@@ -18,7 +18,7 @@ from node import audit
 from node.database import Row
 from node.errors import Invalid, NotFound
 from node.intake.alerts import NO_ROW_NUMBER, Mode
-from node.outbox import enqueue
+from node.outbox import enqueue_tomorrow
 
 THE_PROMISE = 1
 MOST_HOURS = 24 * 30
@@ -122,7 +122,7 @@ async def begin_duty(session: AsyncSession, alert_id: str, *, mode: Mode, now: d
         return
     await forget_old(session, now=now)
     session.add(Duty(alert_id=alert_id, arrived_at=_hour(now), hours=hours))
-    await _look_tomorrow(session, now=now)
+    await enqueue_tomorrow(session, FORGET, now=now)
 
 
 async def answered(session: AsyncSession, alert_id: str, *, now: datetime) -> None:
@@ -143,7 +143,7 @@ async def forget_old(session: AsyncSession, *, now: datetime) -> None:
     """Drop lines whose time is over, and look again tomorrow while any is left, promise or none. Safe to repeat."""
     await session.execute(delete(Duty).where(Duty.arrived_at < now - KEPT_FOR))
     if await session.scalar(select(Duty.alert_id).limit(1)) is not None:
-        await _look_tomorrow(session, now=now)
+        await enqueue_tomorrow(session, FORGET, now=now)
 
 
 async def forget_duty(session: AsyncSession, alert_id: str) -> None:
@@ -159,13 +159,6 @@ async def report(session: AsyncSession, *, days: int, now: datetime) -> Report:
         .order_by(Duty.arrived_at.desc(), Duty.alert_id)
     )
     return Report([(duty, duty.verdict(now)) for duty in found])
-
-
-async def _look_tomorrow(session: AsyncSession, *, now: datetime) -> None:
-    tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
-    await enqueue(
-        session, FORGET, {}, lane=FORGET, key=f"{FORGET}/{tomorrow.date()}", not_before=tomorrow, now=tomorrow
-    )
 
 
 def _hour(moment: datetime) -> datetime:

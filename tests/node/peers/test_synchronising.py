@@ -193,7 +193,9 @@ async def test_a_host_that_did_not_take_it_is_told_with_the_next_delivery(town: 
     assert "collection-synchronization" in last.headers
 
 
-async def test_followers_of_many_actors_and_hosts_are_read_in_two_questions(town: Town) -> None:
+async def test_followers_of_many_actors_and_hosts_are_read_in_two_questions(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub = town["hub"]
     actors = [f"{hub.origin}/actors/{name}" for name in ("hub", "theme-housing", "state-fr")]
     strangers = [
@@ -212,7 +214,7 @@ async def test_followers_of_many_actors_and_hosts_are_read_in_two_questions(town
             asked.append(question)
             return await ask(question, **given)
 
-        hand.ask = counted  # type: ignore[method-assign]
+        monkeypatch.setattr(hand, "ask", counted)
         deliveries = [(actor, f"{stranger.id}/inbox") for actor in actors for stranger in strangers]
         found = await offers(hand, deliveries, now=town.clock.now())
 
