@@ -176,11 +176,19 @@ def _is_bare(sent: Json) -> bool:
     )
 
 
-def undo(id: str, actor: str, activity: Mapping[str, object], *, to: Sequence[str] = ()) -> Json:
+def undo(
+    id: str,
+    actor: str,
+    activity: Mapping[str, object],
+    *,
+    to: Sequence[str] = (),
+    published: datetime | None = None,
+) -> Json:
     """Write the Undo of an activity of the same actor, embedded, addressed as it was unless `to` says otherwise."""
     inner = _without_context(activity)
     addressed = list(to) or list(properties.iris(activity, "to")) or list(properties.iris(activity, "object"))
-    return _activity("Undo", id, actor, inner, to=addressed, cc=properties.iris(activity, "cc"))
+    cc = properties.iris(activity, "cc")
+    return _activity("Undo", id, actor, inner, to=addressed, cc=cc, published=published)
 
 
 def create(

@@ -207,8 +207,9 @@ async def take_back(
             "to": [PUBLIC],
             "cc": [f"{sent.actor}/followers"],
         }
-        undo = activities.undo(new_activity_id(settings), sent.actor, inner)
-        told.append(Parcel(undo, await follower_inboxes(session, sent.actor)))
+        undo = activities.undo(new_activity_id(settings), sent.actor, inner, published=now)
+        # As public as what it takes back: who is told of it only by its id can ask for it.
+        told.append(Parcel(undo, await follower_inboxes(session, sent.actor), is_public=True))
     if said is not None:
         ours = sorted({sent.actor for sent in announced})
         inboxes = await inboxes_of_followers(session, {PUBLIC, *ours})

@@ -18,7 +18,7 @@ from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.cases import write_case
-from vocab.terms import PUBLIC
+from vocab.terms import ACTIVITY_JSON, PUBLIC
 
 
 @pytest.fixture
@@ -223,6 +223,12 @@ async def test_a_withdrawal_takes_the_hubs_announcements_back(town: Town, victim
     undone = next(item for item in reader.received if item["type"] == "Undo")
     assert announced["object"] == document["id"]
     assert undone["object"]["id"] == announced["id"]
+    async with town.visitor("hub", headers={"accept": ACTIVITY_JSON}) as http:
+        served = await http.get(undone["id"])
+        first = (await http.get(f"{town.hub.settings.main_actor}/outbox?page=1")).json()["orderedItems"][0]
+    assert served.json() == undone
+    assert (first["type"], first["object"]) == ("Undo", announced["id"])
+    assert {name: undone[name] for name in ("id", "published", "to", "cc")}.items() <= first.items()
 
 
 async def test_an_accept_that_we_did_not_ask_for_changes_nothing(
