@@ -35,6 +35,7 @@ _PARAMETER = re.compile(
     r'[ \t]*([A-Za-z]+)[ \t]*=[ \t]*(?:"([^"]*)"|([0-9]{1,15})|([A-Za-z][A-Za-z0-9-]{0,30}))[ \t]*(?:,|$)'
 )
 _BARE_WORD = 4
+_SECONDS = re.compile(r"[0-9]{1,15}")
 # Old releases of node-http-signature write the name of the scheme into the field of its own as well.
 _SCHEME = "Signature "
 _ALGORITHMS = (None, "rsa-sha256", "hs2019")
@@ -112,8 +113,7 @@ def read_signature(request: SignedRequest) -> Presented | Refused:
         return covered
     try:
         signature = base64.b64decode(encoded, validate=True)
-        created = int(parameters["created"]) if "created" in parameters else None
-        expires = int(parameters["expires"]) if "expires" in parameters else None
+        created, expires = (_seconds(parameters.get(name)) for name in ("created", "expires"))
     except (binascii.Error, ValueError):
         return Refused(Reason.MALFORMED, "signature, created or expires")
     lines = _lines(covered, fields, created, expires)
@@ -227,6 +227,13 @@ def _parameters(field: bytes) -> dict[str, str] | Refused:
         parameters[name] = match[kind]
         position = match.end()
     return parameters
+
+
+def _seconds(text: str | None) -> int | None:
+    # Within quotes anything may stand, also what `int` reads and no clock can be compared with. Raises ValueError.
+    if text is not None and _SECONDS.fullmatch(text) is None:
+        raise ValueError("no moment")
+    return None if text is None else int(text)
 
 
 # A server covers the same headers in all that it sends.

@@ -113,6 +113,25 @@ def test_created_and_expires_are_kept_to(parameters: dict[str, str], expected: s
     assert reason(judge(request)) == expected
 
 
+@pytest.mark.parametrize("name", ["created", "expires"])
+@pytest.mark.parametrize(
+    "value", ["-5", "-" + "9" * 400, "9" * 16, "9" * 5000, "1_000", " 5", "", "\u00b2", "12.0"]
+)
+def test_a_moment_that_no_clock_shows_is_refused_in_quotes_too(name: str, value: str) -> None:
+    request = cavage_signed(
+        "(request-target) host (created) digest", parameters=CREATED | {name: f'"{value}"'}
+    )
+
+    assert reason(judge(request)) == "malformed"
+
+
+def test_a_moment_in_quotes_is_read() -> None:
+    """The draft wants none; some write all parameters alike."""
+    ends = {"expires": f'"{int(NOW.timestamp()) - 3601}"'}
+
+    assert reason(judge(cavage_signed(parameters=ends))) == "expired"
+
+
 def test_an_end_is_put_off_by_who_signed_it_alone() -> None:
     """Written beside an old signature by somebody else, it keeps nothing alive."""
     old = CREATED | {
