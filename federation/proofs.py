@@ -15,7 +15,7 @@ from federation import graphs
 from federation.errors import InvalidKey
 from federation.keys import Algorithm, Signer, VerifyingKey, base58_decode, base58_encode
 from federation.requests import Reason, Refused
-from vocab import jsonld
+from vocab import jsonld, terms
 from vocab.canonical import canonical
 from vocab.errors import VocabError
 
@@ -26,6 +26,23 @@ MAX_PROOFS = 8
 CLOCK_SKEW = timedelta(hours=1)
 
 _SIGNATURE_BYTES = 64
+# A graph says what its context makes of it, and the document's may come from anybody: what is looked at in the options of a proof
+# over one is what was signed because they are hashed under these, by these names alone. The two differ in the type of `cryptosuite`.
+_OPTIONS_CONTEXTS = (terms.DATA_INTEGRITY_V1, terms.DATA_INTEGRITY_V2)
+_OPTIONS = frozenset(
+    (
+        "id",
+        "type",
+        "cryptosuite",
+        "created",
+        "expires",
+        "verificationMethod",
+        "proofPurpose",
+        "domain",
+        "challenge",
+        "nonce",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +206,12 @@ def _check_signature(
         signature = base58_decode(value[1:])
         if proof["cryptosuite"] == JCS:
             unsecured = {**bare, "@context": proof["@context"]} if "@context" in proof else bare
-            data = _jcs_data(unsecured, options)
+            data = [_jcs_data(unsecured, options)]
         else:
-            data = _rdfc_data(bare, options, statements())
+            data = [_rdfc_data(statements(), options, context) for context in _OPTIONS_CONTEXTS]
     except (InvalidKey, VocabError) as error:
         return Refused(Reason.MALFORMED, type(error).__name__)
-    if len(signature) != _SIGNATURE_BYTES or not key.verify(signature, data):
+    if len(signature) != _SIGNATURE_BYTES or not any(key.verify(signature, one) for one in data):
         return Refused(Reason.BAD_SIGNATURE)
     return None
 
@@ -205,18 +222,12 @@ def _jcs_data(bare: Mapping[str, object], options: Mapping[str, object]) -> byte
 
 
 def _rdfc_data(
-    bare: Mapping[str, object], options: Mapping[str, object], statements: str | None = None
+    statements: str, options: Mapping[str, object], context: str = terms.DATA_INTEGRITY_V1
 ) -> bytes:
-    """Hash the canonical statements of options and document (vc-di-eddsa §3.2.4).
-
-    statements  of the document, where they are known already.
-    """
-    settings = {**options, "@context": bare.get("@context")}
-    of_document = jsonld.canonize(bare) if statements is None else statements
-    return (
-        hashlib.sha256(jsonld.canonize(settings).encode()).digest()
-        + hashlib.sha256(of_document.encode()).digest()
-    )
+    """Hash the canonical statements of options, read under `context`, and of the document (vc-di-eddsa §3.2.4)."""
+    settings: dict[str, object] = {name: value for name, value in options.items() if name in _OPTIONS}
+    of_options = jsonld.canonize({**settings, "@context": context})
+    return hashlib.sha256(of_options.encode()).digest() + hashlib.sha256(statements.encode()).digest()
 
 
 def _may_replace(proof: Mapping[str, object], bare: Mapping[str, object]) -> bool:

@@ -310,7 +310,7 @@ _FILES: Final = {
     "https://w3id.org/security/v1": "security-v1.jsonld",
     "https://w3id.org/identity/v1": "identity-v1.jsonld",
     "https://w3id.org/security/data-integrity/v1": "data-integrity-v1.jsonld",
-    "https://w3id.org/security/data-integrity/v2": "data-integrity-v2.jsonld",
+    terms.DATA_INTEGRITY_V2: "data-integrity-v2.jsonld",
     "https://w3id.org/security/multikey/v1": "multikey-v1.jsonld",
     "https://w3id.org/security/jwk/v1": "jwk-v1.jsonld",
     "https://www.w3.org/ns/cid/v1": "cid-v1.jsonld",

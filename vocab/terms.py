@@ -21,6 +21,7 @@ JRD_JSON: Final = "application/jrd+json"
 # https://w3id.org/security, https://www.w3.org/TR/vc-data-integrity/, https://www.w3.org/TR/cid-1.0/
 SECURITY_V1: Final = "https://w3id.org/security/v1"
 DATA_INTEGRITY_V1: Final = "https://w3id.org/security/data-integrity/v1"
+DATA_INTEGRITY_V2: Final = "https://w3id.org/security/data-integrity/v2"
 MULTIKEY_V1: Final = "https://w3id.org/security/multikey/v1"
 
 # https://schema.org

@@ -22,6 +22,7 @@ from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
+from vocab.jsonld import canonize
 from vocab.terms import PUBLIC
 
 DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
@@ -103,7 +104,7 @@ async def test_a_context_that_gives_actor_another_meaning_makes_nobody_else_spea
         "verificationMethod": f"{mallory.id}#ed25519-key",
         "proofPurpose": "assertionMethod",
     }
-    signature = mallory.prover().sign(proofs._rdfc_data(document, options))
+    signature = mallory.prover().sign(proofs._rdfc_data(canonize(document), options))
 
     await stage.send(
         carrier, {**document, "proof": {**options, "proofValue": "z" + base58_encode(signature)}}

@@ -1,5 +1,6 @@
 """RsaSignature2017: real documents verify, tampered and turned ones do not, and only what was signed is handed on."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from federation.ldsignatures import Signed
 from federation.requests import Reason, Refused
 from tests.federation import vectors
 from tests.rig.keys import ed25519_key, rsa_key
-from vocab import terms
+from vocab import jsonld, terms
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BOB = "https://remote.example/users/bob"
@@ -113,6 +114,42 @@ def test_an_expired_signature_is_refused() -> None:
     assert judge(later) is Reason.BAD_SIGNATURE
     never = {**signed, "signature": {**signed["signature"], "expires": "never"}}
     assert judge(never) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {
+            "https://w3id.org/security#expiration": {
+                "@value": "2026-11-23T12:00:00Z",
+                "@type": "http://www.w3.org/2001/XMLSchema#dateTime",
+            }
+        },
+        {"sec:expiration": {"@value": "2026-11-23T12:00:00Z", "@type": "xsd:dateTime"}},
+        {"@nest": {"expires": "2026-11-23T12:00:00Z"}},
+    ],
+    ids=["a full address", "a short one", "a nest"],
+)
+def test_an_end_does_not_hide_under_another_name(hidden: dict[str, object]) -> None:
+    """The same statement, so that the signature would hold, where nobody would look for it."""
+    signed: dict[str, Any] = ldsignatures.attach(
+        an_announce(), SIGNER, now=NOW, expires=NOW + timedelta(days=2)
+    )
+    signature = {name: value for name, value in signed["signature"].items() if name != "expires"}
+
+    assert judge({**signed, "signature": {**signature, **hidden}}) is Reason.BAD_SIGNATURE
+
+
+def test_a_nonce_and_a_domain_are_part_of_what_is_signed() -> None:
+    """As Misskey writes them."""
+    document = an_announce()
+    options = {"creator": KEY_ID, "created": "2026-11-21T12:00:00Z", "nonce": "n", "domain": "remote.example"}
+    data = ldsignatures._data(jsonld.canonize(document), options)
+    value = base64.b64encode(SIGNER.sign(data)).decode()
+    signature = {"type": "RsaSignature2017", **options, "signatureValue": value}
+
+    assert isinstance(judge({**document, "signature": signature}), Signed)
+    assert judge({**document, "signature": signature | {"nonce": "m"}}) is Reason.BAD_SIGNATURE
 
 
 def test_an_unknown_context_is_refused_and_not_fetched() -> None:

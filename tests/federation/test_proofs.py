@@ -1,6 +1,7 @@
 """Proofs on documents: each way to refuse, the published vectors, and what may be used afterwards."""
 
 import copy
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from federation.proofs import Proven
 from federation.requests import Reason, Refused
 from tests.federation import vectors
 from tests.rig.keys import ed25519_key, rsa_key
+from vocab import jsonld
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ALICE = "https://victim.example/users/alice"
@@ -296,14 +298,18 @@ def test_whatever_is_proven_checks(members: dict[str, Any]) -> None:
     assert outcome.document == document
 
 
-def rdfc_proven(document: dict[str, Any]) -> dict[str, Any]:
+def rdfc_proven(document: dict[str, Any], **options: object) -> dict[str, Any]:
     proof = {
         "type": "DataIntegrityProof",
         "cryptosuite": "eddsa-rdfc-2022",
         "verificationMethod": KEY_ID,
         "proofPurpose": "assertionMethod",
+        **options,
     }
-    signature = SIGNER.sign(proofs._rdfc_data(document, proof))
+    # As the suite has it: the options are read under the context of the document.
+    said = jsonld.canonize({**proof, "@context": document["@context"]})
+    data = b"".join(hashlib.sha256(part.encode()).digest() for part in (said, jsonld.canonize(document)))
+    signature = SIGNER.sign(data)
     return {**document, "proof": {**proof, "proofValue": "z" + keys.base58_encode(signature)}}
 
 
@@ -315,6 +321,69 @@ def test_a_proof_over_a_graph_gives_the_recompacted_document_only() -> None:
     assert isinstance(outcome, Proven)
     assert outcome.document["content"] == "Hello (fictional)"
     assert "unknown" not in outcome.document
+
+
+@pytest.mark.parametrize("context", [DATA_INTEGRITY, "https://w3id.org/security/data-integrity/v2"])
+def test_a_proof_over_a_graph_is_made_under_either_context_for_proofs(context: str) -> None:
+    options: dict[str, object] = {"id": "urn:uuid:1", "created": "2026-11-21T12:00:00Z", "nonce": "n"}
+
+    outcome = judge(rdfc_proven({**a_note(), "@context": [AS, context]}, **options))
+
+    assert isinstance(outcome, Proven)
+    assert outcome.created == NOW
+
+
+DATE_TIME = "http://www.w3.org/2001/XMLSchema#dateTime"
+# The same statements under other names, and what is looked at means nothing.
+OTHER_NAMES: dict[str, object] = {
+    "sec": "https://w3id.org/security#",
+    "DataIntegrityProof": "sec:DataIntegrityProof",
+    "cryptosuite": "sec:cryptosuite",
+    "verificationMethod": {"@id": "sec:verificationMethod", "@type": "@id"},
+    "proofPurpose": {"@id": "sec:proofPurpose", "@type": "@vocab"},
+    "assertionMethod": "sec:assertionMethod",
+    "made": {"@id": "http://purl.org/dc/terms/created", "@type": DATE_TIME},
+    "ends": {"@id": "https://w3id.org/security#expiration", "@type": DATE_TIME},
+}
+
+
+@pytest.mark.parametrize(
+    ("context", "changed"),
+    [
+        (
+            None,
+            {"https://w3id.org/security#expiration": {"@value": "2026-11-20T00:00:00Z", "@type": DATE_TIME}},
+        ),
+        (None, {"@nest": {"expires": "2026-11-20T00:00:00Z"}}),
+        ([AS, DATA_INTEGRITY, {"ends": OTHER_NAMES["ends"]}], {"ends": "2026-11-20T00:00:00Z"}),
+        (
+            [AS, OTHER_NAMES],
+            {"made": "2025-01-01T00:00:00Z", "created": NOW.isoformat(), "ends": "2026-11-20T00:00:00Z"},
+        ),
+    ],
+    ids=["a full address", "a nest", "a term added", "all terms anew"],
+)
+def test_a_proof_over_a_graph_says_when_it_was_made_and_ends_under_no_other_name(
+    context: object, changed: dict[str, object]
+) -> None:
+    """Whoever kept it could hide its end, or date it anew, where only the statements are signed and the names are read."""
+    proven = rdfc_proven(a_note(), created="2025-01-01T00:00:00Z", expires="2026-11-20T00:00:00Z")
+    assert judge(proven) is Reason.EXPIRED
+    proof = {name: value for name, value in proven["proof"].items() if name != "expires"}
+
+    turned = {**proven, "@context": context or proven["@context"], "proof": {**proof, **changed}}
+
+    assert judge(turned) is Reason.BAD_SIGNATURE
+
+
+def test_a_proof_over_a_graph_asserts_by_no_other_meaning_of_the_word() -> None:
+    proven = rdfc_proven(a_note(), proofPurpose="authentication")
+    meaning = {**OTHER_NAMES, "assertionMethod": "sec:authenticationMethod"}
+
+    turned = {**proven, "@context": [AS, meaning]}
+    turned["proof"] = {**proven["proof"], "proofPurpose": "assertionMethod"}
+
+    assert judge(turned) is Reason.BAD_SIGNATURE
 
 
 def test_a_proof_over_a_graph_does_not_hold_for_the_same_graph_turned_inside_out() -> None:
