@@ -7,7 +7,7 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_old_answers, forget_sent, prepare_letters
-from node.inbox import chores, groups, handlers, keeping, looking, stamping
+from node.inbox import chores, forgetting, groups, handlers, keeping, looking, stamping
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
@@ -77,6 +77,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         keeping.FORGET: chores.forget_received,
         "backfill": chores.backfill,
         looking.KIND: looking.look_again,
+        forgetting.KIND: forgetting.forget_strangers,
         "refresh-blocklist": blocklists.refresh,
         witness.KIND: witness.look,
         "synchronise": synchronising.synchronise,
@@ -89,6 +90,7 @@ async def begin(node: Node) -> None:
     async with node.database.begin() as session:
         await keeping.forget_tomorrow(session, now=node.clock.now())
         await looking.look_tomorrow(session, now=node.clock.now())
+        await forgetting.forget_tomorrow(session, now=node.clock.now())
         await witness.watch_followed(session, node.settings.main_actor, now=node.clock.now())
         await begin_forgetting(session, now=node.clock.now())
         if not node.settings.is_hub:
