@@ -12,6 +12,8 @@ from tests.federation import vectors
 BODY = b'{"hello": "world"}'
 SHA256 = base64.b64encode(hashlib.sha256(BODY).digest())
 SHA512 = base64.b64encode(hashlib.sha512(BODY).digest())
+# The same bytes to a lenient reader: the last character has two bits to spare.
+STRAY = SHA256[:-2] + bytes([SHA256[-2] + 1]) + b"="
 OTHER = base64.b64encode(hashlib.sha512(b"other").digest())
 
 
@@ -34,6 +36,8 @@ def test_published_digests_are_judged_as_published() -> None:
         (b"md5=:Sd/dVLAcvNLSq16eXua5uQ==:", Reason.DIGEST_MISSING),
         (b"unknown=:" + SHA256 + b":", Reason.DIGEST_MISSING),
         (b"sha-256=:" + SHA256[:-4] + b":", Reason.DIGEST_MISMATCH),
+        (b"sha-256=:" + STRAY + b":", Reason.MALFORMED),
+        (b"sha-256=:" + SHA256 + b":, unknown=5", Reason.MALFORMED),
     ],
 )
 def test_a_content_digest_is_refused(field: bytes, reason: Reason) -> None:
@@ -46,6 +50,10 @@ def test_a_content_digest_is_refused(field: bytes, reason: Reason) -> None:
         (b"", Reason.MALFORMED),
         (b"SHA-256", Reason.MALFORMED),
         (b"SHA-256=?", Reason.MALFORMED),
+        (b"SHA-256=" + STRAY, Reason.MALFORMED),
+        (b"SHA-256=" + SHA256 + b"\n", Reason.MALFORMED),
+        (b"SHA-256=:" + SHA256 + b":", Reason.MALFORMED),
+        (b"SHA-256=" + SHA256[:-4], Reason.DIGEST_MISMATCH),
         (b"SHA-256=" + SHA256 + b",sha-256=" + SHA256, Reason.MALFORMED),
         (b"SHA-512=" + SHA512, Reason.DIGEST_MISSING),
         (b"MD5=Sd/dVLAcvNLSq16eXua5uQ==", Reason.DIGEST_MISSING),

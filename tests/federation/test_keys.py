@@ -1,12 +1,14 @@
 """Keys: what is refused, what every peer reads, and that nothing private shows."""
 
+import base64
 import copy
 import csv
 import io
 import pickle
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,8 @@ def test_an_rsa_key_that_is_too_short_is_refused(bits: int) -> None:
         read_pem(pem_of(short))
     with pytest.raises(InvalidKey):
         read_multibase(keys.VerifyingKey(short.public_key()).multibase)
+    with pytest.raises(InvalidKey, match="bits"):
+        keys.load_private_key(keys.PrivateKey(short).to_pem())
 
 
 def test_an_rsa_key_that_is_too_long_is_refused() -> None:
@@ -81,6 +85,9 @@ def test_a_private_key_is_not_read_as_a_public_one() -> None:
         "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
         "-----BEGIN PUBLIC KEY-----\né\n-----END PUBLIC KEY-----",
         "-----BEGIN PUBLIC KEY-----" + "A" * 20_000,
+        # A lenient reader would find the key in these.
+        "words before\n" + rsa_key("a").public.pem,
+        rsa_key("a").public.pem + "words after\n" * 400,
     ],
 )
 def test_what_is_no_pem_is_refused(text: str) -> None:
@@ -97,7 +104,9 @@ def test_what_is_no_pem_is_refused(text: str) -> None:
         "f00",
         "u====",
         "z6Mk" + "1" * 3000,
+        "u" + base64.urlsafe_b64encode(keys.RSA_PUB + b"\0" * 1600).decode().rstrip("="),
         keys.multikey_encode(keys.ED25519_PUB, b"\x01" * 31),
+        keys.multikey_encode(keys.ED25519_PUB, b"\x01" * 33),
         keys.multikey_encode(keys.RSA_PUB, b"\x01" * 300),
         keys.multikey_encode(b"\x80\x24", b"\x02" + b"\x01" * 32),
     ],
@@ -179,6 +188,16 @@ def test_new_keys_are_of_the_kinds_asked_for() -> None:
     assert keys.generate_rsa().public.algorithm is Algorithm.RSA
     assert keys.generate_ed25519().public.algorithm is Algorithm.ED25519
     assert keys.generate_ed25519().public.multibase.startswith("z6Mk")
+
+
+@pytest.mark.parametrize(("salt", "holds"), [(64, True), (32, False), (0, False)])
+def test_pss_has_a_salt_of_64_bytes(salt: int, holds: bool) -> None:
+    """RFC 9421 §3.3.1."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    sha512 = hashes.SHA512()
+    signature = private.sign(b"words", padding.PSS(mgf=padding.MGF1(sha512), salt_length=salt), sha512)
+
+    assert read_pem(pem_of(private)).verify_pss(signature, b"words") is holds
 
 
 def test_a_key_read_twice_is_one_object() -> None:

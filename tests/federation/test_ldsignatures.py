@@ -75,7 +75,10 @@ def test_redefined_terms_do_not_show_in_what_is_handed_on() -> None:
         (None, Reason.MISSING),
         ("words", Reason.UNKNOWN_SUITE),
         ({"type": "Ed25519Signature2018"}, Reason.UNKNOWN_SUITE),
+        ([{"type": "RsaSignature2017", "creator": KEY_ID}], Reason.UNKNOWN_SUITE),
         ({"type": "RsaSignature2017"}, Reason.MALFORMED),
+        ({"type": "RsaSignature2017", "creator": ""}, Reason.MALFORMED),
+        ({"type": "RsaSignature2017", "creator": [KEY_ID]}, Reason.MALFORMED),
         ({"type": "RsaSignature2017", "creator": KEY_ID}, Reason.NO_TIME),
         ({"type": "RsaSignature2017", "creator": KEY_ID, "created": "2099-01-01T00:00:00Z"}, Reason.FUTURE),
         ({"type": "RsaSignature2017", "creator": KEY_ID, "created": "2026-11-21T12:00:00"}, Reason.NO_TIME),
@@ -101,6 +104,14 @@ def test_redefined_terms_do_not_show_in_what_is_handed_on() -> None:
 )
 def test_a_signature_that_is_none_is_refused(signature: object, expected: Reason) -> None:
     assert judge(an_announce(signature=signature)) is expected
+
+
+def test_a_clock_may_be_an_hour_ahead_and_no_more() -> None:
+    ahead = NOW + timedelta(hours=1)
+
+    assert isinstance(judge(ldsignatures.attach(an_announce(), SIGNER, now=ahead)), Signed)
+    later = ldsignatures.attach(an_announce(), SIGNER, now=ahead + timedelta(seconds=1))
+    assert judge(later) is Reason.FUTURE
 
 
 def test_an_expired_signature_is_refused() -> None:

@@ -78,6 +78,11 @@ def test_a_signature_that_covers_too_little_or_the_unknown_is_refused(components
         (f"{PARAMETERS};expires={SECONDS + 2 * 86400}", "verified"),
         (f"{PARAMETERS};expires={SECONDS + 10 * 365 * 86400}", "overlong"),
         (f"{PARAMETERS};expires=?1", "malformed"),
+        (f'{PARAMETERS};expires="{SECONDS + 60}"', "malformed"),
+        (f"{PARAMETERS};alg=rsa-v1_5-sha256", "malformed"),
+        (f"{PARAMETERS};nonce=1", "malformed"),
+        (f"{PARAMETERS};nonce=token", "malformed"),
+        (f"{PARAMETERS};tag=1", "malformed"),
         (f'{PARAMETERS};alg="hmac-sha256"', "algorithm"),
         (f'{PARAMETERS};alg="ecdsa-p256-sha256"', "algorithm"),
         (f'{PARAMETERS};alg="ed25519"', "algorithm"),
@@ -162,7 +167,9 @@ def test_the_new_dialect_is_not_given_up_for_the_old() -> None:
         (b"signature", "malformed"),
         (b"signature-input", "malformed"),
         (b"host", "duplicate"),
+        (b"date", "duplicate"),
         (b"content-digest", "duplicate"),
+        (b"content-type", "duplicate"),
     ],
 )
 def test_a_header_or_a_label_that_may_come_once_and_comes_twice_is_refused(
@@ -226,8 +233,18 @@ def test_forwarding_headers_do_not_say_where_we_are() -> None:
     assert reason(judge(request)) == "other-host"
 
 
-def test_a_folded_header_is_refused() -> None:
-    request = rfc9421_signed(f'{ALL} "x-more"', headers=[(b"x-more", b"a\r\n b")])
+def test_a_default_port_in_the_host_is_no_part_of_the_authority() -> None:
+    """RFC 9421 §2.2.3."""
+    request = changed(
+        rfc9421_signed('"@method" "@authority" "@path" "content-digest"'), host=b"Node.example:443"
+    )
+
+    assert reason(judge(request)) == "verified"
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b"\n ", b"\r "])
+def test_a_folded_header_is_refused(fold: bytes) -> None:
+    request = rfc9421_signed(f'{ALL} "x-more"', headers=[(b"x-more", b"a" + fold + b"b")])
 
     assert reason(judge(request)) == "malformed"
 

@@ -33,6 +33,9 @@ from federation.structured import (
         b"sig1=:\xc3\xa9:",
         b", ".join(b"s%d=:AA==:" % number for number in range(9)),
         b"sig1=:" + b"AAAA" * 4000 + b":",
+        b"\tsig1=:AA==:",
+        b"sig1=:AA==:,\nsig2=:AA==:",
+        b"sig1=:AA==:;" + b";".join(b"p%d" % number for number in range(33)),
     ],
 )
 def test_what_is_no_dictionary_of_bytes_is_refused(field: bytes) -> None:
@@ -59,6 +62,8 @@ def test_what_is_no_dictionary_of_bytes_is_refused(field: bytes) -> None:
         b"sig1=();created=99999999999999999",
         b"sig1=(), sig1=()",
         b"sig1=(" + b'"a" ' * 40 + b")",
+        b'sig1=("' + b"a" * 1023 + b'")',
+        b", ".join(b"s%d=()" % number for number in range(9)),
     ],
 )
 def test_what_is_no_dictionary_of_lists_is_refused(field: bytes) -> None:
