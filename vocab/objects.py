@@ -18,10 +18,19 @@ from vocab.terms import ACTIVITY_CONTEXT, CONTEXT
 COLLECTION_TYPES: Final = frozenset({"Collection", "OrderedCollection"})
 PAGE_TYPES: Final = frozenset({"CollectionPage", "OrderedCollectionPage"})
 
+# FEP-044f; Pleroma and others; Fedibird; Misskey. Many write several, which name the same; in full they are what a signature over
+# statements holds for (federation/graphs.py).
+_QUOTES: Final = (
+    *("quote", "quoteUrl", "quoteUri", "_misskey_quote"),
+    "https://w3id.org/fep/044f#quote",
+    "http://fedibird.com/ns#quoteUri",
+    "https://misskey-hub.net/ns#_misskey_quote",
+)
 _MAX_NAME: Final = 2048
 _MAX_CONTENT: Final = 200_000
 _MAX_ATTACHMENTS: Final = 32
 _MAX_TAGS: Final = 100
+_MAX_QUOTES: Final = 4
 
 Json = dict[str, object]
 
@@ -47,7 +56,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object with words in it. `summary`, `content` and `contents` are sanitised HTML, `name` is plain text."""
+    """An object with words in it. `summary`, `content` and `contents` are sanitised HTML, `name` is plain text.
+
+    quotes  the addresses of what it quotes, however it says so.
+    """
 
     id: str | None
     type: str
@@ -59,6 +71,7 @@ class Object:
     language: str | None = None
     url: str | None = None
     in_reply_to: str | None = None
+    quotes: tuple[str, ...] = ()
     published: datetime | None = None
     updated: datetime | None = None
     to: tuple[str, ...] = ()
@@ -126,6 +139,9 @@ def read_object(document: Mapping[str, object]) -> Object:
         language=next(iter(contents), None) or next(iter(names), None),
         url=properties.link_to_page(plain),
         in_reply_to=next(iter(properties.iris(plain, "inReplyTo")), None),
+        quotes=tuple(
+            dict.fromkeys(found for name in _QUOTES for found in properties.iris(plain, name)[:_MAX_QUOTES])
+        ),
         published=properties.instant(plain, "published"),
         updated=properties.instant(plain, "updated"),
         to=properties.audience(plain, "to"),

@@ -5,10 +5,11 @@ Who may say what: the actor was checked against the signer before; here it is ch
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import SHOWN, Entry, expect_withdrawn, set_searched
 from node.hub.aggregate import make_ready, read_brought, take_back, take_in
@@ -16,6 +17,7 @@ from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.cases import is_to_pass_on
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity, is_followed, prove, prove_activity
+from node.inbox.stamping import MAX_ASKED
 from node.peers import network, witness
 from node.peers.actors import forget_actor, host_of, is_at_home
 from node.peers.directory import find_actor, find_document
@@ -33,18 +35,21 @@ from node.peers.hosts import Standing, standings, takes_reports_of
 from node.peers.ours import local_actor_at
 from node.peers.reports import MAX_OBJECTS, keep_report
 from node.publishing.reactions import (
+    Reaction,
+    count_of,
     drop_reaction,
     drop_reaction_to,
     drop_reactions_of,
     keep_reaction,
     reply_changed,
 )
+from node.publishing.stamps import QUOTE
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.errors import VocabError
-from vocab.objects import read_object
+from vocab.objects import Object, read_object
 from vocab.positions import read_position
 from vocab.terms import PUBLIC, PUBLIC_ALIASES
 
@@ -119,7 +124,7 @@ async def on_undo(node: Node, activity: Activity) -> None:
 
 
 async def on_create(node: Node, activity: Activity) -> None:
-    """A new object: a case of an organisation we follow, or a reply to a case of ours."""
+    """A new object: a case of an organisation we follow, or a post that answers or quotes a case of ours."""
     # Where it is only named, its author's server tells what it is.
     found = activity if activity.object is not None else await _found(node, activity)
     if found.object_type != "Article" or await _is_reply(node, found.object or {}):
@@ -357,27 +362,50 @@ async def _is_reply(node: Node, document: dict[str, Any]) -> bool:
 
 
 async def _on_reply(node: Node, activity: Activity) -> None:
-    """A reply is noted for the desk and shown to nobody: its text stays where its author put it."""
+    """A reply is noted for the desk and shown to nobody: its text stays where its author put it. A post that only quotes is counted."""
     item = read_object(activity.object or {})
     if item.id is None or not is_at_home(item.id, activity.actor) or item.attributed_to != activity.actor:
         raise RefusedActivity("a reply attributed to somebody else")
-    if item.in_reply_to is None:
+    if item.in_reply_to is None and not item.quotes:
         return
-    kept = True
+    now = node.clock.now()
     async with node.database.begin() as session:
-        case = await session.get(Entry, item.in_reply_to)
-        if case is not None and case.own:
-            kept = await keep_reaction(
-                session,
-                id=item.id,
-                kind="reply",
-                actor=activity.actor,
-                case_url=case.id,
-                position=read_position(activity.object or {}),
-                now=node.clock.now(),
-            )
+        if (case := await _own_case(session, item.in_reply_to)) is None:
+            await _keep_quote(session, item, item.id, by=activity.actor, now=now)
+            return
+        kept = await keep_reaction(
+            session,
+            id=item.id,
+            kind="reply",
+            actor=activity.actor,
+            case_url=case.id,
+            position=read_position(activity.object or {}),
+            now=now,
+        )
     if not kept:
         raise RefusedActivity("too many replies of one host wait already")
+
+
+async def _keep_quote(session: AsyncSession, post: Object, id: str, *, by: str, now: datetime) -> None:
+    """A post that quotes a case of ours, of a server that does not ask first (Misskey, Akkoma, Fedibird): counted, never shown.
+
+    Whoever quotes a case is told of its correction and its withdrawal, whether they asked or not. Raises RefusedActivity.
+    """
+    for url in post.quotes:
+        case = await _own_case(session, url)
+        if case is None or case.withdrawn_at is not None:
+            continue
+        is_known = await session.get(Reaction, id) is not None
+        if not is_known and await count_of(session, QUOTE, case.id, by=by) >= MAX_ASKED:
+            raise RefusedActivity("too many quotes of one actor")
+        if not await keep_reaction(session, id=id, kind=QUOTE, actor=by, case_url=case.id, now=now):
+            raise RefusedActivity("too many quotes of one site")
+        return
+
+
+async def _own_case(session: AsyncSession, url: str | None) -> Entry | None:
+    case = await session.get(Entry, url) if url else None
+    return case if case is not None and case.own else None
 
 
 async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:

@@ -21,7 +21,7 @@ from vocab.positions import read_position
 from vocab.terms import STAMP_CONTEXT
 
 MAX_ID_CHARACTERS = 2000
-# Posts of one actor that quote or answer one case by asking: each is kept for as long as the case.
+# Posts of one actor that quote one case, or answer it by asking: each is kept for as long as the case.
 MAX_ASKED = 20
 
 # type of the request → as what the instrument is kept, and where it names the case. Of a post that quotes nothing is looked at.

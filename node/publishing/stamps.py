@@ -32,7 +32,7 @@ def stamp_address(case: str, asked: str) -> str:
 
 
 async def stamp(session: AsyncSession, case: str, asked: str) -> dict[str, Any] | None:
-    """The stamp for that; None for what nobody asked about, or when the case is not public any more.
+    """The stamp for that; None for what is not known here, or when the case is not public any more.
 
     A reply's says that it may be there, and not that the desk shows it.
     """
