@@ -18,6 +18,7 @@ from tests.rig.publications import a_case
 from vocab import activities
 from vocab.cases import PublicCase, fits
 from vocab.jsonld import parse, write
+from vocab.properties import written
 from vocab.terms import PUBLIC
 
 pytestmark = pytest.mark.both_databases
@@ -57,6 +58,31 @@ async def test_a_case_is_published_once(node: Any) -> None:
 
     with pytest.raises(WrongState):
         await act(node, publish, case_id, case=a_case(), **TWO)
+
+
+async def test_a_correction_is_strictly_newer_or_is_not_made(node: Any, clock: FrozenClock) -> None:
+    """To Mastodon an Update that is not newer is a change of counts, and it would be passed over everywhere."""
+    case_id = random_id()
+    first = await act(node, publish, case_id, case=a_case(), **TWO)
+    moments = []
+    for wait in (0, 1, 0, 1):
+        clock.forward(seconds=wait)
+        if not wait:
+            with pytest.raises(WrongState):
+                await act(node, correct, case_id, case=a_case(1), **TWO)
+            continue
+        await act(node, correct, case_id, case=a_case(1), **TWO)
+        async with node.database.read() as session:
+            newest = select(Sent.body).order_by(Sent.sent_at.desc()).limit(1)
+            update = parse(await session.scalar(newest) or b"")
+        changed: Any = update["object"]
+        assert (update["type"], changed["published"]) == ("Update", written(first.published_at))
+        moments.append(changed["updated"])
+
+    assert moments == sorted(set(moments))
+    assert moments[0] > written(first.published_at)
+    async with node.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(Sent)) == 1 + len(moments)
 
 
 def a_huge_case(count: int) -> PublicCase:
