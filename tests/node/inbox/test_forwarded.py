@@ -9,6 +9,7 @@ import pytest
 from federation import allowance, fetch, ldsignatures
 from federation.keys import Signer
 from federation.proofs import attach
+from node.peers.follows import between
 from node.publishing.reactions import Reaction, count_reactions
 from tests.attacks.stage import Stage
 from tests.node.inbox.test_groups import a_group
@@ -79,6 +80,54 @@ async def test_a_reply_passed_on_under_its_authors_signature_is_noted(
 
     assert await noted(town, note["id"]) is not None
     assert "/notes/1" not in victim.asked
+
+
+@pytest.mark.parametrize("about", ["id", "tombstone"])
+@pytest.mark.parametrize("by", ["its author", "another under the author's name"])
+async def test_a_delete_passed_on_under_its_authors_signature_takes_the_reply_away(
+    town: Town, victim: Stranger, mallory: Stranger, by: str, about: str
+) -> None:
+    note = await a_reply(town, victim)
+    victim.documents["/notes/1"] = note
+    await victim.post("a", victim.activity("Create", note))
+    was_there = await noted(town, note["id"])
+    gone = note["id"] if about == "id" else {"id": note["id"], "type": "Tombstone"}
+    farewell = victim.activity("Delete", gone, to=[PUBLIC])
+    signer = victim.signer() if by == "its author" else mallory.rsa.signer(victim.key_id)
+
+    await mallory.post("a", signed_by(victim, farewell, town, signer))
+
+    is_believed = by == "its author"
+    assert was_there is not None
+    assert (await noted(town, note["id"]) is None) is is_believed
+    # What is not signed by its author is held against what the author's server still shows.
+    assert ("/notes/1" in victim.asked) is not is_believed
+
+
+async def test_a_farewell_passed_on_ends_a_follow_under_the_actors_own_signature_alone(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    us = "https://a.example/actors/cases"
+    await victim.post("a", victim.activity("Follow", us))
+    await town.settle()
+    unsigned, other_key, other_name, own = (
+        victim.activity("Delete", victim.id, number=number, to=[PUBLIC]) for number in range(4)
+    )
+    states = []
+
+    for sent in (
+        unsigned,
+        signed_by(victim, other_key, town, mallory.rsa.signer(victim.key_id)),
+        signed_by(victim, other_name, town, mallory.signer()),
+        signed_by(victim, own, town),
+    ):
+        await mallory.post("a", sent)
+        await town.settle()
+        async with town["a"].node.database.read() as session:
+            row = await between(session, victim.id, us)
+        states.append(row.state if row else None)
+
+    assert states == ["accepted", "accepted", "accepted", "undone"]
 
 
 @pytest.mark.parametrize(("days", "is_asked"), [(363, False), (364, True)])
