@@ -187,3 +187,17 @@ async def test_a_server_that_moves_takes_its_followers_along(town: Town) -> None
     async with town.hub.node.database.read() as session:
         rows: list[Any] = [await between(session, town.hub.settings.main_actor, one) for one in (old, new)]
     assert [row.state for row in rows] == ["undone", "accepted"]
+
+
+async def test_what_says_that_a_server_moves_stands_in_its_outbox_and_is_served(town: Town) -> None:
+    old, new = town["a"].settings.main_actor, town["b"].settings.main_actor
+    async with town["b"].node.database.begin() as session:
+        await say_alias(session, new, old, "also-known-as", now=town.clock.now())
+
+    await announce_move(town["a"].node, new)
+
+    listed = (await document(town, "a", f"{old}/outbox?page=1"))["orderedItems"]
+    served = {one["type"]: await document(town, "a", one["id"]) for one in listed}
+    assert {name: said["id"] for name, said in served.items()} == {one["type"]: one["id"] for one in listed}
+    assert (served["Move"]["object"], served["Move"]["target"]) == (old, new)
+    assert served["Update"]["object"]["movedTo"] == new
