@@ -72,6 +72,30 @@ async def test_what_another_key_signed_is_refused_once_the_new_one_is_known(town
     assert answers == [202, 401]
 
 
+async def test_a_key_that_changes_again_under_its_id_counts_after_five_minutes_and_under_a_new_one_at_once(
+    town: Town,
+) -> None:
+    """Whoever signs wrongly in its name would else make us ask its owner at every post."""
+    first = await renewed(town)
+    assert (await first.post("a", follow_of(first, 2))).status_code == 202
+    town.clock.forward(minutes=1)
+    again = Stranger(town, key="other")
+
+    soon = await again.post("a", follow_of(again, 3))
+    asked_soon = again.asked.copy()
+    town.clock.forward(minutes=5)
+    later = await again.post("a", follow_of(again, 4))
+    named = Stranger(town, key="stranger")
+    key_id = f"{named.id}#main-key-2"
+    key = {"id": key_id, "owner": named.id, "publicKeyPem": named.rsa.public.pem}
+    named.documents["/users/sam"] = named.actor(publicKey=key)
+    under_a_new_id = await named.post("a", follow_of(named, 5), key_id=key_id)
+
+    assert (soon.status_code, asked_soon) == (401, [])
+    assert later.status_code == 202
+    assert (under_a_new_id.status_code, named.asked) == (202, ["/users/sam"])
+
+
 async def test_who_waits_for_a_key_that_cannot_be_had_is_told_to_come_back(town: Town) -> None:
     new = await renewed(town)
     shown = new.documents["/users/sam"]
