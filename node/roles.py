@@ -13,6 +13,7 @@ from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Settlement, Turn
 from node.peers import blocklists, network, synchronising, witness
+from node.peers.actors import HEED
 from node.peers.sending import FORGET, FORGET_ANSWERS, begin_forgetting
 from node.runtime import Node
 from node.settings import Settings
@@ -76,6 +77,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         FORGET_ANSWERS: forget_old_answers,
         keeping.FORGET: chores.forget_received,
         "backfill": chores.backfill,
+        HEED: chores.heed_searching,
         looking.KIND: looking.look_again,
         forgetting.KIND: forgetting.forget_strangers,
         "refresh-blocklist": blocklists.refresh,

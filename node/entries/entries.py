@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Insert, String, delete, func, select
+from sqlalchemy import ForeignKey, Index, Insert, String, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -234,13 +234,14 @@ async def expect_withdrawn(session: AsyncSession, id: str, *, actor: str, host: 
 
 async def set_searched(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
     """A publisher agrees that the words of their cases are searched here, or no more (FEP-5feb)."""
-    empty = Entry.text == ""
-    found = select(Entry).where(
-        Entry.actor == actor, Entry.state.in_(SHOWN), empty if is_searched else ~empty
-    )
-    for row in list(await session.scalars(found)):
-        may_be = is_searched and not refuses_indexing(asks_robots(row.document))
-        row.text = searchable(row.case()) if may_be else ""
+    theirs = (Entry.actor == actor, Entry.state.in_(SHOWN))
+    if not is_searched:
+        # Told to all of them at once: a publisher may have thousands.
+        silenced = update(Entry).where(*theirs, Entry.text != "").values(text="")
+        await session.execute(silenced.execution_options(synchronize_session="fetch"))
+        return
+    for row in list(await session.scalars(select(Entry).where(*theirs, Entry.text == ""))):
+        row.text = "" if refuses_indexing(asks_robots(row.document)) else searchable(row.case())
 
 
 def asks_robots(document: bytes) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import Draft, Entry, last_changes, put_entries, set_searched, withdraw_entry
+from node.entries.entries import Draft, Entry, last_changes, put_entries, withdraw_entry
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
 from node.peers.actors import host_of, is_at_home
@@ -154,13 +154,10 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
 async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetime) -> None:
     """Keep cases of organisations we follow, and announce those that are new: in as few statements as one.
 
-    Several versions of one case are kept in the order in which they came. Of publishers who do not agree to it any more nothing older
-    is searched either: the Update that said so may never have come.
+    Several versions of one case are kept in the order in which they came.
     """
     told: list[Packed] = []
     rest = list(ready)
-    for actor in sorted({one.draft.actor for one in rest if not one.draft.is_searched}):
-        await set_searched(session, actor, is_searched=False)
     while rest:
         first: dict[str, Ready] = {}
         later = [one for one in rest if first.setdefault(one.draft.id, one) is not one]

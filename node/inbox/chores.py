@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from federation.errors import FetchError, Unreachable
-from node.entries.entries import Entry
+from node.entries.entries import Entry, set_searched
 from node.hub.quarantine import waiting
 from node.inbox.handlers import fetch_case
 from node.inbox.keeping import forget_old, forget_tomorrow
@@ -117,6 +117,15 @@ class _Walk:
     async def _is_here(self, url: str) -> bool:
         async with self.node.database.read() as session:
             return await session.get(Entry, url) is not None
+
+
+async def heed_searching(node: Node, job: Turn) -> Outcome:
+    """Search the cases of an actor from now on, or no more, as it last said (FEP-5feb). Safe to repeat."""
+    async with node.database.begin() as session:
+        actor = await session.get(RemoteActor, str(job.payload["actor"]))
+        if actor is not None:
+            await set_searched(session, actor.id, is_searched=actor.indexable)
+    return Done()
 
 
 async def forget_received(node: Node, job: Turn) -> Outcome:

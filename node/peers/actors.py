@@ -10,14 +10,17 @@ from sqlalchemy import ForeignKey, Insert, String, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from node import outbox
 from node.database import Row
+from node.outbox import LEASE
 from node.statements import Bulk
 from vocab.actors import Actor
 from vocab.errors import NotAnAddress
 from vocab.terms import SRT
 
 FRESH = timedelta(days=1)
-
+# The job that follows when an actor says otherwise than before whether its words are searched; its payload names the `actor`.
+HEED = "heed-searching"
 
 # Of a handle before its host: Mastodon takes thirty.
 LONGEST_NAME = 250
@@ -126,12 +129,17 @@ def is_at_home(url: str, actor: str) -> bool:
 async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) -> RemoteActor:
     """Keep what an actor's document says; keys it lists no more are forgotten, not those that could not be had just now.
 
+    Whether it agrees to be searched is heeded in what is here already once that changes, and when all that was read before has been kept.
     Trusted: that the document was fetched from `actor.id`, and that each key is the actor's own.
     """
     host = host_of(actor.id)
     # Several keys of one actor may be asked for at once, by several processes: whoever comes second waits here, and finds what
     # the first has kept.
     row = await session.get(RemoteActor, actor.id, with_for_update=True)
+    if row is not None and row.indexable != actor.indexable:
+        await outbox.enqueue(
+            session, HEED, {"actor": actor.id}, lane=f"chore:{HEED}:{host}", not_before=now + LEASE, now=now
+        )
     if row is None:
         named = {"id": actor.id, "host": host, "type": actor.type, "handle": "", "name": "", "url": actor.id}
         said = {"indexable": False, "is_network": False, "states": ""}

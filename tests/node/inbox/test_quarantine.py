@@ -4,11 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import Proven, attach, check
+from node.entries.entries import set_searched
 from node.entries.search import entry_at
 from node.hub import quarantine
 from node.hub.quarantine import NOT_A_MEMBER, keep_out, let_go, waiting
+from node.inbox import chores
 from node.inbox.handlers import fetch_case
 from node.peers.actors import host_of
 from node.peers.directory import proving_keys
@@ -321,19 +324,31 @@ async def test_the_words_of_a_publisher_who_does_not_agree_are_not_searched(
     assert counts == [0, 1, 0]
 
 
-async def test_whoever_agrees_no_more_is_believed_without_having_said_so(
-    town: Town, victim: Stranger
+async def test_whoever_says_otherwise_is_believed_without_having_sent_an_update_and_that_is_heeded_once(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of thousands of cases none is looked through again with each that comes."""
     victim.documents["/users/cases"] = victim.actor(indexable=True)
     await admit(town, victim)
     await victim.post("hub", victim.activity("Create", a_document(victim, town)))
     await town.settle()
-    before = await found(town)
+    counts, heeded = [await found(town)], []
 
-    victim.documents["/users/cases"] = victim.actor()
-    town.clock.forward(days=2)
-    await victim.post("hub", victim.activity("Create", a_document(victim, town, "c2"), number=2))
-    await town.settle()
+    async def heed(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
+        heeded.append((actor, is_searched))
+        await set_searched(session, actor, is_searched=is_searched)
 
-    assert await at_hub(town, "c2") is not None
-    assert (before, await found(town)) == (1, 0)
+    monkeypatch.setattr(chores, "set_searched", heed)
+    for number, agrees in enumerate((False, False, True), start=2):
+        victim.documents["/users/cases"] = victim.actor(indexable=agrees)
+        town.clock.forward(days=2)
+        case = a_document(victim, town, f"c{number}")
+        await victim.post("hub", victim.activity("Create", case, number=number))
+        await town.settle()
+        town.clock.forward(minutes=2)
+        await town.settle()
+        counts.append(await found(town))
+
+    assert await at_hub(town, "c4") is not None
+    assert counts == [1, 0, 0, 4]
+    assert heeded == [(victim.id, False), (victim.id, True)]
