@@ -75,6 +75,49 @@ async def test_a_move_that_somebody_else_tells_is_refused(town: Town, old: Stran
     assert await states(town, old) == ["accepted", "accepted"]
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_who_is_nothing_to_us_any_more_makes_us_ask_nobody(
+    town: Town, old: Stranger, new: Stranger, is_known: bool
+) -> None:
+    """A follow that has ended is none, and who only liked something is known and no more."""
+    agree(old, new)
+    us = town["a"].settings.main_actor
+    if is_known:
+        follower = old
+        await old.post("a", old.activity("Block", us, number=7))
+    else:
+        follower = Stranger(town, "third.example", "cases", key="peer")
+        follower.documents["/users/cases"] = follower.actor(movedTo=new.id)
+        await follower.post("a", follower.activity("Like", f"{us}/none"))
+    await town.settle()
+    new.asked.clear()
+
+    await move(town, follower, follower.id, new.id, 8)
+
+    assert new.asked == new.received == []
+
+
+@pytest.mark.parametrize("which", ["the old", "the new"])
+async def test_an_account_that_is_found_under_another_id_says_nothing_of_a_move(
+    town: Town, old: Stranger, new: Stranger, which: str
+) -> None:
+    agree(old, new)
+    target, other = new.id, f"https://{old.host}/users/other"
+    if which == "the old":
+        found = old.actor(id=other, movedTo=new.id)
+        old.documents["/users/cases"] = old.documents["/users/other"] = found
+    else:
+        target = f"https://{new.host}/users/alias"
+        old.documents["/users/cases"] = old.actor(movedTo=target)
+        new.documents["/users/alias"] = new.documents["/users/cases"]
+
+    await move(town, old, old.id, target)
+
+    assert await states(town, old) == ["accepted", "accepted"]
+    assert await states(town, new) == [None, None]
+    assert new.received == []
+
+
 @pytest.mark.parametrize("where", ["ourselves", "a chain", "a blocked host", "nowhere"])
 async def test_a_move_to_a_wrong_place_is_refused(
     town: Town, old: Stranger, new: Stranger, where: str
