@@ -94,7 +94,8 @@ async def test_who_is_nothing_to_us_any_more_makes_us_ask_nobody(
 
     await move(town, follower, follower.id, new.id, 8)
 
-    assert new.asked == new.received == []
+    assert new.asked == []
+    assert new.received == []
 
 
 @pytest.mark.parametrize("which", ["the old", "the new"])
@@ -163,6 +164,21 @@ async def test_a_move_takes_both_follows_along_and_not_again_within_a_week(
     town.clock.forward(days=7)
     await move(town, new, new.id, third.id, 2)
     assert (await states(town, third))[1] == "accepted"
+
+
+async def test_a_follow_that_was_refused_is_not_asked_for_again_at_the_new_account(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    agree(old, new)
+    ours = next(one for one in old.received if one["type"] == "Follow")
+    await old.post("a", old.activity("Reject", ours, number=7))
+    await town.settle()
+    assert await states(town, old) == ["rejected", "accepted"]
+
+    await move(town, old, old.id, new.id, 8)
+
+    assert await states(town, new) == [None, "accepted"]
+    assert new.received == []
 
 
 async def test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times(
