@@ -22,9 +22,11 @@ from node.inbox.stamping import MAX_ASKED
 from node.peers.follows import between
 from node.peers.hosts import decide
 from node.peers.reports import Report
+from node.publishing.publish import withdraw
 from node.publishing.reactions import Reaction, count_reactions
 from tests.attacks.stage import FORGED, Stage, a_body, reasons, served
 from tests.federation.requests_to_us import rfc9421_signed
+from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from vocab.terms import AS, PUBLIC, SECURITY_V1
 
@@ -482,6 +484,36 @@ async def test_a_stamp_is_for_what_is_ones_own(
     )
 
     assert reasons(caplog) == [reason]
+    assert mallory.received == []
+
+
+@pytest.mark.parametrize("attack", ["65 to quote another's case", "65 to quote a case that is withdrawn"])
+async def test_a_stamp_is_given_for_what_is_public_here_and_ours(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    mallory = stage.stranger()
+    if "another's" in attack:
+        alice, to = await stage.victim(), "hub"
+        case = stage.case(alice)["id"]
+        await stage.send(alice, alice.activity("Create", stage.case(alice), to=[PUBLIC]))
+        assert await stage.entry(case) is not None
+    else:
+        node, to = stage.town["node"].node, "node"
+        published = await publish_case(node)
+        case = published.url
+        stage.town.clock.forward(minutes=1)
+        async with node.database.begin() as session:
+            await withdraw(
+                session, node.settings, node.keyring, case_id=published.case_id, reason="factual-error",
+                proposed_by="one", approved_by="two", now=node.clock.now(),
+            )  # fmt: skip
+        await stage.town.settle()
+    caplog.clear()
+
+    post = f"https://{mallory.host}/notes/1"
+    await stage.send(mallory, mallory.activity("QuoteRequest", case, instrument=post), to=to)
+
+    assert reasons(caplog) == ["QuoteRequest for something that is not public here"]
     assert mallory.received == []
 
 

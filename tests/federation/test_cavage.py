@@ -150,14 +150,19 @@ def test_a_fresh_date_that_is_not_signed_does_not_refresh_an_old_signature() -> 
     old = {**CREATED, "created": str(int(NOW.timestamp()) - 7200)}
 
     assert reason(judge(cavage_signed("(request-target) host (created) digest", parameters=old))) == "stale"
-    both = cavage_signed("(request-target) host date (created) digest", parameters=old)
-    assert reason(judge(both)) == "stale"
+    both = "(request-target) host date (created) digest"
+    assert reason(judge(cavage_signed(both, parameters=old))) == "stale"
+    before = {"date": cavage.imf_date(NOW - timedelta(hours=2))}
+    assert reason(judge(cavage_signed(both, parameters=CREATED, headers=before))) == "stale"
 
 
 def test_a_beginning_that_was_not_signed_says_nothing() -> None:
     """Some write it beside a signed date; whoever is on the way could write another."""
     for created in (0, int(NOW.timestamp()) + 86400):
         assert reason(judge(cavage_signed(parameters={"created": str(created)}))) == "verified"
+        ends = CREATED | {"created": str(created), "expires": str(int(NOW.timestamp()) + 60)}
+        signed_end = cavage_signed("(request-target) host date (expires) digest", parameters=ends)
+        assert reason(judge(signed_end)) == "verified"
 
 
 def test_a_covered_time_without_its_parameter_is_refused() -> None:
