@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from federation import proofs
+from federation import ldsignatures, proofs
 from federation.keys import base58_encode
 from node.entries.entries import Entry
 from node.peers.actors import RemoteKey
@@ -78,10 +78,11 @@ async def test_an_actor_under_two_ids_replaces_nobodys_keys(
     assert await state_of(town, case) == "live"
 
 
+@pytest.mark.parametrize("what", ["proof", "signature"])
 async def test_a_context_that_gives_actor_another_meaning_makes_nobody_else_speak(
-    town: Town, caplog: pytest.LogCaptureFixture
+    town: Town, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
-    """Mallory proves what she says; expanded, it is Alice who says it."""
+    """Mallory proves, or signs, what she says; expanded, it is Alice who says it."""
     stage = Stage(town)
     alice, case = await with_a_case(stage)
     mallory, carrier = stage.stranger(), stage.stranger(key="peer")
@@ -89,7 +90,7 @@ async def test_a_context_that_gives_actor_another_meaning_makes_nobody_else_spea
         "actor": "https://evil.example/ns#x",
         "real": {"@id": "as:actor", "@type": "@id"},
     }
-    document = {
+    document: dict[str, Any] = {
         "@context": [AS_CONTEXT, DATA_INTEGRITY, renamed],
         "id": f"https://{mallory.host}/a/1",
         "type": "Delete",
@@ -104,13 +105,13 @@ async def test_a_context_that_gives_actor_another_meaning_makes_nobody_else_spea
         "verificationMethod": f"{mallory.id}#ed25519-key",
         "proofPurpose": "assertionMethod",
     }
-    signature = mallory.prover().sign(proofs._rdfc_data(canonize(document), options))
+    value = "z" + base58_encode(mallory.prover().sign(proofs._rdfc_data(canonize(document), options)))
+    proven = {**document, "proof": {**options, "proofValue": value}}
+    signed = ldsignatures.attach(document, mallory.signer(), now=town.clock.now())
 
-    await stage.send(
-        carrier, {**document, "proof": {**options, "proofValue": "z" + base58_encode(signature)}}
-    )
+    await stage.send(carrier, proven if what == "proof" else signed)
 
-    assert "proof: of another activity" in reasons(caplog)
+    assert f"{what}: of another activity" in reasons(caplog)
     assert await state_of(town, case) == "live"
 
 
