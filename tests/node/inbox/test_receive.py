@@ -222,6 +222,25 @@ async def test_a_farewell_of_somebody_unknown_is_accepted_and_forgotten(
     assert await stored(town) == 0
 
 
+async def test_a_farewell_of_somebody_known_whose_key_went_with_them_is_accepted_and_nothing_else_is(
+    town: Town, stranger: Stranger
+) -> None:
+    """Mastodon sends it again for days otherwise; nobody can prove it any more, so that nothing follows from it."""
+    await stranger.post("a", follow_of(stranger, town))
+    await town.settle()
+    before = await stored(town)
+    stranger.documents["/users/sam"] = httpx.Response(410)
+    statuses: list[int] = []
+
+    for kind, about in (("Delete", ""), ("Update", ""), ("Delete", "/notes/1")):
+        said = stranger.activity(kind, f"{stranger.id}{about}", number=len(statuses))
+        answer = await stranger.post("a", said, key_id=f"{stranger.id}#another-{len(statuses)}")
+        statuses.append(answer.status_code)
+
+    assert statuses == [202, 401, 401]
+    assert await stored(town) == before
+
+
 async def test_a_blocked_host_is_refused_without_asking_it_anything(town: Town, stranger: Stranger) -> None:
     from node.peers.hosts import decide
 
