@@ -127,7 +127,8 @@ async def on_create(node: Node, activity: Activity) -> None:
     """A new object: a case of an organisation we follow, or a post that answers or quotes a case of ours."""
     # Where it is only named, its author's server tells what it is.
     found = activity if activity.object is not None else await _found(node, activity)
-    if found.object_type != "Article" or await _is_reply(node, found.object or {}):
+    document = found.object or {}
+    if found.object_type != "Article" or _only_quotes(document) or await _is_reply(node, document):
         await _on_reply(node, found)
     else:
         await _on_case(node, found)
@@ -349,6 +350,12 @@ async def _found(node: Node, activity: Activity) -> Activity:
     if not is_at_home(url, activity.actor):
         raise RefusedActivity("an object on another host than its author")
     return replace(activity, object=await find_document(node, url))
+
+
+def _only_quotes(document: dict[str, Any]) -> bool:
+    """Whether it is an Article like any other (WordPress, WriteFreely), and no case, that quotes something."""
+    is_case = properties.own_term(properties.simplified(document), "kind") is not None
+    return not is_case and bool(read_object(document).quotes)
 
 
 async def _is_reply(node: Node, document: dict[str, Any]) -> bool:

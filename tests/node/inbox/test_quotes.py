@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from federation import ldsignatures
+from federation.proofs import attach
+from node.entries.entries import Entry
 from node.inbox import handlers
 from node.publishing import reactions
 from node.publishing.publications import Publication
 from node.publishing.reactions import count_reactions, shown_replies
 from node.runtime import Node
 from tests.attacks.stage import reasons
+from tests.node.inbox.test_process import a_document
+from tests.node.inbox.test_taken_back import befriend
 from tests.rig.publications import publish_case, withdraw_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -74,6 +78,7 @@ SPELLINGS = {name: (lambda url, name=name: {name: url}) for name in WORDS} | {
     "embedded": lambda url: {"quote": {"id": url, "type": "Article"}},
     "several that name the same": lambda url: dict.fromkeys(WORDS, url),
     "beside another": lambda url: {"quote": ["https://elsewhere.example/1", url]},
+    "in an article": lambda url: {"quoteUrl": url, "type": "Article", "name": "At length (fictional)"},
     "in an answer to somebody else": lambda url: {
         "quoteUrl": url,
         "inReplyTo": "https://elsewhere.example/1",
@@ -91,6 +96,20 @@ async def test_a_post_that_quotes_a_case_is_counted_however_it_says_so(
     async with node.database.read() as session:
         assert await shown_replies(session, case.url) == []
     assert [one["type"] for one in reader.received] == []
+
+
+async def test_a_case_that_quotes_another_is_a_case(
+    town: Town, node: Node, reader: Stranger, case: Publication
+) -> None:
+    await befriend(town, node, reader)
+    theirs = {name: value for name, value in a_document(reader, town).items() if name != "proof"}
+    theirs = attach(theirs | {"quoteUrl": case.url}, reader.prover(), now=town.clock.now())
+
+    await say(town, reader, theirs)
+
+    async with node.database.read() as session:
+        assert await session.get(Entry, theirs["id"]) is not None
+    assert await counted(node, case) == {}
 
 
 async def test_what_quotes_and_answers_a_case_is_a_reply_for_the_desk(
