@@ -201,6 +201,11 @@ def test_what_no_term_names_is_not_handed_on() -> None:
     assert "unknown" not in outcome.document
 
 
+def test_what_could_be_read_as_other_statements_is_not_signed() -> None:
+    with pytest.raises(ValueError, match="read as another"):
+        ldsignatures.attach(an_announce(content={"@value": "v", "@language": "en x"}), SIGNER, now=NOW)
+
+
 def test_an_id_that_could_pass_for_statements_does_not_survive() -> None:
     odd = 'https://b.example/1> <https://www.w3.org/ns/activitystreams#content> "forged" .\n<https://b.example/2'
 
