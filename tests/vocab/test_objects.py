@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vocab import jsonld, objects
+from vocab import jsonld, objects, properties
 from vocab.errors import NotAnObject
 from vocab.terms import AS, PUBLIC
 
@@ -132,6 +132,8 @@ def test_a_tombstone_reads_back() -> None:
     document = objects.tombstone("https://a.example/cases/1", actor=A, published=NOW, deleted=NOW)
 
     assert objects.read_tombstone(document) == objects.Tombstone("https://a.example/cases/1", "Article", NOW)
+    # Takahe drops an object that does not say since when it is there.
+    assert document["published"] == properties.written(NOW)
 
 
 def test_a_note_of_ours_has_the_lowest_common_shape() -> None:
@@ -148,6 +150,7 @@ def test_a_note_of_ours_has_the_lowest_common_shape() -> None:
     assert note["type"] == "Note"
     assert note["attributedTo"] == A
     assert note["contentMap"] == {"uk": note["content"]}
+    assert (note["published"], note["to"]) == (properties.written(NOW), [PUBLIC])
     assert "summary" not in note
     assert objects.read_object(note).language == "uk"
     assert jsonld.expand(note)
