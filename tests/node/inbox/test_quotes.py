@@ -112,6 +112,22 @@ async def test_a_case_that_quotes_another_is_a_case(
     assert await counted(node, case) == {}
 
 
+@pytest.mark.parametrize("how", ["quoteUrl", "inReplyTo"])
+async def test_who_quotes_or_answers_a_case_of_another_organisation_tells_its_own_server(
+    town: Town, node: Node, reader: Stranger, how: str
+) -> None:
+    await befriend(town, node, reader)
+    theirs = a_document(reader, town)
+    await say(town, reader, theirs)
+    other = Stranger(town, "other.example", key="other")
+
+    await say(town, other, a_post(other, id="https://other.example/notes/1", **{how: theirs["id"]}))
+
+    async with node.database.read() as session:
+        assert await session.get(Entry, theirs["id"]) is not None
+        assert await count_reactions(session, theirs["id"]) == {}
+
+
 async def test_what_quotes_and_answers_a_case_is_a_reply_for_the_desk(
     town: Town, node: Node, reader: Stranger, case: Publication
 ) -> None:
