@@ -2,7 +2,7 @@
 `pictures` and `withdrawals`, how it reads in `casewords`; here, how it is found."""
 
 from vocab import charter
-from vocab.casewire import CaseMeta, fits, read_case, write_case
+from vocab.casewire import CaseMeta, Reach, fits, reach, read_case, write_case
 from vocab.casewords import facts
 from vocab.errors import InvalidCase, NotACase
 from vocab.pictures import picture_address
@@ -33,6 +33,7 @@ __all__ = [
     "InvalidCase",
     "NotACase",
     "PublicCase",
+    "Reach",
     "Related",
     "Withdrawal",
     "coarse",
@@ -40,6 +41,7 @@ __all__ = [
     "facts",
     "fits",
     "picture_address",
+    "reach",
     "read_case",
     "read_withdrawal",
     "relations",

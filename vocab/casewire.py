@@ -8,6 +8,7 @@ from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -229,6 +230,23 @@ def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
         return PublicCase.parse(values), meta
     except InvalidCase as error:
         raise NotACase(f"not a public case: {error}") from error
+
+
+class Reach(StrEnum):
+    """How other servers get a case: whole, with the end of its words for people left out, or not those that take little at once."""
+
+    WHOLE = "whole"
+    SHORTENED = "shortened"
+    PARTIAL = "partial"
+
+
+def reach(case: PublicCase) -> Reach:
+    """Tell how others will get the case, as far as that depends on how long it is; on this network it is always whole."""
+    article = write_case(case, id=_ANYWHERE, actor=_ANYWHERE, published=_ANY_TIME)
+    whole = {spoken: casewords.content(case, spoken) for spoken in case.title.first(case.language)}
+    if article["contentMap"] != whole:
+        return Reach.SHORTENED
+    return Reach.PARTIAL if len(jsonld.write(article)) > _EASY_BYTES else Reach.WHOLE
 
 
 def fits(case: PublicCase) -> bool:

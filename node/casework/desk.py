@@ -22,7 +22,7 @@ from node.intake.alerts import ClosedFor, Wrap
 from node.staff.accounts import Staff
 from node.staff.permissions import Action, allowed, require
 from vocab import lists
-from vocab.cases import fits
+from vocab.cases import Reach, fits, reach
 from vocab.errors import InvalidCase
 from vocab.publiccase import PublicCase, coarse
 
@@ -312,6 +312,16 @@ def parse_text(fields: Mapping[str, object], *, now: datetime, corrections: Sequ
     if not fits(text):
         raise Invalid("the text is too long", problems={SIZE: TOO_LONG})
     return text
+
+
+def reach_of(case: Case) -> Reach | None:
+    """How other servers would get the text as it was saved; None where there is none that could be published."""
+    if case.draft is None:
+        return None
+    try:
+        return reach(PublicCase.parse(case.draft))
+    except InvalidCase:
+        return None
 
 
 # ---- private -------------------------------------------------------------------------------------------------------

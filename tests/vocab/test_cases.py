@@ -16,10 +16,12 @@ from vocab.cases import (
     InvalidCase,
     NotACase,
     PublicCase,
+    Reach,
     coarse,
     facets,
     facts,
     fits,
+    reach,
     read_case,
     read_withdrawal,
     relations,
@@ -550,6 +552,7 @@ def test_a_long_case_is_written_so_that_misskey_takes_it_and_loses_none_of_its_t
         assert html.endswith(f"<p>{said}{markup.link(ID)}</p>")
         assert sanitised(html) == html
     assert read_case(document)[0] == case
+    assert reach(case) is Reach.SHORTENED
 
 
 def test_a_case_is_shown_whole_where_it_is_short_and_where_leaving_out_would_not_help() -> None:
@@ -558,6 +561,7 @@ def test_a_case_is_shown_whole_where_it_is_short_and_where_leaving_out_would_not
         case = a_case(content={"en": content}, authority_replies=[reply] * replies)
 
         assert "The whole case" not in written(case)["content"]
+        assert reach(case) is (Reach.PARTIAL if replies else Reach.WHOLE)
 
 
 def test_a_case_with_more_members_than_is_read_does_not_fit_however_short_it_is() -> None:

@@ -224,7 +224,7 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
     await berta.wait_for_selector("#error-image:visible")
     await berta.fill("[data-field=image_alt] textarea", WORDS_OF_PICTURE)
     found["picture"] = await barriers(berta)
-    await berta.click("[data-save]")
+    found["long"] = await write_long(berta)
     await berta.click("[data-move=submit]")
     await berta.check("[data-panel] [name=consent]")
     await berta.click("[data-panel] button[type=submit]")
@@ -281,6 +281,38 @@ async def test_from_a_sealed_alert_to_a_published_case_and_out_again(
         assert (await reader.get(picture)).status_code == 404
 
     assert {name: barrier for name, barrier in found.items() if barrier} == {}
+
+
+async def write_long(page: Any) -> list[str]:
+    """Save a long text, which is said while it is written and when it is saved; then the text as it was. Returns the barriers."""
+    hint, account = page.locator("[data-panel] [data-reach]"), "[data-field=content] textarea"
+    assert not await hint.is_visible()
+    await page.fill(account, "\n\n".join(["A paragraph of a long account (fictional). " * 10] * 45))
+    assert "with a link to the whole" in await hint.inner_text()
+    found: list[str] = await barriers(page)
+
+    # Larger than any server takes: said once, in the reader's words, and as no fault of one answer.
+    refusal = {"error": "Something does not hold.", "fields": {"size": "Too long, for tools."}}
+    await page.route("**/draft", lambda route: route.fulfill(status=400, json=refusal))
+    await page.click("[data-save]")
+    await page.wait_for_selector("[data-panel] [data-error]:visible")
+    said = await page.inner_text("[data-panel] [data-error]")
+    assert said.startswith("Together these texts are too long")
+    assert not await hint.is_visible()
+    found += await barriers(page)
+    await page.unroute("**/draft")
+
+    await page.click("[data-save]")
+    await page.wait_for_selector("[data-text-reach]:visible")
+    assert "with a link to the whole" in await page.inner_text("[data-text-reach]")
+    found += await barriers(page)
+    await page.click("[data-move=draft]")
+    assert await hint.is_visible()
+    await page.fill(account, "")
+    assert not await hint.is_visible()
+    await page.click("[data-save]")
+    await page.wait_for_selector("[data-text-reach]", state="hidden")
+    return found
 
 
 async def answer(visitor: Visitor, origin: str, words: list[str], said: str) -> None:

@@ -412,6 +412,7 @@ async def _shown(session: AsyncSession, case_id: str, me: Staff) -> dict[str, ob
             "sha256": case.draft_sha256,
             "by": case.drafted_by,
             "on": case.drafted_on.isoformat() if case.drafted_on else None,
+            "reach": desk.reach_of(case),
         },
         "source": alert.source_ed25519,
         "consents": consents_shown(await consents_of(session, alert.id)),

@@ -663,6 +663,25 @@ async def test_a_draft_is_an_allow_list_and_names_what_is_wrong(case: tuple[Desk
     assert (await ana.get(f"/cases/{CASE}")).json()["draft"] is None
 
 
+@pytest.mark.parametrize(
+    ("paragraphs", "replies", "reach"), [(1, 0, "whole"), (40, 0, "shortened"), (40, 12, "partial")]
+)
+async def test_a_draft_says_whether_other_servers_would_show_all_of_it(
+    case: tuple[Desk, Desk], paragraphs: int, replies: int, reach: str
+) -> None:
+    ana, boris = case
+    await ana.move("propose", {"standard": "P3"})
+    await boris.move("confirm")
+    reply = {"date": "2026-05-11", "type": "disputed", "text": {"en": "A long reply. " * 300}}
+    content = {"en": "\n\n".join(["A fictional paragraph. " * 20] * paragraphs)}
+    fields = case_fields(content=content, authority_replies=[reply] * replies)
+
+    saved = (await ana.send("PUT", f"/cases/{CASE}/draft", {"fields": fields})).json()
+
+    assert saved["draft"]["reach"] == reach
+    assert (await boris.get(f"/cases/{CASE}")).json()["draft"]["reach"] == reach
+
+
 async def test_a_draft_of_few_people_comes_back_coarser(case: tuple[Desk, Desk]) -> None:
     ana, boris = case
     await ana.move("propose", {"standard": "P3"})

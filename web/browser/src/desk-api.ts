@@ -62,7 +62,7 @@ export interface CaseAnswer extends CaseRecord {
   readonly standard: string | null;
   readonly updated_on: string;
   readonly waiting_for: string | null;
-  readonly draft: { readonly fields: JsonObject; readonly sha256: Hex; readonly by: string; readonly on: string } | null;
+  readonly draft: { readonly fields: JsonObject; readonly sha256: Hex; readonly by: string; readonly on: string; readonly reach: "whole" | "shortened" | "partial" | null } | null;
   /** Whose signature the answers about publication carry. */
   readonly source: KeyId;
   readonly consents: readonly WireConsent[];

@@ -11,7 +11,7 @@ import { publicPage } from "./desk-preview.ts";
 import { recordForm, recordLine } from "./desk-records.ts";
 import type { Seat } from "./desk-session.ts";
 import { Complaint, complain, onSubmit, picked, say, slot, ticked, view, written } from "./desk-view.ts";
-import { callName, caseState, standardName, valueInWords, who, why } from "./desk-words.ts";
+import { TOO_LONG, callName, caseState, standardName, valueInWords, who, why } from "./desk-words.ts";
 import { openAlert, openCase } from "./open.ts";
 import { all, dayInWords, goTo, hasText, make, show, text, within } from "./page.ts";
 import { Refused } from "./refusal.ts";
@@ -153,6 +153,7 @@ class CaseFile {
       const shared = make("a", { href: `/desk/published/${this.#answer.id}`, target: "_blank", rel: "noopener" }, text("who-has-it"));
       said.append(" ", make("a", { href: publication.url }, text("published-at")), " · ", shared);
     }
+    sayReach(slot(this.root, "text-reach"), draft?.reach ?? "whole");
     slot(this.root, "text").replaceChildren(...(draft ? [publicPage(draft.fields, pictureAt(this.#answer.id))] : []));
     showConsent(slot(this.root, "source-consent"), this.#seat, this.#answer, this.#alert, (answer) => this.#done(answer));
     show(slot(this.root, "text"), draft !== null);
@@ -275,7 +276,13 @@ class CaseFile {
       at: pictureAt(id),
       add: (file) => api.addPicture(id, file),
     });
+    const count = (): void => {
+      const saved = this.#answer.draft?.reach;
+      sayReach(slot(form, "reach"), !draft.isLong() ? "whole" : saved === "partial" ? saved : "shortened");
+    };
+    count();
     const keep = (): void => {
+      count();
       unsaved = { by, case: id, fields: draft.read() };
     };
     form.addEventListener("input", keep);
@@ -304,7 +311,11 @@ class CaseFile {
       } catch (error) {
         if (!(error instanceof ApiError) || Object.keys(error.fields).length === 0) throw error;
         if (isCorrection) askWhyItMayStand(form, error.fields);
-        throw new Complaint([text("look-above"), ...draft.complain(error.fields)].join(" "));
+        // The two sentences together would contradict one another.
+        if (TOO_LONG in error.fields) sayReach(slot(form, "reach"), "whole");
+        const homeless = draft.complain(error.fields);
+        const isMarked = homeless.length < Object.keys(error.fields).length;
+        throw new Complaint([...(isMarked ? [text("look-above")] : []), ...homeless].join(" "));
       }
     });
     return form;
@@ -319,7 +330,7 @@ class CaseFile {
       } catch (error) {
         if (!(error instanceof ApiError) || Object.keys(error.fields).length === 0) throw error;
         askWhyItMayStand(form, error.fields);
-        throw new Complaint(text("look-above"));
+        throw TOO_LONG in error.fields ? error : new Complaint(text("look-above"));
       }
     });
     return form;
@@ -344,6 +355,14 @@ class CaseFile {
     onSubmit(form, async () => this.#done(await api.approve(this.#answer.id, null)));
     return form;
   }
+}
+
+/** Who will not see all of a long text. That is no fault, only good to know while there is time to shorten it. */
+function sayReach(place: HTMLElement, reach: "whole" | "shortened" | "partial"): void {
+  const sentence = reach === "whole" ? "" : text(`reach-${reach}`);
+  // Said once, not at every key.
+  if (place.textContent !== sentence) place.textContent = sentence;
+  show(place, sentence !== "");
 }
 
 function reasonOf(form: HTMLFormElement): string {

@@ -2,7 +2,7 @@
 
 import type { Clearances } from "./desk-api.ts";
 import { slot, ticked } from "./desk-view.ts";
-import { labelOf, problemInWords } from "./desk-words.ts";
+import { TOO_LONG, labelOf } from "./desk-words.ts";
 import { all, make, text } from "./page.ts";
 
 export function clearancesOf(form: HTMLFormElement): Clearances {
@@ -25,12 +25,15 @@ const MAY_STAND: ReadonlySet<string> = new Set([
 
 export function askWhyItMayStand(form: HTMLFormElement, problems: Readonly<Record<string, string>>): void {
   const place = slot(form, "clearances");
+  for (const said of all(place, ":scope > .problem", HTMLElement)) said.remove();
   for (const [key, sentence] of Object.entries(problems)) {
+    // No reason lets that stand, and the form says it below.
+    if (key === TOO_LONG) continue;
     const clears = key === "actor_name" ? "reply_waiver" : key;
     const known = place.querySelector<HTMLElement>(`[data-for="${CSS.escape(clears)}"] .problem`);
     if (known) known.textContent = sentence;
     else if (MAY_STAND.has(key) || clears === "reply_waiver") place.append(clearance(clears, key, sentence));
-    else place.append(make("p", { class: "problem" }, problemInWords(key, sentence)));
+    else place.append(make("p", { class: "problem" }, sentence));
   }
 }
 

@@ -11,6 +11,13 @@ import { all, make, show, text, within } from "./page.ts";
 /** Where an answer goes that is not called the same in the public case. */
 const FROM_ANSWER: Readonly<Record<string, string>> = { content: "summary" };
 const ON_ONE_LINE = 1;
+/**
+ * About what a text comes to when it is sent: it stands in it several times, in its own language once more, beside all that is not
+ * text. Only the server counts exactly, when the text is saved.
+ */
+const EASY_BYTES = 50_000;
+const BESIDE_TEXTS = 8_000;
+const COPIES = { original: 3, other: 2 } as const;
 
 /** Where a picture of this case is seen, and how a file becomes one. */
 export interface Pictures {
@@ -68,6 +75,21 @@ export class DraftForm {
     if (this.#picture !== null) rest["image"] = { ...this.#picture, alt: alt ?? null };
     if (this.#form.querySelector("[data-fictional]")) rest["fictional"] = true;
     return rest;
+  }
+
+  /** Whether it seems to be more than some other servers take as a whole. */
+  isLong(): boolean {
+    const bytes = new TextEncoder();
+    let size = BESIDE_TEXTS;
+    for (const value of Object.values(this.read())) {
+      for (const texts of Array.isArray(value) ? value.flatMap((row) => (isTexts(row) ? Object.values(row) : [])) : [value]) {
+        if (!isTexts(texts)) continue;
+        for (const [code, words] of Object.entries(texts)) {
+          size += bytes.encode(String(words)).length * (code === this.#languages[0] ? COPIES.original : COPIES.other);
+        }
+      }
+    }
+    return size > EASY_BYTES;
   }
 
   /** Writes each sentence beside its field; what has no field here is returned. */

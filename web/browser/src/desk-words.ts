@@ -15,9 +15,12 @@ export function callName(id: Hex): string {
   return `${first} ${second}`;
 }
 
+/** What the server calls the whole of a text, where that is too long: the fault of no field alone. */
+export const TOO_LONG = "size";
+
 /** What is wrong with a field of the public text, as the server says it; with the whole of it, in the reader's language. */
 export function problemInWords(key: string, sentence: string): string {
-  return key === "size" ? text("too-long") : sentence;
+  return key === TOO_LONG ? text("too-long") : sentence;
 }
 
 function labels(): DocumentFragment {
@@ -114,5 +117,6 @@ export function sentenceOf(error: unknown): string {
   if (!(error instanceof ApiError)) throw error;
   if (error.status === 0) return text("unreachable");
   if (error.status === 409 && error.sentence === "") return text("conflict");
+  if (TOO_LONG in error.fields) return text("too-long");
   return error.sentence || text("not-said");
 }
