@@ -77,6 +77,15 @@ def check_statements(canonical: str) -> None:
         raise ValueError(str(error)) from error
 
 
+def is_plain(option: object) -> bool:
+    """Tell whether an option of a signature says but itself: text, or several texts.
+
+    A node in the place of one can say something of the options from within, which counts and at which nobody looks, and hang on an
+    address that no statement shows.
+    """
+    return all(isinstance(one, str) for one in (option if isinstance(option, list) else [option]))
+
+
 def settle(document: Mapping[str, object], canonical: str) -> dict[str, object] | Refused:
     """Return the one document that signed statements may be read as, compacted under our context; or why there is none.
 

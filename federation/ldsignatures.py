@@ -88,7 +88,9 @@ def check(document: Mapping[str, object], key: VerifyingKey, *, now: datetime) -
             return Refused(Reason.EXPIRED)
 
     bare = {name: value for name, value in document.items() if name != "signature"}
-    options = {name: value for name, value in signature.items() if name in _SIGNED}
+    options = {name: value for name, value in signature.items() if name in _SIGNED} | {"creator": key_id}
+    if not all(graphs.is_plain(option) for option in options.values()):
+        return Refused(Reason.STRUCTURE, "options that say more than they should")
     try:
         value = base64.b64decode(str(signature.get("signatureValue")), validate=True)
         canonical = jsonld.canonize(bare)

@@ -201,6 +201,10 @@ def _check_signature(
     if not isinstance(value, str) or not value.startswith("z") or len(value) > 100:
         return Refused(Reason.MALFORMED, "proofValue")
     options = _without(proof, "proofValue")
+    if proof["cryptosuite"] == RDFC and not all(
+        graphs.is_plain(options[name]) for name in _OPTIONS & options.keys()
+    ):
+        return Refused(Reason.STRUCTURE, "options that say more than they should")
     try:
         signature = base58_decode(value[1:])
         if proof["cryptosuite"] == JCS:

@@ -163,6 +163,31 @@ def test_a_nonce_and_a_domain_are_part_of_what_is_signed() -> None:
     assert judge({**document, "signature": signature | {"nonce": "m"}}) is Reason.BAD_SIGNATURE
 
 
+@pytest.mark.parametrize("member", ["nonce", "domain"])
+def test_an_option_that_is_more_than_text_is_refused(member: str) -> None:
+    signed: dict[str, Any] = ldsignatures.attach(an_announce(), SIGNER, now=NOW)
+
+    turned = {**signed, "signature": {**signed["signature"], member: {"id": "nowhere", "creator": KEY_ID}}}
+
+    assert judge(turned) is Reason.STRUCTURE
+
+
+def test_a_creator_is_the_key_that_it_names_and_nothing_else() -> None:
+    """Its own context could give the name another meaning, and with it another key."""
+    signed: dict[str, Any] = ldsignatures.attach(an_announce(), SIGNER, now=NOW)
+    another = {"@context": {"id": "_:nothing"}, "id": KEY_ID, "@id": f"{BOB}#another"}
+
+    of_this = judge({**signed, "signature": {**signed["signature"], "creator": another}})
+    of_another = ldsignatures._data(
+        jsonld.canonize(an_announce()), {"creator": another, "created": signed["signature"]["created"]}
+    )
+    value = base64.b64encode(SIGNER.sign(of_another)).decode()
+
+    assert isinstance(of_this, Signed)
+    forged = {**signed["signature"], "creator": another, "signatureValue": value}
+    assert judge({**signed, "signature": forged}) is Reason.BAD_SIGNATURE
+
+
 def test_an_unknown_context_is_refused_and_not_fetched() -> None:
     signed = ldsignatures.attach(an_announce(), SIGNER, now=NOW)
     signed["@context"] = [terms.AS, "https://evil.example/context"]

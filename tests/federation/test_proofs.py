@@ -411,6 +411,35 @@ def test_a_proof_over_a_graph_says_when_it_was_made_and_ends_under_no_other_name
     assert judge(turned) is Reason.BAD_SIGNATURE
 
 
+# Statements about an address that is none are left out; what hangs on it is not.
+HIDDEN_END: dict[str, object] = {
+    "@id": "nowhere",
+    "https://b.example/p": {
+        "@id": "_:proof",
+        "https://w3id.org/security#expiration": {"@value": "2026-11-20T00:00:00Z", "@type": DATE_TIME},
+    },
+}
+
+
+@pytest.mark.parametrize("member", ["nonce", "domain", "challenge"])
+@pytest.mark.parametrize("hidden", [HIDDEN_END, [HIDDEN_END], ["n", HIDDEN_END], 1, None])
+def test_a_proof_over_a_graph_says_its_end_in_no_member_that_nobody_looks_at(
+    member: str, hidden: object
+) -> None:
+    proven = rdfc_proven(a_note(), created="2025-01-01T00:00:00Z", expires="2026-11-20T00:00:00Z")
+    proof = {name: value for name, value in proven["proof"].items() if name != "expires"}
+
+    turned = {**proven, "proof": {**proof, "id": "_:proof", member: hidden}}
+
+    assert judge(turned) is Reason.STRUCTURE
+
+
+def test_a_proof_over_a_graph_may_be_for_several_domains() -> None:
+    proven = rdfc_proven(a_note(), domain=["a.example", "b.example"], challenge="c")
+
+    assert isinstance(judge(proven), Proven)
+
+
 def test_a_proof_over_a_graph_asserts_by_no_other_meaning_of_the_word() -> None:
     proven = rdfc_proven(a_note(), proofPurpose="authentication")
     meaning = {**OTHER_NAMES, "assertionMethod": "sec:authenticationMethod"}
