@@ -68,6 +68,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
             await handlers.on_delete(node, await gone(node, said))
             return
         heard = await _at_home(node, said)
+    await require_standing(node, heard, activity.actor)
     if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
         # As with a case that it announces by its address: whom a group that we follow passes on a node need not follow.
         await handlers.take_case(node, heard)

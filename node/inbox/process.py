@@ -188,6 +188,8 @@ async def process(
         if await is_repeat(node, activity):
             raise RefusedActivity("a repeat of what was worked off before")
         told = await heard(node, activity, arrival.signer)
+        # What it names was perhaps not so in the tree that came.
+        await require_standing(node, told, arrival.signer, known=arrival.standings)
         await handler(node, told)
         if told.raw:
             await remember_worked_off(node, activity, received_at=arrival.received_at)

@@ -150,8 +150,11 @@ async def _ask_for(node: Node, linked: Iterable[str]) -> None:
 
 
 def of_the_same(document: Mapping[str, object], activity: Activity, what: str) -> Activity:
-    """What was proven, if that is of the activity whose actor's keys were asked: a context can give another meaning to `actor`."""
+    """What was proven, if that is of the activity whose actor's keys were asked: a context can give another meaning to `actor`.
+
+    And to `type`, by which was decided who does what with it: what Alice liked is not what she deleted. Raises RefusedActivity.
+    """
     found = read_activity(document)
-    if (found.id, found.actor) != (activity.id, activity.actor):
+    if (found.id, found.type, found.actor) != (activity.id, activity.type, activity.actor):
         raise RefusedActivity(f"{what}: of another activity")
     return found

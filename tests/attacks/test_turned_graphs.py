@@ -1,0 +1,210 @@
+"""Attacks with what Alice signed, hung up otherwise: her signature is over statements, which many trees of JSON make, and we read a tree.
+
+Beside what is here, by the number of the attack:
+
+24  tests/attacks/test_proofs.py::test_24_and_25_a_signed_document_turned_inside_out_is_refused_or_read_as_what_it_was
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from federation import ldsignatures, proofs
+from federation.keys import base58_encode
+from node.peers.hosts import decide
+from node.publishing.reactions import Reaction
+from tests.attacks.stage import Stage, reasons
+from tests.rig.publications import publish_case
+from tests.rig.stranger import Stranger
+from vocab.jsonld import canonize
+from vocab.terms import AS, DATA_INTEGRITY_V1, PUBLIC, SECURITY_V1
+
+CONTEXT = [AS, SECURITY_V1, DATA_INTEGRITY_V1]
+SUITES = ["eddsa-rdfc-2022", "RsaSignature2017"]
+
+Turn = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def signed(stage: Stage, alice: Stranger, activity: dict[str, Any], suite: str) -> dict[str, Any]:
+    """An activity as Alice said it: her signature is over its statements."""
+    document = activity | {"@context": CONTEXT}
+    if suite == "RsaSignature2017":
+        return ldsignatures.attach(document, alice.signer(), now=stage.town.clock.now())
+    options: dict[str, object] = {
+        "type": "DataIntegrityProof",
+        "cryptosuite": suite,
+        "created": stage.town.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "verificationMethod": alice.prover().key_id,
+        "proofPurpose": "assertionMethod",
+    }
+    value = base58_encode(alice.prover().sign(proofs._rdfc_data(canonize(document), options)))
+    return document | {"proof": options | {"proofValue": f"z{value}"}}
+
+
+def bare(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in ("proof", "signature")}
+
+
+def under(*more: object, **members: Any) -> Turn:
+    """The document with other members, under contexts that protect no name; a member that is None is left out."""
+
+    def turn(said: dict[str, Any]) -> dict[str, Any]:
+        turned = said | {"@context": [AS, *more]} | members
+        return {name: value for name, value in turned.items() if value is not None}
+
+    return turn
+
+
+# ---- what it is --------------------------------------------------------------------------------------------------
+
+OTHER_TYPES: dict[str, Turn] = {
+    "the word means nothing": under({"type": None}, **{"@type": "Add", "type": "Delete"}),
+    "the word means something else": under(
+        {"kind": "@type", "type": {"@id": "_:type"}}, kind="Add", type="Delete"
+    ),
+    "the type has another name": under({"Delete": "as:Add"}, type="Delete"),
+    "a list of names": under({"Delete": "as:Add", "Create": "as:Add"}, type=["Delete", "Create"]),
+    "two types, of which one says no more than that it is one": under(
+        {"Delete": "_:Delete"}, type=["Delete", "as:Add"]
+    ),
+    "a short address for another": under({"Delete": {"@id": f"{AS}#Add", "@prefix": False}}, type="Delete"),
+}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("trick", OTHER_TYPES)
+async def test_what_alice_put_first_is_not_what_she_deleted(
+    stage: Stage, caplog: pytest.LogCaptureFixture, trick: str, suite: str
+) -> None:
+    """She adds a case to what she features, and sends that to others; under that word it would withdraw the case."""
+    alice, mallory = await stage.victim(), stage.stranger()
+    case = stage.case(alice)
+    alice.documents["/cases/c1"] = case
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+    said = signed(stage, alice, alice.activity("Add", case["id"], target=f"{alice.id}/featured"), suite)
+    turned = OTHER_TYPES[trick](said)
+    says_more = trick.endswith("that it is one")
+    assert (canonize(bare(turned)) == canonize(bare(said))) is not says_more
+    caplog.clear()
+
+    await stage.send(mallory, turned)
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == "live"
+    if suite == "RsaSignature2017":
+        # Her own server is asked whether it is gone, as for any Delete that says nothing.
+        assert reasons(caplog) == ["Delete of something that is still there"]
+    else:
+        refusal = "bad-signature" if says_more else "of another activity"
+        assert reasons(caplog) == [f"proof: {refusal}"]
+
+
+# ---- what it is about, for whom, when ----------------------------------------------------------------------------
+
+ELSEWHERE = "https://elsewhere.example/1"
+NOWHERE = {"@id": "_:nowhere"}
+OTHER_MEMBERS: dict[str, Turn] = {
+    "honest": lambda said: said,
+    "the object": lambda said: under(
+        {"object": NOWHERE, "it": {"@id": "as:object", "@type": "@id"}}, object=ELSEWHERE, it=said["object"]
+    )(said),
+    "the object, in full": lambda said: under(
+        {"object": NOWHERE}, object=None, **{f"{AS}#object": {"@id": said["object"]}}
+    )(said),
+    "the object, under a language": lambda said: under(
+        {
+            "object": {"@id": "_:nowhere", "@container": "@language"},
+            "it": {"@id": "as:object", "@type": "@id"},
+        },
+        object={"id": ELSEWHERE},
+        it=said["object"],
+    )(said),
+    "the object, in a nest": lambda said: under(
+        {
+            "@version": 1.1,
+            "object": NOWHERE,
+            "in": "@nest",
+            "it": {"@id": "as:object", "@type": "@id", "@nest": "in"},
+        },
+        object=ELSEWHERE,
+        **{"in": {"it": said["object"]}},
+    )(said),
+    "the object, of the type": lambda said: under(
+        {
+            "@version": 1.1,
+            "Like": {
+                "@id": "as:Like",
+                "@context": {"object": NOWHERE, "it": {"@id": "as:object", "@type": "@id"}},
+            },
+        },
+        object=ELSEWHERE,
+        it=said["object"],
+    )(said),
+    "the object, relative to a base": lambda said: under(
+        {"@base": said["object"] + "/../"}, object=said["object"].rpartition("/")[2]
+    )(said),
+    "the object, by its key": lambda said: under(
+        {"@version": 1.1, "object": {"@id": "as:object", "@container": "@id"}}, object={said["object"]: {}}
+    )(said),
+    "an id within, of other members": lambda said: under(
+        {"href": "@id", "id": NOWHERE, "it": "@id"},
+        **{"@id": said["id"]},
+        object={"id": ELSEWHERE, "@id": said["object"]},
+    )(said),
+    "for whom": under({"cc": NOWHERE}, cc=[ELSEWHERE]),
+    "what it says": under({"content": NOWHERE}, content="Forged words"),
+    "what it says, by language": under({"contentMap": NOWHERE}, contentMap={"en": "Forged words"}),
+    "what has no name here": lambda said: said | {"unheardOf": "1", "quoteUri": ELSEWHERE, "x": 1.0e0},
+    "among others": lambda said: {
+        "@context": CONTEXT,
+        **{name: value for name, value in said.items() if name in ("id", "type", "actor", "object")},
+        **{name: value for name, value in said.items() if name in ("to", "published", "proof", "signature")},
+        "@included": [{"@id": ELSEWHERE}],
+    },
+}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("trick", OTHER_MEMBERS)
+async def test_what_alice_likes_is_what_she_signed(
+    stage: Stage, caplog: pytest.LogCaptureFixture, trick: str, suite: str
+) -> None:
+    alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
+    case = await stage.publication()
+    like = alice.activity("Like", case, to=[alice.id], published="2026-11-21T12:00:00Z")
+    said = signed(stage, alice, like, suite)
+    turned = OTHER_MEMBERS[trick](said)
+    assert canonize(bare(turned)) == canonize(bare(said))
+
+    await stage.send(mallory, turned, to="node")
+
+    async with stage.town["node"].node.database.read() as session:
+        kept = await session.scalar(select(Reaction).where(Reaction.actor == alice.id))
+    assert kept is not None, reasons(caplog)
+    assert (kept.id, kept.kind, kept.case_url) == (like["id"], "like", case)
+    assert kept.id != ELSEWHERE
+
+
+@pytest.mark.parametrize("suite", SUITES)
+async def test_what_names_a_blocked_host_is_refused_though_the_tree_that_came_does_not(
+    stage: Stage, caplog: pytest.LogCaptureFixture, suite: str
+) -> None:
+    alice, mallory, shut = stage.stranger(name="alice", key="other"), stage.stranger(), stage.stranger()
+    node = stage.town["node"].node
+    async with node.database.begin() as session:
+        await decide(session, shut.host, "block", reason="a test", now=node.clock.now())
+    case = (await publish_case(node)).url
+    said = signed(stage, alice, alice.activity("Like", case, target=shut.id), suite)
+    turned = under(
+        {"target": NOWHERE, "there": {"@id": "as:target", "@type": "@id"}}, target=None, there=shut.id
+    )(said)
+    assert canonize(bare(turned)) == canonize(bare(said))
+
+    await stage.send(mallory, turned, to="node")
+
+    async with node.database.read() as session:
+        assert await session.scalar(select(Reaction).where(Reaction.actor == alice.id)) is None
+    assert reasons(caplog) == ["a host that is shut out"]
