@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 12
-# Of each connection; what it does not hold, the system does, for all of them once.
-CACHE_KIB = 256
+# Of each connection; what it does not hold, the system does, for all of them once. Few are busy at a time, and always the same.
+CACHE_KIB = 2048
 # Twice SQLite's: what many commits write to alike is copied once; whoever commits last waits for the copying.
 CHECKPOINT_PAGES = 2000
 NAMES = {
@@ -186,6 +186,8 @@ def _engine(url: str) -> AsyncEngine:
         # Each has a thread of its own: kept once made, and none beyond that is made for a moment.
         pool_size=POOL_SIZE,
         max_overflow=0,
+        # The one that was used last: it has its pages and its statements at hand still, and those that rest hold next to nothing.
+        pool_use_lifo=True,
         hide_parameters=True,
         **_JSON,
     )
@@ -216,7 +218,9 @@ def _engine(url: str) -> AsyncEngine:
 
 
 def _postgresql(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=10, max_overflow=10, hide_parameters=True, **_JSON)
+    engine = create_async_engine(
+        url, pool_size=10, max_overflow=10, pool_use_lifo=True, hide_parameters=True, **_JSON
+    )
 
     @event.listens_for(engine.sync_engine, "checkout")
     def look(connection: Any, _record: Any, _proxy: Any) -> None:

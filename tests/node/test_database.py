@@ -153,3 +153,15 @@ async def test_a_connection_that_the_server_closed_is_replaced(database: Databas
 
 def without_its_lane(some: Iterable[Order]) -> tuple[Bulk, Any]:
     return outbox.inserts(some, now=NOW)[1]
+
+
+async def test_what_comes_one_after_the_other_is_served_by_one_connection(database: Database) -> None:
+    async with database.read() as one, database.read() as other:
+        for session in (one, other):
+            await session.execute(text("SELECT 1"))
+    used = set()
+    for _ in range(3):
+        async with database.begin() as session:
+            used.add((await (await session.connection()).get_raw_connection()).driver_connection)
+
+    assert len(used) == 1
