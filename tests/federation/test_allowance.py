@@ -83,3 +83,29 @@ def test_no_number_of_names_makes_the_count_of_their_site_forgotten(monkeypatch:
 @pytest.mark.parametrize("url", ["", "nonsense", "https://", "https://[::1/x", "mailto:a@b.example"])
 def test_what_is_no_address_is_bounded_too(url: str) -> None:
     assert asked(Allowance(), *[url] * 200) == OF_ONE_ORIGIN + 1
+
+
+def test_the_memory_is_bounded_and_who_was_asked_last_is_forgotten_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(allowance, "REMEMBERED", 10)
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 2)
+    ours, others = Allowance(), [f"https://n{number}.example/x" for number in range(12)]
+
+    first = asked(
+        ours, *at("evil.example"), *others[:9], *at("evil.example"), others[9], *at("evil.example", 3)
+    )
+    asked(ours, *others)
+
+    # Two, and one beyond that, which goes as one a second does; then it is as one who was never asked.
+    assert first == 1 + 9 + 1 + 1 + 1
+    assert asked(ours, *at("evil.example", 5)) == 2
+
+
+def test_who_was_let_through_last_is_remembered_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 0)
+    monkeypatch.setattr(allowance, "REMEMBERED", 3)
+    ours, names = Allowance(), [f"https://n{number}.example/x" for number in range(4)]
+
+    assert asked(ours, *names[:3], *names[:3]) == 3
+    assert asked(ours, names[3], names[0]) == 2

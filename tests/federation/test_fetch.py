@@ -74,6 +74,8 @@ async def got(town: Town, url: str = NOTE) -> dict[str, object]:
         "application/octet-stream",
         "application/ld+json",
         'application/ld+json; profile="https://www.w3.org/ns/other"',
+        'application/ld+json; profile="https://www.w3.org/ns/activitystreams-other"',
+        'text/plain; profile="https://www.w3.org/ns/activitystreams"',
         "text/html; application/activity+json",
         "application/activity+jsonx",
         "",
@@ -191,6 +193,16 @@ async def test_an_id_that_is_redirected_away_is_refused() -> None:
         await got(town, "https://victim.example/redirect")
 
 
+async def test_an_id_that_leads_on_to_another_is_refused() -> None:
+    old = "https://victim.example/old"
+    town = Town(
+        {"https://evil.example/x": a_document(a_note(old)), old: moved(NOTE), NOTE: a_document(a_note())}
+    )
+
+    with pytest.raises(Mismatch):
+        await got(town, "https://evil.example/x")
+
+
 async def test_an_id_with_a_fragment_is_not_the_document() -> None:
     town = Town(
         {
@@ -245,9 +257,24 @@ async def test_a_redirect_away_from_https_or_to_no_address_is_refused(location: 
     assert town.asked == [NOTE]
 
 
-async def test_an_encoded_answer_is_refused() -> None:
-    answer = httpx.Response(200, content=b"", headers={"content-type": "application/activity+json"})
-    answer.headers["content-encoding"] = "gzip"
+async def test_a_server_that_must_not_be_asked_is_not_asked_because_another_leads_there() -> None:
+    other = "https://blocked.example/notes/1"
+    town = Town({NOTE: moved(other), other: a_document(a_note(other))})
+
+    async def permit(url: str) -> None:
+        if url == other:
+            raise Forbidden("not there", url=url)
+
+    async with town.client() as http:
+        with pytest.raises(Forbidden):
+            await fetch_document(Retrieval(http, SIGNER, NOW, permit), NOTE)
+    assert town.asked == [NOTE]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-unknown"])
+async def test_an_encoded_answer_is_refused(encoding: str) -> None:
+    answer = a_document(a_note())
+    answer.headers["content-encoding"] = encoding
 
     with pytest.raises(FetchError):
         await got(Town({NOTE: answer}))
@@ -295,12 +322,12 @@ async def test_a_refused_signature_is_tried_once_in_another_spelling(url: str, s
 class OneDialect:
     """A server that reads one of the two ways to sign and no other, with or without a query."""
 
-    def __init__(self, *, is_newer: bool) -> None:
-        self.is_newer = is_newer
+    def __init__(self, *, is_newer: bool, wish: str = "") -> None:
+        self.is_newer, self.wish = is_newer, wish
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if ("signature-input" in request.headers) != self.is_newer:
-            return httpx.Response(401)
+            return httpx.Response(401, headers={"accept-signature": self.wish} if self.wish else {})
         return a_document(a_note(str(request.url)))
 
 
@@ -321,8 +348,10 @@ async def test_a_server_that_reads_the_newer_dialect_alone_is_asked_in_it_first_
     assert ["signature-input" in request.headers for request in town.requests[known:]] == [True]
 
 
-async def test_a_server_that_gives_the_newer_dialect_up_is_asked_in_the_older_one_again() -> None:
-    server = OneDialect(is_newer=True)
+@pytest.mark.parametrize("wish", ["", 'sig1=("@method" "@target-uri");created'])
+async def test_a_server_that_gives_the_newer_dialect_up_is_asked_in_the_older_one_again(wish: str) -> None:
+    """Also when it asks for just what it was given."""
+    server = OneDialect(is_newer=True, wish=wish)
     town = Town({NOTE: server})
     fetcher = Fetcher(town.client())
 
@@ -562,6 +591,7 @@ async def test_keys_that_an_actor_lists_by_their_address_are_asked_for_there(lis
         (f"{KEYS}/2", a_key(revoked="soon")),
         (f"{KEYS}/2", a_note(f"{KEYS}/2")),
         (f"{KEYS}/2", {"@context": AS, "id": f"{KEYS}/2", "publicKey": a_key()}),
+        (f"{KEYS}/2", {"@context": AS, "id": ALICE, "publicKey": a_key()}),
         (f"{KEYS}/2#k", a_key(f"{KEYS}/2#k")),
         ("https://evil.example/keys/2", a_key("https://evil.example/keys/2")),
         (f"{KEYS.replace('https', 'http')}/2", a_key(f"{KEYS.replace('https', 'http')}/2")),
@@ -574,6 +604,7 @@ async def test_keys_that_an_actor_lists_by_their_address_are_asked_for_there(lis
         "ended some day",
         "no key",
         "a key within",
+        "a stub of its owner",
         "a fragment",
         "another server's",
         "without encryption",
@@ -600,6 +631,20 @@ async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> No
     assert [key.id for key in fetched.keys] == [f"{ALICE}#main-key"]
     # Nobody is led by an actor's keys to somebody who has no part in it.
     assert f"{KEYS}/9" not in town.asked
+
+
+async def test_a_key_whose_address_leads_elsewhere_does_not_count_whatever_id_is_shown_there() -> None:
+    elsewhere = "https://evil.example/keys/2"
+    town = Town(
+        {
+            ALICE: a_document(an_actor(assertionMethod=[f"{KEYS}/2"])),
+            f"{KEYS}/2": moved(elsewhere),
+            elsewhere: a_document(a_key(f"{KEYS}/2")),
+        }
+    )
+
+    with pytest.raises(Mismatch):
+        await key_owner(town, f"{KEYS}/2")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -652,6 +697,27 @@ async def test_a_key_that_is_shown_and_lies_beside_its_actor_is_asked_whose_it_i
     assert f"{KEYS}/2" in town.asked
 
 
+@pytest.mark.parametrize(
+    ("key_id", "is_asked"),
+    [
+        ("https://other.example/keys/2", False),
+        (f"{ALICE}/keys#2", False),
+        (f"{ALICE}2/main-key", True),
+    ],
+    ids=["on another server", "within a document below", "of a neighbour whose name begins alike"],
+)
+async def test_a_key_that_an_actor_shows_is_not_theirs_for_that(key_id: str, is_asked: bool) -> None:
+    town = Town({ALICE: a_document(an_actor(publicKey=a_key(key_id)))})
+    if not is_asked:
+        town.answers[key_id.partition("#")[0]] = a_document(a_key(key_id))
+
+    async with town.client() as http:
+        fetched = await fetch_actor(Retrieval(http, SIGNER, NOW), ALICE)
+
+    assert fetched.keys == ()
+    assert town.asked == [ALICE, *([key_id] if is_asked else [])]
+
+
 async def test_a_server_that_must_not_be_asked_is_not_asked_for_linked_keys_either() -> None:
     asked: list[str] = []
 
@@ -685,6 +751,18 @@ async def test_a_thousand_requests_for_one_key_cost_one_fetch() -> None:
 
     assert {owner.id for owner in owners} == {ALICE}
     assert len(town.asked) == 1
+
+
+async def test_keys_that_are_not_there_are_asked_for_so_often_and_no_more() -> None:
+    town = Town()
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for number in range(2 * allowance.OF_ONE_ORIGIN):
+            with pytest.raises(FetchError):
+                await fetcher.key_owner(f"{ALICE}{number}#main-key", signer=SIGNER, now=NOW)
+
+    # The one beyond is the one that is let through each second.
+    assert len(town.asked) == allowance.OF_ONE_ORIGIN + 1
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520])

@@ -17,6 +17,8 @@ from federation.sites import site_of
         ("a.evil.co.uk", "evil.co.uk"),
         ("a.evil.gob.mx:8443", "evil.gob.mx"),
         ("co.uk", "co.uk"),
+        ("anybody@evil.example", "evil.example"),
+        ("anybody@[2001:db8::1]", "2001:db8::/64"),
         ("a.com.example", "com.example"),
         ("social.abc.de", "abc.de"),
         ("localhost", "localhost"),

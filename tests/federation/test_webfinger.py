@@ -96,7 +96,7 @@ async def test_case_does_not_matter() -> None:
     [
         [],
         {},
-        {"subject": "cases@peer.example"},
+        {"subject": "cases@peer.example", "links": a_jrd("cases@peer.example").json()["links"]},
         {"subject": "acct:cases"},
         {"subject": "acct:cases@peer.example"},
         {"subject": "acct:cases@peer.example", "links": "words"},
