@@ -20,7 +20,6 @@ from vocab.activities import Activity
 from vocab.positions import read_position
 from vocab.terms import STAMP_CONTEXT
 
-MAX_ID_CHARACTERS = 2000
 # Posts of one actor that quote one case, or answer it by asking: each is kept for as long as the case.
 MAX_ASKED = 20
 
@@ -40,7 +39,7 @@ async def on_request(node: Node, activity: Activity) -> None:
     kind, naming = REQUESTS[activity.type]
     asked = properties.simplified(activity.raw)
     instrument = properties.iri(asked, "instrument")
-    if instrument is None or len(instrument) > MAX_ID_CHARACTERS or not properties.is_http(instrument):
+    if instrument is None or not properties.is_http(instrument):
         raise RefusedActivity(f"{activity.type} without what is asked for")
     if not is_at_home(instrument, activity.actor):
         raise RefusedActivity(f"{activity.type} for something on another host")

@@ -10,9 +10,11 @@ import httpx
 import pytest
 
 from node.inbox import stamping
+from node.publishing import reactions
 from node.publishing.publications import Publication
 from node.publishing.publish import withdraw
 from node.publishing.reactions import count_reactions, shown_replies
+from tests.attacks.stage import Stage
 from tests.node.inbox.test_process import mallory
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
@@ -115,13 +117,19 @@ async def test_who_asks_to_answer_like_or_pass_on_is_given_a_stamp_too(
 
 
 @pytest.mark.parametrize(
-    "other", [{"actor": "https://evil.example/users/mallory"}, {"object": "https://a.example/cases/none"}]
+    ("kind", "other"),
+    [
+        ("LikeRequest", {"actor": "https://evil.example/users/mallory"}),
+        ("LikeRequest", {"object": "https://a.example/cases/none"}),
+        ("ReplyRequest", {"attributedTo": "https://evil.example/users/mallory"}),
+        ("ReplyRequest", {"inReplyTo": "https://a.example/cases/none"}),
+    ],
 )
 async def test_what_a_request_carries_is_its_own_and_about_the_same_case(
-    town: Town, reader: Stranger, case: Publication, other: dict[str, object]
+    town: Town, reader: Stranger, case: Publication, kind: str, other: dict[str, object]
 ) -> None:
-    instrument = carried("LikeRequest", case.url, reader.id, **other)
-    await reader.post("a", reader.activity("LikeRequest", case.url, instrument=instrument))
+    instrument = carried(kind, case.url, reader.id, **other)
+    await reader.post("a", reader.activity(kind, case.url, instrument=instrument))
     await town.settle()
 
     assert reader.received == []
@@ -167,11 +175,35 @@ async def test_there_is_no_stamp_that_nobody_was_given(
     # Whoever was refused a quote has no stamp for one, whatever else is known under that id.
     assert (await stamp_of(town, case.url, like["id"])).json()["type"] == "LikeAuthorization"
     assert [item["type"] for item in mallory.received] == []
+    assert len(reader.received) == 1
+
+
+async def test_a_neighbour_is_given_no_stamp_for_somebodys_post(
+    town: Town, reader: Stranger, case: Publication
+) -> None:
+    neighbour = Stranger(town, reader.host, "nora", key="other")
+    Stage(town).neighbours(reader, neighbour)
+
+    await ask(town, reader, case.url)
+    await ask(town, neighbour, case.url, number=2)
+
+    assert (len(reader.received), neighbour.received) == (1, [])
+
+
+async def test_who_is_too_much_of_one_site_is_given_no_stamp(
+    town: Town, reader: Stranger, case: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "MOST_OF_A_SITE", 1)
+
+    for number in (1, 2):
+        await ask(town, reader, case.url, f"https://reader.example/posts/{number}", number)
+
+    assert [one["object"]["instrument"] for one in reader.received] == [POST]
 
 
 @pytest.mark.parametrize(
     "post",
-    [None, "", "no address", "https://reader.example/" + "x" * 3000, [POST, "https://reader.example/2"]],
+    [None, "", "no address", f"{POST}/".ljust(2001, "x"), [POST, "https://reader.example/2"]],
 )
 async def test_a_request_without_one_post_is_accepted_and_has_no_effect(
     town: Town, reader: Stranger, case: Publication, post: object
