@@ -558,6 +558,7 @@ async def test_no_parser_of_xml_is_called(attack: str) -> None:
         ("88 of 2099", "2099-01-01T00:00:00Z", None),
         ("88 changed in 2099", "2026-11-21T12:00:00Z", "2099-01-01T00:00:00Z"),
         ("88 changed before it was there", "2026-11-21T12:00:00Z", "1970-01-01T00:00:00Z"),
+        ("88 of 2099 and changed today", "2099-01-01T00:00:00Z", "2026-11-21T12:00:00Z"),
         ("88 of a day that is none", "2026-02-30T12:00:00Z", None),
     ],
 )

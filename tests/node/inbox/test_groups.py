@@ -262,6 +262,20 @@ async def test_without_a_proof_what_its_actors_server_tells_counts(stage: Stage)
     assert await reactions(stage.town, url) == {"like": 1}
 
 
+@pytest.mark.parametrize("is_followed", [True, False])
+async def test_a_case_that_a_group_passes_on_is_kept_when_the_group_is_followed(
+    stage: Stage, is_followed: bool
+) -> None:
+    alice = stage.stranger(name="alice", key="other")
+    group = await a_group(stage) if is_followed else stage.stranger(name="group", key="peer")
+    case = stage.case(alice)
+
+    create = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC]))
+    await stage.send(group, group.activity("Announce", create), to="a")
+
+    assert (await case_at(stage.town, "a", case["id"]) is not None) is is_followed
+
+
 async def test_a_group_that_is_not_followed_makes_nobody_ask(stage: Stage) -> None:
     url = (await publish_case(stage.town["a"].node)).url
     alice, nobody = stage.stranger(name="alice", key="other"), stage.stranger(name="group")
@@ -357,12 +371,15 @@ async def test_an_id_of_another_host_is_refused(stage: Stage, caplog: pytest.Log
     assert await reactions(stage.town, url) == {}
 
 
-async def test_what_a_blocked_host_said_does_not_come_in_through_a_group(stage: Stage) -> None:
+@pytest.mark.parametrize("policy", ["block", "limit"])
+async def test_what_a_host_that_may_add_nothing_said_does_not_come_in_through_a_group(
+    stage: Stage, policy: str
+) -> None:
     url = (await publish_case(stage.town["a"].node)).url
     alice, group = stage.stranger(name="alice", key="other"), await a_group(stage)
     node = stage.town["a"].node
     async with node.database.begin() as session:
-        await decide(session, alice.host, "block", reason="a test", now=node.clock.now())
+        await decide(session, alice.host, policy, reason="a test", now=node.clock.now())
 
     await stage.send(
         group, group.activity("Announce", stage.prove(alice, alice.activity("Like", url))), to="a"
