@@ -137,6 +137,23 @@ async def test_the_list_is_given_only_to_the_server_it_is_about(town: Town) -> N
     assert {answer.headers["cache-control"] for answer in answers} == {"private, no-store"}
 
 
+async def test_who_has_left_is_in_no_list_and_no_digest(town: Town) -> None:
+    node, stranger = town["a"].node, Stranger(town)
+    await befriend(town, stranger)
+    main = town["a"].settings.main_actor
+
+    await stranger.post("a", stranger.activity("Undo", stranger.activity("Follow", main), number=2))
+    await town.settle()
+
+    answer = await get(town, f"{main}/{PATH}", stranger)
+    async with node.database.hand() as hand:
+        (header,) = (await offers(hand, [(main, f"{stranger.id}/inbox")], now=town.clock.now())).values()
+    offer = read_offer(dict(header)[HEADER])
+    assert answer.json()["orderedItems"] == []
+    assert offer is not None
+    assert offer.digest == digest_of([])
+
+
 async def test_a_public_delivery_says_under_its_signature_who_follows_from_there(town: Town) -> None:
     stranger = Stranger(town)
     await befriend(town, stranger)
@@ -294,6 +311,27 @@ async def test_a_header_that_lies_changes_nothing_and_makes_us_ask_nobody(
     await offered(town, stranger, [], **wrong)
 
     assert await standing(town, stranger) == "accepted"
+    assert third.asked == []
+
+
+async def test_a_list_is_read_page_by_page_each_once_and_leads_nowhere_else(town: Town) -> None:
+    stranger, third = Stranger(town), Stranger(town, "third.example", key="other")
+    await befriend(town, stranger)
+    at, ours = f"{stranger.id}/list", town["a"].settings.main_actor
+    top, page, last = "/users/sam/list", "/users/sam/list/1", "/users/sam/list/2"
+    for path, more in (
+        (top, {"type": "OrderedCollection", "first": f"{at}/1"}),
+        (page, {"type": "OrderedCollectionPage", "orderedItems": [ours], "next": f"{at}/2"}),
+        (last, {"type": "OrderedCollectionPage", "next": f"{at}/1"}),
+    ):
+        stranger.documents[path] = {"@context": AS, "id": f"https://{stranger.host}{path}", **more}
+
+    await offered(town, stranger, [], url=at)
+    stranger.documents[last] |= {"next": f"https://{third.host}/list"}
+    town.clock.forward(hours=2)
+    await offered(town, stranger, [], url=at, number=6)
+
+    assert [stranger.asked.count(path) for path in (top, page, last)] == [2, 2, 2]
     assert third.asked == []
 
 
