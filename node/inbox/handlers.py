@@ -86,12 +86,15 @@ async def on_follow(node: Node, activity: Activity) -> None:
 
 
 async def on_accept(node: Node, activity: Activity) -> None:
-    """An organisation accepts our Follow; what it published before is fetched afterwards."""
+    """An organisation accepts our Follow; what it published before is fetched afterwards, once."""
     now = node.clock.now()
     async with node.database.begin() as session:
-        follow = await receive_answer(session, **_answered(activity), accepted=True, now=now)
-        if follow is None:
+        is_news = await receive_answer(session, **_answered(activity), accepted=True, now=now)
+        if is_news is None:
             raise RefusedActivity("Accept of a Follow that we did not send")
+        if not is_news:
+            # Else each Accept more, of a few words, would make us read a whole outbox.
+            return
         await read_back(session, activity.actor, now=now)
         await witness.watch(session, activity.actor, now=now)
     await node.bell.ring()
@@ -100,8 +103,8 @@ async def on_accept(node: Node, activity: Activity) -> None:
 async def on_reject(node: Node, activity: Activity) -> None:
     """An organisation refuses our Follow, or ends it."""
     async with node.database.begin() as session:
-        follow = await receive_answer(session, **_answered(activity), accepted=False, now=node.clock.now())
-    if follow is None:
+        is_news = await receive_answer(session, **_answered(activity), accepted=False, now=node.clock.now())
+    if is_news is None:
         raise RefusedActivity("Reject of a Follow that we did not send")
 
 

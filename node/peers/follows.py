@@ -86,7 +86,10 @@ async def follow(
     them: RemoteActor,
     now: datetime,
 ) -> Follow:
-    """Ask to follow a remote actor; asking again sends a new Follow. Raises NotAllowed where the server's mode is closed."""
+    """Ask to follow a remote actor; asking again sends a new Follow, and reads again what one who has accepted published.
+
+    Raises NotAllowed where the server's mode is closed.
+    """
     if settings.federation == "closed":
         raise NotAllowed(
             "TRACKER_FEDERATION is closed",
@@ -100,6 +103,8 @@ async def follow(
         session.add(row)
     else:
         row.renew(activity, now)
+        if row.state == "accepted":
+            await read_back(session, them.id, now=now)
     await send(session, keyring, activity, inboxes=[them.inbox], now=now)
     return row
 
@@ -176,8 +181,8 @@ async def receive_answer(
     follower: str | None,
     accepted: bool,
     now: datetime,
-) -> Follow | None:
-    """An Accept or Reject of a Follow that we sent; None when it answers nothing of ours.
+) -> bool | None:
+    """An Accept or Reject of a Follow that we sent: whether that is news; None when it answers nothing of ours.
 
     by  the answering actor: must be the one we asked.
     """
@@ -188,11 +193,11 @@ async def receive_answer(
         return None
     to = "accepted" if accepted else "rejected"
     if row.state == to:
-        return row
+        return False
     if to not in MOVES[row.state]:
         return None
     row.move(to, now)
-    return row
+    return True
 
 
 async def receive_block(session: AsyncSession, *, by: str, us: str, now: datetime) -> None:

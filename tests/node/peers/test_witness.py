@@ -10,16 +10,18 @@ from sqlalchemy import delete, select
 from node.casework.team import intake_terms
 from node.database import Database
 from node.intake.manifest import IntakeManifest, sign_manifest
-from node.outbox import Job
+from node.outbox import Done, Job, Turn
 from node.peers.directory import find_actor
 from node.peers.follows import follow
+from node.peers.hosts import Blocklist, HostAdvice
 from node.peers.ours import local_actor_at
-from node.peers.witness import KIND, forked, keep, seen_of
+from node.peers.witness import KIND, PATH, forked, keep, look, seen_of
 from node.roles import begin
 from node.settings import Settings
 from tests.rig.alerts import a_member, an_open_door
 from tests.rig.clock import NOON
 from tests.rig.keys import keyring
+from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
 ORIGIN = "https://a.example"
@@ -57,6 +59,14 @@ async def test_two_lists_for_one_time_are_told(database: Database, caplog: pytes
     async with database.read() as session:
         assert [row.sha256 for row in await forked(session)] == [other.sha256]
         assert len(await seen_of(session, ORIGIN)) == 3
+
+
+async def test_a_list_that_was_seen_before_is_kept_once(database: Database) -> None:
+    first, _, _ = await lists(database)
+
+    assert await kept(database, first.body, first.body) == [False, False]
+    async with database.read() as session:
+        assert len(await seen_of(session, ORIGIN)) == 1
 
 
 async def test_a_list_under_another_root_is_a_fork_too(database: Database) -> None:
@@ -131,3 +141,55 @@ async def test_whoever_follows_a_node_looks_every_day(town: Town) -> None:
         waiting: list[Any] = list(await session.scalars(select(Job).where(Job.kind == KIND)))
     assert [(row.epoch, row.is_forked) for row in seen] == [(1, False)]
     assert [job.not_before - hub.node.clock.now() for job in waiting] == [timedelta(days=1)]
+
+
+async def looked(town: Town, name: str) -> list[str]:
+    """Which lists the hub asks for when it is told to look at this node's."""
+    hub, before = town["hub"].node, len(town.wires.carried)
+    assert await look(hub, Turn(1, "", KIND, {"node": town[name].origin}, 0)) == Done()
+    return [str(one.url) for one in town.wires.carried[before:] if one.url.path == PATH]
+
+
+async def test_nobody_looks_at_whom_they_do_not_follow_or_no_more_or_do_not_speak_with(town: Town) -> None:
+    await town.befriend("hub", "a")
+    hub, asked = town.hub, await find_actor(town.hub.node, town["b"].settings.main_actor)
+    us = local_actor_at(hub.settings, hub.settings.main_actor)
+    assert us is not None
+    async with hub.node.database.begin() as session:
+        await follow(session, hub.settings, hub.node.keyring, us=us, them=asked, now=hub.node.clock.now())
+
+    found = [await looked(town, name) for name in ("a", "b")]
+    async with hub.node.database.begin() as session:
+        # Advice shuts a host out and ends no follow.
+        session.add(Blocklist(url="https://list.example/blocks", actor="https://list.example/actor"))
+        await session.flush()
+        session.add(
+            HostAdvice(blocklist="https://list.example/blocks", name="a.example", policy="block", reason="")
+        )
+    found.append(await looked(town, "a"))
+
+    assert found == [[f"{town['a'].origin}{PATH}"], [], []]
+
+
+async def test_only_who_asks_again_reads_again_what_one_who_has_accepted_published(town: Town) -> None:
+    hub, stranger = town.hub, Stranger(town)
+    us = local_actor_at(hub.settings, hub.settings.main_actor)
+    assert us is not None
+    them = await find_actor(hub.node, stranger.id)
+
+    async def ask() -> dict[str, Any]:
+        async with hub.node.database.begin() as session:
+            now = hub.node.clock.now()
+            row = await follow(session, hub.settings, hub.node.keyring, us=us, them=them, now=now)
+            return row.activity
+
+    asked = await ask()
+    for number in range(3):
+        await stranger.post("hub", stranger.activity("Accept", asked, number=number))
+        await town.settle()
+    read = [stranger.asked.count(path) for path in (PATH, "/users/sam/outbox")]
+    await ask()
+    await town.settle()
+
+    assert read == [1, 1]
+    assert [stranger.asked.count(path) for path in (PATH, "/users/sam/outbox")] == [1, 2]
