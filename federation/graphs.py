@@ -33,6 +33,7 @@ CONTEXT: list[object] = [
     {**terms.CASE_TERMS, **_COMMON_TERMS},
 ]
 MAX_DEPTH = 32
+_MAX_TEXTS = 16
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XSD = "http://www.w3.org/2001/XMLSchema#"
@@ -78,12 +79,13 @@ def check_statements(canonical: str) -> None:
 
 
 def is_plain(option: object) -> bool:
-    """Tell whether an option of a signature says but itself: text, or several texts.
+    """Tell whether an option of a signature says but itself: text, or a few texts; many would be compared with each other for seconds.
 
     A node in the place of one can say something of the options from within, which counts and at which nobody looks, and hang on an
     address that no statement shows.
     """
-    return all(isinstance(one, str) for one in (option if isinstance(option, list) else [option]))
+    texts = option if isinstance(option, list) else [option]
+    return len(texts) <= _MAX_TEXTS and all(isinstance(text, str) for text in texts)
 
 
 def settle(document: Mapping[str, object], canonical: str) -> dict[str, object] | Refused:

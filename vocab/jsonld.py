@@ -17,6 +17,7 @@ import msgspec
 import pyld
 from pyld import jsonld
 from pyld.canon import URDNA2015
+from pyld.context_resolver import ContextResolver
 
 from vocab import terms
 from vocab.errors import Malformed, NotCanonical, TooLarge, UnknownContext, VocabError
@@ -27,10 +28,17 @@ MAX_MEMBERS: Final = 10_000
 MAX_BLANK_NODES: Final = 256
 # Permutations the canonicalisation may try: the hardest honest graphs of the RDFC-1.0 tests need 2880.
 MAX_PERMUTATIONS: Final = 4_000
+# As long as it takes to copy so many names, so long does it take to try one permutation.
+NAMES_COPIED: Final = 64
 # pyld compares each statement of N-Quads it reads with all before it, and each value of a member with those before it.
 MAX_STATEMENTS: Final = 2_000
 MAX_VALUES: Final = 1_000
 MAX_VALUES_IN_ALL: Final = 2_000
+# Definitions of terms that may be read, and carried from one context into the next: ours and Mastodon's need some 2,000. A term may
+# have a context of its own, and that be read for each thing it is said of.
+MAX_DEFINITIONS: Final = 30_000
+# Of an address that a context puts before others, and of what a term stands for: it is written out for each of them.
+MAX_PREFIX: Final = 256
 
 _NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -186,7 +194,7 @@ def expand(document: Mapping[str, object], *, base: str | None = None) -> list[D
     Raises UnknownContext, Malformed, and TooLarge for more values than are compared in a second.
     """
     _refuse_many(document)
-    expanded: list[Document] = _run(jsonld.expand, dict(document), _options(base))
+    expanded: list[Document] = _run(_Processor().expand, dict(document), _options(base))
     return expanded
 
 
@@ -195,7 +203,7 @@ def compact(document: object, context: object, *, base: str | None = None) -> Do
 
     Raises UnknownContext, Malformed.
     """
-    compacted: Document = _run(jsonld.compact, document, context, _options(base))
+    compacted: Document = _run(_Processor().compact, document, context, _options(base))
     return compacted
 
 
@@ -205,7 +213,7 @@ def canonize(document: object, *, base: str | None = None, max_blank_nodes: int 
     Raises UnknownContext, Malformed, TooLarge as `expand` does, and NotCanonical for a graph made to take for ever.
     """
     _refuse_many(document)
-    dataset = _run(jsonld.to_rdf, document, _options(base))
+    dataset = _run(_Processor().to_rdf, document, _options(base))
     return _canonize(dataset, max_blank_nodes)
 
 
@@ -217,7 +225,7 @@ def canonize_nquads(quads: str, *, max_blank_nodes: int = MAX_BLANK_NODES) -> st
 
 
 def _refuse_many(document: object) -> None:
-    """Raise TooLarge before pyld meets a document that it would compare with itself for seconds.
+    """Raise TooLarge before pyld meets a document that it would compare with itself for seconds; Malformed for an `@import`.
 
     In all as well: objects with one id become one node, and what they say of a member is compared together.
     """
@@ -240,6 +248,9 @@ def _refuse_many(document: object) -> None:
 def _inner(value: object) -> list[list[object]]:
     """What an object or an array holds, as one list; nothing for any other value."""
     if isinstance(value, Mapping):
+        if "@import" in value:
+            # Of no use without other contexts than the bundled, and pyld writes into the one that is imported.
+            raise Malformed("a context that imports another")
         return [list(value.values())]
     return [value] if isinstance(value, list) else []
 
@@ -266,12 +277,59 @@ class _Frugal(URDNA2015):  # type: ignore[misc]  # pyld is untyped
         super().__init__()
         self.left = MAX_PERMUTATIONS
 
-    def create_hash_to_related(self, id_: str, issuer: object) -> dict[str, list[str]]:
+    def create_hash_to_related(self, id_: str, issuer: Any) -> dict[str, list[str]]:
         related: dict[str, list[str]] = super().create_hash_to_related(id_, issuer)
-        self.left -= sum(factorial(len(nodes)) for nodes in related.values())
+        # Each copies the names given so far: along a ring of hundreds that costs more than the trying.
+        copied = 1 + len(issuer.order) // NAMES_COPIED
+        self.left -= copied * sum(factorial(len(nodes)) for nodes in related.values())
         if self.left < 0:
             raise NotCanonical("the graph is too entangled to sort")
         return related
+
+
+class _Processor(jsonld.JsonLdProcessor):  # type: ignore[misc]  # pyld is untyped
+    """JSON-LD with a budget: a document of 3 kB can have its contexts read for minutes (JSON-LD 1.1 §9.15, API §12.1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = MAX_DEFINITIONS
+
+    def _spend(self, definitions: int) -> None:
+        self.left -= definitions
+        if self.left < 0:
+            raise TooLarge(
+                f"contexts that define more than {MAX_DEFINITIONS} terms, in all that they are read for"
+            )
+
+    def _process_context(self, active_ctx: Any, local_ctx: Any, *arguments: Any, **named: Any) -> Any:
+        self._spend(_size(local_ctx))
+        processed = super()._process_context(active_ctx, local_ctx, *arguments, **named)
+        for name in ("@base", "@vocab"):
+            _refuse_long(processed.get(name))
+        return processed
+
+    def _clone_active_context(self, active_ctx: Any) -> Any:
+        self._spend(len(active_ctx["mappings"]))
+        return super()._clone_active_context(active_ctx)
+
+    def _create_term_definition(
+        self, active_ctx: Any, local_ctx: Any, term: Any, *arguments: Any, **named: Any
+    ) -> None:
+        self._spend(1)
+        super()._create_term_definition(active_ctx, local_ctx, term, *arguments, **named)
+        _refuse_long((active_ctx["mappings"].get(term) or {}).get("@id"))
+
+
+def _refuse_long(address: object) -> None:
+    """Raise TooLarge for one that is written out a thousand times, and resolved character by character."""
+    if isinstance(address, str) and len(address) > MAX_PREFIX:
+        raise TooLarge(f"a context with an address of more than {MAX_PREFIX} characters")
+
+
+def _size(value: object) -> int:
+    """How many values there are in all: each is looked at, to see whether that context was read before."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return 1 + sum(_size(item) for item in inner)
 
 
 # Whoever canonicalises does so in a thread, and pyld's caches of contexts are not made for several.
@@ -290,14 +348,15 @@ def _run(step: Any, *arguments: Any) -> Any:
         # pyld wraps what its loader raises, and raises bare TypeErrors and KeyErrors on odd shapes.
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, UnknownContext):
+            if isinstance(cause, VocabError):
                 raise cause from error
             cause = cause.__cause__
         raise Malformed(f"not JSON-LD: {error}") from error
 
 
 def _options(base: str | None) -> dict[str, Any]:
-    options: dict[str, Any] = {"documentLoader": _load}
+    # Nothing is kept from one document to the next: what one says of a context is of no concern to any other.
+    options: dict[str, Any] = {"documentLoader": _load, "contextResolver": ContextResolver({}, _load)}
     if base is not None:
         options["base"] = base
     return options
@@ -323,27 +382,28 @@ def known_contexts() -> frozenset[str]:
     return frozenset(_FILES) | frozenset(pyld.BUNDLED_CONTEXTS)
 
 
-@cache
 def context(url: str) -> Mapping[str, object]:
     """Return a bundled context document, for reading only. Raises UnknownContext."""
-    if name := _FILES.get(url):
-        text = resources.files("vocab").joinpath("contexts", name).read_text("utf-8")
-    elif path := pyld.BUNDLED_CONTEXTS.get(url):
-        text = path.read_text("utf-8")
-    else:
-        raise UnknownContext(url)
-    loaded: Mapping[str, object] = json.loads(text)
+    loaded: Mapping[str, object] = json.loads(_written(url))
     return loaded
+
+
+@cache
+def _written(url: str) -> str:
+    if name := _FILES.get(url):
+        return resources.files("vocab").joinpath("contexts", name).read_text("utf-8")
+    if path := pyld.BUNDLED_CONTEXTS.get(url):
+        text: str = path.read_text("utf-8")
+        return text
+    raise UnknownContext(url)
 
 
 def _load(url: str, _options: dict[str, Any]) -> dict[str, Any]:
     # Older software spells the address with a trailing hash or over http.
     plain = url.rstrip("#").replace("http://", "https://", 1)
-    # The tag lets pyld keep the processed context between calls; ours never change.
     return {
         "contentType": "application/ld+json",
         "contextUrl": None,
         "documentUrl": url,
         "document": context(plain),
-        "tag": "static",
     }

@@ -5,6 +5,7 @@ Beside what is here, by the number of the attack:
 24  tests/attacks/test_proofs.py::test_24_and_25_a_signed_document_turned_inside_out_is_refused_or_read_as_what_it_was
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -208,3 +209,74 @@ async def test_what_names_a_blocked_host_is_refused_though_the_tree_that_came_do
     async with node.database.read() as session:
         assert await session.scalar(select(Reaction).where(Reaction.actor == alice.id)) is None
     assert reasons(caplog) == ["a host that is shut out"]
+
+
+# ---- what it leaves, and what it costs ---------------------------------------------------------------------------
+
+E = "https://e.example/"
+POISONED = {
+    "@version": 1.1,
+    "@import": AS,
+    "Like": "as:Delete",
+    "object": {"@id": "as:target", "@type": "@id"},
+}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+async def test_a_context_that_is_imported_stays_as_it_was_for_all_others(
+    stage: Stage, caplog: pytest.LogCaptureFixture, suite: str
+) -> None:
+    """pyld writes what is changed into the imported one, for as long as the process runs."""
+    alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
+    case = await stage.publication()
+    said = signed(stage, mallory, mallory.activity("Like", case), suite)
+    for context in ([POISONED], [{"x": f"{E}{suite}"}, POISONED], [SECURITY_V1, POISONED]):
+        await stage.send(stage.stranger(), said | {"@context": context}, to="node")
+    assert reasons(caplog)[0].endswith("malformed")
+
+    honest = alice.activity("Like", case)
+    for_others = {"@context": [{"y": f"{E}{suite}"}, *CONTEXT]}
+    await stage.send(stage.stranger(), signed(stage, alice, honest, suite) | for_others, to="node")
+
+    async with stage.town["node"].node.database.read() as session:
+        kept = await session.scalar(select(Reaction).where(Reaction.actor == alice.id))
+    assert kept is not None, reasons(caplog)
+    assert (kept.id, kept.kind, kept.case_url) == (honest["id"], "like", case)
+
+
+HEAVY: dict[str, dict[str, Any]] = {
+    "contexts of a type": {
+        "@context": [
+            AS,
+            {
+                "@version": 1.1,
+                "T": {"@id": f"{E}T", "@context": ["https://w3id.org/security/v2", {"x": E}] * 100},
+            },
+        ],
+        "tag": [{"type": "T", "id": f"{E}{number}"} for number in range(300)],
+    },
+    "one context nine hundred times": {"@context": [AS, *["https://www.w3.org/ns/credentials/v2", AS] * 450]},
+    "a long base": {
+        "@context": [AS, {"@base": E + "a/" * 100_000}],
+        "cc": [f"../{number}" for number in range(900)],
+    },
+    "a long prefix": {
+        "@context": [AS, {"p": E + "a/" * 100_000}],
+        "cc": [f"p:{number}" for number in range(900)],
+    },
+}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("heavy", HEAVY)
+async def test_contexts_that_are_hard_to_read_cost_less_than_a_second(
+    stage: Stage, caplog: pytest.LogCaptureFixture, heavy: str, suite: str
+) -> None:
+    alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
+    said = signed(stage, alice, alice.activity("Like", await stage.publication()), suite) | HEAVY[heavy]
+    start = time.process_time()
+
+    await stage.send(mallory, said, to="node")
+
+    assert time.process_time() - start < 1
+    assert reasons(caplog)[0].endswith("malformed")

@@ -422,7 +422,7 @@ HIDDEN_END: dict[str, object] = {
 
 
 @pytest.mark.parametrize("member", ["nonce", "domain", "challenge"])
-@pytest.mark.parametrize("hidden", [HIDDEN_END, [HIDDEN_END], ["n", HIDDEN_END], 1, None])
+@pytest.mark.parametrize("hidden", [HIDDEN_END, [HIDDEN_END], ["n", HIDDEN_END], 1, None, ["n"] * 17])
 def test_a_proof_over_a_graph_says_its_end_in_no_member_that_nobody_looks_at(
     member: str, hidden: object
 ) -> None:
