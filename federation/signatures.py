@@ -276,8 +276,9 @@ def _covers_enough(covered: tuple[str, ...], request: SignedRequest) -> bool:
     if "@method" not in covered:
         return False
     if "@target-uri" not in covered:
-        needed = {"@authority", "@path"}
-        if b"?" in request.path_with_query:
+        # The target as it stands in the request line is path and query in one (§2.2.5).
+        needed = {"@authority", "@request-target" if "@request-target" in covered else "@path"}
+        if "@path" in needed and b"?" in request.path_with_query:
             # A request without a query need not sign that it has none (apsig 0.6 and bovine 0.5 do not); one with does.
             needed.add("@query")
         if not needed.issubset(covered):

@@ -44,6 +44,7 @@ ALL = '"@method" "@target-uri" "content-digest"'
         ('"@method" "content-digest"', "thin-coverage"),
         ('"@method" "@authority" "content-digest"', "thin-coverage"),
         ('"@method" "@path" "@query" "content-digest"', "thin-coverage"),
+        ('"@method" "@request-target" "content-digest"', "thin-coverage"),
         (f'{ALL} "@method"', "duplicate"),
         (f'{ALL} "@status"', "unknown-component"),
         (f'{ALL} "@query-param";name="a"', "unknown-component"),
@@ -154,6 +155,16 @@ def test_a_query_must_be_signed_where_there_is_one() -> None:
         assert reason(judge(rfc9421_signed(components, target=target))) == "thin-coverage"
         added = SignedRequest("POST", target.encode(), signed_without.headers, BODY)
         assert reason(judge(added)) == "thin-coverage"
+
+
+def test_the_request_target_covers_path_and_query() -> None:
+    components = '"@method" "@authority" "@request-target" "content-digest"'
+    request = rfc9421_signed(components, target="/inbox?page=1")
+
+    assert isinstance(judge(request), Verified)
+    for target in (b"/inbox?page=2", b"/inbox", b"/inbox?"):
+        other = SignedRequest("POST", target, request.headers, BODY)
+        assert reason(judge(other)) == "bad-signature"
 
 
 def test_the_new_dialect_is_not_given_up_for_the_old() -> None:
