@@ -85,13 +85,16 @@ class Activity:
         return next(iter(properties.types(self.object)), None) if self.object is not None else None
 
 
-def read_activity(document: Mapping[str, object]) -> Activity:
-    """Read an activity of any software. Raises NotUnderstood, most often NotAnActivity, with the reason."""
+def read_activity(document: Mapping[str, object], *, nameless: str | None = None) -> Activity:
+    """Read an activity of any software. Raises NotUnderstood, most often NotAnActivity, with the reason.
+
+    nameless  what it is called here where it has no id of its own (ActivityPub §3.1, transient); None where it needs one.
+    """
     plain = properties.simplified(document)
     kind = properties.one_type(plain, ACTIVITY_TYPES)
     if kind is None:
         raise NotAnActivity(f"type {properties.types(plain)!r} is no activity")
-    own_id = properties.iri(plain, "id")
+    own_id = properties.iri(plain, "id") if plain.get("id") else nameless
     if own_id is None or not properties.is_http(own_id):
         raise NotAnActivity(f"{kind} without an http(s) id")
     actor = properties.iri(plain, "actor")

@@ -124,9 +124,12 @@ def read_plain(
 
 
 def is_to_pass_on(settings: Settings, activity: Activity) -> bool:
-    """Whether a hub passes it on as it was said, if its proof holds: it is for everybody, and for nobody in secret."""
+    """Whether a hub passes it on as it was said, if its proof holds: it is for everybody, and for nobody in secret.
+
+    What has no id of its own is for us alone: nobody else could tell it from another.
+    """
     for_everybody = PUBLIC in (*activity.to, *activity.cc) and not {"bto", "bcc"} & activity.raw.keys()
-    return settings.is_hub and for_everybody and "proof" in activity.raw
+    return settings.is_hub and for_everybody and "proof" in activity.raw and bool(activity.raw.get("id"))
 
 
 def _holds(document: Mapping[str, object], owner: Member, *, now: datetime) -> proofs.Proven | None:

@@ -165,7 +165,8 @@ async def process(
         return Done()
     body, arrival.body = arrival.body, None
     try:
-        activity = read_activity(parse(body or await _body(node, arrival.digest)))
+        document = parse(body or await _body(node, arrival.digest))
+        activity = read_activity(document, nameless=arrival.activity_id)
         if (activity.id, activity.actor) != (arrival.activity_id, arrival.actor):
             raise RefusedActivity("read otherwise at the door")
         handler = handlers.get(activity.type)

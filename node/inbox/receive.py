@@ -80,6 +80,16 @@ DONE_AGAIN = frozenset(
 )
 
 
+# What may come without an id (ActivityPub §3.1, transient): nobody names it again. Mastodon's Add and Remove of what stands first,
+# Likes of older NodeBB, Deletes of django-activitypub. A Follow is answered by its id, and others fetch what was created or announced.
+NAMELESS = frozenset(
+    {
+        *("Accept", "Reject", "Undo", "Update", "Delete", "Add", "Remove", "Block", "Flag", "Move"),
+        *("Like", "Dislike", "EmojiReact"),
+    }
+)
+
+
 class _Reference(msgspec.Struct):
     id: str = ""
 
@@ -87,7 +97,7 @@ class _Reference(msgspec.Struct):
 class _Envelope(msgspec.Struct):
     """The few members that are needed before the activity is kept."""
 
-    id: str = ""
+    id: str | None = None
     type: str | list[str] = ""
     actor: str | _Reference | list[str | _Reference] = ""
     object: msgspec.Raw = msgspec.Raw(b"null")
@@ -106,6 +116,13 @@ class _Envelope(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Envelope).decode
+
+
+def name_of(envelope: _Envelope, body: bytes) -> str:
+    """Its id; of what may come without one, the same bytes of the same actor are the same. Empty where one is needed."""
+    if envelope.id or not envelope.types or not envelope.types <= NAMELESS:
+        return envelope.id or ""
+    return f"{envelope.actor_id}#{hashlib.sha256(body).hexdigest()}"
 
 
 class _Busy(Exception):
@@ -147,10 +164,10 @@ class Inbox:
             envelope = _decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._refuse(Answer.MALFORMED, "json", "")
-        actor = envelope.actor_id
-        if not _host_in(envelope.id) or not _host_in(actor):
+        actor, name = envelope.actor_id, name_of(envelope, request.body)
+        if not _host_in(name) or not _host_in(actor):
             return self._refuse(Answer.MALFORMED, "no-id-or-actor", "")
-        if not is_at_home(envelope.id, actor):
+        if not is_at_home(name, actor):
             return self._refuse(Answer.UNAUTHORISED, "id-on-another-host", actor)
 
         presented = read_signature(request)
@@ -186,13 +203,15 @@ class Inbox:
         if key.host != key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
         owner = key.owner
+        if owner != actor and not envelope.id:
+            return self._refuse(Answer.UNAUTHORISED, "passed-on-without-an-id", actor)
         if owner != actor:
             # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
-            digest = hashlib.sha256(f"{owner}\n{actor}\n{envelope.id}".encode()).digest()
+            digest = hashlib.sha256(f"{owner}\n{actor}\n{name}".encode()).digest()
         elif envelope.types & DONE_AGAIN:
-            digest = hashlib.sha256(own_digest(actor, envelope.id) + presented.signature).digest()
+            digest = hashlib.sha256(own_digest(actor, name) + presented.signature).digest()
         else:
-            digest = own_digest(actor, envelope.id)
+            digest = own_digest(actor, name)
         if self._keeper.has(digest):
             # A repeat of what this process has committed: nothing more of it is read, and nothing is written for it.
             return Answer.ACCEPTED
@@ -205,7 +224,7 @@ class Inbox:
 
         row = {
             "digest": digest,
-            "activity_id": envelope.id,
+            "activity_id": name,
             "actor": actor,
             "signer": owner,
             "body": request.body,

@@ -93,6 +93,25 @@ def test_a_question_needs_no_object() -> None:
     assert read_activity(a_follow(type="Question", object=None)).object_id is None
 
 
+@pytest.mark.parametrize("spelled", [{}, {"id": None}, {"id": ""}])
+def test_an_activity_without_an_id_is_called_as_it_is_called_here_and_nowhere_else(
+    spelled: dict[str, object],
+) -> None:
+    said = {name: value for name, value in a_follow().items() if name != "id"} | spelled
+
+    assert read_activity(said, nameless=f"{A}#1").id == f"{A}#1"
+    with pytest.raises(NotAnActivity):
+        read_activity(said)
+
+
+@pytest.mark.parametrize(
+    "name", ["javascript:1", ["https://a.example/1", "https://a.example/2"], 5, {"x": 1}]
+)
+def test_an_id_that_is_no_address_is_not_made_up_for(name: object) -> None:
+    with pytest.raises(NotAnActivity):
+        read_activity(a_follow(id=name), nameless=f"{A}#1")
+
+
 def test_an_embedded_object_without_an_id_is_kept_but_has_none() -> None:
     read = read_activity(a_follow(type="Create", object={"type": "Note", "content": "x"}))
 
