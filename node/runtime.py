@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import httpx
@@ -60,6 +60,7 @@ class Node:
     """What every journey takes.
 
     fetcher  asks other servers on behalf of the whole process: each address once at a time, failures remembered.
+    sorting  held while a graph is sorted, for a signature over it: one at a time.
     """
 
     settings: Settings
@@ -70,6 +71,7 @@ class Node:
     http: httpx.AsyncClient
     fetcher: Fetcher
     bell: Bell
+    sorting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
 
 async def keep_keys(node: Node, *, after: float = 0) -> None:

@@ -1,6 +1,5 @@
 """What stands behind an activity or an object: the actor's own proof on it, or an older signature of theirs over its statements."""
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from federation.requests import Reason, Refused
 from node.inbox.keeping import KEPT_FOR
 from node.inbox.receive import REFETCH_AFTER
 from node.peers.actors import host_of
+from node.peers.checking import check_graph, check_proof
 from node.peers.directory import find_actor, find_key, proving_keys
 from node.peers.follows import follows
 from node.runtime import Node
@@ -93,7 +93,7 @@ async def prove(
     wanted = () if isinstance(named, Refused) else named
     keys, retired = await _keys_of(node, owner, wanted, for_stranger=for_stranger)
     # A graph takes long to sort, and whoever sent it was not believed yet: the loop goes on meanwhile.
-    outcome = await asyncio.to_thread(proofs.check, document, keys, now=node.clock.now())
+    outcome = await check_proof(node, document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"proof: {outcome.reason}")
     if not outcome.is_older_than(retired):
@@ -109,7 +109,8 @@ async def _signed(node: Node, activity: Activity, *, for_stranger: bool) -> Acti
     keys, retired = await _keys_of(node, activity.actor, (key_id,), for_stranger=for_stranger)
     if key_id not in keys:
         raise RefusedActivity("signature: by no key of the actor")
-    outcome = await asyncio.to_thread(ldsignatures.check, activity.raw, keys[key_id], now=node.clock.now())
+    now = node.clock.now()
+    outcome = await check_graph(node, lambda: ldsignatures.check(activity.raw, keys[key_id], now=now))
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"signature: {outcome.reason}")
     if key_id in retired and outcome.created > retired[key_id]:

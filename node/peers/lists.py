@@ -1,6 +1,5 @@
 """Lists that servers publish under their main actor, in pages, each signed: whom one blocks, who its members are. Ours and others'."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from federation.requests import Refused
 from node.errors import NotFound
 from node.keyring import Keyring
 from node.peers.actors import host_of
+from node.peers.checking import check_proof
 from node.peers.directory import find_actor, find_document, proving_keys
 from node.runtime import Node
 from node.settings import Settings
@@ -76,7 +76,7 @@ async def _proven(node: Node, url: str, *, owner: str | None) -> dict[str, Any]:
         raise Mismatch("a list of nobody on that server", url=url)
     await find_actor(node, said, invited=True)
     keys, retired = await proving_keys(node, said)
-    outcome = await asyncio.to_thread(proofs.check, document, keys, now=node.clock.now())
+    outcome = await check_proof(node, document, keys, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise Mismatch(f"not signed by its publisher: {outcome.reason}", url=url)
     if not outcome.is_older_than(retired):

@@ -1,0 +1,37 @@
+"""However many graphs wait to be sorted, they take one thread, and what is no graph waits for none of them."""
+
+import asyncio
+import threading
+from typing import Any
+
+from federation.requests import Refused
+from node.peers.checking import check_graph, check_proof
+from tests.rig.clock import FrozenClock
+from tests.rig.town import Town
+
+
+def proven(suite: str) -> dict[str, Any]:
+    return {"id": "https://a.example/1", "proof": {"type": "DataIntegrityProof", "cryptosuite": suite}}
+
+
+async def test_graphs_are_sorted_one_at_a_time(town: Town) -> None:
+    node = town["a"].node
+    may_end = threading.Event()
+    begun: list[int] = []
+
+    def sort() -> int:
+        begun.append(len(begun))
+        may_end.wait(10)
+        return len(begun)
+
+    waiting = [asyncio.create_task(check_graph(node, sort)) for _ in range(40)]
+    plain = await check_proof(node, proven("eddsa-jcs-2022"), {}, now=FrozenClock().now())
+    graph = asyncio.create_task(check_proof(node, proven("eddsa-rdfc-2022"), {}, now=FrozenClock().now()))
+    beside = await asyncio.to_thread(lambda: "not kept waiting")
+
+    assert (begun, beside) == ([0], "not kept waiting")
+    assert isinstance(plain, Refused)
+    assert not graph.done()
+    may_end.set()
+    assert await asyncio.gather(*waiting) == list(range(1, 41))
+    assert isinstance(await graph, Refused)
