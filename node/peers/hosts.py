@@ -244,7 +244,7 @@ async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None
 
     Several may say so at once, in several processes: whoever comes second changes nothing.
     """
-    await _ADD.run(session, [{"name": host, "no_media": False, "no_reports": False}])
+    await _add_host(session, host)
     await session.execute(
         update(Host).where(Host.name == host, Host.dialect.is_(None)).values(dialect=dialect)
     )
@@ -318,6 +318,11 @@ def _lineage(host: str) -> tuple[str, ...]:
 async def _host(session: AsyncSession, host: str) -> Host:
     row = await session.get(Host, host)
     if row is None:
-        row = Host(name=host)
-        session.add(row)
+        # It may be met at the same moment by another process, which hears from it.
+        await _add_host(session, host)
+        row = await session.get_one(Host, host)
     return row
+
+
+async def _add_host(session: AsyncSession, host: str) -> None:
+    await _ADD.run(session, [{"name": host, "no_media": False, "no_reports": False}])

@@ -1,10 +1,14 @@
 """Which dialect a host is spoken to first: what its inbox took, what its actors say they implement, else the common one."""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
+from federation.requests import Dialect
+from node.database import Database
+from node.peers.hosts import expect_dialect, hosts_at, remember_answer
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
@@ -92,3 +96,21 @@ async def test_who_says_so_and_does_not_understand_it_is_knocked_at_once_more(
 
     assert dialects(town) == ["rfc9421", "cavage", "cavage"]
     assert [item["type"] for item in reader.received] == ["Accept", "Accept"]
+
+
+@pytest.mark.both_databases
+async def test_two_who_learn_of_a_host_at_once_do_not_stand_in_each_others_way(database: Database) -> None:
+    async def answered() -> None:
+        async with database.begin() as session:
+            await remember_answer(session, "peer.example", Dialect.CAVAGE)
+
+    async with database.begin() as session:
+        await expect_dialect(session, "peer.example", Dialect.RFC9421)
+        second = asyncio.create_task(answered())
+        # It has looked, found nothing, and waits for us.
+        await asyncio.sleep(0.2)
+    await second
+
+    async with database.read() as session:
+        found = await hosts_at(session, ["peer.example"])
+    assert found["peer.example"].dialect == Dialect.CAVAGE
