@@ -19,7 +19,7 @@ from node.peers.actors import host_of
 from node.peers.lists import read_list
 from node.runtime import Node
 from vocab.actors import read_states
-from vocab.properties import iri, objects, text
+from vocab.properties import iri, is_http, objects, text
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ EVERY = timedelta(hours=1)
 SOON = timedelta(minutes=1)
 MOST = 5_000
 LONGEST_NAME = 300
+LONGEST_HOST = 300
 
 
 class NetworkMember(Row):
@@ -39,7 +40,7 @@ class NetworkMember(Row):
     __tablename__ = "network_members"
 
     actor: Mapped[str] = mapped_column(String(600), primary_key=True)
-    host: Mapped[str] = mapped_column(String(300), index=True)
+    host: Mapped[str] = mapped_column(String(LONGEST_HOST), index=True)
     name: Mapped[str] = mapped_column(String(LONGEST_NAME))
     states: Mapped[str] = mapped_column(String(300))
 
@@ -90,10 +91,12 @@ async def _members(node: Node, hub: str) -> list[NetworkMember]:
     for item in (item for page in pages for item in objects(page, "orderedItems")):
         member = iri(item, "id") or ""
         # People are sent there, so nothing but an address of a server, spoken to as this one is, may stand in the list.
-        if not member.startswith(f"{scheme}://") or len(member) > 600 or len(found) >= MOST:
+        if not is_http(member) or not member.startswith(f"{scheme}://"):
+            continue
+        if len(member) > 600 or len(found) >= MOST:
             continue
         host = host_of(member)
-        if host != node.settings.authority and "@" not in host:
+        if host != node.settings.authority and len(host) <= LONGEST_HOST:
             name = (text(item, "name") or host)[:LONGEST_NAME]
             found[member] = NetworkMember(
                 actor=member, host=host, name=name, states=" ".join(read_states(item))

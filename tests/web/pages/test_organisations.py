@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.peers.actors import RemoteActor
-from node.peers.follows import Follow
+from node.peers.follows import Follow, followed_by
 from node.peers.hosts import decide
 from node.peers.network import NetworkMember
 from node.runtime import Node
@@ -191,6 +192,36 @@ async def test_a_list_that_is_not_the_hubs_own_changes_nothing(
     assert "members.unread" in caplog.messages
     async with town.visitor("fr") as visitor:
         assert "Organisation IE (fictional)" in (await visitor.get("/organisations/ie")).text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://[",
+        "https://a.example]/actors/cases",
+        "https:///actors/cases",
+        f"https://{'a.' * 150}example/",
+    ],
+)
+async def test_what_is_no_address_in_the_hubs_list_takes_nobody_else_from_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    await town.open("ie", states="IE")
+    await town.open("fr", hub="https://hub.example")
+    await town.befriend("hub", "ie")
+
+    async def more(session: AsyncSession, follower: str) -> list[tuple[Follow, RemoteActor]]:
+        found = await followed_by(session, follower)
+        nowhere = RemoteActor(id=address, type="Organization", name="Nowhere", url=address, states="IE")
+        return [(found[0][0], nowhere), *found]
+
+    monkeypatch.setattr("node.hub.members.followed_by", more)
+    await read_list(town, "fr")
+
+    async with town.visitor("fr") as visitor:
+        page = (await visitor.get("/organisations/ie")).text
+    assert "Organisation IE (fictional)" in page
+    assert "Nowhere" not in page
 
 
 async def read_list(town: Town, name: str) -> None:
