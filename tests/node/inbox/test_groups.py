@@ -141,13 +141,14 @@ async def test_a_correction_and_a_withdrawal_are_passed_on_and_the_withdrawn_tex
 
     assert wrapped(reader) == [created, updated, deleted]
     announced = [one for one in reader.received if one["type"] == "Announce"]
-    undone = [one["object"]["id"] for one in reader.received if one["type"] == "Undo"]
-    assert undone == [announced[0]["id"]]
+    (undo,) = [one for one in reader.received if one["type"] == "Undo"]
+    assert undo["object"]["id"] == announced[0]["id"]
     async with stage.town.visitor("hub") as http:
         statuses = [
-            (await http.get(one["id"], headers={"accept": ACTIVITY_JSON})).status_code for one in announced
+            (await http.get(one["id"], headers={"accept": ACTIVITY_JSON})).status_code
+            for one in (*announced, undo)
         ]
-    assert statuses == [404, 404, 404, 200]
+    assert statuses == [404, 404, 404, 200, 200]
 
 
 async def test_who_follows_only_the_hub_hears_of_corrections_and_withdrawals(town: Town) -> None:

@@ -6,10 +6,15 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
+from federation.errors import Forbidden, Mismatch
 from node.database import Database
 from node.peers.actors import RemoteActor, RemoteKey, is_at_home, keys_of, remember_actor
+from node.peers.directory import find_actor
+from node.peers.hosts import decide
 from tests.rig.clock import NOON
 from tests.rig.keys import ed25519_key, rsa_key
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey
 
 AT = "https://far.example/users/sam"
@@ -75,3 +80,25 @@ async def test_a_key_that_another_actor_holds_is_never_taken_over(database: Data
 )
 def test_what_is_of_an_actor_has_its_scheme_host_and_port(url: str, is_so: bool) -> None:
     assert is_at_home(url, "https://victim.example/users/vera") is is_so
+
+
+async def test_an_actor_whose_server_shows_another_in_its_place_stays_who_it_was(town: Town) -> None:
+    node, mallory, victim = town["a"].node, Stranger(town), Stranger(town, "victim.example", key="other")
+    await find_actor(node, mallory.id)
+    town.clock.forward(days=2)
+    mallory.documents["/users/sam"] = victim.actor()
+
+    assert (await find_actor(node, mallory.id)).id == mallory.id
+    with pytest.raises(Mismatch):
+        await find_actor(node, f"https://{mallory.host}/users/sam?2")
+
+
+async def test_whoever_was_known_before_their_host_was_blocked_is_not_known_by_that(town: Town) -> None:
+    node, stranger = town["a"].node, Stranger(town)
+    await find_actor(node, stranger.id)
+    town.clock.forward(days=2)
+    async with node.database.begin() as session:
+        await decide(session, stranger.host, "block", reason="a test", now=town.clock.now())
+
+    with pytest.raises(Forbidden):
+        await find_actor(node, stranger.id)

@@ -95,6 +95,18 @@ async def test_a_blocked_host_confirms_nothing_and_is_not_asked(town: Town, host
     assert (peer.at_domain if host == "peer.example" else peer.asked) == []
 
 
+async def test_an_actor_whose_server_shows_another_in_its_place_goes_by_its_own_name(town: Town) -> None:
+    node, peer, other = town["a"].node, Split(town), Stranger(town, "other.example", "otto", key="other")
+    them = await find_actor(node, peer.id)
+    other.documents["/.well-known/webfinger"] = {
+        "subject": "acct:otto@other.example",
+        "links": [{"rel": "self", "type": ACTIVITY_JSON, "href": other.id}],
+    }
+    peer.documents["/users/sam"] = other.actor()
+
+    assert await find_handle(node, them) == AT_HOME
+
+
 async def test_a_handle_of_ours_is_not_asked_for(town: Town) -> None:
     peer, node = Split(town, "cases@a.example"), town["a"].node
     them = await find_actor(node, peer.id)

@@ -10,7 +10,7 @@ from federation import cavage
 from federation.digests import BodyDigest
 from node.entries.search import entry_at
 from node.peers.directory import find_actor
-from node.peers.follows import between, follow
+from node.peers.follows import between, follow, unfollow
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from node.peers.sending import new_activity_id, send
@@ -379,6 +379,31 @@ async def test_a_follow_that_we_have_forgotten_is_taken_back(town: Town) -> None
 
     (undo,) = [activity for activity in stranger.received if activity["type"] == "Undo"]
     assert undo["object"]["object"] == stranger.id
+
+
+async def test_a_follow_that_we_have_taken_back_is_taken_back_again_under_its_id(town: Town) -> None:
+    node, stranger = town["a"].node, Stranger(town)
+    await befriend(town, stranger)
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, stranger.id)
+    async with node.database.begin() as session:
+        await unfollow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    await town.settle()
+
+    await offered(town, stranger, [us.id])
+
+    first, second = [activity for activity in stranger.received if activity["type"] == "Undo"]
+    assert first["object"]["id"] == second["object"]["id"]
+
+
+async def test_a_server_that_counts_as_we_do_is_not_asked_for_its_list(town: Town) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+
+    await offered(town, stranger, [town["a"].settings.main_actor])
+
+    assert "/users/sam/sync" not in stranger.asked
 
 
 # ---- authorised fetch --------------------------------------------------------------------------------------------

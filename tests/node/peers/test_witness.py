@@ -12,7 +12,7 @@ from node.database import Database
 from node.intake.manifest import IntakeManifest, sign_manifest
 from node.outbox import Done, Job, Turn
 from node.peers.directory import find_actor
-from node.peers.follows import follow
+from node.peers.follows import follow, follows
 from node.peers.hosts import Blocklist, HostAdvice
 from node.peers.ours import local_actor_at
 from node.peers.witness import KIND, PATH, forked, keep, look, seen_of
@@ -193,3 +193,22 @@ async def test_only_who_asks_again_reads_again_what_one_who_has_accepted_publish
 
     assert read == [1, 1]
     assert [stranger.asked.count(path) for path in (PATH, "/users/sam/outbox")] == [1, 2]
+
+
+async def test_who_accepts_what_they_refused_is_not_followed_and_not_read(town: Town) -> None:
+    hub, stranger = town.hub, Stranger(town)
+    us = local_actor_at(hub.settings, hub.settings.main_actor)
+    assert us is not None
+    them = await find_actor(hub.node, stranger.id)
+    async with hub.node.database.begin() as session:
+        row = await follow(
+            session, hub.settings, hub.node.keyring, us=us, them=them, now=hub.node.clock.now()
+        )
+
+    for kind in ("Reject", "Accept"):
+        await stranger.post("hub", stranger.activity(kind, row.activity))
+        await town.settle()
+
+    async with hub.node.database.read() as session:
+        assert not await follows(session, us.id, stranger.id)
+    assert {PATH, "/users/sam/outbox"}.isdisjoint(stranger.asked)
