@@ -1,6 +1,7 @@
 """What strangers might send: honest messages with a few things changed, and bytes with a few bytes changed."""
 
 import json
+import re
 from collections.abc import Sequence
 from copy import deepcopy
 from importlib import resources
@@ -8,9 +9,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from federation.keys import Signer
 from federation.proofs import attach
 from federation.requests import SignedRequest
-from tests.federation.requests_to_us import NOW, cavage_signed, rfc9421_signed, signed
+from tests.federation.requests_to_us import BODY, NOW, cavage_signed, rfc9421_signed, signed
+from tests.federation.requests_to_us import RSA as PEER
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.publications import a_case
 from vocab.cases import write_case
@@ -197,8 +200,20 @@ def requests() -> tuple[SignedRequest, ...]:
     return (
         signed(),
         cavage_signed(),
+        timed(),
         rfc9421_signed(),
         rfc9421_signed('"@method" "@authority" "@path" "@query" "content-digest" "date"'),
+    )
+
+
+def timed(body: bytes = BODY, signer: Signer = PEER) -> SignedRequest:
+    """One in the old dialect whose times are parameters of the signature."""
+    at = int(NOW.timestamp())
+    return cavage_signed(
+        "(request-target) (created) (expires) host digest",
+        body=body,
+        parameters={"algorithm": '"hs2019"', "created": str(at), "expires": str(at + 60)},
+        signer=signer,
     )
 
 
@@ -299,13 +314,24 @@ def written(document: Json) -> bytes:
     return json.dumps(document).encode()
 
 
+def with_value(header: bytes, number: int, value: bytes) -> bytes:
+    """A header whose parameter of that number has this value, with quotes or without."""
+    found = list(_VALUE.finditer(header))
+    if not found:
+        return value
+    chosen = found[number // 2 % len(found)]
+    said = b'="%s"' % value if number % 2 else b"=" + value
+    return header[: chosen.start()] + said + header[chosen.end() :]
+
+
 def headers(
     request: SignedRequest, edits: Sequence[tuple[int, int, str, bytes]]
 ) -> list[tuple[bytes, bytes]]:
     """The headers of a request, one after the other changed."""
     result = list(request.headers)
     for which, number, how, piece in edits:
-        index = which % len(result)
+        told = [at for at, (name, _) in enumerate(result) if how == "value" and name.startswith(b"signature")]
+        index = told[which % len(told)] if told else which % len(result)
         name, value = result[index]
         if how == "double":
             result.append((name, value))
@@ -313,38 +339,50 @@ def headers(
             del result[index]
             if not result:
                 return [(b"host", b"")]
+        elif how == "value":
+            result[index] = (name, with_value(value, number, piece))
         else:
             result[index] = (name, changed_bytes(value, [(number, how, piece)]))
     return result
 
 
-header_changes = st.lists(
-    st.tuples(
-        st.integers(0, 12),
-        st.integers(0, 400),
-        st.sampled_from(("replace", "insert", "cut", "double")),
-        st.binary(max_size=4)
-        | st.sampled_from(
-            (
-                b'"',
-                b"\\",
-                b",",
-                b";",
-                b"=",
-                b"(",
-                b")",
-                b":",
-                b"?1",
-                b"sig1",
-                b"\x00",
-                b"\xff",
-                b"keyId=",
-                b"created=1",
-            )
-        ),
-    ),
-    max_size=4,
+_VALUE = re.compile(rb'=(?:"[^"]*"|[^",;]*)')
+# What a number or a moment may turn out to be, and a name or a list of names.
+NUMERALS = (
+    *(b"", b"-1", b"+5", b" 5", b"1_000", b"1.5", b"1e999", b"NaN", b"\xd9\xa3"),
+    *(b"9" * 15, b"9" * 400, b"-" + b"9" * 400),
 )
+WORDS = (
+    *(b"(created)", b"(expires)", b"host host", b"HOST", b"hs2019", b"none", b"rsa-pss-sha512"),
+    *(b"x" * 3000, b"https://[", b"https://stranger.example:99999/", b"====", b"%00", b"?0", b":AA==:"),
+)
+_edits = st.tuples(
+    st.integers(0, 12),
+    st.integers(0, 400),
+    st.sampled_from(("replace", "insert", "cut", "double")),
+    st.binary(max_size=4)
+    | st.sampled_from(
+        (
+            b'"',
+            b"\\",
+            b",",
+            b";",
+            b"=",
+            b"(",
+            b")",
+            b":",
+            b"?1",
+            b"sig1",
+            b"\x00",
+            b"\xff",
+            b"keyId=",
+            b"created=1",
+        )
+    ),
+)
+_values = st.sampled_from(NUMERALS) | st.sampled_from(WORDS)
+_new_values = st.tuples(st.integers(0, 12), st.integers(0, 400), st.just("value"), _values)
+header_changes = st.lists(_edits | _new_values, max_size=4)
 
 
 def age_file() -> bytes:

@@ -152,7 +152,10 @@ def _inbox() -> Iterator[Check]:
         counted = 0
 
         async def receive(body: bytes, header_edits: list[Any]) -> Answer:
-            request = rfc9421_signed(body=body, signer=cases.PROVER)
+            if counted % 3:
+                request = rfc9421_signed(body=body, signer=cases.PROVER)
+            else:
+                request = cases.timed(body, cases.RSA)
             return await inbox.receive(
                 SignedRequest("POST", b"/inbox", cases.headers(request, header_edits), body)
             )
