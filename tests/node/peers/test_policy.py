@@ -1,5 +1,6 @@
 """What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -568,3 +569,13 @@ async def test_a_list_cannot_cut_us_off_from_ourselves_and_ends_when_we_say_so(t
     async with node.database.begin() as session:
         await blocklists.unsubscribe(session, the_list(town), now=node.clock.now())
     assert await standing(town, "a", "evil.example") is Standing.OPEN
+
+
+async def test_a_closed_server_speaks_with_nobody_whom_it_once_allowed(town: Town) -> None:
+    node = town["a"].node
+    async with node.database.begin() as session:
+        await decide(session, "friend.example", "allow", reason="a test", now=town.clock.now())
+        closed = replace(node.settings, federation="closed")
+        found = await standings(session, closed, ["friend.example"])
+
+    assert found == {"friend.example": Standing.SHUT}
