@@ -6,11 +6,15 @@ from datetime import datetime
 from typing import TypeVar
 
 from federation import proofs
+from federation.errors import Unreachable
 from federation.keys import VerifyingKey
 from federation.requests import Refused
+from node.outbox import LEASE
 from node.runtime import Node
 
 T = TypeVar("T")
+# Whoever waits longer does so no more: the lane would be claimed again meanwhile, and wait again, for ever.
+PATIENCE = LEASE / 3
 
 
 async def check_proof(
@@ -25,6 +29,16 @@ async def check_proof(
 
 
 async def check_graph(node: Node, check: Callable[[], T]) -> T:
-    """What `check` returns, in its turn: a graph takes a second, and the few threads are for whatever else must wait (DNS, files)."""
-    async with node.sorting:
+    """What `check` returns, in its turn: a graph takes a second, and the few threads are for whatever else must wait (DNS, files).
+
+    Raises Unreachable when so many came first that its turn is not soon: to be tried again later.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            await node.sorting.acquire()
+    except TimeoutError as error:
+        raise Unreachable("too many graphs wait to be sorted") from error
+    try:
         return await asyncio.to_thread(check)
+    finally:
+        node.sorting.release()

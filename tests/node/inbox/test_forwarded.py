@@ -9,6 +9,7 @@ import pytest
 from federation import allowance, fetch, ldsignatures
 from federation.keys import Signer
 from federation.proofs import attach
+from node.peers import checking
 from node.peers.follows import between
 from node.publishing.reactions import Reaction, count_reactions
 from tests.attacks.stage import Stage
@@ -80,6 +81,22 @@ async def test_a_reply_passed_on_under_its_authors_signature_is_noted(
 
     assert await noted(town, note["id"]) is not None
     assert "/notes/1" not in victim.asked
+
+
+async def test_a_graph_whose_turn_is_not_soon_is_checked_later(
+    town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = await a_reply(town, victim)
+    note.pop("@context")
+    monkeypatch.setattr(checking, "PATIENCE", timedelta(milliseconds=20))
+
+    async with town["a"].node.sorting:
+        await mallory.post("a", signed_by(victim, victim.activity("Create", note), town))
+        before = await noted(town, note["id"])
+    town.clock.forward(minutes=1)
+
+    assert before is None
+    assert await noted(town, note["id"]) is not None
 
 
 @pytest.mark.parametrize("about", ["id", "tombstone"])

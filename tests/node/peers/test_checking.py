@@ -2,9 +2,14 @@
 
 import asyncio
 import threading
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from federation.errors import Unreachable
 from federation.requests import Refused
+from node.peers import checking
 from node.peers.checking import check_graph, check_proof
 from tests.rig.clock import FrozenClock
 from tests.rig.town import Town
@@ -35,3 +40,16 @@ async def test_graphs_are_sorted_one_at_a_time(town: Town) -> None:
     may_end.set()
     assert await asyncio.gather(*waiting) == list(range(1, 41))
     assert isinstance(await graph, Refused)
+
+
+async def test_whose_turn_is_not_soon_comes_back_later_and_keeps_nobody_waiting(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = town["a"].node
+    monkeypatch.setattr(checking, "PATIENCE", timedelta(milliseconds=20))
+
+    async with node.sorting:
+        with pytest.raises(Unreachable, match="wait to be sorted"):
+            await check_graph(node, lambda: "sorted")
+
+    assert await check_graph(node, lambda: "sorted") == "sorted"
