@@ -1,5 +1,6 @@
 """What somebody passes on for another: on that one's word, or as that one's own server has it; never on the bringer's."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -90,7 +91,7 @@ async def test_a_graph_whose_turn_is_not_soon_is_checked_later(
     note.pop("@context")
     monkeypatch.setattr(checking, "PATIENCE", timedelta(milliseconds=20))
 
-    async with town["a"].node.sorting:
+    async with asyncio.timeout(30), town["a"].node.sorting:
         await mallory.post("a", signed_by(victim, victim.activity("Create", note), town))
         before = await noted(town, note["id"])
     town.clock.forward(minutes=1)

@@ -48,7 +48,7 @@ async def test_whose_turn_is_not_soon_comes_back_later_and_keeps_nobody_waiting(
     node = town["a"].node
     monkeypatch.setattr(checking, "PATIENCE", timedelta(milliseconds=20))
 
-    async with node.sorting:
+    async with asyncio.timeout(30), node.sorting:
         with pytest.raises(Unreachable, match="wait to be sorted"):
             await check_graph(node, lambda: "sorted")
 
