@@ -84,6 +84,19 @@ async def test_a_reply_passed_on_under_its_authors_signature_is_noted(
     assert "/notes/1" not in victim.asked
 
 
+async def test_a_signature_by_a_key_that_its_author_does_not_list_says_nothing_and_their_server_is_asked(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    note = await a_reply(town, victim)
+    note.pop("@context")
+    unlisted = mallory.rsa.signer(f"{victim.id}#another-key")
+
+    await mallory.post("a", signed_by(victim, victim.activity("Create", note), town, unlisted))
+
+    assert await noted(town, note["id"]) is None
+    assert "/notes/1" in victim.asked
+
+
 async def test_a_graph_whose_turn_is_not_soon_is_checked_later(
     town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from node.peers.actors import keys_of
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.follows import between, follow, follows
 from node.peers.hosts import (
+    Blocklist,
+    HostAdvice,
     Standing,
     decide,
     decisions,
@@ -491,6 +493,19 @@ async def test_a_hubs_list_is_followed_day_by_day_and_own_decisions_win(town: To
     await town.settle()
     assert await standing(town, "a", "evil.example") is Standing.OPEN
     assert await standing(town, "a", "late.example") is Standing.SHUT
+
+
+@pytest.mark.parametrize("said", [("block", "limit"), ("limit", "block")])
+async def test_of_what_several_lists_say_the_strictest_counts(town: Town, said: tuple[str, str]) -> None:
+    node = town["a"].node
+    async with node.database.begin() as session:
+        for number, policy in enumerate(said):
+            url = f"https://list-{number}.example/blocks"
+            session.add(Blocklist(url=url, actor=f"https://list-{number}.example/actor"))
+            await session.flush()
+            session.add(HostAdvice(blocklist=url, name="evil.example", policy=policy, reason="a test"))
+
+    assert await standing(town, "a", "evil.example") is Standing.SHUT
 
 
 @pytest.mark.parametrize("way", ["the list takes it back", "we follow the list no more"])
