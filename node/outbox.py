@@ -48,7 +48,7 @@ class Lane(Row):
     __tablename__ = "lanes"
 
     name: Mapped[str] = mapped_column(String(300), primary_key=True)
-    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claimed_until: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
 

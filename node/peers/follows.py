@@ -48,7 +48,7 @@ class Follow(Row):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     activity_id: Mapped[str] = mapped_column(String(2000), index=True)
-    follower: Mapped[str] = mapped_column(String(2000), index=True)
+    follower: Mapped[str] = mapped_column(String(2000))
     followed: Mapped[str] = mapped_column(String(2000), index=True)
     state: Mapped[str] = mapped_column(String(20))
     activity: Mapped[dict[str, Any]]

@@ -41,7 +41,7 @@ class Version(Row):
     __tablename__ = "publication_versions"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    publication: Mapped[str] = mapped_column(ForeignKey("publications.id"), index=True)
+    publication: Mapped[str] = mapped_column(ForeignKey("publications.id"))
     number: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     activity: Mapped[str] = mapped_column(String(600))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from node.database import Row, async_url
@@ -54,3 +54,19 @@ def test_the_first_migration_can_be_undone(tmp_path: Path) -> None:
 
     command.downgrade(config(url), "base")
     migrate(url)
+
+
+def test_no_index_tells_what_a_longer_one_tells_as_well() -> None:
+    know_every_row()
+    spared = []
+    for table in Row.metadata.sorted_tables:
+        unique = [
+            one for one in table.constraints if isinstance(one, PrimaryKeyConstraint | UniqueConstraint)
+        ]
+        longer = [[column.name for column in one.columns] for one in (*unique, *table.indexes)]
+        for index in table.indexes:
+            told = [column.name for column in index.columns]
+            if not index.unique and any(told == other[: len(told)] and told != other for other in longer):
+                spared.append(index.name)
+
+    assert spared == []
