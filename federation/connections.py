@@ -15,6 +15,8 @@ from federation.errors import FetchError, Oversized, Unreachable
 
 MAX_HEADER_BYTES = 32_768
 MAX_HEADERS = 128
+# 100, 102, 103: nobody has more to say before it answers. Each costs us more to read than to send.
+MAX_INTERIM = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._is_until_close = False
         self._is_complete = False
+        self._interim = 0
 
     async def exchange(
         self, request: bytes, max_body_bytes: int, needs_body: bool = True, is_head: bool = False
@@ -76,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._reset()
         self._max_body_bytes, self._needs_body, self._is_head = max_body_bytes, needs_body, is_head
         self._is_complete = self.has_answered = False
+        self._interim = 0
         transport.write(request)
         try:
             return await self._waiter
@@ -180,6 +184,9 @@ class Connection(asyncio.Protocol):
         if self._is_complete or self._parser is None:
             return
         if self._status < 200:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                self._fail(Oversized("too many interim answers"))
             self._reset()
             return
         self.is_reusable = self.is_reusable and self._parser.should_keep_alive()

@@ -6,7 +6,6 @@ means a moment later (DNS rebinding) does not matter. No redirects, no proxies f
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 import time
 from collections import OrderedDict, deque
@@ -21,6 +20,7 @@ from federation import addresses
 from federation.addresses import Address
 from federation.connections import Answer, Connection
 from federation.errors import FetchError, Forbidden, Oversized, Unreachable
+from federation.resolving import Resolver
 
 MAX_BODY_BYTES = 1_048_576
 MAX_ADDRESSES_TRIED = 3
@@ -154,7 +154,8 @@ class Transport(httpx.AsyncBaseTransport):
         tls              the verifying default context without it.
         """
         self._allow_loopback = allow_loopback
-        self._resolve = resolve or _system_resolve
+        self._system = Resolver()
+        self._resolve = resolve or self._system
         self._tls = tls if tls is not None else ssl.create_default_context()
         self._limits = limits or Limits()
         self._deadline = _Deadline(self._limits.deadline)
@@ -222,6 +223,7 @@ class Transport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection."""
         self._deadline.close()
+        self._system.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -417,8 +419,3 @@ class Transport(httpx.AsyncBaseTransport):
         if len(head.splitlines()) != len(lines) + 1:
             raise ValueError("a header with a line break")
         return head + body
-
-
-async def _system_resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for _, _, _, _, address in found]

@@ -175,6 +175,7 @@ async def test_a_header_with_a_line_break_is_never_sent(header: tuple[bytes, byt
         (b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + b"x" * 2000, Oversized),
         (b"HTTP/1.1 200 OK\r\n" + b"x-many: 1\r\n" * 200 + b"\r\n", Oversized),
         (b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 40_000 + b"\r\n\r\n", Oversized),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 17 + an_answer(200, b"x"), Oversized),
         (b"SSH-2.0-OpenSSH_9.6\r\n", Unreachable),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -189,6 +190,7 @@ async def test_a_header_with_a_line_break_is_never_sent(header: tuple[bytes, byt
         "long until close",
         "many headers",
         "long header",
+        "many interim answers",
         "ssh",
         "two lengths",
         "no length",

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from federation import allowance, delivery, discovery, fetch, proofs, requests, retrieval
+from federation import (
+    allowance,
+    connections,
+    delivery,
+    discovery,
+    fetch,
+    proofs,
+    requests,
+    resolving,
+    retrieval,
+)
 from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
@@ -203,6 +213,8 @@ def test_the_limits_are_those_of_the_code() -> None:
             f"{BODY_SECONDS:.0f} seconds, then 408 · {patience.least_bytes:,} bytes a minute"
         ),
         "connections to one host · to all": f"{wire.per_host} · {wire.at_once}",
+        "names looked up at once: of one site · of all": f"{resolving.OF_ONE_SITE} · {resolving.THREADS}",
+        "interim answers (1xx) before an answer": f"{connections.MAX_INTERIM}",
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
         ),
