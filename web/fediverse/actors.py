@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -17,12 +18,23 @@ from node.peers.sending import Sent, count_sent, sent_activity, sent_by
 from node.peers.synchronising import PATH, followers_from, origin_of
 from node.publishing.featured import featured_cases
 from node.runtime import Node
-from vocab.properties import written
-from vocab.terms import AS, COLLECTION_CONTEXT, PUBLIC
+from vocab.properties import present, written
+from vocab.terms import AS, COLLECTION_CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import caller, private, signed_where_wanted
 
 PAGE = 20
+
+
+class _Addressed(msgspec.Struct):
+    """For whom an activity of ours is, and where it leads, as its signed bytes say it; the rest of them is passed over."""
+
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    target: str | None = None
+
+
+_ADDRESSED = msgspec.json.Decoder(_Addressed)
 
 
 def routes() -> list[Route]:
@@ -177,15 +189,19 @@ def _collection(id: str, total: int, **more: object) -> dict[str, Any]:
 
 def _reference(sent: Sent) -> dict[str, Any]:
     """An activity by its members; its object, which is at home elsewhere or at an address of its own, by its id."""
-    return {
-        "id": sent.id,
-        "type": sent.type,
-        "actor": sent.actor,
-        "published": written(sent.sent_at),
-        "to": [PUBLIC],
-        "cc": [f"{sent.actor}/followers"],
-        "object": sent.object_id,
-    }
+    said = _ADDRESSED.decode(sent.body)
+    return present(
+        {
+            "id": sent.id,
+            "type": sent.type,
+            "actor": sent.actor,
+            "published": written(sent.sent_at),
+            "to": list(said.to),
+            "cc": list(said.cc),
+            "object": sent.object_id,
+            "target": said.target,
+        }
+    )
 
 
 def _page_of(outbox: str, after: tuple[datetime, str] | None) -> str:

@@ -1,5 +1,8 @@
 """The outbox as crawlers read it: what each item is, since when and for whom, without asking for every activity."""
 
+from node.peers.changing import announce_move
+from node.peers.ours import say_alias
+from node.publishing.featured import feature
 from node.publishing.reactions import ReplyText, keep_reaction, show_reply
 from tests.rig.publications import a_case, publish_case
 from tests.rig.town import Town
@@ -25,6 +28,30 @@ async def test_each_item_says_what_it_is_since_when_and_for_whom(town: Town) -> 
     assert read.cc == ("https://a.example/actors/cases/followers",)
     for name in ("id", "type", "actor", "published", "to", "cc"):
         assert item[name] == whole[name]
+
+
+async def test_an_item_says_nothing_else_than_its_activity_does(town: Town) -> None:
+    node = town["a"].node
+    actor = node.settings.main_actor
+    url = (await publish_case(node)).url
+    async with node.database.begin() as session:
+        await feature(session, node.settings, node.keyring, url, now=node.clock.now())
+    async with town["b"].node.database.begin() as session:
+        await say_alias(session, town["b"].settings.main_actor, actor, "also-known-as", now=town.clock.now())
+    await announce_move(node, town["b"].settings.main_actor)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        items = (await http.get(f"{actor}/outbox?page=1")).json()["orderedItems"]
+        activities = [(await http.get(item["id"])).json() for item in items]
+
+    found = {item["type"]: item for item in items}
+    assert found.keys() == {"Create", "Add", "Update", "Move"}
+    assert found["Add"]["target"] == f"{actor}/featured"
+    assert found["Move"]["target"] == town["b"].settings.main_actor
+    assert "to" not in found["Move"]
+    members = ("id", "type", "actor", "published", "to", "cc", "target")
+    for item, activity in zip(items, activities, strict=True):
+        assert {name: item.get(name) for name in members} == {name: activity.get(name) for name in members}
 
 
 async def test_a_page_has_one_address_whatever_else_is_asked(town: Town) -> None:
