@@ -5,7 +5,7 @@ ActivityPub §7.1.2 lets servers pass activities on; FEP-fe34 says that nothing 
 
 from federation.errors import NotThere
 from node.entries.entries import Entry
-from node.inbox.proving import RefusedActivity, authorised, is_followed
+from node.inbox.proving import EndedKey, RefusedActivity, authorised, is_followed
 from node.peers.actors import is_at_home
 from node.peers.directory import find_document
 from node.peers.follows import follows
@@ -18,17 +18,36 @@ from vocab.activities import Activity
 async def heard(node: Node, activity: Activity, signer: str) -> Activity:
     """The activity as its actor says it. Without proof or signature only what concerns us is asked for, and only at its author's.
 
+    So is a case that is not here yet, of somebody we follow: what holds was said once, and may have been withdrawn since.
     What was found there has no `raw`: nothing but the object is known to be its actor's. Raises RefusedActivity, FetchError.
     """
-    try:
-        return await authorised(node, activity, signer)
-    except RefusedActivity:
-        if "proof" in activity.raw or not await _concerns_us(node, activity):
-            raise
     for_stranger = not await is_followed(node, signer)
+    try:
+        told = await authorised(node, activity, signer)
+    except RefusedActivity as refusal:
+        is_dated_back = isinstance(refusal, EndedKey)
+        if ("proof" in activity.raw and not is_dated_back) or not await _concerns_us(node, activity):
+            raise
+    else:
+        is_of_ours = await is_followed(node, told.actor)
+        return await as_it_is_now(node, told, for_stranger=for_stranger) if is_of_ours else told
     if activity.type == "Delete":
         return await gone(node, activity, for_stranger=for_stranger)
     return await _at_home(node, activity, for_stranger=for_stranger)
+
+
+async def as_it_is_now(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:
+    """What was said and proven; a case that nothing is known of here as its own server shows it now, if that is something else.
+
+    Else whoever kept a Create could bring it to those who never heard of the withdrawal. Raises RefusedActivity, FetchError.
+    """
+    if said.type not in {"Create", "Update"} or said.object_type != "Article" or said.object_id is None:
+        return said
+    async with node.database.read() as session:
+        if await session.get(Entry, said.object_id) is not None:
+            return said
+    found = await _at_home(node, said, for_stranger=for_stranger)
+    return said if found.object == said.object else found
 
 
 async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:

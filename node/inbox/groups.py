@@ -7,7 +7,7 @@ word: what is wrapped is of no more weight than what anybody else brings.
 from collections.abc import Mapping
 
 from node.inbox import handlers
-from node.inbox.forwarded import gone
+from node.inbox.forwarded import as_it_is_now, gone
 from node.inbox.process import Handler, is_repeat, remember_worked_off, require_standing
 from node.inbox.proving import RefusedActivity, authorised, is_followed
 from node.peers.actors import host_of, is_at_home
@@ -69,8 +69,10 @@ async def on_announce(node: Node, activity: Activity) -> None:
             return
         heard = await _at_home(node, said)
     await require_standing(node, heard, activity.actor)
+    # On a node as with a case that a group announces by its address: whom it passes on need not be followed.
+    if (followed and not node.settings.is_hub) or await is_followed(node, heard.actor):
+        heard = await as_it_is_now(node, heard, for_stranger=not followed)
     if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
-        # As with a case that it announces by its address: whom a group that we follow passes on a node need not follow.
         await handlers.take_case(node, heard)
     else:
         await PASSED_ON[heard.type](node, heard)

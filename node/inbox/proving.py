@@ -28,6 +28,10 @@ class RefusedActivity(Exception):
     """An activity that is not taken; the reason is for the log."""
 
 
+class EndedKey(RefusedActivity):
+    """What somebody else than its actor brings under a key that was retired or lost: its date is the word of whoever has that key."""
+
+
 async def is_followed(node: Node, actor: str) -> bool:
     """Whether our main actor follows them."""
     async with node.database.read() as session:
@@ -38,7 +42,8 @@ async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
     """The activity when its signer is its actor; else what the actor's own proof or signature on it holds for.
 
     A proof that does not hold is not made up for by a signature (FEP-8b32), and neither holds for longer than repeats are told from
-    what is new: else whoever kept an activity for a year could bring it as news. Raises RefusedActivity, FetchError.
+    what is new: else whoever kept an activity for a year could bring it as news. Nor does one by a key that has ended: its thief
+    dates it back, and who brings it is no witness. Raises RefusedActivity, EndedKey among them, FetchError.
     """
     if activity.actor == signer:
         return activity
@@ -52,6 +57,7 @@ async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
         proven = await prove(node, activity.raw, activity.actor, for_stranger=for_stranger)
         found = of_the_same(proven.document, activity, "proof")
         _require_young("proof", proven.created or found.published, now=node.clock.now())
+        await _require_standing_keys(node, activity.actor, proven.key_ids)
         return found
     return await _signed(node, activity, for_stranger=for_stranger)
 
@@ -60,6 +66,14 @@ def _require_young(what: str, made: datetime | None, *, now: datetime) -> None:
     """Raises RefusedActivity when the digest of the activity may be forgotten already; when that was, only who signed it can tell."""
     if made is None or now - made >= PASSED_ON_FOR:
         raise RefusedActivity(f"{what}: too old to be passed on, or without a date")
+
+
+async def _require_standing_keys(node: Node, owner: str, used: Iterable[str]) -> None:
+    """Raises EndedKey when one of these keys of the owner has ended."""
+    _, retired = await proving_keys(node, owner)
+    now = node.clock.now()
+    if any(key_id in retired and retired[key_id] <= now for key_id in used):
+        raise EndedKey("passed on under a key that was retired")
 
 
 def _require_named_keys(activity: Activity) -> None:
@@ -116,6 +130,7 @@ async def _signed(node: Node, activity: Activity, *, for_stranger: bool) -> Acti
     if key_id in retired and outcome.created > retired[key_id]:
         raise RefusedActivity("signature: made with a key after it was retired")
     _require_young("signature", outcome.created, now=node.clock.now())
+    await _require_standing_keys(node, activity.actor, (key_id,))
     return of_the_same(outcome.document, activity, "signature")
 
 

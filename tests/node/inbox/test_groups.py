@@ -270,11 +270,13 @@ async def test_a_case_that_a_group_passes_on_is_kept_when_the_group_is_followed(
     alice = stage.stranger(name="alice", key="other")
     group = await a_group(stage) if is_followed else stage.stranger(name="group", key="peer")
     case = stage.case(alice)
+    alice.documents["/cases/c1"] = case
 
     create = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC]))
     await stage.send(group, group.activity("Announce", create), to="a")
 
     assert (await case_at(stage.town, "a", case["id"]) is not None) is is_followed
+    assert ("/cases/c1" in alice.asked) is is_followed
 
 
 async def test_a_group_that_is_not_followed_makes_nobody_ask(stage: Stage) -> None:

@@ -328,9 +328,9 @@ async def test_a_forwarded_activity_counts_when_its_actor_proved_it(
     town: Town, victim: Stranger, mallory: Stranger
 ) -> None:
     await admit(town, victim)
-    activity = attach(
-        victim.activity("Create", a_document(victim, town)), victim.prover(), now=town.clock.now()
-    )
+    case = a_document(victim, town)
+    victim.documents[case["id"].removeprefix(f"https://{victim.host}")] = case
+    activity = attach(victim.activity("Create", case), victim.prover(), now=town.clock.now())
     altered = activity | {"id": "https://victim.example/activities/altered"}
 
     await mallory.post("hub", altered)

@@ -1,0 +1,122 @@
+"""Peers that turn: who is known and signs properly, and brings what its author took back, or signed with a key that is lost."""
+
+from typing import Any
+
+import pytest
+
+from federation.proofs import attach
+from node.entries.entries import Entry
+from node.peers.follows import between
+from tests.attacks.stage import Stage
+from tests.rig.keys import ed25519_key
+from tests.rig.stranger import Stranger
+from tests.rig.town import Town
+from vocab.properties import written
+from vocab.terms import AS, PUBLIC
+
+
+@pytest.fixture
+def stage(town: Town) -> Stage:
+    return Stage(town)
+
+
+@pytest.fixture
+async def alice(stage: Stage) -> Stranger:
+    """A member of the hub."""
+    return await stage.victim()
+
+
+def loses_her_key(stage: Stage, alice: Stranger) -> Any:
+    """Whoever found the key proves with what is returned; she says that it is lost, and has another."""
+    stolen = alice.prover()
+    alice.ed25519 = ed25519_key("peer")
+    shown = alice.actor()
+    new = {**shown["assertionMethod"][0], "id": f"{alice.id}#ed25519-key-2"}
+    old = {
+        **shown["assertionMethod"][0],
+        "publicKeyMultibase": ed25519_key("other").public.multibase,
+        "expires": written(stage.town.clock.now()),
+        "revoked": written(stage.town.clock.now()),
+    }
+    shown["assertionMethod"] = [old, new]
+    alice.documents["/users/cases"] = shown
+    return stolen
+
+
+async def state_of(stage: Stage, url: str) -> str | None:
+    entry: Entry | None = await stage.entry(url)
+    return entry.state if entry else None
+
+
+async def brought(stage: Stage, by: Stranger, said: dict[str, Any], how: str) -> None:
+    await stage.send(by, said if how == "bare" else by.activity("Announce", said, number=77))
+
+
+@pytest.mark.parametrize("how", ["bare", "wrapped"])
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete", "farewell"])
+async def test_who_found_a_lost_key_says_nothing_by_dating_it_back(
+    stage: Stage, alice: Stranger, kind: str, how: str
+) -> None:
+    someone = stage.stranger(key="third")
+    case = stage.case(alice)
+    alice.documents["/cases/c1"] = case
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC]))
+    before = stage.town.clock.now()
+    stage.town.clock.forward(minutes=10)
+    url = case["id"]
+    forged = {"Create": stage.case(alice, "c2"), "Update": stage.case(alice, minutes=1)}.get(kind)
+    stage.town.clock.forward(minutes=10)
+    stolen = loses_her_key(stage, alice)
+    await stage.send(alice, alice.activity("Update", alice.id, number=9))
+
+    said: Any = forged or {"id": url, "type": "Tombstone"}
+    activity = alice.activity("Delete" if kind == "farewell" else kind, said, number=5, to=[PUBLIC])
+    if kind == "farewell":
+        activity["object"] = alice.id
+    await brought(stage, someone, attach(activity, stolen, now=before), how)
+
+    hub = stage.town.hub
+    async with hub.node.database.read() as session:
+        row = await between(session, hub.settings.main_actor, alice.id)
+    assert row is not None
+    assert row.state == "accepted"
+    assert await state_of(stage, url) == "live"
+    assert await state_of(stage, url.replace("c1", "c2")) is None
+
+
+@pytest.mark.parametrize("how", ["bare", "wrapped"])
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+async def test_a_case_that_was_withdrawn_before_the_hub_knew_it_does_not_come_by_others(
+    stage: Stage, alice: Stranger, kind: str, how: str
+) -> None:
+    someone, case = stage.stranger(key="third"), stage.case(alice)
+    alice.documents["/cases/c1"] = {"@context": AS, "id": case["id"], "type": "Tombstone"}
+
+    await brought(stage, someone, stage.prove(alice, alice.activity(kind, case, to=[PUBLIC])), how)
+
+    assert await state_of(stage, case["id"]) is None
+
+
+@pytest.mark.parametrize("how", ["bare", "wrapped"])
+async def test_a_case_that_others_bring_is_taken_as_its_own_server_shows_it(
+    stage: Stage, alice: Stranger, how: str
+) -> None:
+    someone, first = stage.stranger(key="third"), stage.case(alice)
+    alice.documents["/cases/c1"] = stage.case(alice, minutes=1)
+
+    await brought(stage, someone, stage.prove(alice, alice.activity("Create", first, to=[PUBLIC])), how)
+
+    assert await state_of(stage, first["id"]) == "corrected"
+
+
+async def test_what_a_member_signed_is_passed_on_whoever_brings_it_while_it_is_so(
+    stage: Stage, alice: Stranger
+) -> None:
+    someone, reader = stage.stranger(key="third"), stage.stranger(name="rita", key="peer")
+    await stage.send(reader, reader.activity("Follow", stage.town.hub.settings.main_actor))
+    case = alice.documents["/cases/c1"] = stage.case(alice)
+    said = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC]))
+
+    await stage.send(someone, said)
+
+    assert [one["object"] for one in reader.received if one["type"] == "Announce"] == [case["id"], said]
