@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.inbox.proving import RefusedActivity
 from node.peers.actors import RemoteActor, host_of, remember_actor
@@ -34,15 +35,18 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
             .limit(1)
         )
         is_followed = await follows(session, node.settings.main_actor, old_id)
-        standing = (await standings(session, node.settings, [host_of(new_id)]))[host_of(new_id)]
+        found = await standings(session, node.settings, [host_of(old_id), host_of(new_id)])
     if known is None or concerned is None:
         raise RefusedActivity("Move of somebody who is nothing to us")
     if known.moved_at is not None and now - known.moved_at < NOT_AGAIN_FOR:
         raise RefusedActivity("moved within the last seven days")
     if host_of(new_id) == node.settings.authority or new_id == old_id:
         raise RefusedActivity("Move to ourselves")
-    if standing is not Standing.OPEN:
+    if found[host_of(new_id)] is not Standing.OPEN:
         raise RefusedActivity("Move to a host that is shut out")
+    if found[host_of(old_id)] is not Standing.OPEN:
+        # Under another name nothing would be limited. Whoever follows us from there may follow anew.
+        raise RefusedActivity("Move from a host that may only follow")
     old = await ask_actor(node, old_id)
     if old.id != old_id or old.moved_to != new_id:
         raise RefusedActivity("the old account does not say movedTo")
@@ -69,7 +73,8 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
             if us is None:
                 continue
             if row.followed == old_id:
-                await follow(session, node.settings, node.keyring, us=us, them=after, now=now)
+                if not await _was_ended(session, us.id, after):
+                    await follow(session, node.settings, node.keyring, us=us, them=after, now=now)
                 await unfollow(session, node.settings, node.keyring, us=us, them=before, now=now)
                 continue
             row.move("undone", now)
@@ -81,3 +86,12 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
                 session.add(taken_over)
     log.info("actor.moved", extra={"host": host_of(old_id), "to": host_of(new_id)})
     await node.bell.ring()
+
+
+async def _was_ended(session: AsyncSession, us: str, them: RemoteActor) -> bool:
+    """Whether we followed them before, and it was ended: no other account brings back whom people here let go, or who refused.
+
+    It is no such end that they moved away themselves: who returns is followed again.
+    """
+    earlier = await between(session, us, them.id)
+    return earlier is not None and earlier.state in {"rejected", "undone"} and them.moved_to is None

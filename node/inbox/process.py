@@ -35,7 +35,7 @@ LONGEST_WAIT = timedelta(hours=2)
 # Bodies up to that size are read many at once; a larger one when its turn comes.
 READ_TOGETHER = 64 * 1024
 # What a limited host may do: follow, answer, leave, and take back what it said.
-HARMLESS = frozenset({"Follow", "Accept", "Reject", "Undo", "Delete", "Block", "Move"})
+HARMLESS = frozenset({"Follow", "Accept", "Reject", "Undo", "Delete", "Block"})
 
 
 Handler = Callable[[Node, Activity], Awaitable[None]]

@@ -6,7 +6,7 @@ import pytest
 
 from federation import allowance
 from node.peers.directory import find_actor
-from node.peers.follows import between, follow
+from node.peers.follows import between, follow, unfollow
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from tests.rig.stranger import Stranger
@@ -179,6 +179,63 @@ async def test_a_follow_that_was_refused_is_not_asked_for_again_at_the_new_accou
 
     assert await states(town, new) == [None, "accepted"]
     assert new.received == []
+
+
+@pytest.mark.parametrize("limited", ["old.example", "example", "new.example"])
+async def test_nobody_escapes_a_limit_by_moving(
+    town: Town, old: Stranger, new: Stranger, limited: str
+) -> None:
+    agree(old, new)
+    async with town["a"].node.database.begin() as session:
+        await decide(session, limited, "limit", reason="", now=town.clock.now())
+        if limited == "example":
+            await decide(session, new.host, "allow", reason="", now=town.clock.now())
+
+    await move(town, old, old.id, new.id)
+    # Nor when they are found to say it, a Move or not.
+    town.clock.forward(days=8)
+    await town.settle()
+
+    assert await states(town, old) == ["accepted", "accepted"]
+    assert await states(town, new) == [None, None]
+
+
+@pytest.mark.parametrize("ended", ["by us", "by them"])
+async def test_whom_people_here_let_go_does_not_come_back_as_the_new_account_of_another(
+    town: Town, old: Stranger, new: Stranger, ended: str
+) -> None:
+    node = town["a"].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, new.id)
+    how: dict[str, Any] = {"us": us, "them": them, "now": town.clock.now()}
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, **how)
+    await new.post("a", new.activity("Accept" if ended == "by us" else "Reject", row.activity))
+    await town.settle()
+    if ended == "by us":
+        async with node.database.begin() as session:
+            await unfollow(session, node.settings, node.keyring, **how)
+    agree(old, new)
+
+    await move(town, old, old.id, new.id)
+
+    assert await states(town, new) == ["undone" if ended == "by us" else "rejected", "accepted"]
+    assert await states(town, old) == ["undone", "undone"]
+
+
+async def test_who_moved_away_and_returns_is_followed_again(town: Town, old: Stranger, new: Stranger) -> None:
+    agree(old, new)
+    await move(town, old, old.id, new.id)
+    asked = next(one for one in new.received if one["type"] == "Follow")
+    await new.post("a", new.activity("Accept", asked))
+    town.clock.forward(days=8)
+    old.documents["/users/cases"] = old.actor(alsoKnownAs=[new.id])
+    new.documents["/users/cases"] = new.actor(movedTo=old.id)
+
+    await move(town, new, new.id, old.id, 2)
+
+    assert (await states(town, old))[0] == "requested"
 
 
 async def test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times(
