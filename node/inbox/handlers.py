@@ -173,7 +173,9 @@ async def on_delete(node: Node, activity: Activity) -> None:
         was_here = await drop_reaction(session, id=target, actor=activity.actor)
         if await follows(session, node.settings.main_actor, activity.actor):
             await expect_withdrawn(session, target, actor=activity.actor, host=host_of(target), now=now)
-        tombstone: dict[str, Any] = dict(activity.object or {"id": target, "type": "Tombstone"})
+        # Some embed what they delete: its words would stay here in the place of its words.
+        is_stone = activity.object is not None and activity.object_type == "Tombstone"
+        tombstone = dict(activity.object or {}) if is_stone else {"id": target, "type": "Tombstone"}
         entry = await take_back(
             session,
             node.settings,

@@ -11,6 +11,7 @@ from tests.attacks.stage import Stage
 from tests.rig.keys import ed25519_key
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.jsonld import write
 from vocab.properties import written
 from vocab.terms import AS, PUBLIC
 
@@ -120,3 +121,16 @@ async def test_what_a_member_signed_is_passed_on_whoever_brings_it_while_it_is_s
     await stage.send(someone, said)
 
     assert [one["object"] for one in reader.received if one["type"] == "Announce"] == [case["id"], said]
+
+
+async def test_a_case_that_is_deleted_with_its_words_leaves_none_of_them(
+    stage: Stage, alice: Stranger
+) -> None:
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC]))
+
+    await stage.send(alice, alice.activity("Delete", case, to=[PUBLIC]))
+
+    kept = await stage.entry(case["id"])
+    assert kept is not None
+    assert (kept.state, kept.document) == ("withdrawn", write({"id": case["id"], "type": "Tombstone"}))
