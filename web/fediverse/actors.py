@@ -21,7 +21,7 @@ from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, COLLECTION_CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
-from web.fediverse.signed import caller, private, signed_where_wanted
+from web.fediverse.signed import caller, private, shown
 
 PAGE = 20
 
@@ -41,15 +41,15 @@ def routes() -> list[Route]:
     """Where other servers find our actors."""
     of = "/actors/{name}"
     return [
-        Route(of, signed_where_wanted(actor, also_page=True)),
-        Route(f"{of}/outbox", signed_where_wanted(outbox, takes_query=True)),
-        Route(f"{of}/followers", signed_where_wanted(followers)),
+        shown(of, actor, also_page=True),
+        shown(f"{of}/outbox", outbox, takes_query=True),
+        shown(f"{of}/followers", followers),
         Route(f"{of}/{PATH}", followers_of_a_server),
-        Route(f"{of}/following", signed_where_wanted(following)),
-        Route(f"{of}/featured", signed_where_wanted(featured)),
-        Route(f"{of}/blocklist", signed_where_wanted(blocklist, takes_query=True)),
-        Route(f"{of}/members", signed_where_wanted(members, takes_query=True)),
-        Route("/activities/{id}", signed_where_wanted(activity)),
+        shown(f"{of}/following", following),
+        shown(f"{of}/featured", featured),
+        shown(f"{of}/blocklist", blocklist, takes_query=True),
+        shown(f"{of}/members", members, takes_query=True),
+        shown("/activities/{id}", activity),
     ]
 
 

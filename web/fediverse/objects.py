@@ -14,7 +14,7 @@ from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT, CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
-from web.fediverse.signed import signed_where_wanted
+from web.fediverse.signed import shown
 from web.pages.addresses import case_address
 from web.pages.publications import case_page
 from web.pages.vocabulary import vocabulary_page
@@ -25,12 +25,12 @@ FEW_REPLIES = 5
 def routes() -> list[Route]:
     """Addresses that serve both people and servers."""
     return [
-        Route("/cases/{id}", signed_where_wanted(case, also_page=True)),
-        Route("/cases/{id}/context", signed_where_wanted(context)),
-        Route("/cases/{id}/replies", signed_where_wanted(replies, takes_query=True)),
-        Route("/cases/{id}/history", signed_where_wanted(history)),
-        Route("/cases/{id}/stamps", signed_where_wanted(stamped, takes_query=True)),
-        Route("/positions/{id}", signed_where_wanted(position, also_page=True)),
+        shown("/cases/{id}", case, also_page=True),
+        shown("/cases/{id}/context", context),
+        shown("/cases/{id}/replies", replies, takes_query=True),
+        shown("/cases/{id}/history", history),
+        shown("/cases/{id}/stamps", stamped, takes_query=True),
+        shown("/positions/{id}", position, also_page=True),
         Route("/ns/v1", vocabulary),
     ]
 

@@ -5,19 +5,35 @@ from collections.abc import Awaitable, Callable
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from federation.negotiation import FIELD, FOR_NO_BODY
 from federation.requests import SignedRequest
 from node.inbox.receive import Inbox
 from node.runtime import Node
 from web.fediverse.answers import unless_known, wants_activity
+from web.security import OPEN
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+# The `Accept` that ActivityPub §3.2 demands has quotation marks and a colon in it, before which a browser asks (Fetch §4.8, CORS-unsafe
+# bytes). To read is all that a page elsewhere may, and what it reads is open: nothing here is told to who is signed in alone.
+_MAY_READ = {
+    "Allow": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "Accept, If-None-Match",
+    "Access-Control-Max-Age": "86400",
+    **OPEN,
+}
 
-def signed_where_wanted(
-    endpoint: Endpoint, *, also_page: bool = False, takes_query: bool = False
-) -> Endpoint:
+
+def shown(path: str, endpoint: Endpoint, *, also_page: bool = False, takes_query: bool = False) -> Route:
+    """The address of a document for servers, and for pages of any origin, whose browsers ask first whether they may read it."""
+    guarded = _signed_where_wanted(endpoint, also_page=also_page, takes_query=takes_query)
+    return Route(path, guarded, methods=["GET", "OPTIONS"])
+
+
+def _signed_where_wanted(endpoint: Endpoint, *, also_page: bool, takes_query: bool) -> Endpoint:
     """The endpoint; with TRACKER_AUTHORIZED_FETCH only for servers that sign. The instance actor is open in any case.
 
     also_page    the address has a page for people, too, which stays open.
@@ -26,10 +42,12 @@ def signed_where_wanted(
 
     async def guarded(request: Request) -> Response:
         node: Node = request.app.state.node
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=_MAY_READ)
         if not takes_query and request.url.query and (wants_activity(request) or not also_page):
             # One document under two addresses: others compare the id with where they found it, byte for byte.
             return RedirectResponse(
-                f"{node.settings.origin}{request.url.path}", 301, headers={"Vary": "Accept"}
+                f"{node.settings.origin}{request.url.path}", 301, headers={"Vary": "Accept", **OPEN}
             )
         name = request.path_params.get("name")
         open_to_all = (

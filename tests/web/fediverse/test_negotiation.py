@@ -177,3 +177,51 @@ async def test_people_are_led_nowhere_for_a_query(town: Town) -> None:
         answer = await http.get(f"{case}?utm_source=x", headers={"Accept": PAGE})
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/actors/cases", "/actors/cases/outbox?page=1", "/cases/any", "/positions/any"]
+)
+async def test_a_page_of_any_origin_may_ask_in_the_words_of_the_specification(town: Town, path: str) -> None:
+    wanted = {
+        "Origin": "https://elsewhere.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "accept",
+    }
+    async with town.visitor("a") as http:
+        answer = await http.options(path, headers=wanted)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers.get_list("access-control-allow-origin") == ["*"]
+    assert answer.headers["access-control-allow-headers"] == "Accept, If-None-Match"
+    assert answer.headers["access-control-allow-methods"] == "GET, HEAD"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/inbox",
+        "/actors/cases/inbox",
+        "/actors/cases/followers_synchronization",
+        "/desk",
+        "/alert",
+        "/api/v1/alerts",
+    ],
+)
+async def test_a_page_of_another_origin_may_not_ask_for_what_is_not_open(town: Town, path: str) -> None:
+    wanted = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"}
+    async with town.visitor("a") as http:
+        answer = await http.options(path, headers=wanted)
+
+    assert answer.status_code in {404, 405}
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+async def test_a_page_of_any_origin_is_led_to_where_the_document_is(town: Town) -> None:
+    url = (await publish_case(town["a"].node)).url
+    async with town.visitor("a", headers={"Accept": LD_JSON}) as http:
+        answer = await http.get(f"{url}?from=elsewhere")
+
+    assert (answer.status_code, answer.headers["location"]) == (301, url)
+    assert answer.headers["access-control-allow-origin"] == "*"
