@@ -24,6 +24,7 @@ class Allowance:
         """Nothing was asked yet."""
         # Apart, so that no number of names pushes out what is counted of their site.
         self._origins, self._sites = _Tally(), _Tally()
+        self._documents = _Tally()
 
     def spend(self, url: str, *, now: datetime) -> None:
         """Count what is about to be asked for because a stranger named it. Raises NotNow when too much of that server was."""
@@ -38,8 +39,11 @@ class Allowance:
             self._sites.add(site, now)
         self._origins.add(origin, now)
 
-    def require(self, url: str, *, now: datetime) -> None:
-        """Raises NotNow when too much of that origin, or of its site, was asked for just now."""
+    def require(self, url: str, *, now: datetime, is_followed: bool = False) -> None:
+        """Raises NotNow when too much of that origin, or of its site, was asked for just now.
+
+        is_followed  it is the document of an actor whom we follow: then that one was asked for within the second.
+        """
         origin, site = _names(url)
         full = [
             (tally, name)
@@ -49,6 +53,9 @@ class Allowance:
             )
             if tally.spent(name, now) >= most
         ]
+        if full and is_followed:
+            # Whoever names what is not there, on their server, takes nothing from those who are.
+            full = [(self._documents, url.partition("#")[0])]
         if any(tally.trickled(name, now) for tally, name in full):
             raise NotNow("too much of that host was asked for just now", url=url)
         for tally, name in full:

@@ -11,9 +11,12 @@ FederationError
     ├── BadAnswer          an answer that cannot be used: status, media type, JSON, shape
     │   └── NotThere       404 or 410; `gone` tells which
     └── Mismatch           the document is not what the address says: other id, other owner, other host
+        └── NotListed      an actor does not list that key; carries what it says of itself
 """
 
 from datetime import datetime
+
+from vocab.actors import Actor
 
 
 class FederationError(Exception):
@@ -86,3 +89,12 @@ class NotThere(BadAnswer):
 
 class Mismatch(FetchError):
     """The document speaks for another address than the one it was found at."""
+
+
+class NotListed(Mismatch):
+    """The owner of a key was asked, and lists none of that id."""
+
+    def __init__(self, message: str, *, url: str = "", owner: Actor) -> None:
+        """`owner` is the actor as it describes itself now: which keys it has is worth knowing all the same."""
+        super().__init__(message, url=url)
+        self.owner = owner

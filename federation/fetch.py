@@ -17,7 +17,7 @@ import httpx
 
 from federation import addresses
 from federation.allowance import Allowance
-from federation.errors import BadAnswer, FetchError, Mismatch, Unavailable, Unreachable
+from federation.errors import BadAnswer, FetchError, Mismatch, NotListed, Unavailable, Unreachable
 from federation.keys import Signer
 from federation.negotiation import Spoken
 from federation.retrieval import Document, Permit, Retrieval
@@ -28,6 +28,8 @@ from vocab.errors import VocabError
 MAX_LINKED_KEYS = 4
 FAILURES_REMEMBERED = 4096
 FAILURE_LASTS = timedelta(minutes=5)
+# For a key, whatever its address leads to and from whom: each of those that are asked for at once has its own.
+KEY_SECONDS = 30.0
 # What may be over in a moment: a restart, a limit. Short, for whoever is told to come back does so after half a minute.
 PASSING_LASTS = timedelta(seconds=15)
 
@@ -70,7 +72,7 @@ async def fetch_key_owner(by: Retrieval, key_id: str) -> Actor:
     Handles the three kinds of key id: a fragment of the actor, the actor itself, and a document of its own (GoToSocial's
     `/main-key`, which shows a stub of the actor). Of a key document only the name of the owner is used; the owner is
     then asked (FEP-fe34, reciprocal claim).
-    Raises FetchError; Mismatch when the owner does not list the key.
+    Raises FetchError; NotListed when the owner does not list the key.
     """
     url = key_id.partition("#")[0]
     document, final = await by.get(url)
@@ -82,7 +84,7 @@ async def fetch_key_owner(by: Retrieval, key_id: str) -> Actor:
         url, document = owner, await fetch_document(by, owner)
     actor = await _with_linked_keys(_actor_of(document, url), by, asked)
     if actor.key(key_id) is None:
-        raise Mismatch("its owner does not list that key", url=key_id)
+        raise NotListed("its owner does not list that key", url=key_id, owner=actor)
     return actor
 
 
@@ -139,15 +141,28 @@ class Fetcher:
         )
 
     async def key_owner(
-        self, key_id: str, *, signer: Signer | None, now: datetime, permit: Permit | None = None
+        self,
+        key_id: str,
+        *,
+        signer: Signer | None,
+        now: datetime,
+        permit: Permit | None = None,
+        is_followed: bool = False,
     ) -> Actor:
-        """`fetch_key_owner`, once at a time. One that is not there is spent; NotNow when too much was."""
-        return await self._once(
-            ("key", key_id),
-            now,
-            lambda: fetch_key_owner(self._by(signer, now, permit), key_id),
-            first=partial(self._allowance.require, key_id, now=now),
-        )
+        """`fetch_key_owner`, once at a time and in so much time. One that is not there is spent; NotNow when too much was.
+
+        is_followed  its document is that of an actor whom we follow, which is asked for still, once a second.
+        """
+
+        async def fetch() -> Actor:
+            try:
+                async with asyncio.timeout(KEY_SECONDS):
+                    return await fetch_key_owner(self._by(signer, now, permit), key_id)
+            except TimeoutError as error:
+                raise Unreachable(f"no key in {KEY_SECONDS:g} seconds", url=key_id) from error
+
+        require = partial(self._allowance.require, key_id, now=now, is_followed=is_followed)
+        return await self._once(("key", key_id), now, fetch, first=require)
 
     def spend(self, url: str, *, now: datetime) -> None:
         """Count what is about to be asked for because a stranger named it. Raises NotNow when too much of that server was."""
@@ -170,6 +185,10 @@ class Fetcher:
     ) -> Found:
         failure = self._failed.get(key)
         if failure is not None and now < failure[0]:
+            if isinstance(failure[1], NotListed):
+                # Names of keys to come can be guessed (`#main-key-2`): whoever named one before it was listed must not have it refused
+                # when it is. Only who was asked just now is believed to have none.
+                raise Unreachable("it was not listed a moment ago", url=failure[1].url)
             # A copy: an exception that is raised again and again grows a traceback.
             raise copy(failure[1])
         running = self._running.get(key)
@@ -195,6 +214,8 @@ class Fetcher:
 
 
 def _remembered_until(error: FetchError, now: datetime) -> datetime:
+    if isinstance(error, NotListed):
+        return now + PASSING_LASTS
     if not isinstance(error, Unreachable):
         return now + FAILURE_LASTS
     wish = error.retry_at if isinstance(error, Unavailable) else None

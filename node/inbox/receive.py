@@ -24,7 +24,7 @@ from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
 from node.peers.actors import RemoteActor, RemoteKey, host_of, is_at_home, known_key
 from node.peers.directory import find_key, require_open, verifying_key
-from node.peers.follows import is_admitted
+from node.peers.follows import is_admitted, is_followed
 from node.peers.hearing import Hearing
 from node.peers.hosts import Standing, standings
 from node.peers.synchronising import HEADER, compare
@@ -370,11 +370,16 @@ class Inbox:
     async def _fetch_key(self, key_id: str) -> RemoteKey | None:
         """The key as its owner lists it now; the host's policy is asked before the host is. Raises _Busy, FederationError."""
         await require_open(self._node, key_id)
-        with self._shedder.fetching(key_id, host_of(key_id)) as is_possible:
+        document = key_id.partition("#")[0]
+        async with self._node.database.read() as session:
+            followed = await is_followed(session, document)
+        # Whom we follow has a line of their own: nobody fills it by naming keys elsewhere, on their host or on others.
+        line = document if followed else host_of(key_id)
+        with self._shedder.fetching(key_id, line, is_followed=followed) as is_possible:
             if not is_possible:
                 # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).
                 raise _Busy
-            return await find_key(self._node, key_id, refresh=True)
+            return await find_key(self._node, key_id, refresh=True, is_followed=followed)
 
     def _has_failed(self, key_id: str, now: datetime) -> bool:
         """Whether its owner was asked not long ago, and what they said did not help."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
+from federation.sites import site_of
 from node.outbox import Job
 from node.peers.actors import RemoteActor
 from node.peers.follows import Follow
@@ -33,7 +34,8 @@ class Limits:
     backlog        activities kept and not yet worked off, of all hosts
     host_backlog   the same, of one host
     fetches        keys being fetched at once, of all hosts
-    host_fetches   the same, of one host
+    host_fetches   the same, of one host, or of one actor whom we follow
+    site_fetches   the same, of one site: names below one's own cost nothing
     """
 
     waiting: int = 4_000
@@ -41,6 +43,7 @@ class Limits:
     host_backlog: int = 20_000
     fetches: int = 256
     host_fetches: int = 16
+    site_fetches: int = 64
 
 
 class Shedder:
@@ -74,15 +77,18 @@ class Shedder:
         self._total += 1
 
     @contextmanager
-    def fetching(self, key_id: str, host: str) -> Iterator[bool]:
-        """While a key is fetched; False when that is one too many. Those who wait for the same key are one."""
-        limits = self._limits
-        here = self._fetching.get(host, Counter())
-        several = sum(map(len, self._fetching.values()))
-        if key_id not in here and (len(here) >= limits.host_fetches or several >= limits.fetches):
+    def fetching(self, key_id: str, line: str, *, is_followed: bool = False) -> Iterator[bool]:
+        """While a key is fetched; False when that is one too many. Those who wait for the same key are one.
+
+        line         what it is counted with: its host; the actor, of one whom we follow, who is not kept out by what others fill.
+        """
+        here = self._fetching.get(line, Counter())
+        if key_id not in here and (
+            len(here) >= self._limits.host_fetches or not (is_followed or self._has_place(line))
+        ):
             yield False
             return
-        here = self._fetching.setdefault(host, Counter())
+        here = self._fetching.setdefault(line, Counter())
         here[key_id] += 1
         try:
             yield True
@@ -91,7 +97,14 @@ class Shedder:
             if not here[key_id]:
                 del here[key_id]
             if not here:
-                self._fetching.pop(host, None)
+                self._fetching.pop(line, None)
+
+    def _has_place(self, host: str) -> bool:
+        """Whether one key more may be fetched, of all hosts and of those of one site."""
+        site = site_of(host)
+        of_site = sum(len(keys) for line, keys in self._fetching.items() if site_of(line) == site)
+        several = sum(map(len, self._fetching.values()))
+        return of_site < self._limits.site_fetches and several < self._limits.fetches
 
     def _is_full(self, host: str, waiting: int, *, times: int) -> bool:
         limits = self._limits

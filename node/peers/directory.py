@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import addresses
-from federation.errors import FetchError, Forbidden, Mismatch, Unreachable
+from federation.errors import FetchError, Forbidden, Mismatch, NotListed, Unreachable
 from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.requests import Dialect
 from federation.webfinger import agree, finger, handle_of, parse_handle
@@ -74,10 +74,13 @@ async def ask_actor(node: Node, actor_id: str, *, invited: bool = False, for_str
     )
 
 
-async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteKey | None:
+async def find_key(
+    node: Node, key_id: str, *, refresh: bool = False, is_followed: bool = False
+) -> RemoteKey | None:
     """The key with that id, from its owner's own document; None when the owner lists none such.
 
-    refresh  ask again even when we hold one: its owner may have rotated it.
+    refresh      ask again even when we hold one: its owner may have rotated it.
+    is_followed  its document is that of an actor whom we follow.
     Raises FetchError when the owner cannot be asked.
     """
     if not refresh:
@@ -87,9 +90,20 @@ async def find_key(node: Node, key_id: str, *, refresh: bool = False) -> RemoteK
             return known
     await require_open(node, key_id)
     now = node.clock.now()
-    actor = await node.fetcher.key_owner(
-        key_id, signer=fetch_signer(node), now=now, permit=partial(require_open, node)
-    )
+    try:
+        actor = await node.fetcher.key_owner(
+            key_id,
+            signer=fetch_signer(node),
+            now=now,
+            permit=partial(require_open, node),
+            is_followed=is_followed,
+        )
+    except NotListed as error:
+        # The keys that it does list may be new: who names others in vain keeps nobody from being heard with those.
+        async with node.database.begin() as session:
+            if await session.get(RemoteActor, error.owner.id) is not None:
+                await keep_actor(session, error.owner, now=now)
+        raise
     async with node.database.begin() as session:
         await keep_actor(session, actor, now=now)
         key = await known_key(session, key_id)

@@ -238,6 +238,12 @@ async def follows(session: AsyncSession, follower: str, followed: str) -> bool:
     return row is not None and row.state == "accepted"
 
 
+async def is_followed(session: AsyncSession, actor: str) -> bool:
+    """True when an actor of ours follows this one, who agreed."""
+    found = select(Follow.id).where(Follow.followed == actor, Follow.state == "accepted")
+    return await session.scalar(found.limit(1)) is not None
+
+
 async def is_admitted(session: AsyncSession, host: str) -> bool:
     """True when an actor of this host says that it is of this network, and is followed by us and agreed to it."""
     found = (

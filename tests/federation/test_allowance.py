@@ -65,6 +65,20 @@ def test_names_that_have_to_be_paid_for_are_counted_apart() -> None:
     assert asked(ours, *below("test", OF_ONE_SITE + 50)) == OF_ONE_SITE + 50
 
 
+def test_whom_we_follow_is_asked_for_still_once_a_second_and_in_each_ones_name() -> None:
+    ours = Allowance()
+    asked(ours, *at("big.example", OF_ONE_ORIGIN + 1))
+    one, other = "https://big.example/users/one", "https://big.example/users/other"
+
+    for key_id in (f"{one}#key", f"{other}#key"):
+        ours.require(key_id, now=NOW, is_followed=True)
+    for key_id in (f"{one}#key", f"{one}#another", f"{other}#key"):
+        with pytest.raises(NotNow):
+            ours.require(key_id, now=NOW, is_followed=True)
+
+    ours.require(f"{one}#another", now=NOW + SECOND, is_followed=True)
+
+
 def test_one_origin_does_not_use_up_what_its_neighbours_may_be_asked() -> None:
     ours = Allowance()
     for second in range(290):

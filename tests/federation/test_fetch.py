@@ -13,6 +13,7 @@ from federation.errors import (
     FetchError,
     Forbidden,
     Mismatch,
+    NotListed,
     NotThere,
     Oversized,
     Unavailable,
@@ -763,6 +764,31 @@ async def test_keys_that_are_not_there_are_asked_for_so_often_and_no_more() -> N
 
     # The one beyond is the one that is let through each second.
     assert len(town.asked) == allowance.OF_ONE_ORIGIN + 1
+
+
+async def test_a_key_takes_so_long_and_no_longer_wherever_it_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "KEY_SECONDS", 0.1)
+
+    async def on_and_on(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.06)
+        return httpx.Response(302, headers={"location": f"{request.url}x"})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(on_and_on)) as http:
+        with pytest.raises(Unreachable, match="no key in"):
+            await Fetcher(http).key_owner(f"{ALICE}#main-key", signer=SIGNER, now=NOW)
+
+
+async def test_a_key_that_is_not_listed_is_refused_when_its_owner_was_asked_and_not_from_memory() -> None:
+    town = Town({ALICE: a_document(an_actor())})
+    async with town.client() as http:
+        fetcher = Fetcher(http)
+        for later, error in ((0, NotListed), (14, Unreachable), (15, NotListed)):
+            with pytest.raises(error):
+                await fetcher.key_owner(
+                    f"{ALICE}#invented", signer=SIGNER, now=NOW + timedelta(seconds=later)
+                )
+
+    assert len(town.asked) == 2
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520])

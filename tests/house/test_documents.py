@@ -24,7 +24,7 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
-from node.inbox import chores, receive, stamping
+from node.inbox import chores, receive, shedding, stamping
 from node.peers import follows, reports, visitors
 from node.publishing import reactions
 from node.settings import PREFIX, Settings
@@ -182,7 +182,7 @@ def test_every_fep_that_is_claimed_is_in_the_code() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     said = dict(row[:2] for row in rows(section(text("FEDERATION.md"), "## Limits")))
-    wire, patience = Limits(), Patience()
+    wire, keys, patience = Limits(), shedding.Limits(), Patience()
 
     assert patience.body_seconds == 60
     assert receive.MAX_BODY_BYTES == retrieval.MAX_BODY_BYTES == jsonld.MAX_BYTES
@@ -213,6 +213,10 @@ def test_the_limits_are_those_of_the_code() -> None:
             f"{BODY_SECONDS:.0f} seconds, then 408 · {patience.least_bytes:,} bytes a minute"
         ),
         "connections to one host · to all": f"{wire.per_host} · {wire.at_once}",
+        "keys being asked for at once: of one host · of one site · of all": (
+            f"{keys.host_fetches} · {keys.site_fetches} · {keys.fetches}"
+        ),
+        "one key, with its owner and all that leads there": f"{fetch.KEY_SECONDS:g} seconds",
         "names looked up at once: of one site · of all": f"{resolving.OF_ONE_SITE} · {resolving.THREADS}",
         "interim answers (1xx) before an answer": f"{connections.MAX_INTERIM}",
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (

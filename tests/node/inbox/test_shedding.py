@@ -9,10 +9,12 @@ from federation import allowance
 from federation.allowance import OF_ONE_ORIGIN
 from node.inbox.receive import Inbox
 from node.inbox.shedding import TOLD_EACH, Limits
+from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
 from tests.attacks.stage import Stage
+from tests.rig.keys import rsa_key
 from tests.rig.stranger import Stranger
 from tests.rig.town import VISITOR, Town
 from web.fediverse.inbox import InboxDoor
@@ -199,3 +201,118 @@ async def test_a_flood_of_refusals_is_told_in_few_words(town: Town, caplog: pyte
         assert await refused(2 * TOLD_EACH + 3) == [*range(1, TOLD_EACH + 1), 2 * TOLD_EACH]
         town.clock.forward(minutes=1)
         assert await refused(2) == [1, 2]
+
+
+# ---- whom we follow, while others name their keys ----------------------------------------------------------------
+
+
+def with_a_new_key(friend: Stranger) -> str:
+    """They have another key from now on, under another id; returns that."""
+    friend.rsa = rsa_key("peer")
+    key_id = f"{friend.id}#main-key-2"
+    friend.documents["/users/sam"] = friend.actor(
+        publicKey={"id": key_id, "owner": friend.id, "publicKeyPem": friend.rsa.public.pem}
+    )
+    return key_id
+
+
+async def test_a_key_that_was_named_before_it_was_there_is_not_refused_when_it_is(town: Town) -> None:
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    await befriend(town, friend)
+    said = friend.activity("Like", "https://a.example/cases/x")
+
+    guessed = await loud.post("a", said, key_id=f"{friend.id}#main-key-2")
+    key_id = with_a_new_key(friend)
+    at_once = await friend.post("a", said, key_id=key_id)
+    town.clock.forward(seconds=30)
+    again = await friend.post("a", said, key_id=key_id)
+
+    assert [guessed.status_code, at_once.status_code, again.status_code] == [401, 503, 202]
+    assert at_once.headers["retry-after"] == "30"
+
+
+async def test_who_names_keys_that_are_not_there_tells_us_of_those_that_are(town: Town) -> None:
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    await befriend(town, friend)
+    key_id = with_a_new_key(friend)
+
+    named = await loud.post(
+        "a", friend.activity("Like", "https://a.example/x"), key_id=f"{friend.id}#invented"
+    )
+    asked = len(friend.asked)
+    said = await friend.post("a", friend.activity("Like", "https://a.example/cases/x"), key_id=key_id)
+
+    assert [named.status_code, said.status_code] == [401, 202]
+    assert len(friend.asked) == asked
+
+
+async def test_nobody_is_kept_for_a_key_that_they_do_not_have(town: Town) -> None:
+    stranger, loud = Stranger(town), Stranger(town, "loud.example")
+
+    named = await loud.post(
+        "a", stranger.activity("Like", "https://a.example/x"), key_id=f"{stranger.id}#invented"
+    )
+
+    assert named.status_code == 401
+    async with town["a"].node.database.read() as session:
+        assert await session.get(RemoteActor, stranger.id) is None
+
+
+@pytest.mark.parametrize("where", ["beside them", "in their own document"])
+async def test_names_on_the_server_of_a_friend_keep_no_new_key_of_theirs_from_being_read(
+    town: Town, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 3)
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    await befriend(town, friend)
+    said = friend.activity("Like", "https://a.example/cases/x")
+    key_id = with_a_new_key(friend)
+
+    async def junk(number: int) -> int:
+        at = f"{friend.id}#n{number}" if where != "beside them" else f"https://{friend.host}/n{number}#k"
+        return (await loud.post("a", said, key_id=at)).status_code
+
+    flooded = [await junk(number) for number in range(20)]
+    new = await friend.post("a", said, key_id=key_id)
+
+    assert flooded == [401] * 4 + [429] * 16
+    assert new.status_code == 202
+
+
+async def test_names_below_one_do_not_fill_the_places_of_everybody(town: Town) -> None:
+    narrow(town, "a", Limits(host_fetches=2, site_fetches=3))
+    friend, other = Stranger(town, "friend.example", key="other"), Stranger(town, "other.example")
+    going = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await going.wait()
+        return httpx.Response(404)
+
+    def named(number: int) -> str:
+        host = f"n{number}.tarpit.example"
+        town.wires.apps[host] = httpx.MockTransport(slow)
+        return f"https://{host}/users/x#key"
+
+    said = other.activity("Like", "https://a.example/cases/x")
+    posts = [asyncio.create_task(other.post("a", said, key_id=named(number))) for number in range(8)]
+    while sum(post.done() for post in posts) < 5:
+        await asyncio.sleep(0.01)
+    heard = await friend.post("a", friend.activity("Like", "https://a.example/cases/x"))
+    going.set()
+
+    assert heard.status_code == 202
+    assert sorted([(await post).status_code for post in posts]) == [401] * 3 + [429] * 5
+
+
+async def test_a_friend_is_asked_for_a_key_when_all_places_are_taken(town: Town) -> None:
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    await befriend(town, friend)
+    narrow(town, "a", Limits(fetches=0))
+    said = friend.activity("Like", "https://a.example/cases/x")
+
+    answers = [
+        (await loud.post("a", loud.activity("Like", "https://a.example/cases/x"))).status_code,
+        (await friend.post("a", said, key_id=with_a_new_key(friend))).status_code,
+    ]
+
+    assert answers == [429, 202]
