@@ -21,6 +21,7 @@ from federation.addresses import Address
 from federation.connections import Answer, Connection
 from federation.errors import FetchError, Forbidden, Oversized, Unreachable
 from federation.resolving import Resolver
+from federation.sites import site_of
 
 MAX_BODY_BYTES = 1_048_576
 MAX_ADDRESSES_TRIED = 3
@@ -37,6 +38,8 @@ class Limits:
     connect: float = 5.0
     """For one address: TCP and TLS."""
     per_host: int = 8
+    per_site: int = 64
+    """Of hosts below one name, which cost nothing: who owns it must not hold what there is for all."""
     at_once: int = 512
     idle: int = 256
     idle_seconds: float = 60.0
@@ -86,6 +89,14 @@ class _Host:
     key: tuple[str, str, int]
     places: _Places
     idle: list[Connection] = field(default_factory=list)
+    users: int = 0
+
+
+@dataclass(slots=True)
+class _Site:
+    """What goes on with the hosts of one site."""
+
+    places: _Places
     users: int = 0
 
 
@@ -160,6 +171,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._limits = limits or Limits()
         self._deadline = _Deadline(self._limits.deadline)
         self._hosts: dict[tuple[str, str, int], _Host] = {}
+        self._sites: dict[str, _Site] = {}
         self._idle: OrderedDict[Connection, _Host] = OrderedDict()
         self._open: set[Connection] = set()
         self._at_once = _Places(self._limits.at_once)
@@ -292,6 +304,34 @@ class Transport(httpx.AsyncBaseTransport):
             if not host.places.take():
                 await host.places.wait()
             try:
+                return await self._send_among_all(host, address, request, max_body_bytes, needs_body, is_head)
+            finally:
+                host.places.give_back()
+        finally:
+            host.users -= 1
+            if not host.users and not host.idle:
+                self._hosts.pop(key, None)
+
+    async def _send_among_all(
+        self,
+        host: _Host,
+        address: Address,
+        request: bytes,
+        max_body_bytes: int,
+        needs_body: bool,
+        is_head: bool,
+    ) -> Answer:
+        """Then the queue of its site, and at last that of all."""
+        # This machine is no site: its ports are what servers are told apart by in development.
+        name = address.authority if self._allow_loopback else site_of(address.host)
+        site = self._sites.get(name)
+        if site is None:
+            site = self._sites[name] = _Site(_Places(self._limits.per_site))
+        site.users += 1
+        try:
+            if not site.places.take():
+                await site.places.wait()
+            try:
                 if not self._at_once.take():
                     await self._at_once.wait()
                 try:
@@ -299,11 +339,11 @@ class Transport(httpx.AsyncBaseTransport):
                 finally:
                     self._at_once.give_back()
             finally:
-                host.places.give_back()
+                site.places.give_back()
         finally:
-            host.users -= 1
-            if not host.users and not host.idle:
-                self._hosts.pop(key, None)
+            site.users -= 1
+            if not site.users:
+                self._sites.pop(name, None)
 
     async def _use(
         self,

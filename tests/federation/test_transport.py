@@ -394,6 +394,34 @@ async def test_one_server_gets_only_so_many_connections_at_once() -> None:
     assert (peer.connections, len(peer.requests)) == (2, 10)
 
 
+async def test_names_of_one_site_do_not_hold_the_connections_of_all() -> None:
+    asked: list[str] = []
+    going = asyncio.Event()
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        if host.endswith(".evil.example"):
+            await going.wait()
+        raise OSError("no such name")
+
+    async def tried(wire: Transport, host: str) -> str:
+        with pytest.raises(Unreachable) as caught:
+            await get(wire, f"https://{host}/")
+        return str(caught.value)
+
+    async with Transport(resolve=resolve, limits=Limits(at_once=4, per_site=2, deadline=1)) as wire:
+        slow = [asyncio.create_task(tried(wire, f"n{number}.evil.example")) for number in range(6)]
+        await asyncio.sleep(0)
+
+        assert await tried(wire, "member.example") == "member.example has no address"
+        assert len(asked) == 3
+
+        going.set()
+        assert all("has no address" in said for said in await asyncio.gather(*slow))
+        assert len(asked) == 7
+        assert not any((wire._hosts, wire._sites))
+
+
 async def test_who_is_called_away_while_waiting_for_a_place_leaves_it_to_the_next() -> None:
     places = _Places(1)
     assert places.take()

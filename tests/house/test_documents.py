@@ -212,7 +212,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "body of an activity, once it has begun to come · of anything": (
             f"{BODY_SECONDS:.0f} seconds, then 408 · {patience.least_bytes:,} bytes a minute"
         ),
-        "connections to one host · to all": f"{wire.per_host} · {wire.at_once}",
+        "connections to one host · to one site · to all": f"{wire.per_host} · {wire.per_site} · {wire.at_once}",
         "keys being asked for at once: of one host · of one site · of all": (
             f"{keys.host_fetches} · {keys.site_fetches} · {keys.fetches}"
         ),
