@@ -31,7 +31,7 @@ from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
 from web.fediverse.discovery import _intents as found_intents
-from web.fediverse.inbox import BODY_SECONDS
+from web.fediverse.inbox import BODY_SECONDS, MAX_UNFINISHED_BYTES
 from web.patience import MAX_HEAD_BYTES, Patience
 
 ROOT = Path(__file__).parents[2]
@@ -209,6 +209,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
         "headers of a request to us": f"{MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds",
         "an answer of which nothing is taken": f"{patience.read_seconds / 60:.0f} minutes",
+        "bodies of activities that are not all there yet, of all together; then the oldest is answered 408": (
+            f"{MAX_UNFINISHED_BYTES // 1024**2} MiB"
+        ),
         "body of an activity, once it has begun to come · of anything": (
             f"{BODY_SECONDS:.0f} seconds, then 408 · {patience.least_bytes:,} bytes a minute"
         ),

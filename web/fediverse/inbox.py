@@ -28,10 +28,34 @@ STATUS = {
 
 # From the moment its headers are read. Before the first byte of it has come, web/patience.py waits.
 BODY_SECONDS = 30.0
+# Of bodies that have begun to come and are not all there. Whoever may send a megabyte unsigned can do so a thousand times at once.
+MAX_UNFINISHED_BYTES = 64 * 1_048_576
 
 
 class TooLarge(Exception):
     """More bytes than an activity may have."""
+
+
+class _Unfinished:
+    """What has come of bodies that are not all there. When it is too much, whoever has been at it longest is let go: others need a moment."""
+
+    def __init__(self) -> None:
+        self._bytes: dict[asyncio.Timeout, int] = {}
+        self._all = 0
+
+    def add(self, reading: asyncio.Timeout, size: int) -> None:
+        """So much more has come of one of them."""
+        self._bytes[reading] = self._bytes.get(reading, 0) + size
+        self._all += size
+        while self._all > MAX_UNFINISHED_BYTES:
+            longest = next(iter(self._bytes))
+            self.end(longest)
+            if not longest.expired():
+                longest.reschedule(asyncio.get_running_loop().time())
+
+    def end(self, reading: asyncio.Timeout) -> None:
+        """It is all there, or given up."""
+        self._all -= self._bytes.pop(reading, 0)
 
 
 class InboxDoor:
@@ -41,6 +65,7 @@ class InboxDoor:
         self._inbox = inbox
         self._body_seconds = body_seconds
         self._settings = settings
+        self._unfinished = _Unfinished()
 
     def serves(self, scope: Scope) -> bool:
         """True when this request is for an inbox of ours."""
@@ -63,7 +88,7 @@ class InboxDoor:
             await _answer(send, 415, b'{"error":"Activities come without an encoding."}')
             return
         try:
-            body = await _read(headers, receive, seconds=self._body_seconds)
+            body = await _read(headers, receive, self._unfinished, seconds=self._body_seconds)
         except TooLarge:
             await _answer(send, 413, b'{"error":"This is larger than an activity may be."}')
             return
@@ -89,7 +114,9 @@ class InboxDoor:
         await _answer(send, status, said)
 
 
-async def _read(headers: list[tuple[bytes, bytes]], receive: Receive, *, seconds: float) -> bytes | None:
+async def _read(
+    headers: list[tuple[bytes, bytes]], receive: Receive, unfinished: _Unfinished, *, seconds: float
+) -> bytes | None:
     """The whole body, or None when the client left. Raises TooLarge as soon as that is known, TimeoutError."""
     declared = next((value for name, value in headers if name == b"content-length"), b"0")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
@@ -103,15 +130,19 @@ async def _read(headers: list[tuple[bytes, bytes]], receive: Receive, *, seconds
     parts: list[bytes] = []
     size = 0
     # One deadline for all of it, for each byte could come just in time.
-    async with asyncio.timeout_at(deadline):
-        while (part := _part(message)) is not None:
-            size += len(part)
-            if size > MAX_BODY_BYTES:
-                raise TooLarge
-            parts.append(part)
-            if not message.get("more_body", False):
-                return b"".join(parts)
-            message = await receive()
+    async with asyncio.timeout_at(deadline) as reading:
+        try:
+            while (part := _part(message)) is not None:
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise TooLarge
+                parts.append(part)
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+                unfinished.add(reading, len(part))
+                message = await receive()
+        finally:
+            unfinished.end(reading)
     return None
 
 
