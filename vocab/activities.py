@@ -284,10 +284,16 @@ def remove(
 
 
 def move(
-    id: str, actor: str, target: str, *, cc: Sequence[str] = (), published: datetime | None = None
+    id: str,
+    actor: str,
+    target: str,
+    *,
+    to: Sequence[str],
+    cc: Sequence[str] = (),
+    published: datetime | None = None,
 ) -> Json:
     """Write the Move of an actor to its new account, whose `alsoKnownAs` names the old one. FEP-7628."""
-    return _activity("Move", id, actor, actor, target=target, to=[], cc=cc, published=published)
+    return _activity("Move", id, actor, actor, target=target, to=to, cc=cc, published=published)
 
 
 def flag(id: str, actor: str, objects: Sequence[str], *, text: str) -> Json:

@@ -97,7 +97,7 @@ async def announce_move(node: Node, new_id: str) -> None:
         await session.flush()
         await tell_of_change(session, node.settings, node.keyring, now=now)
         move = activities.move(
-            new_activity_id(node.settings), ours, new.id, cc=[f"{ours}/followers"], published=now
+            new_activity_id(node.settings), ours, new.id, to=[PUBLIC], cc=[f"{ours}/followers"], published=now
         )
         await send(
             session,

@@ -82,6 +82,8 @@ def unclean(document: Json) -> list[str]:
             found.append(f"{name} is {value}")
         if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 2**53):
             found.append(f"{name} is no whole number that everybody reads")
+        if name in {"to", "cc"} and not isinstance(value, list):
+            found.append(f"{name} is no list")
         if name == "type" and not isinstance(value, str):
             found.append("several types")
     return found
@@ -248,6 +250,7 @@ async def test_whatever_we_send_or_serve_is_defined_clean_and_as_long_as_it_says
         *("Collection", "CollectionPage", "OrderedCollection", "OrderedCollectionPage"),
         *(f"{kind.removesuffix('Request')}Authorization" for kind in REQUESTS),
     }
+    assert [at for at, document in documents if "actor" in document and "to" not in document] == []
     counts = walked(dict(documents))
     assert {at: document["totalItems"] for at, document in documents if at in counts} == counts
     assert {at.rsplit("/", 1)[1] for at, count in counts.items() if count} == {
@@ -284,6 +287,7 @@ def test_what_a_context_leaves_out_is_found(document: Json, found: set[str]) -> 
         {"type": "Image", "width": 1.5},
         {"type": "Image", "size": 2**53},
         {"type": ["Note", "Article"]},
+        {"type": "Note", "to": PUBLIC},
     ],
 )
 def test_what_strict_readers_trip_over_is_found(document: Json) -> None:

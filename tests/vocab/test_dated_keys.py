@@ -39,7 +39,9 @@ def test_what_tells_of_change_is_read_back_as_it_was_meant() -> None:
     told = [
         activities.add("https://a.example/1", ME, f"{ME}/1", target=f"{ME}/featured", to=[PUBLIC]),
         activities.remove("https://a.example/2", ME, f"{ME}/1", target=f"{ME}/featured", to=[PUBLIC]),
-        activities.move("https://a.example/3", ME, "https://b.example/me", cc=[f"{ME}/followers"]),
+        activities.move(
+            "https://a.example/3", ME, "https://b.example/me", to=[PUBLIC], cc=[f"{ME}/followers"]
+        ),
     ]
     flag = activities.flag(
         "https://a.example/4", ME, ["https://b.example/me", "https://b.example/1"], text="x"

@@ -22,7 +22,7 @@ from node.settings import Settings
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import VISITOR, Town
-from vocab.terms import ACTIVITY_JSON
+from vocab.terms import ACTIVITY_JSON, PUBLIC
 from web.app import make_app
 
 
@@ -200,4 +200,5 @@ async def test_what_says_that_a_server_moves_stands_in_its_outbox_and_is_served(
     served = {one["type"]: await document(town, "a", one["id"]) for one in listed}
     assert {name: said["id"] for name, said in served.items()} == {one["type"]: one["id"] for one in listed}
     assert (served["Move"]["object"], served["Move"]["target"]) == (old, new)
+    assert (served["Move"]["to"], served["Move"]["cc"]) == ([PUBLIC], [f"{old}/followers"])
     assert served["Update"]["object"]["movedTo"] == new
