@@ -1,7 +1,7 @@
 """Followers synchronisation, FEP-8fcf: two servers find out that they remember a follow differently, and mend it.
 
 Out, a header on public deliveries with a digest of who follows us from there; the list itself is given only to that very server.
-In, such a header from an actor we follow; a list that does not bear its own digest out changes nothing.
+In, such a header from an actor we follow, or who thinks so; a list that does not bear its own digest out changes nothing.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from node.database import Row, UtcDateTime
 from node.outbox import Done, Outcome, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
-from node.peers.follows import Follow, between
+from node.peers.follows import Follow, between, follows
 from node.peers.ours import local_actor_at
 from node.peers.sending import new_activity_id, send
 from node.runtime import Node
@@ -202,8 +202,10 @@ async def compare(
 async def synchronise(node: Node, job: Turn) -> Outcome:
     """Read who of ours follows an actor, as its server has it: what it forgot we end, what we forgot we take back."""
     actor_id, url, digest = (str(job.payload[name]) for name in ("actor", "url", "digest"))
+    async with node.database.read() as session:
+        is_followed = await follows(session, node.settings.main_actor, actor_id)
     try:
-        listed = await _read_list(node, url)
+        listed = await _read_list(node, url, for_stranger=not is_followed)
     except (FederationError, VocabError) as error:
         log.info("synchronise.failed", extra={"host": host_of(actor_id), "reason": str(error)})
         return Done()
@@ -219,17 +221,15 @@ async def synchronise(node: Node, job: Turn) -> Outcome:
         for row in await _ours_following(session, node.settings, actor_id):
             if row.follower not in here and now - row.changed_at >= SETTLED_AFTER:
                 row.move("rejected", now)
-        for one in sorted(here):
-            us = local_actor_at(node.settings, one)
-            if us is None:
-                continue
-            kept = await between(session, us.id, actor_id)
-            if kept is None or kept.state in {"rejected", "undone"}:
-                forgotten = kept.activity_id if kept else new_activity_id(node.settings)
-                undo = activities.undo(
-                    new_activity_id(node.settings), us.id, activities.follow(forgotten, us.id, actor_id)
-                )
-                await send(session, node.keyring, undo, inboxes=[them.inbox], now=now)
+        # Nobody else of ours ever follows: who names all actors of a hub would have an Undo made of each, every hour.
+        us = node.settings.main_actor
+        kept = await between(session, us, actor_id)
+        if us in here and (kept is None or kept.state in {"rejected", "undone"}):
+            forgotten = kept.activity_id if kept else new_activity_id(node.settings)
+            undo = activities.undo(
+                new_activity_id(node.settings), us, activities.follow(forgotten, us, actor_id)
+            )
+            await send(session, node.keyring, undo, inboxes=[them.inbox], now=now)
     await node.bell.ring()
     return Done()
 
@@ -243,14 +243,14 @@ async def _ours_following(session: AsyncSession, settings: Settings, actor_id: s
     return [row for row in rows if local_actor_at(settings, row.follower) is not None]
 
 
-async def _read_list(node: Node, url: str) -> set[str]:
-    page = read_page(await find_document(node, url))
+async def _read_list(node: Node, url: str, *, for_stranger: bool) -> set[str]:
+    page = read_page(await find_document(node, url, for_stranger=for_stranger))
     found, seen = set(page.items), {url}
     for _ in range(MAX_PAGES):
         following = page.first or page.next
         if following is None or following in seen or origin_of(following) != origin_of(url):
             break
         seen.add(following)
-        page = read_page(await find_document(node, following))
+        page = read_page(await find_document(node, following, for_stranger=for_stranger))
         found |= set(page.items)
     return found

@@ -6,16 +6,17 @@ from typing import Any
 import httpx
 import pytest
 
-from federation import cavage
+from federation import allowance, cavage
 from federation.digests import BodyDigest
 from node.entries.search import entry_at
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, unfollow
 from node.peers.hosts import decide
-from node.peers.ours import local_actor_at
+from node.peers.ours import local_actor_at, local_actors
 from node.peers.sending import new_activity_id, send
 from node.peers.synchronising import HEADER, PATH, digest_of, offers, read_offer
 from node.statements import Question
+from tests.attacks.stage import Stage
 from tests.federation import vectors
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
@@ -65,6 +66,7 @@ async def offered(
     url: str | None = None,
     covered: bool = True,
     of: Stranger | None = None,
+    to: str = "a",
 ) -> None:
     """The stranger posts something of its own, or of somebody else, with the header."""
     path = f"/users/{stranger.id.rsplit('/', 1)[1]}/sync"
@@ -75,7 +77,7 @@ async def offered(
         f'digest="{digest or digest_of(listed)}"'
     )
     activity = (of or stranger).activity("Like", "https://a.example/cases/x", number=number)
-    inbox = f"{town['a'].origin}/inbox"
+    inbox = f"{town[to].origin}/inbox"
     content = json.dumps(activity).encode()
     more = ((b"collection-synchronization", value.encode()),)
     signed = cavage.sign(
@@ -88,7 +90,7 @@ async def offered(
         more=more if covered else (),
     )
     headers = {name.decode(): value.decode() for name, value in [*signed, *(() if covered else more)]}
-    async with town.visitor("a") as visitor:
+    async with town.visitor(to) as visitor:
         assert (await visitor.post(inbox, content=content, headers=headers)).status_code == 202
     await town.settle()
 
@@ -379,6 +381,34 @@ async def test_a_follow_that_we_have_forgotten_is_taken_back(town: Town) -> None
 
     (undo,) = [activity for activity in stranger.received if activity["type"] == "Undo"]
     assert undo["object"]["object"] == stranger.id
+
+
+async def test_who_says_that_all_actors_of_a_hub_follow_them_is_told_of_the_one_that_could(
+    town: Town,
+) -> None:
+    stranger, hub = Stranger(town), town.hub.settings
+    actors = [actor.id for actor in local_actors(hub)]
+
+    await offered(town, stranger, actors, to="hub")
+
+    assert len(actors) > 10
+    assert [(one["type"], one["actor"]) for one in stranger.received] == [("Undo", hub.main_actor)]
+
+
+async def test_whom_nobody_follows_makes_us_read_few_lists(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 1)
+    one = Stranger(town)
+    two = Stranger(town, name="sue")
+    Stage(town).neighbours(one, two)
+    us = town["a"].settings.main_actor
+
+    await offered(town, one, [us])
+    await offered(town, two, [us], number=6)
+
+    assert [one["type"] for one in one.received] == ["Undo"]
+    assert two.received == []
 
 
 async def test_a_follow_that_we_have_taken_back_is_taken_back_again_under_its_id(town: Town) -> None:
