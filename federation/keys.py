@@ -258,7 +258,7 @@ def multibase_decode(text: str) -> bytes:
         raise InvalidKey("a key of that length is none")
     if text.startswith("z"):
         return base58_decode(text[1:])
-    if text.startswith("u") and "=" not in text:
+    if text.startswith("u"):
         try:
             data = base64.b64decode(text[1:] + "=" * (-len(text[1:]) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:

@@ -226,6 +226,20 @@ def test_base64url_that_is_none_is_refused(text: str) -> None:
         keys.multibase_decode(text)
 
 
+def test_a_key_longer_than_any_is_refused_before_it_is_decoded() -> None:
+    """Base58 takes a time that grows with the square of the length."""
+    assert len(keys.multibase_decode("z" + "1" * (keys.MAX_MULTIBASE_CHARACTERS - 1))) > 0
+    with pytest.raises(InvalidKey, match="length"):
+        keys.multibase_decode("z" + "1" * keys.MAX_MULTIBASE_CHARACTERS)
+
+
+def test_an_rsa_multikey_that_holds_the_key_in_another_form_is_refused() -> None:
+    spki = rsa_key("a").public.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    with pytest.raises(InvalidKey, match="PKCS"):
+        read_multibase(keys.multikey_encode(keys.RSA_PUB, spki))
+
+
 def test_an_rsa_multikey_that_holds_another_kind_of_key_is_refused() -> None:
     curve = ec.generate_private_key(ec.SECP256R1()).public_key()
     spki = curve.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

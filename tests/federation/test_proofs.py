@@ -368,6 +368,19 @@ def test_a_proof_over_a_graph_is_made_under_either_context_for_proofs(context: s
     assert outcome.created == NOW
 
 
+@pytest.mark.parametrize("is_graph_first", [True, False])
+def test_of_two_proofs_one_over_a_graph_nothing_is_used_that_the_graph_does_not_say(
+    is_graph_first: bool,
+) -> None:
+    note = {**a_note(), "unknown": "what the context does not name is not signed"}
+    both = [rdfc_proven(note)["proof"], proofs.attach(note, SIGNER, now=NOW)["proof"]]
+
+    outcome = judge({**note, "proof": both if is_graph_first else both[::-1]})
+
+    assert isinstance(outcome, Proven)
+    assert "unknown" not in outcome.document
+
+
 DATE_TIME = "http://www.w3.org/2001/XMLSchema#dateTime"
 # The same statements under other names, and what is looked at means nothing.
 OTHER_NAMES: dict[str, object] = {
