@@ -60,7 +60,6 @@ _MEMBERS = (
     )
     .where(
         among(_ACTORS.id, "actors"),
-        _ACTORS.gone_at.is_(None),
         _FOLLOWS.follower == bindparam("us"),
         _FOLLOWS.state == "accepted",
         _KEYS.algorithm == "ed25519",
