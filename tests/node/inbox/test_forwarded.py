@@ -256,6 +256,40 @@ async def test_nobody_makes_us_ask_for_what_does_not_concern_us(
     assert {"/notes/1", "/cases/c1"}.isdisjoint(victim.asked)
 
 
+async def test_nobody_makes_us_ask_for_a_reply_to_a_case_of_somebody_else(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    await admit(town, victim)
+    case = a_document(victim, town)
+    await victim.post("hub", victim.activity("Create", case))
+    await town.settle()
+    author = Stranger(town, "author.example")
+    note = await a_reply(town, author, inReplyTo=case["id"])
+
+    await mallory.post("hub", author.activity("Create", note))
+    await town.settle()
+
+    assert await at_hub(town) is not None
+    assert "/notes/1" not in author.asked
+
+
+async def test_nobody_makes_us_ask_for_a_case_in_the_name_of_its_publishers_neighbour(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    await admit(town, victim)
+    case = a_document(victim, town)
+    await victim.post("hub", victim.activity("Create", case))
+    await town.settle()
+    neighbour = {"actor": f"https://{victim.host}/users/neighbour"}
+
+    await mallory.post("hub", victim.activity("Update", case, number=2) | neighbour)
+    await mallory.post("hub", victim.activity("Delete", case["id"], number=3) | neighbour)
+    await town.settle()
+
+    assert (await at_hub(town)).withdrawn_at is None
+    assert "/cases/c1" not in victim.asked
+
+
 async def test_a_withdrawal_passed_on_counts_when_its_server_says_the_same(
     town: Town, victim: Stranger, mallory: Stranger
 ) -> None:

@@ -18,6 +18,7 @@ from node.inbox import cases, process
 from node.inbox.keeping import Received
 from node.outbox import Job
 from node.peers import sending
+from node.peers.actors import RemoteActor
 from node.peers.follows import between
 from node.peers.sending import Sent
 from tests.node.inbox.test_process import a_document, admit, at_hub, victim
@@ -82,6 +83,30 @@ async def test_versions_that_come_together_are_kept_in_their_order(town: Town, v
     await town.settle()
 
     assert (await at_hub(town)).case.title["en"] == "The second"
+    assert await announced(town) == 1
+
+
+async def test_a_case_is_announced_once_though_two_versions_of_it_are_made_ready_at_one_moment(
+    town: Town, victim: Stranger
+) -> None:
+    """What is said of it is written before anybody can tell who is the first to keep it."""
+    await admit(town, victim)
+    node, now = town.hub.node, town.clock.now()
+    async with node.database.read() as session:
+        publisher = await session.get_one(RemoteActor, victim.id)
+    brought = [
+        aggregate.read_brought(
+            a_document(victim, town, minutes=n), publisher=publisher, proof_key="", now=now
+        )
+        for n in (0, 1)
+    ]
+
+    ready = [await aggregate.make_ready(node, [one]) for one in brought if one is not None]
+    for version in ready:
+        async with node.database.begin() as session:
+            await aggregate.take_in(session, version, now=now)
+
+    assert [bool(version[0].announced) for version in ready] == [True, True]
     assert await announced(town) == 1
 
 

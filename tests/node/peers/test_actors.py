@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from federation.errors import Forbidden, Mismatch
+from federation.errors import Forbidden, Mismatch, NotThere
 from node.database import Database
-from node.peers.actors import RemoteActor, RemoteKey, is_at_home, keys_of, remember_actor
+from node.peers.actors import RemoteActor, RemoteKey, forget_actor, is_at_home, keys_of, remember_actor
 from node.peers.directory import find_actor
 from node.peers.hosts import decide
 from tests.rig.clock import NOON
@@ -102,3 +102,21 @@ async def test_whoever_was_known_before_their_host_was_blocked_is_not_known_by_t
 
     with pytest.raises(Forbidden):
         await find_actor(node, stranger.id)
+
+
+async def test_who_is_gone_is_asked_for_again_however_lately_that_was_done(town: Town) -> None:
+    node, stranger = town["a"].node, Stranger(town)
+    path = stranger.id.removeprefix(f"https://{stranger.host}")
+    await find_actor(node, stranger.id)
+    async with node.database.begin() as session:
+        await forget_actor(session, stranger.id, now=node.clock.now())
+    here = stranger.documents.pop(path)
+
+    with pytest.raises(NotThere):
+        await find_actor(node, stranger.id)
+    stranger.documents[path] = here
+    town.clock.forward(minutes=30)
+    back = await find_actor(node, stranger.id)
+
+    assert back.gone_at is None
+    assert stranger.asked.count(path) == 3
