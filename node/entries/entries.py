@@ -185,7 +185,9 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
             # An old signed version replayed must not undo a correction; a withdrawal is for good.
             continue
         else:
-            for name, value in draft.values().items():
+            # What takes the place of another is a correction, and as old as what it corrects, whatever it says of itself.
+            same = {"state": CORRECTED, "published_at": row.published_at, "updated_at": draft.newest}
+            for name, value in (draft.values() | same).items():
                 setattr(row, name, value)
         changed.append(draft)
     await session.flush()

@@ -134,3 +134,24 @@ async def test_a_case_that_is_deleted_with_its_words_leaves_none_of_them(
     kept = await stage.entry(case["id"])
     assert kept is not None
     assert (kept.state, kept.document) == ("withdrawn", write({"id": case["id"], "type": "Tombstone"}))
+
+
+async def test_a_case_that_is_rewritten_under_a_new_date_is_a_correction_and_no_newer_case(
+    stage: Stage, alice: Stranger
+) -> None:
+    await stage.send(alice, alice.activity("Create", stage.case(alice), to=[PUBLIC]))
+    first = stage.town.clock.now()
+    stage.town.clock.forward(hours=5)
+
+    # As new as on its first day: `published` is now, and there is no `updated`.
+    again = stage.case(alice, fields={"title": {"en": "Other words in the same place"}})
+    await stage.send(alice, alice.activity("Update", again, to=[PUBLIC]))
+
+    kept = await stage.entry(again["id"])
+    assert kept is not None
+    assert (kept.state, kept.published_at, kept.updated_at) == (
+        "corrected",
+        first,
+        stage.town.clock.now(),
+    )
+    assert kept.case().title == {"en": "Other words in the same place"}
