@@ -120,6 +120,8 @@ STAMP_CONTEXT: Final[list[object]] = [
             for what in ("Like", "Reply", "Announce")
             for name in (f"{what}Request", f"{what}Authorization")
         },
+        # As the context at https://gotosocial.org/ns has it, by its older name: whoever expands, like Fedify, knows no other.
+        "LikeAuthorization": "gts:LikeApproval",
         "interactingObject": {"@id": "gts:interactingObject", "@type": "@id"},
         "interactionTarget": {"@id": "gts:interactionTarget", "@type": "@id"},
     },

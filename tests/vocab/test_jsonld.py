@@ -296,6 +296,29 @@ def test_contexts_we_write_name_every_term_they_should() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "address"),
+    [
+        ("QuoteRequest", "https://w3id.org/fep/044f#QuoteRequest"),
+        ("QuoteAuthorization", "https://w3id.org/fep/044f#QuoteAuthorization"),
+        ("ReplyRequest", "https://gotosocial.org/ns#ReplyRequest"),
+        ("ReplyAuthorization", "https://gotosocial.org/ns#ReplyAuthorization"),
+        ("LikeRequest", "https://gotosocial.org/ns#LikeRequest"),
+        ("LikeAuthorization", "https://gotosocial.org/ns#LikeApproval"),
+        ("AnnounceRequest", "https://gotosocial.org/ns#AnnounceRequest"),
+        ("AnnounceAuthorization", "https://gotosocial.org/ns#AnnounceAuthorization"),
+    ],
+)
+def test_stamps_and_requests_mean_what_their_own_context_says(kind: str, address: str) -> None:
+    """Their own context: the one that GoToSocial publishes, https://gotosocial.org/ns."""
+    stamp = {"@context": terms.STAMP_CONTEXT, "type": kind, "interactingObject": "https://a.example/1"}
+
+    [expanded] = jsonld.expand(stamp)
+
+    assert expanded["@type"] == [address]
+    assert expanded["https://gotosocial.org/ns#interactingObject"] == [{"@id": "https://a.example/1"}]
+
+
+@pytest.mark.parametrize(
     "document", [{"@context": 7}, {"@id": 7}, {"@context": {"a": {"@id": []}}, "a": 1}, {"@type": {}}]
 )
 def test_what_is_not_json_ld_is_malformed(document: dict[str, object]) -> None:
