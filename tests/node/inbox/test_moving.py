@@ -65,6 +65,19 @@ async def test_a_move_that_one_of_the_two_accounts_does_not_say_is_refused(
     assert await states(town, new) == [None, None]
 
 
+async def test_who_follows_from_both_accounts_follows_from_the_new_one_after_a_move(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    await new.post("a", new.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+    agree(old, new)
+
+    await move(town, old, old.id, new.id)
+
+    assert await states(town, old) == ["undone", "undone"]
+    assert await states(town, new) == ["requested", "accepted"]
+
+
 async def test_a_move_that_somebody_else_tells_is_refused(town: Town, old: Stranger, new: Stranger) -> None:
     agree(old, new)
     mallory = Stranger(town, "evil.example", "mallory", key="peer")

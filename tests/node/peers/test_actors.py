@@ -104,6 +104,16 @@ async def test_whoever_was_known_before_their_host_was_blocked_is_not_known_by_t
         await find_actor(node, stranger.id)
 
 
+async def test_a_key_that_names_another_owner_than_who_shows_it_is_not_kept(database: Database) -> None:
+    others = PublicKey(f"{AT}#2", "https://far.example/users/other", "rsa", spki_pem=rsa_key("b").public.pem)
+
+    async with database.begin() as session:
+        await remember_actor(session, replace(ACTOR, keys=(*ACTOR.keys, others)), now=NOON)
+        kept = {key.id for key in await keys_of(session, AT)}
+
+    assert kept == {key.id for key in ACTOR.keys}
+
+
 async def test_who_is_gone_is_asked_for_again_however_lately_that_was_done(town: Town) -> None:
     node, stranger = town["a"].node, Stranger(town)
     path = stranger.id.removeprefix(f"https://{stranger.host}")
