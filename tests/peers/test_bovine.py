@@ -216,7 +216,7 @@ async def test_a_case_of_bovine_is_not_kept_when_it_was_changed_under_its_proof(
 async def test_a_case_that_bovine_passes_on_counts_on_its_authors_proof_alone(
     server: Served, peer: Peer
 ) -> None:
-    """Signed by the server's own actor, who is not the author."""
+    """Signed by the server's own actor, who is not the author; being new, it is looked up where it is at home."""
     whole, _ = await bring(peer, server, "forwarded", forwarded=True)
     broken, _ = await bring(peer, server, "forwarded-broken", forwarded=True, unproven=TAMPERED)
 

@@ -30,6 +30,8 @@ class Peer:
         self.accepted: list[str] = []
         self.rejected: list[str] = []
         self.liked: list[str] = []
+        # What stands at an address of this server besides what bovine shows.
+        self.shown: dict[str, dict] = {}
 
     async def settle(self) -> None:
         """Make the actor, with an Ed25519 key beside the RSA key that bovine gives it."""
@@ -100,7 +102,7 @@ class Peer:
         altered: dict | None = None,
         forwarded: bool = False,
     ) -> dict:
-        """Post an activity of the actor with proofs, one on an object with a `@context` of its own; returns the status.
+        """Post an activity of the actor with proofs, one on an object with a `@context` of its own, which is shown; returns the status.
 
         unproven   members of the object changed after the proofs and before the signature.
         altered    members of the object changed after both.
@@ -109,7 +111,7 @@ class Peer:
         courier = (self.server if forwarded else self.actor).client
         about = activity["object"]
         if "@context" in about:
-            about = courier.prove(about)
+            about = self.shown[about["id"]] = courier.prove(about)
         told = courier.prove(
             activity | {"id": f"{self.id}#{uuid.uuid4()}", "actor": self.id, "object": about}
         )

@@ -59,6 +59,11 @@ async def serve(knock: str) -> None:
         await peer.settle()
         print(json.dumps({"origin": origin, "actor": peer.id}), flush=True)
 
+    @app.before_request
+    async def show():
+        shown = peer.shown.get(f"{origin}{request.path}") if request.method == "GET" else None
+        return None if shown is None else (shown, 200, {"content-type": "application/activity+json"})
+
     @app.after_request
     async def witness(response):
         if request.method == "POST" and not request.path.startswith("/control/"):
