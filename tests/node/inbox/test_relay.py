@@ -164,6 +164,19 @@ async def test_who_leaves_is_forwarded_nothing_more(stage: Stage, by_id: bool) -
     assert row.state == "undone"
 
 
+async def test_who_blocks_the_hub_is_forwarded_nothing_more(stage: Stage) -> None:
+    server, alice = await a_subscriber(stage), await stage.victim()
+
+    await stage.send(server, server.activity("Block", stage.town.hub.settings.main_actor, number=2))
+    await stage.send(alice, stage.prove(alice, alice.activity("Create", stage.case(alice), to=[PUBLIC])))
+
+    assert told(server, "Create") == []
+    async with stage.town.hub.node.database.read() as session:
+        row = await between(session, server.id, PUBLIC)
+    assert row is not None
+    assert row.state == "undone"
+
+
 def spelled(activity: dict[str, Any], how: str) -> dict[str, Any]:
     """The same activity, its type spelled as others may spell it."""
     kind = activity.pop("type")
