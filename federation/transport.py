@@ -8,9 +8,9 @@ import asyncio
 import ipaddress
 import ssl
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -22,11 +22,14 @@ from federation.connections import Answer, Connection
 from federation.errors import FetchError, Forbidden, Oversized, Unreachable
 from federation.resolving import Resolver
 from federation.sites import site_of
+from federation.turns import Deadline, Lines, Turn
 
 MAX_BODY_BYTES = 1_048_576
 MAX_ADDRESSES_TRIED = 3
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+_Host = tuple[str, str, int]
+"""Scheme, name and port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,107 +47,6 @@ class Limits:
     idle: int = 256
     idle_seconds: float = 60.0
     ports: frozenset[int] = frozenset((443,))
-
-
-class _Places:
-    """So many at once, the others in the order they came. Who need not wait makes no coroutines, as a semaphore's users do."""
-
-    def __init__(self, free: int) -> None:
-        self._free = free
-        self._line: deque[asyncio.Future[None]] = deque()
-
-    def take(self) -> bool:
-        """Take a place that is free; False when there is none."""
-        if self._free == 0:
-            return False
-        self._free -= 1
-        return True
-
-    async def wait(self) -> None:
-        """Take the place of somebody who gives it back."""
-        turn = asyncio.get_running_loop().create_future()
-        self._line.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                # It was ours already when we were called away.
-                self.give_back()
-            raise
-
-    def give_back(self) -> None:
-        """Leave the place to whoever has waited longest."""
-        while self._line:
-            turn = self._line.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
-
-
-@dataclass(slots=True)
-class _Host:
-    """What is open towards one scheme, host and port."""
-
-    key: tuple[str, str, int]
-    places: _Places
-    idle: list[Connection] = field(default_factory=list)
-    users: int = 0
-
-
-@dataclass(slots=True)
-class _Site:
-    """What goes on with the hosts of one site."""
-
-    places: _Places
-    users: int = 0
-
-
-class _Deadline:
-    """Cancels what takes longer than everything here may, with one timer for all of it: a timer each is a tenth of a delivery."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._ends: dict[asyncio.Task[object], float] = {}
-        self._overdue: set[asyncio.Task[object]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def begin(self) -> asyncio.Task[object]:
-        """From now on the time of the task that calls this runs; it calls `end` when it is done."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("no task is running")
-        loop = task.get_loop()
-        # The earliest stands first, since all have as long.
-        self._ends[task] = end = loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = loop.call_at(end, self._look)
-        return task
-
-    def end(self, task: asyncio.Task[object]) -> bool:
-        """Stop its time; True when it was over, and the task was cancelled for that and for nothing else."""
-        self._ends.pop(task, None)
-        if task not in self._overdue:
-            return False
-        self._overdue.discard(task)
-        return task.uncancel() == 0
-
-    def close(self) -> None:
-        """Forget the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        self._timer = None
-        for task, end in tuple(self._ends.items()):
-            loop = task.get_loop()
-            if end > loop.time():
-                self._timer = loop.call_at(end, self._look)
-                return
-            del self._ends[task]
-            self._overdue.add(task)
-            task.cancel()
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -169,12 +71,13 @@ class Transport(httpx.AsyncBaseTransport):
         self._resolve = resolve or self._system
         self._tls = tls if tls is not None else ssl.create_default_context()
         self._limits = limits or Limits()
-        self._deadline = _Deadline(self._limits.deadline)
-        self._hosts: dict[tuple[str, str, int], _Host] = {}
-        self._sites: dict[str, _Site] = {}
+        self._deadline = Deadline(self._limits.deadline)
+        self._hosts, self._sites, self._all = (
+            Lines(places) for places in (self._limits.per_host, self._limits.per_site, self._limits.at_once)
+        )
+        self._warm: dict[_Host, list[Connection]] = {}
         self._idle: OrderedDict[Connection, _Host] = OrderedDict()
         self._open: set[Connection] = set()
-        self._at_once = _Places(self._limits.at_once)
         self._sweeper: asyncio.TimerHandle | None = None
         self._common = (f"user-agent: {user_agent}".encode("ascii"), b"accept-encoding: identity")
 
@@ -242,7 +145,7 @@ class Transport(httpx.AsyncBaseTransport):
         for connection in tuple(self._open):
             connection.close()
         self._idle.clear()
-        self._hosts.clear()
+        self._warm.clear()
         # Let the event loop run their last callbacks.
         await asyncio.sleep(0)
 
@@ -294,56 +197,12 @@ class Transport(httpx.AsyncBaseTransport):
     async def _send(
         self, address: Address, request: bytes, max_body_bytes: int, needs_body: bool, is_head: bool
     ) -> Answer:
-        key = (address.scheme, address.host, address.port)
-        host = self._hosts.get(key)
-        if host is None:
-            host = self._hosts[key] = _Host(key, _Places(self._limits.per_host))
-        host.users += 1
-        try:
-            # First the host's own queue: a slow host keeps its own waiting, not everybody.
-            if not host.places.take():
-                await host.places.wait()
-            try:
-                return await self._send_among_all(host, address, request, max_body_bytes, needs_body, is_head)
-            finally:
-                host.places.give_back()
-        finally:
-            host.users -= 1
-            if not host.users and not host.idle:
-                self._hosts.pop(key, None)
-
-    async def _send_among_all(
-        self,
-        host: _Host,
-        address: Address,
-        request: bytes,
-        max_body_bytes: int,
-        needs_body: bool,
-        is_head: bool,
-    ) -> Answer:
-        """Then the queue of its site, and at last that of all."""
+        """First the host's own line: a slow host keeps its own waiting, not everybody. Then that of its site, and at last that of all."""
+        host = (address.scheme, address.host, address.port)
         # This machine is no site: its ports are what servers are told apart by in development.
-        name = address.authority if self._allow_loopback else site_of(address.host)
-        site = self._sites.get(name)
-        if site is None:
-            site = self._sites[name] = _Site(_Places(self._limits.per_site))
-        site.users += 1
-        try:
-            if not site.places.take():
-                await site.places.wait()
-            try:
-                if not self._at_once.take():
-                    await self._at_once.wait()
-                try:
-                    return await self._use(host, address, request, max_body_bytes, needs_body, is_head)
-                finally:
-                    self._at_once.give_back()
-            finally:
-                site.places.give_back()
-        finally:
-            site.users -= 1
-            if not site.users:
-                self._sites.pop(name, None)
+        site = address.authority if self._allow_loopback else site_of(address.host)
+        async with Turn((self._hosts, host), (self._sites, site), (self._all, None)):
+            return await self._use(host, address, request, max_body_bytes, needs_body, is_head)
 
     async def _use(
         self,
@@ -393,9 +252,9 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _take_idle(self, host: _Host) -> Connection | None:
         earliest = time.monotonic() - self._limits.idle_seconds
-        while host.idle:
-            connection = host.idle.pop()
-            self._idle.pop(connection, None)
+        while warm := self._warm.get(host):
+            connection = warm[-1]
+            self._forget_idle(connection)
             if connection.is_open and connection.idle_since > earliest:
                 return connection
             connection.close()
@@ -407,7 +266,7 @@ class Transport(httpx.AsyncBaseTransport):
             connection.close()
             return
         connection.idle_since = time.monotonic()
-        host.idle.append(connection)
+        self._warm.setdefault(host, []).append(connection)
         self._idle[connection] = host
         if len(self._idle) > self._limits.idle:
             self._drop(next(iter(self._idle)))
@@ -439,9 +298,10 @@ class Transport(httpx.AsyncBaseTransport):
         host = self._idle.pop(connection, None)
         if host is None:
             return
-        host.idle.remove(connection)
-        if not host.idle and not host.users:
-            self._hosts.pop(host.key, None)
+        warm = self._warm[host]
+        warm.remove(connection)
+        if not warm:
+            del self._warm[host]
 
     # ---- bytes -----------------------------------------------------------------------------------------------------
 

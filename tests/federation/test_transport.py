@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from federation.connections import Answer
 from federation.errors import FetchError, Forbidden, Oversized, Unreachable
-from federation.transport import Limits, Transport, _Places
+from federation.transport import Limits, Transport
 from tests.federation.peer import Peer, a_peer, an_answer, resolving
 
 QUICK = Limits(deadline=0.3, connect=0.2)
@@ -419,26 +419,7 @@ async def test_names_of_one_site_do_not_hold_the_connections_of_all() -> None:
         going.set()
         assert all("has no address" in said for said in await asyncio.gather(*slow))
         assert len(asked) == 7
-        assert not any((wire._hosts, wire._sites))
-
-
-async def test_who_is_called_away_while_waiting_for_a_place_leaves_it_to_the_next() -> None:
-    places = _Places(1)
-    assert places.take()
-    line = [asyncio.create_task(places.wait()) for _ in range(3)]
-    await asyncio.sleep(0)
-
-    line[0].cancel()
-    await asyncio.sleep(0)
-    places.give_back()
-    # The place is the second one's by now, who does not know it yet.
-    line[1].cancel()
-    await asyncio.wait(line)
-
-    assert [task.cancelled() for task in line] == [True, True, False]
-    assert not places.take()
-    places.give_back()
-    assert places.take()
+        assert not any((wire._hosts, wire._sites, wire._all, wire._warm))
 
 
 @pytest.mark.sockets
@@ -457,7 +438,7 @@ async def test_only_so_many_connections_are_kept_idle_and_not_for_ever() -> None
         await asyncio.sleep(0.15)
         assert not wire._idle
         assert not wire._open
-        assert not wire._hosts
+        assert not any((wire._hosts, wire._warm))
         await get(wire, two.url())
     assert two.connections == 2
 
@@ -470,7 +451,7 @@ async def test_who_gives_up_leaves_no_connection_behind() -> None:
                 await get(wire, peer.url())
         await asyncio.sleep(0.01)
         assert not wire._open
-        assert not wire._hosts
+        assert not any((wire._hosts, wire._warm))
 
 
 # ---- under httpx -----------------------------------------------------------------------------------------------------

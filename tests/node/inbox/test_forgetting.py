@@ -1,6 +1,7 @@
 """Strangers are forgotten a month after they were last read, when nothing here refers to them: their keys too, and nobody else's."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -20,6 +21,7 @@ from node.peers.hosts import Blocklist, Host, decide
 from node.peers.network import NetworkMember
 from node.peers.ours import say_alias
 from node.publishing.reactions import Reaction
+from node.settings import Settings
 from tests.node.inbox.test_process import a_document, admit, at_hub, victim
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
@@ -225,9 +227,9 @@ async def test_where_it_takes_long_the_rest_waits_for_the_next_day(
         await add(session, town, *actors)
     whole = forgetting._forget
 
-    async def slow(*args: object, **named: object) -> int:
+    async def slow(session: AsyncSession, settings: Settings, old: Sequence[str], *, before: datetime) -> int:
         town.clock.forward(seconds=15)
-        return await whole(*args, **named)  # type: ignore[arg-type]  # handed on as it came
+        return await whole(session, settings, old, before=before)
 
     monkeypatch.setattr(forgetting, "_forget", slow)
     await forget(town)
