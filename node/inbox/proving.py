@@ -10,7 +10,7 @@ from federation.errors import FetchError, NotThere, Unreachable
 from federation.keys import VerifyingKey
 from federation.requests import Reason, Refused
 from node.inbox.keeping import KEPT_FOR
-from node.inbox.receive import REFETCH_AFTER
+from node.inbox.signers import REFETCH_AFTER
 from node.peers.actors import host_of
 from node.peers.checking import check_graph, check_proof
 from node.peers.directory import find_actor, find_key, proving_keys

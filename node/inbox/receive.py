@@ -4,27 +4,23 @@ Order of checks: content encoding and size (the web's door), host policy, signat
 one group commit for everything that arrived meanwhile. JSON-LD is not touched here; `process` does that afterwards.
 """
 
-import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
 from federation.errors import FederationError, Forbidden, NotNow, NotThere, Unreachable
-from federation.keys import VerifyingKey
-from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
-from federation.verification import Presented, read_signature, verify
+from federation.requests import Refused, SignedRequest
+from federation.verification import read_signature
 from node.errors import NotYet
 from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
-from node.peers.actors import RemoteActor, RemoteKey, host_of, is_at_home, known_key
-from node.peers.directory import find_key, require_open, verifying_key
-from node.peers.follows import is_admitted, is_followed
+from node.inbox.signers import Busy, Signers
+from node.peers.actors import RemoteActor, host_of, is_at_home, known_key
 from node.peers.hearing import Hearing
 from node.peers.hosts import Standing, standings
 from node.peers.synchronising import HEADER, compare
@@ -37,15 +33,6 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_048_576
 MAX_ID_CHARACTERS = 2000
-CACHED_KEYS = 10_000
-REFETCH_AFTER = timedelta(minutes=5)
-# Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
-HELD_FOR = timedelta(seconds=30)
-# A key that does not fit may have been renewed since it was read here: looked at again this often.
-READ_AGAIN = timedelta(seconds=1)
-# Whoever signs with a key that is being asked for anew waits for that so long, and so many at most; then they come back.
-RENEWAL_SECONDS = 10.0
-RENEWAL_WAITERS = 64
 COME_BACK_AFTER = timedelta(seconds=30)
 COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
@@ -60,17 +47,6 @@ class Answer(StrEnum):
     FORBIDDEN = "forbidden"
     BUSY = "busy"
     LATER = "later"
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    owner: str
-    host: str
-    key: VerifyingKey
-    fetched_at: datetime
-    expires_at: datetime | None
-    window: timedelta
-    read_at: datetime
 
 
 # What people do again under the same id (Misskey, Pixelfed: follow, leave, follow): told from a repeat by its signature. Whoever
@@ -125,18 +101,6 @@ def name_of(envelope: _Envelope, body: bytes) -> str:
     return f"{envelope.actor_id}#{hashlib.sha256(body).hexdigest()}"
 
 
-class _Busy(Exception):
-    """Too many keys of this host are being fetched already."""
-
-
-@dataclass(slots=True, eq=False)
-class _Renewal:
-    """A key that is being asked for anew, and how many requests wait for it."""
-
-    task: asyncio.Task[_Key]
-    waiting: int = 0
-
-
 class Inbox:
     """The receiving side of one process: parsed keys, and activities waiting for the next commit."""
 
@@ -149,9 +113,7 @@ class Inbox:
         self._shedder = Shedder(node, limits or Limits())
         self._teller = Teller(node)
         self._hearing = Hearing(node)
-        self._keys: OrderedDict[str, _Key] = OrderedDict()
-        self._failed: OrderedDict[str, datetime] = OrderedDict()
-        self._renewals: dict[str, _Renewal] = {}
+        self._signers = Signers(node, self._shedder)
         self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._keeper = Keeper(node, self._shedder)
 
@@ -182,8 +144,8 @@ class Inbox:
         if await self._shedder.is_busy(key_host, waiting=self._keeper.waiting):
             return self._refuse(Answer.BUSY, "too-much", actor)
         try:
-            key = await self._verify(presented, request)
-        except (_Busy, NotNow):
+            key = await self._signers.verify(presented, request)
+        except (Busy, NotNow):
             return self._refuse(Answer.BUSY, "too-many-keys", actor)
         except Unreachable as error:
             # Nothing is known against the signature, and a 4xx is final for some (Lemmy for all of them, Misskey but for 429): one
@@ -249,8 +211,8 @@ class Inbox:
         if isinstance(presented, Refused):
             return None
         try:
-            key = await self._verify(presented, request)
-        except (_Busy, Unreachable) as error:
+            key = await self._signers.verify(presented, request)
+        except (Busy, Unreachable) as error:
             reason = f"key-unreachable {type(error).__name__}"
             raise NotYet(reason, retry_after=int(COME_BACK_AFTER.total_seconds())) from error
         except FederationError:
@@ -263,136 +225,8 @@ class Inbox:
             found = await standings(session, self._node.settings, [key.host])
         return key.owner if found[key.host] is not Standing.SHUT else None
 
-    # ---- keys ------------------------------------------------------------------------------------------------------
-
-    async def _verify(self, presented: Presented, request: SignedRequest) -> _Key | Refused:
-        """The key that signed, or why not. A key that fails is asked for anew, once in a while."""
-        node = self._node
-        before = node.clock.now()
-        known = await self._key(presented.key_id)
-        outcome = self._check(presented, request, known)
-        if isinstance(outcome, Refused) and known.fetched_at >= before:
-            # Whoever signs with no key at all can name the keys of a thousand people of one server, which are all there.
-            node.fetcher.count(presented.key_id, now=before)
-        now = node.clock.now()
-        if isinstance(outcome, Refused) and now - known.read_at >= READ_AGAIN:
-            known = await self._key(presented.key_id, reread=True)
-            outcome = self._check(presented, request, known)
-        if isinstance(outcome, Verified):
-            return known
-        renewal = self._renewals.get(presented.key_id)
-        if renewal is None:
-            if now - known.fetched_at < REFETCH_AFTER or self._has_failed(presented.key_id, now):
-                return outcome
-            renewal = self._renewal(presented.key_id)
-        renewed = await self._wait(renewal, presented.key_id)
-        outcome = self._check(presented, request, renewed)
-        return renewed if isinstance(outcome, Verified) else outcome
-
-    def _renewal(self, key_id: str) -> _Renewal:
-        """Begin to ask for a key anew; a task of its own, for whoever came first may be gone before the answer is there."""
-        renewal = self._renewals[key_id] = _Renewal(asyncio.create_task(self._renewed(key_id)))
-
-        def end(task: asyncio.Task[_Key]) -> None:
-            self._renewals.pop(key_id, None)
-            if not task.cancelled():
-                # Looked at, also when nobody waits any more.
-                task.exception()
-
-        renewal.task.add_done_callback(end)
-        return renewal
-
-    async def _renewed(self, key_id: str) -> _Key:
-        try:
-            key = await self._key(key_id, refresh=True)
-        except FederationError as error:
-            if not isinstance(error, Unreachable):
-                self._remember_failure(key_id, self._node.clock.now())
-            raise
-        self._remember_failure(key_id, self._node.clock.now())
-        return key
-
-    async def _wait(self, renewal: _Renewal, key_id: str) -> _Key:
-        """The key as its owner lists it now. Perhaps it is the one that signed: nobody is refused before that is known.
-
-        Raises FederationError, _Busy; Unreachable also when it takes too long, or too many wait for it.
-        """
-        if renewal.waiting >= RENEWAL_WAITERS:
-            raise Unreachable("too many wait for that key", url=key_id)
-        renewal.waiting += 1
-        try:
-            async with asyncio.timeout(RENEWAL_SECONDS):
-                return await asyncio.shield(renewal.task)
-        except TimeoutError as error:
-            raise Unreachable("the key is still being asked for", url=key_id) from error
-        finally:
-            renewal.waiting -= 1
-
-    def _check(self, presented: Presented, request: SignedRequest, known: _Key) -> Verified | Refused:
-        settings, now = self._node.settings, self._node.clock.now()
-        if known.expires_at is not None and known.expires_at <= now:
-            # What a retired key proved stands; it signs no request any more.
-            return Refused(Reason.EXPIRED)
-        return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
-
-    async def _key(self, key_id: str, *, reread: bool = False, refresh: bool = False) -> _Key:
-        """The key from memory, from the database, or from its owner. reread, refresh: not from memory, only from its owner."""
-        now = self._node.clock.now()
-        held = None if reread or refresh else self._keys.get(key_id)
-        if held is not None and now - held.read_at < HELD_FOR:
-            self._keys.move_to_end(key_id)
-            return held
-        row = None
-        if not refresh:
-            async with self._node.database.read() as session:
-                row = await known_key(session, key_id)
-        if row is None:
-            row = await self._fetch_key(key_id)
-        if row is None:
-            raise NotThere("the owner lists no such key", url=key_id, status=404)
-        # Asked once with the key, never for a delivery.
-        async with self._node.database.read() as session:
-            is_own = await is_admitted(session, host_of(row.owner))
-        window = OWN_WINDOW if is_own else STRANGER_WINDOW
-        newer = self._keys.get(key_id)
-        if newer is not None and newer.fetched_at > row.fetched_at:
-            # It was asked for anew while this was read.
-            return newer
-        held = _Key(
-            row.owner, host_of(row.owner), verifying_key(row), row.fetched_at, row.expires_at, window, now
-        )
-        self._keys[key_id] = held
-        self._keys.move_to_end(key_id)
-        while len(self._keys) > CACHED_KEYS:
-            self._keys.popitem(last=False)
-        return held
-
-    async def _fetch_key(self, key_id: str) -> RemoteKey | None:
-        """The key as its owner lists it now; the host's policy is asked before the host is. Raises _Busy, FederationError."""
-        await require_open(self._node, key_id)
-        document = key_id.partition("#")[0]
-        async with self._node.database.read() as session:
-            followed = await is_followed(session, document)
-        # Whom we follow has a line of their own: nobody fills it by naming keys elsewhere, on their host or on others.
-        line = document if followed else host_of(key_id)
-        with self._shedder.fetching(key_id, line, is_followed=followed) as is_possible:
-            if not is_possible:
-                # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).
-                raise _Busy
-            return await find_key(self._node, key_id, refresh=True, is_followed=followed)
-
-    def _has_failed(self, key_id: str, now: datetime) -> bool:
-        """Whether its owner was asked not long ago, and what they said did not help."""
-        failed_at = self._failed.get(key_id)
-        return failed_at is not None and now - failed_at < REFETCH_AFTER
-
-    def _remember_failure(self, key_id: str, now: datetime) -> None:
-        self._failed[key_id] = now
-        while len(self._failed) > CACHED_KEYS:
-            self._failed.popitem(last=False)
-
     async def _is_known(self, key_id: str, actor: str) -> bool:
-        if key_id in self._keys:
+        if self._signers.has(key_id):
             return True
         async with self._node.database.read() as session:
             return (

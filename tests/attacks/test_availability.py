@@ -445,8 +445,9 @@ async def test_0_a_flood_that_fails_costs_no_memory(stage: Stage) -> None:
         body = json.dumps(evil.activity("Follow", FOLLOWED, number=number)).encode()
         await inbox.receive(signed(body=body, signer=evil.rsa.signer("https://node.example/none#k")))
 
-    held = vars(inbox) | vars(vars(inbox)["_keeper"])
-    assert all(len(held[name]) <= 1 for name in ("_keys", "_failed", "_waiting", "_kept", "_heard"))
+    held = vars(inbox) | vars(vars(inbox)["_keeper"]) | vars(vars(inbox)["_signers"])
+    names = ("_keys", "_failed", "_renewals", "_waiting", "_kept", "_heard")
+    assert all(len(held[name]) <= 1 for name in names)
 
 
 NULLS = (

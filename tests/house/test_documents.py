@@ -24,7 +24,7 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
-from node.inbox import chores, receive, shedding, stamping
+from node.inbox import chores, receive, shedding, signers, stamping
 from node.peers import follows, reports, visitors
 from node.publishing import reactions
 from node.settings import PREFIX, Settings
@@ -241,7 +241,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert allowance.TRICKLE.seconds == 1
     assert visitors.WINDOW.seconds == 60
     assert delivery.LONGEST_RETRY_AFTER.days == 2
-    assert receive.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == allowance.WITHIN.seconds == 5 * 60
+    assert signers.REFETCH_AFTER.seconds == fetch.FAILURE_LASTS.seconds == allowance.WITHIN.seconds == 5 * 60
 
 
 # ---- settings ----------------------------------------------------------------------------------------------------

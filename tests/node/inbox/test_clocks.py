@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from node.inbox.receive import HELD_FOR
+from node.inbox.signers import HELD_FOR
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, unfollow
 from node.peers.ours import local_actor_at

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from federation import proofs
 from node.inbox.keeping import Received
-from node.inbox.receive import HELD_FOR, READ_AGAIN
+from node.inbox.signers import HELD_FOR, READ_AGAIN
 from node.peers.follows import Follow
 from tests.rig.keys import rsa_key
 from tests.rig.stranger import Stranger

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from node.inbox import receive
+from node.inbox import signers
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
@@ -113,7 +113,7 @@ async def test_who_waits_for_a_key_that_cannot_be_had_is_told_to_come_back(town:
 async def test_nobody_waits_for_long_and_the_key_counts_when_it_has_come(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receive, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(signers, "RENEWAL_SECONDS", 0.05)
     new = await renewed(town)
     slow = Slow(new)
 
@@ -128,7 +128,7 @@ async def test_nobody_waits_for_long_and_the_key_counts_when_it_has_come(
 
 
 async def test_not_everybody_may_wait_for_one_key(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receive, "RENEWAL_WAITERS", 2)
+    monkeypatch.setattr(signers, "RENEWAL_WAITERS", 2)
     new = await renewed(town)
     slow = Slow(new)
 
@@ -145,10 +145,10 @@ async def test_a_key_that_could_not_even_be_asked_for_is_asked_for_at_the_next_t
     new = await renewed(town)
 
     async def busy(*_: object) -> None:
-        raise receive._Busy
+        raise signers.Busy
 
     with monkeypatch.context() as patched:
-        patched.setattr(receive.Inbox, "_fetch_key", busy)
+        patched.setattr(signers.Signers, "_fetch_key", busy)
         refused = (await new.post("a", follow_of(new, 2))).status_code
 
     assert refused == 429

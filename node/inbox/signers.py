@@ -1,0 +1,193 @@
+"""Whose key signed a request: from memory, from the database, or from its owner, who is asked anew when it does not fit, once in a while."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from federation.errors import FederationError, NotThere, Unreachable
+from federation.keys import VerifyingKey
+from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
+from federation.verification import Presented, verify
+from node.inbox.shedding import Shedder
+from node.peers.actors import RemoteKey, host_of, known_key
+from node.peers.directory import find_key, require_open, verifying_key
+from node.peers.follows import is_admitted, is_followed
+from node.runtime import Node
+
+CACHED_KEYS = 10_000
+REFETCH_AFTER = timedelta(minutes=5)
+# Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
+HELD_FOR = timedelta(seconds=30)
+# A key that does not fit may have been renewed since it was read here: looked at again this often.
+READ_AGAIN = timedelta(seconds=1)
+# Whoever signs with a key that is being asked for anew waits for that so long, and so many at most; then they come back.
+RENEWAL_SECONDS = 10.0
+RENEWAL_WAITERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """A key, parsed, with its owner, and what is known of it."""
+
+    owner: str
+    host: str
+    key: VerifyingKey
+    fetched_at: datetime
+    expires_at: datetime | None
+    window: timedelta
+    read_at: datetime
+
+
+class Busy(Exception):
+    """Too many keys of this host are being fetched already."""
+
+
+@dataclass(slots=True, eq=False)
+class _Renewal:
+    """A key that is being asked for anew, and how many requests wait for it."""
+
+    task: asyncio.Task[HeldKey]
+    waiting: int = 0
+
+
+class Signers:
+    """The keys of one process, parsed, and those that are being asked for."""
+
+    def __init__(self, node: Node, shedder: Shedder) -> None:
+        """shedder  says how many may be asked for at once."""
+        self._node = node
+        self._shedder = shedder
+        self._keys: OrderedDict[str, HeldKey] = OrderedDict()
+        self._failed: OrderedDict[str, datetime] = OrderedDict()
+        self._renewals: dict[str, _Renewal] = {}
+
+    def has(self, key_id: str) -> bool:
+        """Whether the key is in memory."""
+        return key_id in self._keys
+
+    async def verify(self, presented: Presented, request: SignedRequest) -> HeldKey | Refused:
+        """The key that signed, or why not. A key that fails is asked for anew, once in a while."""
+        node = self._node
+        before = node.clock.now()
+        known = await self._key(presented.key_id)
+        outcome = self._check(presented, request, known)
+        if isinstance(outcome, Refused) and known.fetched_at >= before:
+            # Whoever signs with no key at all can name the keys of a thousand people of one server, which are all there.
+            node.fetcher.count(presented.key_id, now=before)
+        now = node.clock.now()
+        if isinstance(outcome, Refused) and now - known.read_at >= READ_AGAIN:
+            known = await self._key(presented.key_id, reread=True)
+            outcome = self._check(presented, request, known)
+        if isinstance(outcome, Verified):
+            return known
+        renewal = self._renewals.get(presented.key_id)
+        if renewal is None:
+            if now - known.fetched_at < REFETCH_AFTER or self._has_failed(presented.key_id, now):
+                return outcome
+            renewal = self._renewal(presented.key_id)
+        renewed = await self._wait(renewal, presented.key_id)
+        outcome = self._check(presented, request, renewed)
+        return renewed if isinstance(outcome, Verified) else outcome
+
+    def _renewal(self, key_id: str) -> _Renewal:
+        """Begin to ask for a key anew; a task of its own, for whoever came first may be gone before the answer is there."""
+        renewal = self._renewals[key_id] = _Renewal(asyncio.create_task(self._renewed(key_id)))
+
+        def end(task: asyncio.Task[HeldKey]) -> None:
+            self._renewals.pop(key_id, None)
+            if not task.cancelled():
+                # Looked at, also when nobody waits any more.
+                task.exception()
+
+        renewal.task.add_done_callback(end)
+        return renewal
+
+    async def _renewed(self, key_id: str) -> HeldKey:
+        try:
+            key = await self._key(key_id, refresh=True)
+        except FederationError as error:
+            if not isinstance(error, Unreachable):
+                self._remember_failure(key_id, self._node.clock.now())
+            raise
+        self._remember_failure(key_id, self._node.clock.now())
+        return key
+
+    async def _wait(self, renewal: _Renewal, key_id: str) -> HeldKey:
+        """The key as its owner lists it now. Perhaps it is the one that signed: nobody is refused before that is known.
+
+        Raises FederationError, Busy; Unreachable also when it takes too long, or too many wait for it.
+        """
+        if renewal.waiting >= RENEWAL_WAITERS:
+            raise Unreachable("too many wait for that key", url=key_id)
+        renewal.waiting += 1
+        try:
+            async with asyncio.timeout(RENEWAL_SECONDS):
+                return await asyncio.shield(renewal.task)
+        except TimeoutError as error:
+            raise Unreachable("the key is still being asked for", url=key_id) from error
+        finally:
+            renewal.waiting -= 1
+
+    def _check(self, presented: Presented, request: SignedRequest, known: HeldKey) -> Verified | Refused:
+        settings, now = self._node.settings, self._node.clock.now()
+        if known.expires_at is not None and known.expires_at <= now:
+            # What a retired key proved stands; it signs no request any more.
+            return Refused(Reason.EXPIRED)
+        return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
+
+    async def _key(self, key_id: str, *, reread: bool = False, refresh: bool = False) -> HeldKey:
+        """The key from memory, from the database, or from its owner. reread, refresh: not from memory, only from its owner."""
+        now = self._node.clock.now()
+        held = None if reread or refresh else self._keys.get(key_id)
+        if held is not None and now - held.read_at < HELD_FOR:
+            self._keys.move_to_end(key_id)
+            return held
+        row = None
+        if not refresh:
+            async with self._node.database.read() as session:
+                row = await known_key(session, key_id)
+        if row is None:
+            row = await self._fetch_key(key_id)
+        if row is None:
+            raise NotThere("the owner lists no such key", url=key_id, status=404)
+        # Asked once with the key, never for a delivery.
+        async with self._node.database.read() as session:
+            is_own = await is_admitted(session, host_of(row.owner))
+        window = OWN_WINDOW if is_own else STRANGER_WINDOW
+        newer = self._keys.get(key_id)
+        if newer is not None and newer.fetched_at > row.fetched_at:
+            # It was asked for anew while this was read.
+            return newer
+        held = HeldKey(
+            row.owner, host_of(row.owner), verifying_key(row), row.fetched_at, row.expires_at, window, now
+        )
+        self._keys[key_id] = held
+        self._keys.move_to_end(key_id)
+        while len(self._keys) > CACHED_KEYS:
+            self._keys.popitem(last=False)
+        return held
+
+    async def _fetch_key(self, key_id: str) -> RemoteKey | None:
+        """The key as its owner lists it now; the host's policy is asked before the host is. Raises Busy, FederationError."""
+        await require_open(self._node, key_id)
+        document = key_id.partition("#")[0]
+        async with self._node.database.read() as session:
+            followed = await is_followed(session, document)
+        # Whom we follow has a line of their own: nobody fills it by naming keys elsewhere, on their host or on others.
+        line = document if followed else host_of(key_id)
+        with self._shedder.fetching(key_id, line, is_followed=followed) as is_possible:
+            if not is_possible:
+                # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).
+                raise Busy
+            return await find_key(self._node, key_id, refresh=True, is_followed=followed)
+
+    def _has_failed(self, key_id: str, now: datetime) -> bool:
+        """Whether its owner was asked not long ago, and what they said did not help."""
+        failed_at = self._failed.get(key_id)
+        return failed_at is not None and now - failed_at < REFETCH_AFTER
+
+    def _remember_failure(self, key_id: str, now: datetime) -> None:
+        self._failed[key_id] = now
+        while len(self._failed) > CACHED_KEYS:
+            self._failed.popitem(last=False)
