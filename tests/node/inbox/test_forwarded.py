@@ -47,6 +47,15 @@ def signed_by(author: Stranger, activity: dict[str, Any], town: Town, signer: Si
     )
 
 
+async def a_case_at_the_hub(town: Town, author: Stranger) -> dict[str, Any]:
+    """A case of theirs that the hub has, for it follows them."""
+    await admit(town, author)
+    case = a_document(author, town)
+    await author.post("hub", author.activity("Create", case))
+    await town.settle()
+    return case
+
+
 async def noted(town: Town, id: str) -> Reaction | None:
     await town.settle()
     async with town["a"].node.database.read() as session:
@@ -259,10 +268,7 @@ async def test_nobody_makes_us_ask_for_what_does_not_concern_us(
 async def test_nobody_makes_us_ask_for_a_reply_to_a_case_of_somebody_else(
     town: Town, victim: Stranger, mallory: Stranger
 ) -> None:
-    await admit(town, victim)
-    case = a_document(victim, town)
-    await victim.post("hub", victim.activity("Create", case))
-    await town.settle()
+    case = await a_case_at_the_hub(town, victim)
     author = Stranger(town, "author.example")
     note = await a_reply(town, author, inReplyTo=case["id"])
 
@@ -276,10 +282,7 @@ async def test_nobody_makes_us_ask_for_a_reply_to_a_case_of_somebody_else(
 async def test_nobody_makes_us_ask_for_a_case_in_the_name_of_its_publishers_neighbour(
     town: Town, victim: Stranger, mallory: Stranger
 ) -> None:
-    await admit(town, victim)
-    case = a_document(victim, town)
-    await victim.post("hub", victim.activity("Create", case))
-    await town.settle()
+    case = await a_case_at_the_hub(town, victim)
     neighbour = {"actor": f"https://{victim.host}/users/neighbour"}
 
     await mallory.post("hub", victim.activity("Update", case, number=2) | neighbour)
@@ -293,10 +296,7 @@ async def test_nobody_makes_us_ask_for_a_case_in_the_name_of_its_publishers_neig
 async def test_a_withdrawal_passed_on_counts_when_its_server_says_the_same(
     town: Town, victim: Stranger, mallory: Stranger
 ) -> None:
-    await admit(town, victim)
-    case = a_document(victim, town)
-    await victim.post("hub", victim.activity("Create", case))
-    await town.settle()
+    case = await a_case_at_the_hub(town, victim)
     victim.documents["/cases/c1"] = case
     farewell = victim.activity("Delete", case["id"])
 
