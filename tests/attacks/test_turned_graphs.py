@@ -5,7 +5,6 @@ Beside what is here, by the number of the attack:
 24  tests/attacks/test_proofs.py::test_24_and_25_a_signed_document_turned_inside_out_is_refused_or_read_as_what_it_was
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from node.publishing.reactions import Reaction
 from tests.attacks.stage import Stage, reasons
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
+from vocab.errors import TooLarge
 from vocab.jsonld import canonize
 from vocab.terms import AS, DATA_INTEGRITY_V1, PUBLIC, SECURITY_V1
 
@@ -255,7 +255,7 @@ HEAVY: dict[str, dict[str, Any]] = {
         ],
         "tag": [{"type": "T", "id": f"{E}{number}"} for number in range(300)],
     },
-    "one context nine hundred times": {"@context": [AS, *["https://www.w3.org/ns/credentials/v2", AS] * 450]},
+    "one context nine hundred times": {"@context": [AS, *["https://w3id.org/security/v2", AS] * 450]},
     "a long base": {
         "@context": [AS, {"@base": E + "a/" * 100_000}],
         "cc": [f"../{number}" for number in range(900)],
@@ -269,14 +269,15 @@ HEAVY: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("heavy", HEAVY)
-async def test_contexts_that_are_hard_to_read_cost_less_than_a_second(
+async def test_contexts_that_are_hard_to_read_are_given_up_within_a_budget(
     stage: Stage, caplog: pytest.LogCaptureFixture, heavy: str, suite: str
 ) -> None:
     alice, mallory = stage.stranger(name="alice", key="other"), stage.stranger()
     said = signed(stage, alice, alice.activity("Like", await stage.publication()), suite) | HEAVY[heavy]
-    start = time.process_time()
+    bare = {name: value for name, value in said.items() if name not in ("proof", "signature")}
 
     await stage.send(mallory, said, to="node")
 
-    assert time.process_time() - start < 1
     assert reasons(caplog)[0].endswith("malformed")
+    with pytest.raises(TooLarge, match="context"):
+        canonize(bare)

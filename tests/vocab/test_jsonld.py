@@ -221,12 +221,9 @@ LONG_CONTEXTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("step", [jsonld.expand, jsonld.canonize])
 @pytest.mark.parametrize("contexts", LONG_CONTEXTS)
 def test_contexts_made_to_be_read_for_ever_are_too_large(step: Callable[..., object], contexts: str) -> None:
-    start = time.process_time()
-
+    # By the budget for contexts, and by no other limit.
     with pytest.raises(TooLarge, match="context"):
         step(LONG_CONTEXTS[contexts])
-
-    assert time.process_time() - start < 2
 
 
 def test_contexts_such_as_people_write_are_read() -> None:
