@@ -1,16 +1,25 @@
-"""How long a client is waited for, and how much it may say before it says anything: uvicorn alone waits for ever and counts nothing.
+"""How long a client is waited for, for how many, and how much one may say before it says anything: uvicorn alone waits for all for ever.
 
 Slow headers and bodies cost a client nothing and hold a connection here (slowloris); a header without end holds memory. What a
 client sends whole, in one piece, costs no timer. Of who reads nothing of an answer the system loses patience, without any timer here.
 """
 
 import asyncio
+import logging
 import socket
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
+log = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 4_096
+# Then it is said again that there is no room.
+SAID_AGAIN_SECONDS = 60.0
 MAX_HEAD_BYTES = 32 * 1024
 _OVER_TCP = (socket.AF_INET, socket.AF_INET6)
 
@@ -37,6 +46,45 @@ class TooMuchBefore(Exception):
     """More headers than anybody needs."""
 
 
+class Room(ServerState):
+    """The connections of one server, and those of them on which it is the client's turn: to ask, to go on, to read.
+
+    When there is no place for one more, who has been silent for longest in its turn is let go: else a few thousand connections that
+    say nothing would shut all others out, and take the files and sockets that the node itself needs.
+    """
+
+    def __init__(self, places: int = MOST_CONNECTIONS) -> None:
+        super().__init__()
+        self.places = places
+        self._silent: OrderedDict[PatientProtocol, None] = OrderedDict()
+        self._said_at: float | None = None
+
+    def wait_for(self, connection: "PatientProtocol") -> None:
+        """It is its turn, from now on: it was heard, or answered, a moment ago."""
+        self._silent[connection] = None
+        self._silent.move_to_end(connection)
+
+    def wait_no_more(self, connection: "PatientProtocol") -> None:
+        """It is ours, or nobody's."""
+        self._silent.pop(connection, None)
+
+    def has_place(self, *, at: float) -> bool:
+        """Whether the connection that was made last may stay; another goes for it where that is needed.
+
+        at  the loop's time.
+        """
+        if len(self.connections) <= self.places:
+            return True
+        if self._said_at is None or at - self._said_at >= SAID_AGAIN_SECONDS:
+            self._said_at = at
+            log.warning("connections.full", extra={"places": self.places, "silent": len(self._silent)})
+        if not self._silent:
+            return False
+        longest, _ = self._silent.popitem(last=False)
+        longest.transport.abort()
+        return True
+
+
 class PatientProtocol(HttpToolsProtocol):
     """HTTP/1.1 as uvicorn speaks it, for clients that may mean harm.
 
@@ -51,8 +99,24 @@ class PatientProtocol(HttpToolsProtocol):
     _is_body = False
     _waiting: asyncio.TimerHandle | None = None
 
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # Any: as uvicorn has it
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        if not isinstance(server_state, Room):
+            raise TypeError("a server of this protocol counts its connections in a Room")
+        self._room = server_state
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if not self._room.has_place(at=self.loop.time()):
+            transport.abort()
+            return
+        self._room.wait_for(self)
         opened: socket.socket | None = transport.get_extra_info("socket")
         if opened is not None and opened.family in _OVER_TCP and hasattr(socket, "TCP_USER_TIMEOUT"):
             milliseconds = int(1000 * self.patience.read_seconds)
@@ -62,12 +126,15 @@ class PatientProtocol(HttpToolsProtocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._room.wait_no_more(self)
         self._wait_no_more()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._beside += len(data)
+        if not self._is_ours():
+            self._room.wait_for(self)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -106,6 +173,28 @@ class PatientProtocol(HttpToolsProtocol):
         self._is_begun = self._is_body = False
         self._beside = self._brought = 0
         super().on_message_complete()
+        if self._is_ours():
+            self._room.wait_no_more(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._is_ours():
+            self._room.wait_for(self)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._room.wait_for(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._is_ours():
+            self._room.wait_no_more(self)
+        else:
+            self._room.wait_for(self)
+
+    def _is_ours(self) -> bool:
+        """Whether there is a whole request that was not answered yet."""
+        return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -18,7 +19,7 @@ from node.roles import begin
 from node.runtime import Bell, LocalBell, Node, keep_keys, open_node
 from node.settings import Settings
 from web.app import make_app
-from web.patience import PatientProtocol
+from web.patience import MOST_CONNECTIONS, PatientProtocol, Room
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ STOP_AFTER_SECONDS = 10
 M_ARENA_MAX, ARENAS = -8, 2
 # How many objects are made before the collector looks for cycles among them; Python's 700 are soon made by one request.
 YOUNG_OBJECTS = 20_000
+# For databases, peers (512 at once), files that sources send.
+OWN_FILES = 1_024
 # By then every web server shows new keys.
 SIGN_AFTER_SECONDS = 10.0
 
@@ -51,7 +54,7 @@ async def serve(settings: Settings) -> None:
     """Serve until told to stop; the worker runs inside unless a Redis is configured."""
     _share_memory()
     async with opened(settings) as node:
-        server = make_server(node)
+        server = make_server(node, places=places())
         _settle_memory()
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(keep_keys(node))]
@@ -94,10 +97,28 @@ def _settle_memory() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
-def make_server(node: Node, *, protocol: type[PatientProtocol] = PatientProtocol) -> uvicorn.Server:
-    """uvicorn, saying nothing about who asked for what, and waiting for nobody for ever."""
+def places() -> int:
+    """How many connections are let in: as many as leave the node the files and sockets that it needs itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OWN_FILES
+    if 0 <= soft < wanted:
+        # Few are the default for the sake of select(2), which nobody here calls.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Negative: without end.
+    return min(MOST_CONNECTIONS, soft - min(OWN_FILES, soft // 2)) if soft >= 0 else MOST_CONNECTIONS
+
+
+def make_server(
+    node: Node, *, protocol: type[PatientProtocol] = PatientProtocol, places: int = MOST_CONNECTIONS
+) -> uvicorn.Server:
+    """uvicorn, saying nothing about who asked for what, and waiting for nobody for ever.
+
+    places  how many connections at once.
+    """
     settings = node.settings
-    return uvicorn.Server(
+    server = uvicorn.Server(
         uvicorn.Config(
             make_app(node),
             host=settings.host,
@@ -117,6 +138,8 @@ def make_server(node: Node, *, protocol: type[PatientProtocol] = PatientProtocol
             backlog=2048,
         )
     )
+    server.server_state = Room(places)
+    return server
 
 
 def configure_logs(*, json: bool = False, level: int = logging.INFO) -> None:

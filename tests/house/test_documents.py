@@ -32,7 +32,7 @@ from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
 from web.fediverse.discovery import _intents as found_intents
 from web.fediverse.inbox import BODY_SECONDS, MAX_UNFINISHED_BYTES
-from web.patience import MAX_HEAD_BYTES, Patience
+from web.patience import MAX_HEAD_BYTES, MOST_CONNECTIONS, Patience
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -209,6 +209,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
         "headers of a request to us": f"{MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds",
         "an answer of which nothing is taken": f"{patience.read_seconds / 60:.0f} minutes",
+        "connections to us; then who has been silent for longest in its turn is let go": (
+            f"{MOST_CONNECTIONS:,}, fewer where the system allows few open files"
+        ),
         "bodies of activities that are not all there yet, of all together; then the oldest is answered 408": (
             f"{MAX_UNFINISHED_BYTES // 1024**2} MiB"
         ),

@@ -2,17 +2,21 @@
 
 import asyncio
 import logging
+import resource
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 import web
 from node.runtime import Node
-from web.patience import MAX_HEAD_BYTES, Patience, PatientProtocol
+from web.patience import MAX_HEAD_BYTES, MOST_CONNECTIONS, Patience, PatientProtocol
 from web.serve import make_server
+from web.serve import places as count_places
 
 pytestmark = pytest.mark.sockets
 
@@ -247,3 +251,156 @@ async def test_who_reads_slowly_and_goes_on_is_told_everything(port: int) -> Non
 
     assert left == 0
     assert time.monotonic() - start > 2.0
+
+
+PLACES = 3
+PIECE, LARGE = 1_000_000, 60_000_000
+
+
+@dataclass
+class Slow:
+    """An application that answers when it is told to; /large at once, with more than anybody takes unread."""
+
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        size = LARGE if scope["path"] == "/large" else 2
+        if scope["path"] == "/slow":
+            await self.go_on.wait()
+        headers = [(b"content-length", str(size).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for _ in range(0, size, PIECE):
+            await send({"type": "http.response.body", "body": bytes(min(size, PIECE)), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass
+class Client:
+    """One connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def is_answered(self) -> bool:
+        """Whether a whole answer comes, to what it has asked."""
+        try:
+            async with asyncio.timeout(SOON):
+                await self.reader.readuntil(b"\r\n\r\n")
+                return await self.reader.readexactly(2) == b"\0\0"
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return False
+
+    async def asks(self) -> bool:
+        """Ask, and tell whether an answer comes."""
+        self.writer.write(b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
+        return await self.is_answered()
+
+
+@dataclass
+class House:
+    """A server with few places, and who came."""
+
+    port: int
+    application: Slow
+    clients: list[Client] = field(default_factory=list)
+
+    async def let_in(self, said: bytes = b"") -> Client:
+        """One more, who says this."""
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.clients.append(client)
+        client.writer.write(said)
+        await asyncio.sleep(0.05)
+        return client
+
+
+@pytest.fixture
+async def house(node: Node) -> AsyncIterator[House]:
+    """An application that is served to three at once."""
+    application = Slow()
+    server = make_server(node, protocol=PatientProtocol, places=PLACES)
+    server.config.port, server.config.app = 0, application
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    house = House(int(server.servers[0].sockets[0].getsockname()[1]), application)
+    yield house
+    application.go_on.set()
+    for client in house.clients:
+        client.writer.transport.abort()
+    server.should_exit = server.force_exit = True
+    await serving
+
+
+async def test_when_there_is_no_place_who_has_been_silent_for_longest_is_let_go(house: House) -> None:
+    first, second, third = [await house.let_in() for _ in range(PLACES)]
+    assert await first.asks()
+
+    assert await (await house.let_in()).asks()
+
+    assert not await second.asks()
+    assert await third.asks()
+    assert await first.asks()
+
+
+@pytest.mark.parametrize("piece", [b"x: y\r\n", b"\r\nbody"], ids=["headers", "a body"])
+async def test_who_goes_on_sending_is_not_the_one(house: House, piece: bytes) -> None:
+    sending = await house.let_in(b"POST /slow HTTP/1.1\r\nhost: a.example\r\ncontent-length: 30\r\n")
+    silent = [await house.let_in() for _ in range(PLACES - 1)]
+    sending.writer.write(piece)
+    await asyncio.sleep(0.05)
+
+    await house.let_in()
+
+    assert not await silent[0].asks()
+    assert not sending.reader.at_eof()
+
+
+async def test_whose_request_is_being_worked_on_keeps_their_place(house: House) -> None:
+    working = [await house.let_in(b"GET /slow HTTP/1.1\r\nhost: a.example\r\n\r\n") for _ in range(PLACES)]
+
+    assert not await (await house.let_in()).asks()
+
+    house.application.go_on.set()
+    assert [await one.is_answered() for one in working] == [True] * PLACES
+    assert house.application.asked == PLACES
+
+
+async def test_who_takes_nothing_of_an_answer_keeps_no_place(house: House) -> None:
+    for _ in range(PLACES):
+        await house.let_in(b"GET /large HTTP/1.1\r\nhost: a.example\r\n\r\n")
+
+    assert await (await house.let_in()).asks()
+
+
+async def test_that_there_is_no_place_is_said_once_in_a_while(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(PLACES + 5):
+        await house.let_in()
+
+    assert [record.message for record in caplog.records].count("connections.full") == 1
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "asked", "places"),
+    [
+        pytest.param(1024, 524_288, MOST_CONNECTIONS + 1024, MOST_CONNECTIONS, id="Debian's default"),
+        pytest.param(1024, -1, MOST_CONNECTIONS + 1024, MOST_CONNECTIONS, id="no end"),
+        pytest.param(-1, -1, None, MOST_CONNECTIONS, id="no end at all"),
+        pytest.param(8192, 8192, None, MOST_CONNECTIONS, id="as the unit has it"),
+        pytest.param(256, 3000, 3000, 3000 - 1024, id="less than wished"),
+        pytest.param(256, 256, 256, 128, id="very few"),
+    ],
+)
+def test_the_node_keeps_files_for_itself(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, asked: int | None, places: int
+) -> None:
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
+
+    assert count_places() == places
+
+    assert [first for first, _ in limits[1:]] == ([] if asked is None else [asked])
