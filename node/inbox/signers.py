@@ -171,11 +171,13 @@ class Signers:
     async def _fetch_key(self, key_id: str) -> RemoteKey | None:
         """The key as its owner lists it now; the host's policy is asked before the host is. Raises Busy, FederationError."""
         await require_open(self._node, key_id)
-        document = key_id.partition("#")[0]
         async with self._node.database.read() as session:
-            followed = await is_followed(session, document)
+            known = await known_key(session, key_id)
+            # Some keys have documents of their own (GoToSocial).
+            owner = key_id.partition("#")[0] if known is None else known.owner
+            followed = await is_followed(session, owner)
         # Whom we follow has a line of their own: nobody fills it by naming keys elsewhere, on their host or on others.
-        line = document if followed else host_of(key_id)
+        line = owner if followed else host_of(key_id)
         with self._shedder.fetching(key_id, line, is_followed=followed) as is_possible:
             if not is_possible:
                 # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).

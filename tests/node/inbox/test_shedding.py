@@ -17,6 +17,7 @@ from tests.attacks.stage import Stage
 from tests.rig.keys import rsa_key
 from tests.rig.stranger import Stranger
 from tests.rig.town import VISITOR, Town
+from vocab.terms import AS
 from web.fediverse.inbox import InboxDoor
 
 pytestmark = pytest.mark.both_databases
@@ -30,14 +31,14 @@ def narrow(town: Town, name: str, limits: Limits) -> None:
     )
 
 
-async def befriend(town: Town, stranger: Stranger) -> None:
+async def befriend(town: Town, stranger: Stranger, *, key_id: str | None = None) -> None:
     node = town["a"].node
     us = local_actor_at(node.settings, node.settings.main_actor)
     assert us is not None
     them = await find_actor(node, stranger.id)
     async with node.database.begin() as session:
         row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
-    await stranger.post("a", stranger.activity("Accept", row.activity))
+    await stranger.post("a", stranger.activity("Accept", row.activity), key_id=key_id)
     await town.settle()
 
 
@@ -216,6 +217,21 @@ def with_a_new_key(friend: Stranger) -> str:
     return key_id
 
 
+def with_a_key_apart(friend: Stranger) -> str:
+    """Their key is at an address of its own from now on; returns its id."""
+    key_id = f"{friend.id}/main-key"
+    key = {"id": key_id, "owner": friend.id, "publicKeyPem": friend.rsa.public.pem}
+    friend.documents["/users/sam"] = friend.actor(publicKey=key)
+    friend.documents["/users/sam/main-key"] = {
+        "@context": [AS, "https://w3id.org/security/v1"],
+        "id": friend.id,
+        "type": "Organization",
+        "preferredUsername": "sam",
+        "publicKey": key,
+    }
+    return key_id
+
+
 async def test_a_key_that_was_named_before_it_was_there_is_not_refused_when_it_is(town: Town) -> None:
     friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
     await befriend(town, friend)
@@ -277,6 +293,28 @@ async def test_names_on_the_server_of_a_friend_keep_no_new_key_of_theirs_from_be
 
     assert flooded == [401] * 4 + [429] * 16
     assert new.status_code == 202
+
+
+async def test_a_key_with_a_document_of_its_own_is_read_anew_for_a_friend(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As GoToSocial lists it: neither names on their server nor all places taken keep it from being read when it has changed."""
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 3)
+    friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
+    key_id = with_a_key_apart(friend)
+    await befriend(town, friend, key_id=key_id)
+    friend.rsa = rsa_key("peer")
+    with_a_key_apart(friend)
+    town.clock.forward(minutes=5)
+    said = friend.activity("Like", "https://a.example/cases/x")
+    for number in range(5):
+        await loud.post("a", said, key_id=f"https://{friend.host}/n{number}#k")
+    narrow(town, "a", Limits(fetches=0))
+
+    heard = await friend.post("a", said, key_id=key_id)
+    other = await loud.post("a", loud.activity("Like", "https://a.example/cases/x"))
+
+    assert [heard.status_code, other.status_code] == [202, 429]
 
 
 async def test_names_below_one_do_not_fill_the_places_of_everybody(town: Town) -> None:
