@@ -12,7 +12,7 @@ from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import bodies_of, forget_answers, forget_hidden
+from node.peers.sending import bodies_of, erase_sent, forget_answers
 from node.peers.synchronising import Header, offers, remember_told
 from node.runtime import Node
 from node.statements import Source
@@ -47,7 +47,7 @@ class Letter(NamedTuple):
 
 
 async def prepare_letters(node: Node, jobs: Sequence[Turn]) -> dict[int, Letter]:
-    """Read for many deliveries at once what each of them needs; a job whose activity is gone, or erased, gets none."""
+    """Read for many deliveries at once what each of them needs; a job whose activity is gone gets none, and an empty one when it is erased."""
     wanted = [
         (job, str(job.payload["inbox"]), str(job.payload["activity"]), str(job.payload["actor"]))
         for job in jobs
@@ -61,7 +61,7 @@ async def prepare_letters(node: Node, jobs: Sequence[Turn]) -> dict[int, Letter]
     letters: dict[int, Letter] = {}
     for job, inbox, name, actor in wanted:
         body, is_public = activities.get(name, _NOTHING)
-        if body:
+        if name in activities:
             more = told.get((actor, inbox), ()) if is_public else ()
             letters[job.seq] = Letter(body, digests[name], addressees[host_of(inbox)], more)
     return letters
@@ -79,10 +79,10 @@ async def _addressees(source: Source, hosts: Collection[str]) -> dict[str, Addre
 
 
 async def forget_sent(node: Node, job: Turn) -> Outcome:
-    """Erase what told of an object that is withdrawn, once every delivery of it is done or dead; look again tomorrow otherwise."""
+    """Erase what told of an object that was withdrawn when that still waited for deliveries; today it is erased at once."""
     async with node.database.begin() as session:
-        is_all = await forget_hidden(session, str(job.payload["object"]))
-    return Done() if is_all else Postponed(node.clock.now() + PROBE_EVERY, "not delivered everywhere yet")
+        await erase_sent(session, str(job.payload["object"]))
+    return Done()
 
 
 async def forget_old_answers(node: Node, job: Turn) -> Outcome:
@@ -98,6 +98,9 @@ async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
     if letter is None:
         return Dead("the activity is not there any more")
     body, digest, to, told = letter
+    if not body:
+        # Withdrawn while it waited: what says so waits behind it.
+        return Done()
     if to.is_blocked:
         return Dead("the host is blocked")
     inbox, actor = str(job.payload["inbox"]), str(job.payload["actor"])
@@ -137,8 +140,9 @@ async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
             log.info("delivery.later", extra={"host": host, "attempt": job.attempts + 1, "reason": reason})
             return Postponed(when or now + max(backoff(job.attempts + 1), timedelta(seconds=1)), reason)
         case Gone(reason):
+            # That inbox and no other of its host: a withdrawal may wait for those.
             log.info("delivery.gone", extra={"host": host})
-            return Dropped(reason)
+            return Dead(reason)
         case Refused(reason, _):
             log.warning("delivery.refused", extra={"host": host, "reason": reason})
             return Dead(reason)

@@ -20,9 +20,20 @@ from node.entries.entries import Draft, Entry, last_changes, put_entries, withdr
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
 from node.peers.actors import host_of, is_at_home
-from node.peers.follows import follower_inboxes, inboxes_of_followers
+from node.peers.deliveries import still_told
+from node.peers.follows import inboxes_of_followers
 from node.peers.ours import LocalActor, local_actor_at, local_actors
-from node.peers.sending import Packed, Parcel, Passed, Sent, hide_sent, new_activity_id, pack, send_all
+from node.peers.sending import (
+    Packed,
+    Parcel,
+    Passed,
+    Sent,
+    erase_sent,
+    new_activity_id,
+    pack,
+    send_all,
+    went_to,
+)
 from node.runtime import Node
 from node.settings import Settings
 from vocab import activities
@@ -190,7 +201,11 @@ async def take_back(
     found = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))
     announced = list(found)
     # What was passed on holds the text of what is withdrawn: nobody reads it here any more.
-    await hide_sent(session, url, now=now)
+    await erase_sent(session, url)
+    inboxes = await inboxes_of_followers(session, {PUBLIC, *(sent.actor for sent in announced)})
+    for actor, went in (await went_to(session, url)).items():
+        # Who follows no more since has it all the same.
+        inboxes[actor] = sorted({*inboxes.get(actor, ()), *await still_told(session, went)})
     told: list[Parcel | Passed] = []
     for sent in announced:
         sent.is_public = False
@@ -206,10 +221,9 @@ async def take_back(
         }
         undo = activities.undo(new_activity_id(settings), sent.actor, inner, published=now)
         # As public as what it takes back: who is told of it only by its id can ask for it.
-        told.append(Parcel(undo, await follower_inboxes(session, sent.actor), is_public=True))
+        told.append(Parcel(undo, inboxes[sent.actor], is_public=True))
     if said is not None:
         ours = sorted({sent.actor for sent in announced})
-        inboxes = await inboxes_of_followers(session, {PUBLIC, *ours})
         told += _passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
     await send_all(session, [pack(keyring, parcel, now=now) for parcel in told], now=now)
     return entry

@@ -1,17 +1,20 @@
 """Where something of ours has got to: who has it, who not yet, who never will. Read from the jobs; nothing is kept beside them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from federation.sites import site_of
 from node import outbox
 from node.errors import NotFound
 from node.outbox import Job
 from node.peers.actors import host_of
-from node.peers.hosts import Host
+from node.peers.follows import MOST_INBOXES
+from node.peers.hosts import Host, blocked
 from node.peers.sending import Sent, SentTo, delivery_key
 
 AT_ONCE = 500
@@ -79,6 +82,23 @@ async def try_now(session: AsyncSession, url: str, inbox: str, *, now: datetime)
     sent = await _last_said(session, url)
     if sent is None or not await outbox.try_now(session, delivery_key(sent.id, inbox), now=now):
         raise NotFound("nothing waits for that inbox")
+
+
+async def still_told(session: AsyncSession, inboxes: Iterable[str]) -> list[str]:
+    """Of inboxes that something of ours went to, those that are told when it is withdrawn, whether or not anybody there still follows.
+
+    None of a host that is blocked; of one site MOST_INBOXES.
+    """
+    found = sorted(set(inboxes))
+    shut = await blocked(session, {host_of(inbox) for inbox in found})
+    many: Counter[str] = Counter()
+    told = []
+    for inbox in found:
+        host = host_of(inbox)
+        many[site_of(host)] += 1
+        if host not in shut and many[site_of(host)] <= MOST_INBOXES:
+            told.append(inbox)
+    return told
 
 
 async def _last_said(session: AsyncSession, url: str) -> Sent | None:

@@ -15,16 +15,15 @@ from node import outbox
 from node.database import Row
 from node.ids import random_id
 from node.keyring import Keyring
-from node.outbox import Job
 from node.peers.actors import host_of
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
 from vocab.activities import Activity
 from vocab.jsonld import write
+from vocab.terms import PUBLIC
 
-# The job that erases what told of a withdrawn object, and when it looks first whether all is delivered.
+# The job that erased what told of a withdrawn object once it was delivered; such jobs may still wait.
 FORGET = "forget-sent"
-FORGET_AFTER = timedelta(hours=1)
 # The job that erases answers to single servers, once a day, and when: nothing waits longer than that for a server.
 FORGET_ANSWERS = "forget-answers"
 ANSWERS_KEPT = timedelta(days=36)
@@ -35,7 +34,7 @@ class Sent(Row):
     """An activity of ours: the signed bytes, never serialised again.
 
     object_id  what it is about.
-    body       empty when what it told of was withdrawn and nobody waits for it any more.
+    body       empty when what it told of was withdrawn.
     wraps      the activity of somebody else that it passes on (FEP-1b12), or is (forwarded, FEP-ae0c); None for what we say ourselves.
     """
 
@@ -216,40 +215,27 @@ def delivery_key(activity_id: str, inbox: str) -> str:
     return key if len(key) <= 300 else f"{key[:235]}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-async def hide_sent(session: AsyncSession, object_id: str, *, now: datetime) -> None:
-    """What told of an object that is withdrawn now holds its text: it is shown to nobody any more, and erased when it is delivered.
+async def erase_sent(session: AsyncSession, object_id: str) -> None:
+    """What told of an object that is withdrawn now holds its text: it is shown and sent to nobody any more, and gone.
 
-    It is still delivered to whoever has not got it: what follows it, follows in its order.
+    Whoever has not got it by now gets what follows it: a withdrawal that first brings what it withdraws would protect nobody.
     """
     told = update(Sent).where(Sent.object_id == object_id, _TOLD)
-    await session.execute(told.values(is_public=False).execution_options(synchronize_session="fetch"))
-    name = hashlib.sha256(object_id.encode()).hexdigest()
-    await outbox.enqueue(
-        session,
-        FORGET,
-        {"object": object_id},
-        lane=f"chore:{FORGET}:{name}",
-        key=f"{FORGET}:{name}",
-        not_before=now + FORGET_AFTER,
-        now=now,
-    )
+    erased = told.values(is_public=False, body=b"")
+    await session.execute(erased.execution_options(synchronize_session="fetch"))
 
 
-async def forget_hidden(session: AsyncSession, object_id: str) -> bool:
-    """Erase the bodies of what told of a withdrawn object; False while one of them is still to be delivered to somebody."""
-    hidden = select(Sent).where(
-        Sent.object_id == object_id, _TOLD, Sent.is_public.is_(False), Sent.body != b""
+async def went_to(session: AsyncSession, object_id: str) -> dict[str, set[str]]:
+    """To which inboxes what told of an object went out, by the actor who said it; what was passed on as it is, by the public collection."""
+    found = await session.execute(
+        select(Sent.id, Sent.actor, Sent.wraps, SentTo.inboxes)
+        .join(SentTo, SentTo.activity == Sent.id)
+        .where(Sent.object_id == object_id, or_(_TOLD, Sent.type == "Announce"))
     )
-    is_all = True
-    for sent in list(await session.scalars(hidden)):
-        waiting = select(Job.seq).where(
-            Job.key.startswith(delivery_key(sent.id, ""), autoescape=True), Job.dead_at.is_(None)
-        )
-        if await session.scalar(waiting.limit(1)) is None:
-            sent.body = b""
-        else:
-            is_all = False
-    return is_all
+    went: dict[str, set[str]] = {}
+    for name, actor, wraps, inboxes in found:
+        went.setdefault(PUBLIC if wraps == name else actor, set()).update(inboxes.split("\n"))
+    return went
 
 
 async def begin_forgetting(session: AsyncSession, *, now: datetime) -> None:

@@ -18,8 +18,9 @@ from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
 from node.keyring import Keyring
 from node.peers.actors import RemoteActor
+from node.peers.deliveries import still_told
 from node.peers.follows import follower_inboxes
-from node.peers.sending import hide_sent, new_activity_id, send
+from node.peers.sending import erase_sent, new_activity_id, send, went_to
 from node.settings import Settings
 from vocab import activities, objects
 from vocab.cases import read_case
@@ -175,9 +176,10 @@ async def end_position(
         now=now,
     )
     row.text, row.document = "", write(stone)
-    await hide_sent(session, row.url, now=now)
+    await erase_sent(session, row.url)
     activity = activities.delete(new_activity_id(settings), actor, stone, to=to, cc=cc, published=now)
     inboxes = await _inboxes(session, settings, case.actor if case else None)
+    inboxes += await still_told(session, (await went_to(session, row.url)).get(actor, ()))
     await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
     await audit.record(session, actor=by, action="position.withdrawn", subject=id, now=now)
     return row

@@ -5,6 +5,7 @@ carries another, and each delivery an HTTP signature. That two people stand behi
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ from node.entries.entries import Draft, Entry, put_entry, withdraw_entry
 from node.errors import Invalid, NotAllowed, NotFound, WrongState
 from node.ids import random_id
 from node.keyring import Keyring
+from node.peers.deliveries import still_told
 from node.peers.follows import follower_inboxes
-from node.peers.sending import Sent, hide_sent, new_activity_id, send
+from node.peers.sending import Sent, erase_sent, new_activity_id, send, went_to
 from node.publishing.publications import Publication, Version, publication_of, versions_of
 from node.publishing.reactions import inboxes_of_reactions
 from node.settings import Settings
@@ -94,7 +96,7 @@ async def withdraw(
     approved_by: str,
     now: datetime,
 ) -> Publication:
-    """Put a dated tombstone in the case's place and tell every follower.
+    """Put a dated tombstone in the case's place and tell every follower, and whoever was sent it, also where nobody follows any more.
 
     reason  an entry of the list `withdrawal_reasons`.
     Raises NotFound, NotAllowed, WrongState, Invalid.
@@ -117,7 +119,7 @@ async def withdraw(
         keyring.signer(settings.main_actor, "ed25519"),
         now=now,
     )
-    await hide_sent(session, publication.url, now=now)
+    await erase_sent(session, publication.url)
     await forget_pictures(session, case_id)
     await withdraw_entry(
         session,
@@ -134,7 +136,9 @@ async def withdraw(
         cc=[f"{settings.main_actor}/followers"],
         published=now,
     )
-    await _tell(session, settings, keyring, publication, activity, now=now)
+    went = (await went_to(session, publication.url)).get(settings.main_actor, set())
+    more = await still_told(session, went)
+    await _tell(session, settings, keyring, publication, activity, now=now, more=more)
     return publication
 
 
@@ -239,10 +243,11 @@ async def _tell(
     activity: dict[str, Any],
     *,
     now: datetime,
+    more: Sequence[str] = (),
 ) -> Sent:
-    """Tell every follower, and whoever answered, shared or quoted it before."""
+    """Tell every follower, and whoever answered, shared or quoted it before; and at these inboxes."""
     inboxes = await follower_inboxes(session, settings.main_actor)
-    inboxes += await inboxes_of_reactions(session, publication.url)
+    inboxes += [*await inboxes_of_reactions(session, publication.url), *more]
     return await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
 
 

@@ -1,4 +1,4 @@
-"""A case goes out, is corrected, and is withdrawn: everything arrives in its order, once; and then nobody shows a word of it."""
+"""A case goes out, is corrected, and is withdrawn: nobody shows a word of it then, and nobody who had not got it yet is sent one."""
 
 import json
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import select
 
 from node.entries.entries import Entry
+from node.peers.hosts import decide
 from node.peers.sending import Sent
 from node.publishing.publications import Publication
 from node.publishing.publish import correct, withdraw
 from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
-from vocab.terms import ACTIVITY_JSON
+from vocab.terms import ACTIVITY_JSON, PUBLIC
 
 WORDS = "bramblethorn"
 TITLES: dict[str, Any] = {
@@ -42,7 +43,9 @@ async def withdrawn(town: Town, publication: Publication) -> None:
     await node.bell.ring()
 
 
-async def test_what_was_said_in_an_hour_without_anybody_arrives_in_its_order_and_once(town: Town) -> None:
+async def test_of_what_was_withdrawn_in_an_hour_without_anybody_only_the_withdrawal_arrives(
+    town: Town,
+) -> None:
     await town.befriend("hub", "a")
     await town.befriend("b", "a")
     reader = Stranger(town, "reader.example", "rita", key="peer")
@@ -67,15 +70,104 @@ async def test_what_was_said_in_an_hour_without_anybody_arrives_in_its_order_and
         town.clock.forward(hours=1)
         await town.settle()
 
-    assert [item["type"] for item in reader.received] == ["Accept", "Create", "Update", "Delete"]
-    assert WORDS in str(reader.received[1])
+    assert [item["type"] for item in reader.received] == ["Accept", "Delete"]
     for name in ("hub", "b"):
         host = town[name].settings.authority
         posts = [one for one in town.wires.carried if (one.method, one.url.host) == ("POST", host)]
-        ids = dict.fromkeys(json.loads(one.content)["id"] for one in posts)
-        told = [item["id"] for item in reader.received[1:]]
-        assert [one for one in ids if one in told] == told, name
+        assert any(json.loads(one.content)["id"] == reader.received[1]["id"] for one in posts), name
+        assert [one for one in posts if WORDS.encode() in one.content] == [], name
         assert (await shown(town, name)) == [], name
+
+
+async def test_what_was_said_in_an_hour_without_anybody_arrives_in_its_order_and_once(town: Town) -> None:
+    await town.befriend("hub", "a")
+    reader = Stranger(town, "reader.example", "rita", key="peer")
+    await reader.post("a", reader.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+
+    door = town.wires.apps.pop(reader.host)
+    await town.stop("hub")
+    publication = await publish_case(town["a"].node, a_case(**TITLES))
+    await town.settle()
+    town.clock.forward(minutes=20)
+    await corrected(town, publication)
+    await town.settle()
+    town.wires.apps[reader.host] = door
+    await town.start("hub")
+    for _ in range(6):
+        town.clock.forward(hours=1)
+        await town.settle()
+
+    assert [item["type"] for item in reader.received] == ["Accept", "Create", "Update"]
+    host = town.hub.settings.authority
+    posts = [one for one in town.wires.carried if (one.method, one.url.host) == ("POST", host)]
+    ids = dict.fromkeys(json.loads(one.content)["id"] for one in posts)
+    told = [item["id"] for item in reader.received[1:]]
+    assert [one for one in ids if one in told] == told
+
+
+async def test_whoever_was_sent_a_case_and_follows_no_more_is_told_that_it_is_withdrawn(town: Town) -> None:
+    readers = {
+        name: Stranger(town, f"{name}.example", name, key="peer")
+        for name in ("stays", "left", "shut", "late")
+    }
+    for name in ("stays", "left", "shut"):
+        reader = readers[name]
+        await reader.post("a", reader.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+    publication = await publish_case(town["a"].node, a_case(**TITLES))
+    await town.settle()
+    follow = readers["left"].activity("Follow", town["a"].settings.main_actor)
+    await readers["left"].post("a", readers["left"].activity("Undo", follow, number=2))
+    async with town["a"].node.database.begin() as session:
+        await decide(session, readers["shut"].host, "block", reason="", now=town.clock.now())
+    await town.settle()
+    town.clock.forward(minutes=1)
+    other = await publish_case(town["a"].node, a_case(2))
+    await town.settle()
+    assert other.url not in str(readers["left"].received)
+
+    await withdrawn(town, publication)
+    await town.settle()
+
+    told = {name: [one["type"] for one in reader.received] for name, reader in readers.items()}
+    assert told == {
+        "stays": ["Accept", "Create", "Create", "Delete"],
+        "left": ["Accept", "Create", "Delete"],
+        "shut": ["Accept", "Create"],
+        "late": [],
+    }
+
+
+async def test_whoever_followed_a_hub_when_it_passed_a_case_on_is_told_that_it_is_withdrawn(
+    town: Town,
+) -> None:
+    await town.befriend("hub", "a")
+    reader = Stranger(town, "reader.example", "rita", key="peer")
+    relayed = Stranger(town, "relayed.example", "rob", key="other")
+    hub = town.hub.settings.main_actor
+    for one, followed in ((reader, hub), (relayed, PUBLIC)):
+        await one.post("hub", one.activity("Follow", followed))
+    await town.settle()
+    publication = await publish_case(town["a"].node, a_case(**TITLES))
+    await town.settle()
+    assert WORDS in str(reader.received)
+    assert WORDS in str(relayed.received)
+    for one, followed in ((reader, hub), (relayed, PUBLIC)):
+        await one.post("hub", one.activity("Undo", one.activity("Follow", followed), number=2))
+    await town.settle()
+    before = len(reader.received), len(relayed.received)
+
+    town.clock.forward(minutes=1)
+    await withdrawn(town, publication)
+    await town.settle()
+
+    last = [
+        (item["type"], item["object"]["type"])
+        for one, n in zip((reader, relayed), before, strict=True)
+        for item in one.received[n:]
+    ]
+    assert sorted(last) == [("Announce", "Delete"), ("Delete", "Tombstone"), ("Undo", "Announce")]
 
 
 async def test_nobody_shows_a_word_of_what_is_withdrawn(town: Town) -> None:

@@ -132,3 +132,23 @@ async def test_a_set_aside_host_that_says_nothing_is_found_by_the_daily_try(
     await town.settle()
 
     assert created(two) == [publication.url]
+
+
+async def test_an_inbox_that_is_gone_takes_nothing_from_others_of_its_host(town: Town) -> None:
+    gone, there = (Stranger(town, "many.example", name) for name in ("gone", "there"))
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST" and request.url.path == "/users/gone/inbox":
+            return httpx.Response(410)
+        return (gone if request.url.path.startswith("/users/gone") else there)._serve(request)
+
+    town.wires.apps[gone.host] = httpx.MockTransport(serve)
+    for number, stranger in enumerate((gone, there)):
+        await stranger.post("a", stranger.activity("Follow", town["a"].settings.main_actor, number=number))
+    await town.settle()
+
+    first, second = await publish_case(town["a"].node), await publish_case(town["a"].node)
+    await town.settle()
+
+    assert created(there) == [first.url, second.url]
+    assert {one.state for one in (await told(town, second.url)).to} == {"has", "never"}
