@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import Date, Integer, String, select
+from sqlalchemy import Date, Integer, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 PATH = "/.well-known/social-rights-tracker/intake"
 MAX_BYTES = 1024 * 1024
 EVERY = timedelta(days=1)
+# Of one node: more than a year of a new list each day, which nobody makes who means well.
+MOST_KEPT = 400
 KIND = "witness-manifest"
 
 
@@ -46,6 +48,14 @@ class WitnessedManifest(Row):
     seen_on: Mapped[date] = mapped_column(Date)
     is_forked: Mapped[bool] = mapped_column(default=False)
     body: Mapped[bytes]
+
+
+_LISTS = WitnessedManifest.__table__.c
+_SEEN = (
+    select(_LISTS.sha256, _LISTS.is_forked)
+    .where(_LISTS.node == bindparam("node"))
+    .order_by(_LISTS.epoch, _LISTS.seen_on)
+)
 
 
 async def watch(session: AsyncSession, actor_id: str, *, now: datetime) -> None:
@@ -79,7 +89,10 @@ async def look(node: Node, job: Turn) -> Outcome:
 
 
 async def keep(session: AsyncSession, origin: str, body: bytes, *, now: datetime) -> WitnessedManifest | None:
-    """Keep a list that holds; returns it, forked or not, or None for one that is no list or not this node's."""
+    """Keep a list that holds; returns it, forked or not, or None for one that is no list or not this node's.
+
+    Of more than `MOST_KEPT` the oldest goes for it, but never the first, nor one that contradicts another: without one to go, None.
+    """
     try:
         named = named_in(body)
         seen = verify_manifest(body, node=origin, root=named.root, now=now)
@@ -89,14 +102,29 @@ async def keep(session: AsyncSession, origin: str, body: bytes, *, now: datetime
     known = await session.get(WitnessedManifest, (origin, seen.sha256))
     if known is not None:
         return known
-    earlier = await seen_of(session, origin)
+    earlier = (await session.execute(_SEEN, {"node": origin})).all()
+    is_forked = False
+    for sha256, _ in earlier:
+        # One by one: each may be large.
+        one = await session.get_one(WitnessedManifest, (origin, sha256))
+        is_forked = is_forked or _contradict(_as_seen(one), seen)
+        session.expunge(one)
+    if len(earlier) >= MOST_KEPT:
+        # The first stays, for it says whose lists these are, and so does what is evidence.
+        spare = [sha256 for sha256, is_evidence in earlier[1:] if not is_evidence]
+        if not spare:
+            log.error(
+                "manifest.too-many", extra={"node": origin, "epoch": named.epoch, "sha256": seen.sha256}
+            )
+            return None
+        await session.delete(await session.get_one(WitnessedManifest, (origin, spare[0])))
     row = WitnessedManifest(
         node=origin,
         sha256=seen.sha256,
         epoch=named.epoch,
         root=named.root,
         seen_on=now.date(),
-        is_forked=any(_contradict(_as_seen(one), seen) for one in earlier),
+        is_forked=is_forked,
         body=body,
     )
     session.add(row)

@@ -11,6 +11,7 @@ from node.casework.team import intake_terms
 from node.database import Database
 from node.intake.manifest import IntakeManifest, sign_manifest
 from node.outbox import Done, Job, Turn
+from node.peers import witness
 from node.peers.directory import find_actor
 from node.peers.follows import follow, follows
 from node.peers.hosts import Blocklist, HostAdvice
@@ -76,6 +77,27 @@ async def test_a_list_under_another_root_is_a_fork_too(database: Database) -> No
     stranger = sign_manifest(terms, previous=first, root=keyring("b").root(), now=NOON)
 
     assert await kept(database, first.body, stranger.body) == [False, True]
+
+
+async def test_who_serves_another_list_each_day_fills_no_disk(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The oldest goes, but never the first, which says whose they are, nor one that contradicts."""
+    monkeypatch.setattr(witness, "MOST_KEPT", 3)
+    first, following, other = await lists(database)
+    async with database.read() as session:
+        terms = await intake_terms(session, Settings(origin=ORIGIN, name="Sample (fictional)"))
+    root = keyring("a").root()
+    third = sign_manifest(terms, previous=following, root=root, now=NOON)
+    fourth = sign_manifest(terms, previous=third, root=root, now=NOON)
+
+    found = await kept(database, first.body, following.body, other.body, third.body, fourth.body)
+
+    assert found == [False, False, True, True, None]
+    assert "manifest.too-many" in caplog.messages
+    async with database.read() as session:
+        left = {row.body for row in await seen_of(session, ORIGIN)}
+    assert left == {first.body, other.body, third.body}
 
 
 async def test_an_earlier_list_that_comes_late_is_held_against_the_later_one(database: Database) -> None:
