@@ -70,7 +70,7 @@ async def on_request(node: Node, activity: Activity) -> None:
             new_activity_id(node.settings),
             case.actor,
             {**activity.raw, "instrument": instrument},
-            result=stamp_address(case.id, instrument),
+            result=stamp_address(node.keyring, case.id, instrument),
             context=STAMP_CONTEXT,
         )
         await send(session, node.keyring, answer, inboxes=[them.delivery_inbox], now=now)

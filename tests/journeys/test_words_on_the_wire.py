@@ -219,7 +219,8 @@ async def everything(town: Town) -> list[tuple[str, Json]]:
     )
     async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
         for number in range(len(REQUESTS)):
-            address = stamp_address(case, f"https://reader.example/posts/{number}")
+            asked = f"https://reader.example/posts/{number}"
+            address = stamp_address(town["a"].node.keyring, case, asked)
             found.append((address, (await http.get(address)).json()))
     return found
 

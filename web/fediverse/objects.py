@@ -138,11 +138,15 @@ async def history(request: Request) -> Response:
 
 
 async def stamped(request: Request) -> Response:
-    """That a post (`?of=`) may quote or answer a case of ours, or that something may like it or pass it on (FEP-044f, GoToSocial)."""
+    """That a post (`?of=`) may quote or answer a case of ours, or that something may like it or pass it on (FEP-044f, GoToSocial).
+
+    404 without the word that whoever asked was told (`?word=`), as for what nobody asked for.
+    """
     node: Node = request.app.state.node
     at = f"{node.settings.origin}/cases/{request.path_params['id']}"
     async with node.database.read() as session:
-        found = await stamp(session, at, request.query_params.get("of", "")[:2000])
+        asked, word = (request.query_params.get(name, "")[:2000] for name in ("of", "word"))
+        found = await stamp(session, node.keyring, at, asked, word=word)
     if found is None:
         raise NotFound("nobody asked for this")
     return activity_answer(found, max_age=60)

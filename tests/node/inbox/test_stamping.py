@@ -4,7 +4,6 @@ A stamp speaks for one thing of one author, and ends with its case.
 """
 
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -13,7 +12,8 @@ from node.inbox import stamping
 from node.publishing import reactions
 from node.publishing.publications import Publication
 from node.publishing.publish import withdraw
-from node.publishing.reactions import count_reactions, shown_replies
+from node.publishing.reactions import count_reactions, hide_reply, keep_reaction, shown_replies
+from node.publishing.stamps import WORD_CHARACTERS, stamp_address
 from tests.attacks.stage import Stage
 from tests.node.inbox.test_process import mallory
 from tests.rig.publications import publish_case
@@ -45,7 +45,7 @@ async def ask(town: Town, by: Stranger, case: str, post: object = POST, number: 
 
 async def stamp_of(town: Town, case: str, post: str = POST) -> httpx.Response:
     async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
-        return await http.get(f"{case}/stamps?of={quote(post, safe='')}")
+        return await http.get(stamp_address(town["a"].node.keyring, case, post))
 
 
 @pytest.mark.parametrize("embedded", [False, True])
@@ -176,6 +176,46 @@ async def test_there_is_no_stamp_that_nobody_was_given(
     assert (await stamp_of(town, case.url, like["id"])).json()["type"] == "LikeAuthorization"
     assert [item["type"] for item in mallory.received] == []
     assert len(reader.received) == 1
+
+
+@pytest.mark.parametrize("kind", ["reply", "like", "boost", "quote"])
+async def test_nobody_who_was_not_told_the_address_learns_who_answered_or_likes_a_case(
+    town: Town, case: Publication, kind: str
+) -> None:
+    node = town["a"].node
+    async with node.database.begin() as session:
+        await keep_reaction(
+            session,
+            id=POST,
+            kind=kind,
+            actor="https://reader.example/users/rita",
+            case_url=case.url,
+            now=node.clock.now(),
+        )
+        if kind == "reply":
+            await hide_reply(session, POST, by="somebody", now=node.clock.now())
+    address = stamp_address(node.keyring, case.url, POST)
+    bare, _, word = address.partition("&word=")
+    other = stamp_address(node.keyring, case.url, f"{POST}1").partition("&word=")[2]
+    elsewhere = stamp_address(town["b"].node.keyring, case.url, POST)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        unknown = await http.get(f"{bare}9&word={word}")
+        refused = [
+            await http.get(tried)
+            for tried in (
+                bare,
+                f"{bare}&word=",
+                f"{bare}&word={'0' * WORD_CHARACTERS}",
+                f"{bare}&word=\u0161",
+                f"{bare}&word={other}",
+                elsewhere,
+            )
+        ]
+        given = await http.get(address)
+
+    assert {(one.status_code, one.text) for one in (*refused, unknown)} == {(404, unknown.text)}
+    assert given.status_code == 200
 
 
 async def test_a_neighbour_is_given_no_stamp_for_somebodys_post(
