@@ -42,9 +42,10 @@ MAX_PREFIX: Final = 256
 
 _NUL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
-# Where it stands in a text, the strict reading finds nothing wrong with it either.
-_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * 16
+# Of what has room between its members, so many bytes show it.
+_BEGINNING: Final = 256
+# Below it each whole number is a double.
+EXACT: Final = 2**53
 # JSON gives these exactly, and no others that hold anything.
 _CONTAINERS = frozenset({dict, list})
 
@@ -70,8 +71,7 @@ def parse(
     if len(body) > max_bytes:
         raise TooLarge(f"{len(body)} bytes, at most {max_bytes} are read")
     plain = _plain(body)
-    if plain is not None:
-        _measure(plain, max_depth, max_members)
+    if plain is not None and _measure(plain, max_depth, max_members):
         return plain
     try:
         text = body.decode("utf-8")
@@ -112,10 +112,11 @@ def _plain(body: bytes) -> Document | None:
     """A document that is spelled exactly as we would write it, read several times as quickly; None for any other.
 
     Written again it gives the same bytes: so no key was there twice, no number was out of range or lost digits, and no half
-    character, byte order mark or second spelling was passed over. Left to the strict reading are the two that such bytes can hide.
+    character, byte order mark or second spelling was passed over. Left to the strict reading are the two that such bytes can hide: a
+    null character, looked for here, and whole numbers that are others to ECMAScript, of which `_measure` tells.
     """
     # What has room between its members is spelled otherwise, and found out soonest by that.
-    if b'": ' in body or b"\\u0000" in body or _LONG_NUMBER in body.translate(_DIGITS_ALIKE):
+    if b'": ' in body[:_BEGINNING] or (b"\\" in body and b"\\u0000" in body):
         return None
     try:
         value = _decoder.decode(body)
@@ -149,11 +150,12 @@ def _number(digits: str) -> int | float:
     if len(digits) <= 15:
         return int(digits)
     number = _finite(digits)
-    return number if abs(number) >= 2**53 else int(digits)
+    return number if abs(number) >= EXACT else int(digits)
 
 
-def _measure(top: Document, max_depth: int, max_members: int) -> None:
-    members = 0
+def _measure(top: Document, max_depth: int, max_members: int) -> bool:
+    """Whether all its whole numbers are the same to every reader. Raises TooLarge."""
+    members, is_exact = 0, True
     level: list[object] = [top]
     for _ in range(max_depth):
         below: list[object] = []
@@ -162,9 +164,14 @@ def _measure(top: Document, max_depth: int, max_members: int) -> None:
             members += len(inner)  # type: ignore[arg-type]  # only dicts and lists enter a level
             if members > max_members:
                 raise TooLarge(f"more than {max_members} members")
-            below += [item for item in inner if type(item) in _CONTAINERS]  # type: ignore[attr-defined]  # as above
+            for item in inner:  # type: ignore[attr-defined]  # as above
+                kind = type(item)
+                if kind in _CONTAINERS:
+                    below.append(item)
+                elif kind is int and abs(item) >= EXACT:
+                    is_exact = False
         if not below:
-            return
+            return is_exact
         level = below
     raise TooLarge(f"nested deeper than {max_depth}")
 

@@ -570,3 +570,29 @@ def test_what_we_write_is_read_quickly() -> None:
     document = {"a": ["é \u2028", 1, 1.5, None, True], "b": {"a": "\\u00e9"}}
 
     assert jsonld._plain(jsonld.write(document)) == document
+
+
+def test_an_id_of_many_digits_is_no_number() -> None:
+    """As Mastodon numbers what people write: still read quickly."""
+    body = b'{"id":"https://b.example/users/a/statuses/109876543210987654"}'
+
+    assert jsonld._plain(body) == jsonld.parse(body)
+
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3)
+whole_numbers = st.integers(-(2**54), 2**54) | st.integers(min_value=-(2**63), max_value=2**64 - 1)
+nested = st.recursive(
+    whole_numbers | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(words, nested))
+def test_whole_numbers_are_read_alike_however_they_are_read(value: dict[str, object]) -> None:
+    body = jsonld.write(value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        quick = repr(jsonld.parse(body))
+        patch.setattr("vocab.jsonld._plain", lambda _: None)
+        assert repr(jsonld.parse(body)) == quick
