@@ -16,7 +16,7 @@ import pytest
 import pytest_socket
 
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, make_tables
+from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, ready_database
 from tests.rig.missing import summary
 from tests.rig.servers import Servers
 
@@ -155,9 +155,12 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def database_url(database_kind: str, tmp_path: Path, servers: Servers) -> AsyncIterator[str]:
-    """The address of a database without tables."""
-    async with fresh_database(database_kind, tmp_path, servers) as url:
+async def database_url(
+    database_kind: str, tmp_path: Path, servers: Servers, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
+    """The address of a database: with every table for who asks for `database` or `node`, else without any."""
+    is_ready = not {"database", "node"}.isdisjoint(request.fixturenames)
+    async with (ready_database if is_ready else fresh_database)(database_kind, tmp_path, servers) as url:
         yield url
 
 
@@ -184,18 +187,17 @@ def settings(database_url: str, tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Any]:
-    """A node.database.Database with every table made."""
+    """A node.database.Database with every table."""
     from node.database import Database
 
     opened = Database(database_url)
-    await make_tables(opened)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
 async def node(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterator[Any]:
-    """One open node, `https://a.example`: tables made, fixed keys, the test's clock, and nobody to talk to."""
+    """One open node, `https://a.example`: every table, fixed keys, the test's clock, and nobody to talk to."""
     from node.runtime import open_node
     from tests.rig.keys import keyring
     from tests.rig.wires import Wires
@@ -204,7 +206,6 @@ async def node(settings: Callable[..., Any], clock: FrozenClock) -> AsyncIterato
         httpx.AsyncClient(transport=Wires()) as http,
         open_node(settings(), clock=clock, http=http, keyring=keyring("a", born=clock.now())) as opened,
     ):
-        await make_tables(opened.database)
         yield opened
 
 
@@ -216,7 +217,7 @@ async def town(
     from tests.rig.town import small_town
 
     def fresh(directory: Path) -> AbstractAsyncContextManager[str]:
-        return fresh_database(database_kind, directory, servers)
+        return ready_database(database_kind, directory, servers)
 
     async with small_town(tmp_path, clock, fresh) as opened:
         yield opened

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.attacks.stage import Stage
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import SQLITE, fresh_database
+from tests.rig.databases import SQLITE, ready_database
 from tests.rig.servers import Servers
 from tests.rig.town import Town
 
@@ -20,7 +20,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> A
     """A node at https://node.example and a hub at https://hub.example."""
 
     def fresh(directory: Path) -> AbstractAsyncContextManager[str]:
-        return fresh_database(SQLITE, directory, servers)
+        return ready_database(SQLITE, directory, servers)
 
     async with Town(tmp_path_factory.mktemp("stage"), FrozenClock(), fresh) as town:
         for name in ("node", "hub"):

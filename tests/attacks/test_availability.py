@@ -47,7 +47,7 @@ from tests.attacks.stage import Stage, reasons, served
 from tests.attacks.tap import PUBLIC_ADDRESS, an_answer
 from tests.federation.requests_to_us import signed
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import POSTGRESQL, fresh_database
+from tests.rig.databases import POSTGRESQL, ready_database
 from tests.rig.publications import publish_case
 from tests.rig.servers import Servers
 from tests.rig.town import Town
@@ -473,7 +473,7 @@ async def test_an_address_that_no_database_takes_is_refused_in_one_line(
     tmp_path: Path, servers: Servers, caplog: pytest.LogCaptureFixture, attack: str
 ) -> None:
     def fresh(directory: Path) -> AbstractAsyncContextManager[str]:
-        return fresh_database(POSTGRESQL, directory, servers)
+        return ready_database(POSTGRESQL, directory, servers)
 
     async with Town(tmp_path, FrozenClock(), fresh) as town:
         await town.open("node")

@@ -25,7 +25,7 @@ from node.worker import run_due
 from tests.federation.requests_to_us import BODY, NOW, ORIGIN, rfc9421_signed
 from tests.fuzz import cases
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import SQLITE, fresh_database
+from tests.rig.databases import SQLITE, ready_database
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.servers import Servers
 from tests.rig.stranger import Stranger
@@ -144,7 +144,7 @@ def _inbox() -> Iterator[Check]:
     logging.getLogger().addHandler(loud)
     with asyncio.Runner() as runner, tempfile.TemporaryDirectory() as directory:
         clock = FrozenClock()
-        town = Town(Path(directory), clock, lambda path: fresh_database(SQLITE, path, cast(Servers, None)))
+        town = Town(Path(directory), clock, lambda path: ready_database(SQLITE, path, cast(Servers, None)))
         runner.run(town.__aenter__())
         site = runner.run(town.open("node"))
         Stranger(town, "stranger.example", "sam")

@@ -1,10 +1,17 @@
-"""Fresh databases for tests: a file on SQLite, a database of its own on the run's PostgreSQL."""
+"""Databases for tests, each as if nobody had used it: a file on SQLite, a database of the run's PostgreSQL.
 
+Almost every test asks for one with every table, so those are not made each time: on SQLite the tables are written as one file, on
+PostgreSQL a database whose test is over is emptied and serves the next. Databases without tables are made and dropped.
+"""
+
+import asyncio
 import importlib
 import pkgutil
 import secrets
+import sqlite3
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +23,20 @@ from tests.rig.servers import Servers
 
 POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
+# What a test may have changed in a database beside its rows: then the database does not serve another.
+SHAPE = """
+    SELECT md5(string_agg(format('%s.%s %s %s', c.relname, a.attname, a.atttypid, a.attnotnull), ',' ORDER BY c.relname, a.attnum))
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped
+"""
+# Tables whose sequence went on, be they empty again.
+COUNTED = """
+    SELECT DISTINCT t.relname FROM pg_sequences s
+    JOIN pg_depend d ON d.objid = format('%I.%I', s.schemaname, s.sequencename)::regclass AND d.deptype IN ('a', 'i')
+    JOIN pg_class t ON t.oid = d.refobjid WHERE s.last_value IS NOT NULL
+"""
+OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+TRIES = 100
 
 
 @cache
@@ -33,8 +54,7 @@ def know_every_row() -> None:
 
 
 async def make_tables(database: Database) -> None:
-    """Make every table from the models: in one round trip, because almost every test asks for them. Real ones come from migrations."""
-    know_every_row()
+    """Make every table from the models, in one round trip. Real ones come from migrations."""
     async with database.engine.connect() as connection:
         # Any: the driver's own connection, which SQLAlchemy hands on without a type.
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -47,6 +67,7 @@ async def make_tables(database: Database) -> None:
 @cache
 def _tables(kind: str) -> str:
     """All the statements that make the tables, compiled once in a process."""
+    know_every_row()
     said: list[str] = []
     url = make_url("sqlite+aiosqlite://" if kind == SQLITE else "postgresql+asyncpg://")
     dialect = url.get_dialect()()
@@ -61,16 +82,111 @@ def _tables(kind: str) -> str:
 async def fresh_database(kind: str, directory: Path, servers: Servers) -> AsyncIterator[str]:
     """The address of a database without tables, gone afterwards."""
     if kind == SQLITE:
-        yield f"sqlite:///{directory / f'{secrets.token_hex(4)}.sqlite'}"
+        yield _file(directory)
         return
     import asyncpg
 
     main = servers.postgresql()
-    name = f"t_{secrets.token_hex(8)}"
     connection = await asyncpg.connect(main)
     try:
-        await connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log")
-        yield main.replace("/postgres?", f"/{name}?")
+        name = await _created(connection)
+        yield _named(main, name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def ready_database(kind: str, directory: Path, servers: Servers) -> AsyncIterator[str]:
+    """The address of a database with every table and no row."""
+    if kind == SQLITE:
+        url = _file(directory)
+        Path(url.removeprefix("sqlite:///")).write_bytes(_tables_as_file())
+        yield url
+        return
+    main = servers.postgresql()
+    resting = _resting(main)
+    url, shape = resting.pop() if resting else await _ready(main)
+    yield url
+    # Where the emptying fails, it is not used again.
+    if await _emptied(url, shape):
+        resting.append((url, shape))
+
+
+@cache
+def _tables_as_file() -> bytes:
+    """A SQLite database with every table, as it lies on the disk."""
+    with tempfile.TemporaryDirectory() as directory:
+        made = Path(directory) / "made.sqlite"
+        with closing(sqlite3.connect(made)) as connection:
+            connection.executescript(f"PRAGMA journal_mode=WAL; BEGIN; {_tables(SQLITE)} COMMIT;")
+        return made.read_bytes()
+
+
+@cache
+def _resting(main: str) -> list[tuple[str, str]]:
+    """Address and shape of the emptied databases of that server that this process made."""
+    return []
+
+
+async def _ready(main: str) -> tuple[str, str]:
+    import asyncpg
+
+    connection = await asyncpg.connect(main)
+    try:
+        url = _named(main, await _created(connection))
+    finally:
+        await connection.close()
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_tables(POSTGRESQL))
+        return url, await connection.fetchval(SHAPE)
+    finally:
+        await connection.close()
+
+
+async def _emptied(url: str, shape: str) -> bool:
+    """Whether the database is as it was made again, with nobody at it."""
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        for _ in range(TRIES):
+            if not await connection.fetch(OTHERS):
+                break
+            await asyncio.sleep(0.01)
+        else:
+            return False
+        if await connection.fetchval(SHAPE) != shape:
+            return False
+        filled = {row[0] for row in await connection.fetch(f"{_filled()} UNION {COUNTED}")}
+        if filled:
+            tables = ", ".join(f'"{name}"' for name in sorted(filled))
+            await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        return True
+    finally:
+        await connection.close()
+
+
+@cache
+def _filled() -> str:
+    """The question which tables have rows."""
+    return " UNION ".join(
+        f"SELECT '{table.name}' WHERE EXISTS (SELECT FROM \"{table.name}\")"
+        for table in Row.metadata.sorted_tables
+    )
+
+
+async def _created(connection: Any) -> str:
+    """A new database. Any: asyncpg has no types."""
+    name = f"t_{secrets.token_hex(8)}"
+    await connection.execute(f"CREATE DATABASE {name} STRATEGY wal_log")
+    return name
+
+
+def _named(main: str, name: str) -> str:
+    return main.replace("/postgres?", f"/{name}?")
+
+
+def _file(directory: Path) -> str:
+    return f"sqlite:///{directory / f'{secrets.token_hex(4)}.sqlite'}"

@@ -26,8 +26,15 @@ LOOK_SECONDS = 0.05
 KEEPER = Path(__file__).with_name("keeper.py")
 # PostgreSQL refuses to run as root.
 UNPRIVILEGED = "nobody"
-# The data lives for minutes: nothing waits for a disk.
-CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# The data lives for minutes: nothing waits for a disk, and nobody tidies up.
+CARELESS = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "checkpoint_timeout=1h",
+    "max_wal_size=4GB",
+)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,16 @@ from typing import Any
 import httpx
 import pytest
 import pytest_socket
+from sqlalchemy import delete, select, text
 
+from node.database import Database
+from node.outbox import Job, enqueue
+from tests.rig.backups import counted
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import know_every_row
+from tests.rig.databases import POSTGRESQL, SQLITE, know_every_row, ready_database
 from tests.rig.keys import ed25519_seed, rsa_pem
 from tests.rig.missing import missing, summary
-from tests.rig.servers import KEEPER, own_redis, start_redis, stop_redis
+from tests.rig.servers import KEEPER, Servers, own_redis, start_redis, stop_redis
 from tests.rig.wires import Wires
 
 
@@ -86,6 +90,39 @@ def test_what_is_missing_is_named_with_its_cure_once() -> None:
 async def test_a_database_has_every_table(database: Any, database_kind: str) -> None:
     assert database.is_sqlite == (database_kind == "sqlite")
     await database.ping()
+
+
+@pytest.mark.parametrize("kind", [SQLITE, pytest.param(POSTGRESQL, marks=pytest.mark.scale)])
+async def test_a_database_that_was_used_is_handed_on_as_if_it_had_not_been(
+    kind: str, tmp_path: Path, servers: Servers, now: datetime
+) -> None:
+    async def numbered() -> int:
+        async with ready_database(kind, tmp_path, servers) as url:
+            database = Database(url)
+            assert {rows for rows in (await counted(database)).values()} == {0}
+            async with database.begin() as session:
+                await enqueue(session, "a-kind", {}, lane="a lane", now=now)
+                number = await session.scalar(select(Job.seq))
+                await session.execute(delete(Job))  # what has no rows left has counted all the same
+            await database.close()
+        assert number is not None
+        return int(number)
+
+    assert await numbered() == await numbered() == 1
+
+
+@pytest.mark.scale
+async def test_a_database_whose_tables_a_test_changed_serves_no_other(
+    tmp_path: Path, servers: Servers
+) -> None:
+    async with ready_database(POSTGRESQL, tmp_path, servers) as changed:
+        database = Database(changed)
+        async with database.begin() as session:
+            await session.execute(text("ALTER TABLE jobs ADD COLUMN another TEXT"))
+        await database.close()
+
+    async with ready_database(POSTGRESQL, tmp_path, servers) as next_one:
+        assert next_one != changed
 
 
 @pytest.mark.scale

@@ -21,14 +21,14 @@ from node.keyring import Keyring
 from node.runtime import Node, open_node
 from node.settings import Settings
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import make_tables
 from tests.rig.keys import keyring as test_keyring
 from tests.rig.wires import Wires
 
 ROUNDS = 200
 VISITOR = ("203.0.113.7", 40000)  # an address for documentation (RFC 5737): what the apps see as their peer
 
-FreshDatabase = Callable[[Path], AbstractAsyncContextManager[str]]
+# A directory → the address of a database with every table, while the town stands.
+ReadyDatabase = Callable[[Path], AbstractAsyncContextManager[str]]
 
 
 @dataclass
@@ -54,11 +54,11 @@ class Site:
 class Town:
     """The servers, the wires between them and their one clock."""
 
-    def __init__(self, directory: Path, clock: FrozenClock, fresh_database: FreshDatabase) -> None:
+    def __init__(self, directory: Path, clock: FrozenClock, ready_database: ReadyDatabase) -> None:
         self.clock = clock
         self.wires = Wires()
         self._directory = directory
-        self._fresh_database = fresh_database
+        self._ready_database = ready_database
         self._sites: dict[str, Site] = {}
         self._stack = AsyncExitStack()
 
@@ -82,10 +82,10 @@ class Town:
         return self["hub"]
 
     async def open(self, name: str, **settings: str) -> Site:
-        """A new server at https://{name}.example, running; tables made."""
+        """A new server at https://{name}.example, running."""
         data = self._directory / name
         data.mkdir()
-        url = await self._stack.enter_async_context(self._fresh_database(data))
+        url = await self._stack.enter_async_context(self._ready_database(data))
         defaults = {
             "origin": f"https://{name}.example",
             "role": "hub" if name.startswith("hub") else "node",
@@ -95,9 +95,7 @@ class Town:
             "fictional": "1",
         }
         self._sites[name] = Site(name, Settings.parse(defaults | settings), AsyncExitStack())
-        site = await self.start(name)
-        await make_tables(site.node.database)
-        return site
+        return await self.start(name)
 
     async def start(self, name: str, *, keyring: Keyring | None = None) -> Site:
         """Plug a stopped server in again, with what it had stored; with other keys than those of its name where given."""
@@ -158,10 +156,10 @@ class Town:
 
 @asynccontextmanager
 async def small_town(
-    directory: Path, clock: FrozenClock, fresh_database: FreshDatabase
+    directory: Path, clock: FrozenClock, ready_database: ReadyDatabase
 ) -> AsyncIterator[Town]:
     """A hub and two nodes, a and b, that do not know each other yet."""
-    async with Town(directory, clock, fresh_database) as town:
+    async with Town(directory, clock, ready_database) as town:
         for name in ("hub", "a", "b"):
             await town.open(name)
         yield town
