@@ -21,6 +21,7 @@ Beside what is here, by the number of the attack:
 """
 
 import ast
+import re
 from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -190,6 +191,28 @@ async def test_the_name_of_an_organisation_is_words(stage: Stage, attack: str) -
     assert "<script>alert" not in page
     # What turns the direction of a line would turn the words of ours behind it.
     assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(page)
+
+
+@pytest.mark.parametrize("attack", ["86 in the title of a case"])
+async def test_what_turns_the_direction_of_a_title_turns_no_word_of_ours(stage: Stage, attack: str) -> None:
+    alice = await stage.victim()
+    title = "Turned \u202e words of a fictional case"
+    case = stage.case(alice, "turned", minutes=1, fields={"title": {"en": title}})
+
+    await stage.send(alice, alice.activity("Create", case))
+    pages = [await stage.page(f"/cases?node={alice.host}"), await page_of(stage, case["id"])]
+
+    for page in pages:
+        before = [page[:at].rpartition("<")[2] for at in places(page.partition("<body")[2], title, page)]
+        assert before
+        # A heading is a line of its own; what stands in a line is isolated by <bdi>, or by any element that names a direction.
+        assert [tag for tag in before if tag != "bdi>" and ' dir="' not in tag] == []
+
+
+def places(body: str, words: str, page: str) -> list[int]:
+    """Where in a page these words begin in its body."""
+    start = len(page) - len(body)
+    return [start + found.start() for found in re.finditer(re.escape(words), body)]
 
 
 @pytest.mark.parametrize("attack", ["86 the name of another organisation"])
