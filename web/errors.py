@@ -46,6 +46,9 @@ SENTENCES: Mapping[int, str] = {
     503: "This server is not ready. Please try again later.",
 }
 
+# Where sources write and read: what is refused there is in no log, where it would stand beside its moment.
+DOORS_OF_SOURCES = ("/alert", "/api/v1/alerts", "/api/v1/mailbox", "/api/v1/uploads")
+
 ErrorPage = Callable[[Request, int, str], Awaitable[Response]]
 
 
@@ -106,10 +109,14 @@ def handlers(
         response.headers.update(extra | {"Cache-Control": "no-store"})
         return response
 
+    def note(request: Request, status: int, reason: str) -> None:
+        if not request.url.path.startswith(DOORS_OF_SOURCES):
+            log.info("request.refused", extra={"status": status, "reason": reason})
+
     async def known(request: Request, error: Exception) -> Response:
         status = status_of(error)
         # The message may name ids, never contents: rooms write it so.
-        log.info("request.refused", extra={"status": status, "reason": type(error).__name__})
+        note(request, status, type(error).__name__)
         return await answer(request, status, getattr(error, "public", sentence(status)), error)
 
     async def http(request: Request, error: Exception) -> Response:
@@ -121,7 +128,7 @@ def handlers(
             raise error
         # PostgreSQL has no place for a null character, which stands in an address as easily as any: no fault of ours, and not two
         # pages of log for each.
-        log.info("request.refused", extra={"status": 400, "reason": "not stored"})
+        note(request, 400, "not stored")
         return await answer(request, 400, sentence(400), error)
 
     async def unknown(request: Request, error: Exception) -> Response:

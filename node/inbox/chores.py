@@ -137,7 +137,7 @@ async def forget_received(node: Node, job: Turn) -> Outcome:
 
 
 async def notify_desk(node: Node, job: Turn) -> Outcome:
-    """Say in the log that alerts came, by day and without a word about them: the desk shows them to those who may see."""
+    """Say in the log that alerts or answers came, once, when their day is over, and without a word about them: the desk shows them."""
     log.info("desk.alerts-waiting", extra={"day": job.payload.get("day")})
     return Done()
 

@@ -7,7 +7,7 @@ Spec: C2SP age §"Header".
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -139,8 +139,11 @@ async def judge_alert(
 
 
 async def notify_desk(session: AsyncSession, *, now: datetime) -> None:
-    """Ask for one notice a day, without a subject and without a time: the job table must not tell who wrote when."""
-    midnight = datetime.combine(now.date(), time(), UTC)
+    """Ask for one notice a day, without a subject and without a time: neither the job table nor the log may tell who wrote when.
+
+    It is due when the day is over: whatever is written into a log at once bears the moment in which a source wrote.
+    """
+    midnight = datetime.combine(now.date(), time(), UTC) + timedelta(days=1)
     day = now.date().isoformat()
     await enqueue(session, NOTIFY, {"day": day}, lane=NOTIFY, key=f"{NOTIFY}/{day}", now=midnight)
 

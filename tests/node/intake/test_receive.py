@@ -1,7 +1,7 @@
 """Taking in a sealed alert: first everything that is refused."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -236,7 +236,7 @@ async def test_one_notice_a_day_is_enqueued_and_tells_no_time(door: Door, now: d
     async with door.database.read() as session:
         jobs = (await session.scalars(select(Job))).all()
     assert [(job.kind, job.payload) for job in jobs] == [("notify-desk", {"day": "2026-11-21"})]
-    assert (jobs[0].not_before.hour, jobs[0].not_before.minute, jobs[0].not_before.second) == (0, 0, 0)
+    assert jobs[0].not_before == datetime.combine(now.date(), time(), UTC) + timedelta(days=1)
 
 
 def test_no_table_of_the_intake_has_room_for_a_time_or_an_address() -> None:

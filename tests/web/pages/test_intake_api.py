@@ -20,6 +20,7 @@ from node.intake.switch import close_intake
 from node.intake.uploads import MAX_PART_BYTES, MAX_PARTS
 from node.outbox import Job
 from node.sealing.age import seal
+from node.worker import run_due
 from tests.rig.alerts import (
     a_file,
     a_member,
@@ -504,6 +505,37 @@ async def test_the_journey_of_a_source_leaves_nothing_in_the_logs(
         "AGE-SECRET-KEY",
     ):
         assert secret not in written
+
+
+async def test_nothing_that_a_source_does_is_in_the_log_beside_its_moment(
+    node: Any, visitor: httpx.AsyncClient, manifest: IntakeManifest, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lines() -> list[tuple[str, str]]:
+        ours = (one for one in caplog.records if one.name != "httpx")
+        return [(one.getMessage(), getattr(one, "day", "")) for one in ours]
+
+    caplog.set_level(logging.INFO)
+    alert = an_alert(manifest)
+    answers = []
+    for number in (1, 2):
+        answers += [
+            await visitor.post("/api/v1/alerts", **post(as_request(an_alert(manifest, f"number {number}")))),
+            await visitor.post("/api/v1/alerts", **post(as_request(alert), manifest="0" * 64)),
+            await visitor.get("/api/v1/mailbox", headers=authorization("nobody")),
+            await visitor.put(f"/api/v1/uploads/{UPLOAD}/0", content=b"part %d" % number),
+            await visitor.get("/alert/words/none"),
+        ]
+        await run_due(node)
+        node.clock.forward(hours=1)
+    assert [answer.status_code for answer in answers] == [201, 409, 404, 204, 404, 201, 409, 404, 409, 404]
+    assert lines() == []
+
+    node.clock.forward(hours=24)
+    await run_due(node)
+    assert lines() == [("desk.alerts-waiting", "2026-11-21")]
+    # Elsewhere refusals are still told.
+    assert (await visitor.get("/cases/none")).status_code == 404
+    assert lines()[1:] == [("request.refused", "")]
 
 
 async def test_the_database_keeps_neither_the_token_nor_who_asked(
