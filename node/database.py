@@ -5,6 +5,7 @@ No other file makes an engine, and no transaction stays open while the network i
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -125,6 +126,7 @@ class Database:
         except Exception as error:
             if _is_full(error):
                 raise NoRoom("the disk is full") from error
+            _leave_values_out(error)
             raise
 
     async def ping(self) -> None:
@@ -150,6 +152,22 @@ def is_unstorable(error: DBAPIError) -> bool:
     """Whether a value is at fault, such as a text that is too long: trying again would not help. SQLite stores them all."""
     # SQLSTATE classes 22, data exception, and 54, a limit of the program; the driver's own family of errors has no name for them.
     return str(getattr(error.orig, "sqlstate", None) or "").startswith(("22", "54"))
+
+
+# What asyncpg says of a value that does not fit its column: the value, whole.
+_VALUE_IN_ERROR: Final = re.compile(r"(invalid input for query argument \$\d+):.*", re.DOTALL)
+
+
+def _leave_values_out(error: BaseException | None) -> None:
+    """Take out of an error, and of what caused it, what PostgreSQL and its driver tell of the row: whoever logs it logs no text."""
+    while error is not None:
+        # The key that is there already, or the whole row that is not taken (DETAIL); asyncpg adds it to what it says.
+        if getattr(error, "detail", None) is not None and isinstance(error.detail, str):  # type: ignore[attr-defined]
+            error.detail = None  # type: ignore[attr-defined]
+        error.args = tuple(
+            _VALUE_IN_ERROR.sub(r"\1", one) if isinstance(one, str) else one for one in error.args
+        )
+        error = error.__cause__
 
 
 def async_url(url: str) -> str:
@@ -221,6 +239,11 @@ def _postgresql(url: str) -> AsyncEngine:
     engine = create_async_engine(
         url, pool_size=10, max_overflow=10, pool_use_lifo=True, hide_parameters=True, **_JSON
     )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def leave_values_out(context: ExceptionContext) -> None:
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            _leave_values_out(error)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def look(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -1,6 +1,7 @@
 """Rows by the hundred: added together or not at all, in their order, and told when one of them cannot be."""
 
 import asyncio
+import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -165,3 +166,37 @@ async def test_what_comes_one_after_the_other_is_served_by_one_connection(databa
             used.add((await (await session.connection()).get_raw_connection()).driver_connection)
 
     assert len(used) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "failures"),
+    [("canary", 0), ("x" * 400 + "canary", 0), ("canary", None), (41_000_000_041, 0), ("canary", "canary")],
+)
+async def test_an_error_tells_nothing_of_what_was_to_be_stored(
+    database: Database, name: object, failures: object
+) -> None:
+    """Whatever is logged of it: what it says, what caused it, and what stood before that."""
+    row = {"name": name, "failures": failures}
+    told = []
+    for _ in range(2):
+        try:
+            async with database.begin() as session:
+                await session.execute(
+                    text("INSERT INTO lanes (name, failures) VALUES (:name, :failures)"), row
+                )
+        except DBAPIError as error:
+            told.append("".join(traceback.format_exception(error)))
+    try:
+        await add(database, (_ROUGH, [row, row]))
+    except Exception as error:
+        told.append("".join(traceback.format_exception(error)))
+
+    assert told
+    assert [one for one in told if "canary" in one or "41000000041" in one] == []
+
+
+def _insert(insert: Any) -> Any:
+    return insert(Lane)
+
+
+_ROUGH = Bulk(_insert, ("name", "failures"))
