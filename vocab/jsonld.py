@@ -263,13 +263,13 @@ def _inner(value: object) -> list[list[object]]:
 
 
 def _canonize(dataset: dict[str, Any], max_blank_nodes: int) -> str:
-    named = {
-        component["value"]
-        for triples in dataset.values()
-        for triple in triples
-        for component in triple.values()
-        if component["type"] == "blank node"
-    }
+    components = [
+        component for triples in dataset.values() for triple in triples for component in triple.values()
+    ]
+    if None in components:
+        # Others fail here as well (jsonld.js 9.0, json-gold 0.7): nobody has signed it.
+        raise Malformed("a list with an item that is no address")
+    named = {component["value"] for component in components if component["type"] == "blank node"}
     # Each blank node may have to be told from all others: a canonicalisation bomb is a clique of them.
     if len(named) > max_blank_nodes:
         raise NotCanonical(f"{len(named)} blank nodes, at most {max_blank_nodes} are sorted")
@@ -318,6 +318,15 @@ class _Processor(jsonld.JsonLdProcessor):  # type: ignore[misc]  # pyld is untyp
     def _clone_active_context(self, active_ctx: Any) -> Any:
         self._spend(len(active_ctx["mappings"]))
         return super()._clone_active_context(active_ctx)
+
+    def _expand_iri(
+        self, active_ctx: Any, value: Any, base: Any = None, *arguments: Any, **named: Any
+    ) -> Any:
+        # pyld 3.3.0 puts http://example.org/base/ before what has no base; in every other implementation it stays relative, and is
+        # no statement (JSON-LD 1.1 API §8.2.2, step 2).
+        if base == "" and "@base" not in active_ctx:
+            base = None
+        return super()._expand_iri(active_ctx, value, base, *arguments, **named)
 
     def _create_term_definition(
         self, active_ctx: Any, local_ctx: Any, term: Any, *arguments: Any, **named: Any

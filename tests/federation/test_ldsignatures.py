@@ -1,6 +1,7 @@
 """RsaSignature2017: real documents verify, tampered and turned ones do not, and only what was signed is handed on."""
 
 import base64
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BOB = "https://remote.example/users/bob"
 KEY_ID = f"{BOB}#main-key"
 SIGNER = rsa_key("a").signer(KEY_ID)
+RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 
 
 def an_announce(**more: object) -> dict[str, Any]:
@@ -238,3 +240,31 @@ def test_an_id_that_could_pass_for_statements_does_not_survive() -> None:
 
     assert isinstance(outcome, Signed)
     assert "forged" not in str(outcome.document)
+
+
+def test_a_host_name_in_the_place_of_an_address_is_not_signed_and_not_handed_on() -> None:
+    """Mastodon writes `attributionDomains` so in each Update of an account: relative, it is no statement of what it signs."""
+    domains = {"attributionDomains": {"@id": "http://joinmastodon.org/ns#attributionDomains", "@type": "@id"}}
+    update = {
+        "@context": [terms.AS, domains],
+        "id": f"{BOB}#updates/1",
+        "type": "Update",
+        "actor": BOB,
+        "object": {"id": BOB, "type": "Person", "attributionDomains": ["news.example"]},
+    }
+    options = {"creator": KEY_ID, "created": "2026-11-21T11:00:00Z"}
+    said = (
+        f"<{BOB}#updates/1> <{RDF_TYPE}> <{terms.AS}#Update> .\n"
+        f"<{BOB}#updates/1> <{terms.AS}#actor> <{BOB}> .\n"
+        f"<{BOB}#updates/1> <{terms.AS}#object> <{BOB}> .\n"
+        f"<{BOB}> <{RDF_TYPE}> <{terms.AS}#Person> .\n"
+    )
+    parts = (jsonld.canonize({**options, "@context": ldsignatures.OPTIONS_CONTEXT}), said)
+    data = "".join(hashlib.sha256(part.encode()).hexdigest() for part in parts).encode()
+    value = base64.b64encode(SIGNER.sign(data)).decode()
+
+    outcome = judge({**update, "signature": {"type": ldsignatures.TYPE, **options, "signatureValue": value}})
+
+    assert isinstance(outcome, Signed)
+    assert outcome.document["type"] == "Update"
+    assert "news.example" not in str(outcome.document)

@@ -476,6 +476,47 @@ def test_more_statements_than_the_limit_are_refused() -> None:
         jsonld.canonize_nquads(quads)
 
 
+TOMB = "<https://a.example/1> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <https://www.w3.org/ns/activitystreams#Tombstone> .\n"
+FORMER = (
+    "<https://a.example/1> <https://www.w3.org/ns/activitystreams#formerType> <https://b.example/Note> .\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("base", "statements"),
+    [
+        ([], TOMB),
+        ([{"@base": None}], TOMB),
+        ([{"@base": "https://b.example/x"}], TOMB + FORMER),
+        ([{"@base": "https://b.example/x"}, None, terms.AS], TOMB),
+    ],
+    ids=["none", "taken away", "in the context", "forgotten"],
+)
+def test_a_relative_address_without_a_base_is_no_statement(base: list[object], statements: str) -> None:
+    """As jsonld.js and json-gold have it: otherwise what they signed would not be what is checked."""
+    document = {
+        "@context": [terms.AS, *base],
+        "id": "https://a.example/1",
+        "type": "Tombstone",
+        "formerType": "Note",
+    }
+
+    assert jsonld.canonize(document) == statements
+
+
+def test_a_relative_address_is_read_against_the_base_that_is_given() -> None:
+    document = {"@context": terms.AS, "id": "1", "type": "Tombstone", "formerType": "https://b.example/Note"}
+
+    assert jsonld.canonize(document, base="https://a.example/") == TOMB + FORMER
+
+
+def test_a_list_of_addresses_and_something_else_is_refused() -> None:
+    document = {"@context": terms.AS, "id": "https://a.example/1", "orderedItems": [JLD, "relative"]}
+
+    with pytest.raises(Malformed):
+        jsonld.canonize(document)
+
+
 def test_canonical_statements_do_not_depend_on_the_names_of_blank_nodes() -> None:
     one = {"@context": {"p": "https://a.example/p"}, "p": [{"p": 1}, {"p": 2}]}
     other = {
