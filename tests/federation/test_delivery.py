@@ -119,6 +119,25 @@ async def test_a_peer_that_falls_over_the_newer_dialect_is_told_in_the_older_one
     assert outcome == (Later("HTTP 500", None, 500) if first is OLD else Delivered(202, OLD))
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(400, Refused("HTTP 400", 400)), (401, Later("HTTP 401", None, 401))],
+    ids=["not this activity", "not this signature, just now"],
+)
+async def test_who_falls_over_the_second_knock_meant_what_was_said_to_the_first(
+    status: int, expected: delivery.Outcome
+) -> None:
+    """activitypub-express 4.4.2 answers 400 to what it will never take, and 500 to a signature by RFC 9421."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status if spoken(request) is OLD else 500)
+
+    town = Town({INBOX: answer})
+
+    assert await posted(town) == expected
+    assert [spoken(request) for request in town.requests] == [OLD, NEW]
+
+
 async def test_a_peer_that_understands_neither_is_knocked_at_twice() -> None:
     town = understands()
 
