@@ -69,8 +69,8 @@ async def fetch_actor(by: Retrieval, url: str) -> Actor:
 async def fetch_key_owner(by: Retrieval, key_id: str) -> Actor:
     """Return the actor who lists the key `key_id` as its own.
 
-    Handles the three kinds of key id: a fragment of the actor, the actor itself, and a document of its own (GoToSocial's
-    `/main-key`, which shows a stub of the actor). Of a key document only the name of the owner is used; the owner is
+    Handles the three kinds of key id: a fragment of the actor, the actor itself (which may stand for its only RSA key), and a
+    document of its own (GoToSocial's `/main-key`, which shows a stub of the actor). Of a key document only the name of the owner is used; the owner is
     then asked (FEP-fe34, reciprocal claim).
     Raises FetchError; NotListed when the owner does not list the key.
     """
@@ -84,6 +84,8 @@ async def fetch_key_owner(by: Retrieval, key_id: str) -> Actor:
         url, document = owner, await fetch_document(by, owner)
     actor = await _with_linked_keys(_actor_of(document, url), by, asked)
     if actor.key(key_id) is None:
+        if key_id == actor.id and actor.linked_keys:
+            raise Unreachable("a key that it lists cannot be had just now", url=key_id)
         raise NotListed("its owner does not list that key", url=key_id, owner=actor)
     return actor
 

@@ -84,8 +84,15 @@ class Actor:
     linked_keys: tuple[str, ...] = ()
 
     def key(self, key_id: str) -> PublicKey | None:
-        """Return the key with this id, if the actor shows it."""
-        return next((key for key in self.keys if key.id == key_id), None)
+        """Return the key with this id, if the actor shows it; for the actor's own id, where no key has that, its only RSA key.
+
+        So software signs that names the actor and not the key (activitypub-express, older PeerTube). Of two, neither is meant.
+        """
+        exact = next((key for key in self.keys if key.id == key_id), None)
+        if exact is not None or key_id != self.id:
+            return exact
+        rsa = [key for key in self.keys if key.algorithm == "rsa"]
+        return rsa[0] if len(rsa) == 1 else None
 
     def may_be_named_at(self, address: str) -> bool:
         """Say whether a page may be shown as this actor's: on its own host, or on one it names in `attributionDomains`.
@@ -170,7 +177,7 @@ def read_states(document: Mapping[str, object]) -> tuple[str, ...]:
 def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
     """Return the keys a document shows: of an actor, of GoToSocial's stub of one, or of a key that stands alone.
 
-    Only keys that name the document's own id as owner; for a key that stands alone the owner is what it names, and the
+    A `publicKey` without an id has the actor's (SemApps 0.6 shows it so, as a blank node). Only keys that name the document's own id as owner; for a key that stands alone the owner is what it names, and the
     caller has to ask that owner whether the key is its own (FEP-fe34).
     """
     plain = properties.simplified(document)
@@ -189,7 +196,8 @@ def _linked_keys(plain: Properties) -> tuple[str, ...]:
 
 
 def _key(item: Properties, holder: str | None) -> PublicKey | None:
-    key_id = properties.iri(item, "id")
+    is_nameless = "publicKeyPem" in item and str(item.get("id", "_:")).startswith("_:")
+    key_id = holder if is_nameless else properties.iri(item, "id")
     owner = properties.iri(item, "owner") or properties.iri(item, "controller") or holder
     if key_id is None or owner is None:
         return None

@@ -180,8 +180,13 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
 
 
 async def known_key(session: AsyncSession, key_id: str) -> RemoteKey | None:
-    """A key we hold already."""
-    return await session.get(RemoteKey, key_id)
+    """A key we hold already; named by its actor's own id, the only RSA key of that actor."""
+    exact = await session.get(RemoteKey, key_id)
+    if exact is not None:
+        return exact
+    of_an_actor = select(RemoteKey).where(RemoteKey.owner == key_id, RemoteKey.algorithm == "rsa").limit(2)
+    found = (await session.scalars(of_an_actor)).all()
+    return found[0] if len(found) == 1 else None
 
 
 async def keys_of(session: AsyncSession, owner: str) -> list[RemoteKey]:

@@ -623,6 +623,18 @@ async def test_a_linked_key_that_is_not_plainly_the_owners_does_not_count(
         await key_owner(town, key_id)
 
 
+async def test_the_actors_id_stands_for_the_only_rsa_key_also_where_that_is_linked() -> None:
+    town = Town({ALICE: a_document(an_actor(publicKey=f"{KEYS}/2")), f"{KEYS}/2": a_document(a_key())})
+
+    assert (await key_owner(town, ALICE)).key(ALICE) == (await key_owner(town, f"{KEYS}/2")).key(f"{KEYS}/2")
+    town.answers[f"{KEYS}/2"] = httpx.Response(503)
+    with pytest.raises(Unreachable):
+        await key_owner(town, ALICE)
+    town.answers[f"{KEYS}/2"] = httpx.Response(404)
+    with pytest.raises(NotListed):
+        await key_owner(town, ALICE)
+
+
 async def test_a_linked_key_that_leads_on_or_is_not_there_does_not_count() -> None:
     actor = a_document(an_actor(assertionMethod=[f"{KEYS}/2", f"{KEYS}/gone"]))
     town = Town({ALICE: actor, f"{KEYS}/2": moved(f"{KEYS}/9"), f"{KEYS}/9": a_document(a_key(f"{KEYS}/9"))})

@@ -72,7 +72,8 @@ def test_what_cannot_be_written_to_is_no_actor(changes: dict[str, object]) -> No
     "key",
     [
         {"id": f"{A}#main-key", "owner": "https://evil.example/a", "publicKeyPem": "x"},
-        {"owner": A, "publicKeyPem": "x"},
+        {"owner": "https://evil.example/a", "publicKeyPem": "x"},
+        {"id": ["https://a.example/1", "https://a.example/2"], "owner": A, "publicKeyPem": "x"},
         {"id": f"{A}#main-key", "owner": A},
         {"id": f"{A}#main-key", "owner": A, "publicKeyPem": 7},
         "https://a.example/keys/1",
@@ -82,6 +83,23 @@ def test_what_cannot_be_written_to_is_no_actor(changes: dict[str, object]) -> No
 )
 def test_a_key_of_another_or_without_a_body_is_left_out(key: object) -> None:
     assert read_actor(a_document(publicKey=key, assertionMethod=None)).keys == ()
+
+
+@pytest.mark.parametrize("named", [{}, {"id": "_:b0"}], ids=["no id", "a blank node"])
+def test_a_key_without_an_id_has_that_of_the_actor_who_shows_it(named: dict[str, str]) -> None:
+    """SemApps 0.6 shows its key so, and names the actor in what it signs."""
+    key = {"owner": A, "publicKeyPem": "x", **named}
+    nameless = {
+        "type": "Multikey",
+        "controller": A,
+        "publicKeyMultibase": "z6MkrJVnaZkeFzdQyMZu1cgjg7k1pZZ6pvBQ",
+    }
+
+    shown = read_actor(a_document(publicKey=key, assertionMethod=None))
+
+    assert [(key.id, key.spki_pem) for key in shown.keys] == [(A, "x")]
+    assert read_actor(a_document(publicKey=None, assertionMethod=[nameless])).keys == ()
+    assert read_keys({"type": "Key", "owner": A, "publicKeyPem": "x"}) == ()
 
 
 def test_keys_that_are_listed_by_their_address_are_told_apart_from_those_that_are_shown() -> None:
