@@ -46,6 +46,8 @@ class Filter:
         given: dict[str, Any] = {}
         for name in (f.name for f in fields(cls) if f.name not in {"page", "own"}):
             given[name] = query.get(name, "").strip()[:MAX_VALUE]
+        # snac (2.75, 2.96) shows the addresses of hashtags in small letters; of what ours name, only a State's code has others.
+        given["state"] = given["state"].upper() if given["state"].isascii() else given["state"]
         page = query.get("page", "1")
         given["page"] = min(max(int(page), 1), 100_000) if page.isascii() and page.isdigit() else 1
         return cls(**given)
