@@ -7,7 +7,7 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_old_answers, forget_sent, prepare_letters
-from node.inbox import chores, forgetting, groups, handlers, keeping, looking, stamping
+from node.inbox import chores, forgetting, groups, handlers, keeping, looking, rereading, stamping
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
@@ -96,6 +96,7 @@ async def begin(node: Node) -> None:
         await witness.watch_followed(session, node.settings.main_actor, now=node.clock.now())
         await begin_forgetting(session, now=node.clock.now())
         if not node.settings.is_hub:
+            await rereading.reread_tomorrow(session, now=node.clock.now())
             await network.begin_reading(session, node.settings.hub, now=node.clock.now())
             await duty.forget_old(session, now=node.clock.now())
 
@@ -106,6 +107,7 @@ NODE = Role(
     _jobs(
         **{
             "notify-desk": chores.notify_desk,
+            rereading.KIND: rereading.reread,
             "purge-uploads": purge_uploads,
             duty.FORGET: forget_duties,
             network.KIND: network.read_members,

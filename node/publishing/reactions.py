@@ -267,13 +267,9 @@ async def reply_changed(session: AsyncSession, *, id: str, actor: str) -> bool:
 
 async def read_reply(node: Node, id: str) -> ReplyText:
     """What a reply says now, asked of its author's server: its words sanitised. Raises NotFound, FetchError."""
-    async with node.database.read() as session:
-        reply = await _reply(session, id)
-    document = await find_document(node, id)
+    reply, document = await find_reply(node, id)
     author = await find_actor(node, reply.actor)
     item = read_object(document)
-    if item.id != id or item.attributed_to != reply.actor or item.in_reply_to != reply.case_url:
-        raise Mismatch("not the reply that was announced", url=id)
     content = item.content or ""
     return ReplyText(
         author=author.name,
@@ -285,6 +281,20 @@ async def read_reply(node: Node, id: str) -> ReplyText:
         position=read_position(document),
         is_public=PUBLIC in (*item.to, *item.cc),
     )
+
+
+async def find_reply(node: Node, id: str) -> tuple[Reaction, dict[str, object]]:
+    """A reply as it was noted, and as its author's server gives it now.
+
+    Raises NotFound, FetchError: Mismatch where the server gives something else.
+    """
+    async with node.database.read() as session:
+        reply = await _reply(session, id)
+    document = await find_document(node, id)
+    item = read_object(document)
+    if item.id != id or item.attributed_to != reply.actor or item.in_reply_to != reply.case_url:
+        raise Mismatch("not the reply that was announced", url=id)
+    return reply, document
 
 
 async def _page_of(node: Node, reply: Reaction, page: str | None) -> str:

@@ -24,7 +24,7 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
-from node.inbox import chores, receive, shedding, signers, stamping
+from node.inbox import chores, receive, rereading, shedding, signers, stamping
 from node.peers import follows, reports, visitors
 from node.publishing import reactions
 from node.settings import PREFIX, Settings
@@ -227,6 +227,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "interim answers (1xx) before an answer": f"{connections.MAX_INTERIM}",
         "pages of an outbox that are read · cases asked for · of them not there, one after the other": (
             f"{chores.MAX_PAGES} · {chores.MAX_CASES:,} · {chores.MAX_MISSES}"
+        ),
+        "replies shown that are asked for again in a day · of one host": (
+            f"{rereading.MOST} · {rereading.MOST_OF_A_HOST}"
         ),
         "keys that were not there, what strangers named, and what others redirect to, in five minutes, of one host · of one site": (
             f"{allowance.OF_ONE_ORIGIN} · {allowance.OF_ONE_SITE}; then one a second"
