@@ -21,6 +21,7 @@ from node.peers.directory import find_actor, find_document, find_handle
 from node.runtime import Node
 from node.statements import Bulk, among
 from vocab.actors import read_actor
+from vocab.canonical import canonical
 from vocab.objects import read_object
 from vocab.positions import read_position
 from vocab.terms import PUBLIC
@@ -95,7 +96,7 @@ class ReplyText:
     """What a reply says, as its author's server told it just now.
 
     content    HTML, sanitised.
-    sha256     of the content: who agrees says to what.
+    sha256     of all that would be shown: who agrees says to what, and its author may change their name in between.
     is_public  whether its author wrote it for everybody; what was written to some is shown to nobody else.
     """
 
@@ -270,15 +271,15 @@ async def read_reply(node: Node, id: str) -> ReplyText:
     reply, document = await find_reply(node, id)
     author = await find_actor(node, reply.actor)
     item = read_object(document)
-    content = item.content or ""
+    content, position = item.content or "", read_position(document)
     return ReplyText(
         author=author.name,
         handle=await find_handle(node, author),
         url=await _page_of(node, reply, item.url),
         content=content,
         published=item.published,
-        sha256=hashlib.sha256(content.encode()).hexdigest(),
-        position=read_position(document),
+        sha256=_read(author.name, content, item.published, position),
+        position=position,
         is_public=PUBLIC in (*item.to, *item.cc),
     )
 
@@ -295,6 +296,11 @@ async def find_reply(node: Node, id: str) -> tuple[Reaction, dict[str, object]]:
     if item.id != id or item.attributed_to != reply.actor or item.in_reply_to != reply.case_url:
         raise Mismatch("not the reply that was announced", url=id)
     return reply, document
+
+
+def _read(author: str, content: str, published: datetime | None, position: str | None) -> str:
+    said = canonical([author, content, published.isoformat() if published else None, position])
+    return hashlib.sha256(said).hexdigest()
 
 
 async def _page_of(node: Node, reply: Reaction, page: str | None) -> str:

@@ -73,6 +73,7 @@ async def show_text(request: Request) -> Response:
             "handle": text.handle,
             "url": text.url,
             "content": text.content,
+            "position": text.position,
             "published": text.published.isoformat() if text.published else None,
             "sha256": text.sha256,
             "public": text.is_public,

@@ -173,6 +173,39 @@ async def test_words_that_nobody_has_read_are_not_shown(town: Town, desk: dict[s
     assert (await listed(town, url))[0] == []
 
 
+@pytest.mark.parametrize("change", ["name", "position", "published"])
+async def test_what_stands_beside_the_words_is_shown_as_it_was_read_or_not_at_all(
+    town: Town, desk: dict[str, Browser], change: str
+) -> None:
+    stranger, eva = Stranger(town), desk["Eva"]
+    url = (await publish_case(town["a"].node)).url
+    note = a_reply(stranger, url)
+    await arrive(town, stranger, "Create", note)
+    read = (await eva.get("/replies/text", id=NOTE)).json()
+    match change:
+        case "name":
+            renamed = stranger.actor(name=town["a"].settings.organisation)
+            stranger.documents["/users/sam"] = renamed
+            await arrive(town, stranger, "Update", renamed, number=2)
+        case "position":
+            note["srt:position"] = "endorsement"
+        case _:
+            note["published"] = "2020-01-01T00:00:00Z"
+
+    refused = await eva.send("/replies/show", {"id": NOTE, "sha256": read["sha256"]})
+
+    assert refused.status_code == 409
+    assert (await listed(town, url))[0] == []
+    again = (await eva.get("/replies/text", id=NOTE)).json()
+    assert [name for name in ("author", "position", "published") if again[name] != read[name]] == [
+        "author" if change == "name" else change
+    ]
+    assert (await eva.send("/replies/show", {"id": NOTE, "sha256": again["sha256"]})).status_code == 200
+    async with town.visitor("a") as visitor:
+        page = (await visitor.get(url)).text
+    assert again["author"] in page
+
+
 @pytest.mark.parametrize(
     ("says", "shown"),
     [("acct:sam@example.org", "sam@example.org"), ("acct:eve@example.org", "sam@stranger.example")],
