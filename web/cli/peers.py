@@ -58,7 +58,11 @@ def add_verbs(verb: Verb, verbs: Any) -> None:
         ):
             deciding = verb(decision, sentence, _peers_trim if decision == "trim" else _peers_decide, group)
             deciding.add_argument("host")
-            deciding.add_argument("--reason", default="", help="why; shown to administrators")
+            deciding.add_argument(
+                "--reason",
+                default="",
+                help="why; shown to administrators, and on a hub to everybody: it publishes what it blocks and limits",
+            )
             deciding.set_defaults(policy=policy, no_media=False, no_reports=False)
             if decision in ("limit", "allow", "trim"):
                 deciding.add_argument(
