@@ -15,8 +15,7 @@ from node.settings import Settings
 log = logging.getLogger(__name__)
 
 PATH = re.compile(r"/inbox|/actors/([a-z0-9.-]{1,100})/inbox")
-# The last as well: SemApps and ActivityPods send nothing else. What it is its signature tells, not its type.
-TYPES = ("application/activity+json", "application/ld+json", "application/json")
+TYPES = ("application/activity+json", "application/ld+json")
 STATUS = {
     Answer.ACCEPTED: (202, b""),
     Answer.MALFORMED: (400, b'{"error":"This is not an activity."}'),

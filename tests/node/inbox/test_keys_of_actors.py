@@ -76,7 +76,7 @@ async def test_a_key_without_an_id_is_meant_too(town: Town, sam: Stranger) -> No
     del key["id"]
     sam.documents["/users/sam"] = sam.actor(publicKey=key)
 
-    assert await ask(town, sam, content_type="application/json") == 202
+    assert await ask(town, sam) == 202
     assert [item["type"] for item in sam.received] == ["Accept"]
 
 
