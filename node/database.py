@@ -4,6 +4,7 @@ SQLite (WAL, foreign keys, writers begin immediately) is the default; PostgreSQL
 No other file makes an engine, and no transaction stays open while the network is awaited.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -128,6 +129,13 @@ class Database:
                 raise NoRoom("the disk is full") from error
             _leave_values_out(error)
             raise
+
+    async def cut_log(self) -> bool:
+        """Keep nothing that was deleted in SQLite's log. False when others were reading: then the night does it. PostgreSQL has its own."""
+        path = self.engine.url.database
+        if not self.is_sqlite or not path or path == ":memory:":
+            return True
+        return await asyncio.to_thread(sqlite.cut_log, path)
 
     async def ping(self) -> None:
         """Raise if the database does not answer."""

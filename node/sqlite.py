@@ -7,11 +7,14 @@ A transaction begins with its first statement, so that one which reads nothing c
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 import aiosqlite
 
+# How long the end of others' reading is waited for, while nobody writes.
+CUT_SECONDS = 1.0
 # A bulk insert is another statement for each number of rows.
 CACHED_STATEMENTS = 512
 
@@ -66,6 +69,20 @@ class Cursor:
             cursor.lastrowid,
         )
         cursor.close()
+
+
+def cut_log(path: str) -> bool:
+    """Bring all that the write-ahead log holds into the database and cut it off; False when others were reading all the time.
+
+    What is deleted is overwritten in the database (secure_delete), and the log keeps it as it was written, for weeks where little is.
+    """
+    with closing(sqlite3.connect(path, timeout=CUT_SECONDS)) as opened:
+        try:
+            opened.execute("PRAGMA secure_delete=ON")
+            (is_busy, *_) = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+    return not is_busy
 
 
 class Connection(aiosqlite.Connection):

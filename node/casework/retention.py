@@ -253,6 +253,7 @@ async def erase_records(node: Node, job: Turn) -> Outcome:
         async with node.database.begin() as session:
             await _forget(session, erasure.alert_id, now=now)
     if begun:
+        await node.database.cut_log()
         log.info("records.erased", extra={"records": len(begun)})
     async with node.database.begin() as session:
         if await terms(session):

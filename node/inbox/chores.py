@@ -129,8 +129,11 @@ async def heed_searching(node: Node, job: Turn) -> Outcome:
 
 
 async def forget_received(node: Node, job: Turn) -> Outcome:
-    """Drop what tells repeats of last year's activities, day by day. Safe to repeat."""
+    """Drop what tells repeats of last year's activities, day by day; and what was deleted since yesterday, wherever it still lies. Safe to
+    repeat.
+    """
     await forget_old(node)
+    await node.database.cut_log()
     async with node.database.begin() as session:
         await forget_tomorrow(session, now=node.clock.now())
     return Done()

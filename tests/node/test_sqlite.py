@@ -1,15 +1,18 @@
 """SQLite's thread is asked as seldom as can be: each time costs more than most statements."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from node import outbox
 from node.database import Database
-from node.outbox import Job, Order
+from node.inbox import chores, keeping
+from node.outbox import Job, Order, Turn
+from node.roles import begin
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -19,6 +22,8 @@ async def test_sqlites_thread_is_asked_once_to_read_and_twice_to_write(
 ) -> None:
     if not database.is_sqlite:
         pytest.skip("PostgreSQL has no thread; run it with --database=sqlite")
+    # A connection asks several times once it is made.
+    await database.ping()
     asked: list[object] = []
     execute: Any = aiosqlite.Connection._execute
 
@@ -37,3 +42,49 @@ async def test_sqlites_thread_is_asked_once_to_read_and_twice_to_write(
         await hand.add(*outbox.inserts([Order("chore", {}, "chore:x")], now=NOW))
 
     assert (reading, writing, len(asked) - reading - writing) == (1, 2, 1)
+
+
+async def test_what_was_deleted_stays_in_the_log_until_it_is_cut_off_and_nobody_reads_for_that(
+    database: Database,
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL has a log of its own; run it with --database=sqlite")
+    path = Path(str(database.engine.url.database))
+    canary = "canary-of-a-deleted-row"
+
+    def holding() -> list[str]:
+        return [
+            one.suffix for one in path.parent.glob(f"{path.name}*") if canary.encode() in one.read_bytes()
+        ]
+
+    async with database.begin() as session:
+        await outbox.enqueue(session, "chore", {"said": canary}, lane="chore:x", now=NOW)
+    async with database.begin() as session:
+        await session.execute(delete(Job))
+    assert holding() == [".sqlite-wal"]
+
+    async with database.read() as session:
+        await session.execute(select(Job.seq))
+        is_cut_beside_a_reader = await database.cut_log()
+        still = holding()
+
+    assert (is_cut_beside_a_reader, still) == (False, [".sqlite-wal"])
+    assert await database.cut_log()
+    assert holding() == []
+    async with database.begin() as session:
+        await outbox.enqueue(session, "chore", {}, lane="chore:x", now=NOW)
+
+
+async def test_every_night_the_log_is_cut_off(node: Any) -> None:
+    if not node.database.is_sqlite:
+        pytest.skip("PostgreSQL has a log of its own; run it with --database=sqlite")
+    await begin(node)
+    log = Path(f"{node.database.engine.url.database}-wal")
+    before = log.stat().st_size
+
+    node.clock.forward(days=1)
+    async with node.database.read() as session:
+        chore = await session.scalar(select(Job).where(Job.kind == keeping.FORGET))
+    await chores.forget_received(node, Turn(chore.seq, chore.lane, chore.kind, chore.payload, 0))
+
+    assert log.stat().st_size < before

@@ -137,6 +137,7 @@ async def burn_all(node: Node, token: bytes) -> None:
         await notify_desk(session, now=node.clock.now())
     for name in blobs:
         await node.blobs.delete(name)
+    await node.database.cut_log()
     await node.bell.ring()
 
 

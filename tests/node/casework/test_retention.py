@@ -1,6 +1,7 @@
 """How long records are kept: what is not yet due, held or in work stays; what ends loses its keys first and opens for nobody."""
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,8 +175,13 @@ async def test_after_its_term_a_closed_case_opens_for_nobody_and_an_entry_withou
 
     await days_pass(node, 19)
     assert await count(node, Case) == 1
+    async with node.database.read() as session:
+        mark = (await session.scalars(select(Wrap.sealed))).all()[0][200:232]
     await days_pass(node, 1)
 
+    if node.database.is_sqlite:
+        database = Path(node.database.engine.url.database)
+        assert not [one for one in database.parent.glob(f"{database.name}*") if mark in one.read_bytes()]
     for row in (Wrap, SealedObject, Attachment, UploadPart, CaseRecord, Case, Alert, Erasure):
         assert await count(node, row) == 0, row
     with pytest.raises(NotFound):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -66,6 +67,28 @@ async def test_a_burnt_mailbox_leaves_a_day_and_nothing_else(node: Any, source: 
         source.alert.source.recipient,
     ):
         assert secret not in everything
+
+
+async def test_no_file_of_the_database_holds_what_was_burnt(node: Any, source: Source) -> None:
+    if not node.database.is_sqlite:
+        pytest.skip("PostgreSQL's files are its own; run it with --database=sqlite")
+    async with node.database.read() as session:
+        sealed = [
+            *await session.scalars(select(Wrap.sealed)),
+            *await session.scalars(select(SealedObject.sealed)),
+        ]
+    marks = [one[200:232] for one in sealed]
+    database = Path(node.database.engine.url.database)
+
+    def found() -> int:
+        files = database.parent.glob(f"{database.name}*")
+        return sum(mark in content for content in [file.read_bytes() for file in files] for mark in marks)
+
+    assert found() >= len(marks)
+
+    await source.send("DELETE", "")
+
+    assert found() == 0
 
 
 async def test_what_was_burnt_is_never_published(node: Any, people: list[Any], source: Source) -> None:
