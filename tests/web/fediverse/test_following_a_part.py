@@ -66,7 +66,6 @@ PASTED = {"Accept": f"{LD_JSON}, {ACTIVITY_JSON}, text/html;q=0.1"}
         "hub/cases?state=FR&article=31",
         "hub/cases?state=FR&q=housing",
         "hub/cases?state=FR&page=2",
-        "hub/cases?state=fr",
         "hub/cases?state=XX",
         "hub/cases?provision=31.2",
         "hub/cases?publisher=cases",
@@ -82,6 +81,14 @@ async def test_a_page_that_no_actor_announces_names_none(town: Town, address: st
 
     assert page.status_code == 200
     assert ALTERNATE.findall(page.text) == []
+
+
+async def test_the_page_of_a_state_in_small_letters_leads_to_its_actor_too(town: Town) -> None:
+    """As snac shows the address of the hashtag #France."""
+    async with town.visitor("hub") as http:
+        page = await http.get("/cases?state=fr", headers=PASTED)
+
+    assert ALTERNATE.findall(page.text) == ["https://hub.example/actors/state-fr"]
 
 
 async def test_the_page_of_every_actor_leads_back_to_it_where_it_is_pasted(town: Town) -> None:
