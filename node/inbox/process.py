@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 TRIES = 8
 # As long as the longest pause of our own: who wishes for more is asked all the same.
 LONGEST_WAIT = timedelta(hours=2)
+LONGEST_REASON = 200
 # Bodies up to that size are read many at once; a larger one when its turn comes.
 READ_TOGETHER = 64 * 1024
 # What a limited host may do: follow, answer, leave, and take back what it said.
@@ -196,11 +197,11 @@ async def process(
             await remember_worked_off(node, activity, received_at=arrival.received_at)
         # Else it was found at its author's server, perhaps under an invented id, which would shut out the real one.
     except (RefusedActivity, VocabError) as refusal:
-        log.info("inbox.refused", extra={"reason": str(refusal), "activity": arrival.activity_id})
+        _say_refused(arrival, str(refusal))
     except DBAPIError as error:
         if not is_unstorable(error):
             raise
-        log.info("inbox.refused", extra={"reason": "not stored", "activity": arrival.activity_id})
+        _say_refused(arrival, "not stored")
     except Unreachable as error:
         if job.attempts >= TRIES:
             return Dead(str(error))
@@ -211,8 +212,13 @@ async def process(
         # A third host that is down delays what needs it, and nothing else of this signer.
         return Postponed(until, str(error)) if lane == job.lane else Moved(lane, until, str(error))
     except FederationError as error:
-        log.info("inbox.refused", extra={"reason": str(error), "activity": arrival.activity_id})
+        _say_refused(arrival, str(error))
     return Done()
+
+
+def _say_refused(arrival: Arrival, reason: str) -> None:
+    # The host alone: the id of an activity names the person whose it is. And no more of what they wrote than tells what it was.
+    log.info("inbox.refused", extra={"reason": reason[:LONGEST_REASON], "host": host_of(arrival.activity_id)})
 
 
 def try_again_at(error: Unreachable, attempts: int, *, now: datetime) -> datetime:

@@ -1,5 +1,6 @@
 """Who may say what: each forged, stolen or replayed activity is kept without effect, and the honest one beside it works."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from federation.proofs import attach
 from node.entries.entries import Entry
 from node.entries.search import Filter, entry_at, search
 from node.inbox.keeping import Received
+from node.inbox.process import LONGEST_REASON
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, follows
 from node.peers.ours import local_actor_at
@@ -383,3 +385,25 @@ async def test_an_actor_that_is_down_is_asked_again_later_and_then_answered(town
     await town.settle()
 
     assert [item["type"] for item in reader.received] == ["Accept"]
+
+
+async def test_a_refusal_is_told_without_who_it_was_and_what_they_wrote(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    rita = Stranger(town, "reader.example", "canary-of-a-name")
+    words = "canary-of-words " * 1000
+    activities = [
+        rita.activity("Flag", ["https://a.example/desk"], id=f"{rita.id}#flags/1", content=words),
+        rita.activity("Accept", f"{rita.id}#follows/1", id=f"{rita.id}#accepts/1"),
+        rita.activity("Create", {"id": f"{rita.id}/notes/1", "type": [words]}, id=f"{rita.id}#creates/1"),
+    ]
+
+    for activity in activities:
+        assert (await rita.post("a", activity)).status_code == 202
+    await town.settle()
+
+    told = [vars(one) for one in caplog.records if one.name.startswith("node.")]
+    assert [one["host"] for one in told if one["msg"] == "inbox.refused"] == [rita.host] * len(activities)
+    assert "canary-of-a-name" not in str(told)
+    assert max(len(str(one.get("reason", ""))) for one in told) <= LONGEST_REASON
