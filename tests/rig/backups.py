@@ -1,6 +1,5 @@
 """Builders for backups: a node with something to lose, and archives that somebody has changed."""
 
-import asyncio
 import hashlib
 import io
 import tarfile
@@ -18,25 +17,37 @@ from node.clock import Clock
 from node.database import Database, Row
 from node.intake.receive import receive_alert
 from node.intake.uploads import keep_part
+from node.keyfiles import write_private
 from node.keyring import Keyring
-from node.migrations import migrate
 from node.runtime import Node, open_node
 from node.sealing.age import seal
 from node.settings import Settings
 from tests.rig.alerts import a_file, a_recipient, an_alert, an_open_door
+from tests.rig.databases import make_shape
+from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.publications import publish_case
 from tests.rig.wires import Wires
 
 
 @asynccontextmanager
 async def a_kept_node(settings: Settings, clock: Clock) -> AsyncIterator[Node]:
-    """A node as `tracker serve` opens it: migrated, with keys of its own on the disk, and nobody to talk to."""
-    await asyncio.to_thread(migrate, settings.database_url)
+    """A node as `tracker serve` opens it: migrated, with keys on the disk, and nobody to talk to."""
+    await make_shape(settings.database_url)
     async with (
         httpx.AsyncClient(transport=Wires()) as http,
         open_node(settings, clock=clock, http=http) as node,
     ):
         yield node
+
+
+def keep_keys(settings: Settings) -> None:
+    """Put keys where a node would make its own, which takes longer than most that is done with them."""
+    made = {
+        "rsa.pem": rsa_key("a"),
+        "ed25519.pem": ed25519_key("a"),
+        "root.pem": ed25519_key("root of a"),
+    }
+    write_private(settings.data / "keys", made, settings.keyring_passphrase)
 
 
 async def fill(node: Node) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import create_mock_engine, make_url
 
 from node.database import Database, Row
+from node.migrations import migrate, revision_of
 from tests.rig.servers import Servers
 
 POSTGRESQL = "postgresql"
@@ -111,6 +112,52 @@ async def ready_database(kind: str, directory: Path, servers: Servers) -> AsyncI
     # Where the emptying fails, it is not used again.
     if await _emptied(url, shape):
         resting.append((url, shape))
+
+
+async def make_shape(url: str) -> None:
+    """Bring a database to the newest shape as `migrate` does; an empty one is given what the migrations made once in this process."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if await revision_of(url) is not None:
+        await asyncio.to_thread(migrate, url)
+    elif url.startswith("sqlite:///"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(await asyncio.to_thread(_shape_as_file))
+    else:
+        await _shape_postgresql(url)
+
+
+@cache
+def _shape_as_file() -> bytes:
+    """A SQLite database as the migrations make it."""
+    with tempfile.TemporaryDirectory() as directory:
+        made = Path(directory) / "made.sqlite"
+        migrate(f"sqlite:///{made}")
+        return made.read_bytes()
+
+
+async def _shape_postgresql(url: str) -> None:
+    """Put a copy of what the migrations made in the place of an empty database."""
+    import asyncpg
+
+    name = make_url(url).database
+    main = url.replace(f"/{name}?", "/postgres?")
+    connection = await asyncpg.connect(main)
+    try:
+        shapes = _shapes(main)
+        if not shapes:
+            made = await _created(connection)
+            await asyncio.to_thread(migrate, _named(main, made))
+            shapes.append(made)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {shapes[0]} STRATEGY wal_log")
+    finally:
+        await connection.close()
+
+
+@cache
+def _shapes(main: str) -> list[str]:
+    """The database of that server that this process brought to the newest shape, once there is one."""
+    return []
 
 
 @cache

@@ -10,7 +10,7 @@ import pytest
 
 from node.runtime import Node
 from node.settings import Settings
-from tests.rig.backups import a_kept_node, fill
+from tests.rig.backups import a_kept_node, fill, keep_keys
 from tests.rig.clock import FrozenClock
 from tests.rig.databases import POSTGRESQL, fresh_database
 from tests.rig.servers import Servers
@@ -31,6 +31,7 @@ class Filled:
 
 @pytest.fixture
 async def filled(settings: Callable[..., Settings], clock: FrozenClock) -> AsyncIterator[Filled]:
+    keep_keys(settings())
     async with a_kept_node(settings(), clock) as node:
         alert, case = await fill(node)
         yield Filled(node, alert, case)
