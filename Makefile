@@ -9,6 +9,8 @@ BUILT := web/static/built
 BOVINE := tests/peers/bovine
 SOURCES := $(wildcard $(BROWSER)/src/*.ts) $(wildcard $(BROWSER)/*.mjs)
 export VIRTUAL_ENV_DISABLE_PROMPT := 1
+# Compiled modules are kept, whoever calls: the suite starts some hundred processes that would each compile all of them anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz heavy journeys release locks clean
 .DEFAULT_GOAL := help
