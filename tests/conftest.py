@@ -4,6 +4,7 @@ Sockets are refused unless a marker asks for loopback. What a machine lacks is n
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import datetime
@@ -19,6 +20,7 @@ from tests.rig.clock import FrozenClock
 from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, ready_database
 from tests.rig.missing import summary
 from tests.rig.servers import Servers
+from web.serve import YOUNG_OBJECTS
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 NETWORKED = ("sockets", "scale", "browser", "peer")
@@ -86,6 +88,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     params = [pytest.param(kind, marks=pytest.mark.scale if kind == POSTGRESQL else ()) for kind in kinds]
     metafunc.parametrize("database_kind", params, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # What is loaded and found stays: to look for garbage among it again and again took a sixth of the run. Then as in `serve`.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
