@@ -181,4 +181,6 @@ async def vocabulary(request: Request) -> Response:
         answer = activity_answer({"@context": CASE_TERMS}, max_age=86_400)
         answer.headers["Content-Type"] = "application/ld+json"
         return answer
-    return await vocabulary_page(request)
+    response = await vocabulary_page(request)
+    response.headers.add_vary_header("Accept")
+    return response

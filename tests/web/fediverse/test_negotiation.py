@@ -36,7 +36,18 @@ async def test_a_case_is_served_as_asked(town: Town, accept: str, kind: str) -> 
 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(kind)
-    assert "Accept" in answer.headers["vary"]
+    assert "Accept" in answer.headers["vary"].split(", ")
+
+
+@pytest.mark.parametrize("accept", [PAGE, ACTIVITY_JSON])
+@pytest.mark.parametrize("path", ["/ns/v1", "/actors/cases"])
+async def test_no_cache_gives_a_program_the_page_nor_a_reader_the_document(
+    town: Town, path: str, accept: str
+) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.get(path, headers={"Accept": accept})
+
+    assert "Accept" in answer.headers["vary"].split(", ")
 
 
 async def test_the_signed_bytes_are_served_as_they_were_signed(town: Town) -> None:
