@@ -1,6 +1,6 @@
 """The read side of public cases: filters, pages, counts. It never writes, and never ranks States."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import SHOWN, UNSEEN, WITHDRAWN, Entry, EntryFacet
+from node.entries.entries import LIVE, SHOWN, UNSEEN, WITHDRAWN, Entry, EntryFacet
+from node.statements import among
 from vocab.cases import PublicCase, Withdrawal, read_withdrawal
 from vocab.errors import VocabError
 from vocab.jsonld import parse
@@ -139,6 +140,12 @@ async def document_at(session: AsyncSession, id: str) -> tuple[bytes, bool] | No
     wanted = select(Entry.document, Entry.state).where(Entry.id == id, Entry.state != UNSEEN)
     found = (await session.execute(wanted)).first()
     return (found[0], found[1] == WITHDRAWN) if found else None
+
+
+async def as_published(session: AsyncSession, ids: Collection[str]) -> frozenset[str]:
+    """Those of these cases that stand as they were published: not corrected since, and not withdrawn."""
+    found = select(Entry.id).where(among(Entry.id, ids), Entry.state == LIVE)
+    return frozenset(await session.scalars(found))
 
 
 async def coverage(session: AsyncSession, *, now: datetime) -> Coverage:

@@ -1,5 +1,7 @@
 """Actors and their collections. Followers and following show counts only: who follows an organisation can be at risk."""
 
+import json
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -9,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from node.entries.search import as_published
 from node.errors import NotFound
 from node.hub.members import member_document
 from node.peers.blocklists import blocklist_document
@@ -24,6 +27,8 @@ from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import caller, private, shown
 
 PAGE = 20
+# Of the newest activities, so much stands in the first page as it was signed: a few cases.
+WHOLE_BYTES = 131_072
 
 
 class _Addressed(msgspec.Struct):
@@ -78,13 +83,15 @@ async def outbox(request: Request) -> Response:
             return activity_answer(_collection(at, total, first=f"{at}?page=1", outboxOf=ours.id), max_age=30)
         after = _seen(node, request.query_params.get("after", ""))
         sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
+        creates = [item.object_id for item in sent if item.type == "Create"] if after is None else []
+        whole = await as_published(session, creates)
     page: dict[str, Any] = {
         "@context": AS,
         # Of what is asked for and nothing besides: an address with anything more is not a page of ours.
         "id": _page_of(at, after),
         "type": "OrderedCollectionPage",
         "partOf": at,
-        "orderedItems": [_reference(item) for item in sent[:PAGE]],
+        "orderedItems": _items(sent[:PAGE], whole=whole),
     }
     if len(sent) > PAGE:
         page["next"] = _page_of(at, (sent[PAGE - 1].sent_at, sent[PAGE - 1].id))
@@ -185,6 +192,19 @@ def _collection(id: str, total: int, **more: object) -> dict[str, Any]:
         "totalItems": total,
         **more,
     }
+
+
+def _items(sent: Sequence[Sent], *, whole: Collection[str]) -> list[dict[str, Any]]:
+    """The activities of a page; the first that are of these cases as they were signed, for as long as there is room."""
+    # snac 2.96 shows a new follower those that embed what they brought, and asks for none; who wants all of them asks anyway.
+    items: list[dict[str, Any]] = []
+    room = WHOLE_BYTES
+    for one in sent:
+        is_whole = one.type == "Create" and one.object_id in whole and len(one.body) <= room
+        if is_whole:
+            room -= len(one.body)
+        items.append(json.loads(one.body) if is_whole else _reference(one))
+    return items
 
 
 def _reference(sent: Sent) -> dict[str, Any]:

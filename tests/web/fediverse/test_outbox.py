@@ -1,14 +1,22 @@
 """The outbox as crawlers read it: what each item is, since when and for whom, without asking for every activity."""
 
+import json
+
+import pytest
+
+from federation.proofs import Proven, check
 from node.peers.changing import announce_move
+from node.peers.directory import find_actor, proving_keys
 from node.peers.ours import say_alias
 from node.publishing.featured import feature
+from node.publishing.publish import correct
 from node.publishing.reactions import ReplyText, keep_reaction, show_reply
-from tests.rig.publications import a_case, publish_case
+from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.town import Town
 from vocab.activities import read_activity
 from vocab.terms import ACTIVITY_JSON, PUBLIC
-from web.fediverse.actors import PAGE
+from web.fediverse import actors
+from web.fediverse.actors import PAGE, WHOLE_BYTES
 from web.fediverse.objects import FEW_REPLIES
 
 OTHER = "https://b.example/cases/other"
@@ -51,6 +59,61 @@ async def test_an_item_says_nothing_else_than_its_activity_does(town: Town) -> N
     members = ("id", "type", "actor", "published", "to", "cc", "target")
     for item, activity in zip(items, activities, strict=True):
         assert {name: item.get(name) for name in members} == {name: activity.get(name) for name in members}
+
+
+async def test_a_case_that_stands_is_in_the_first_page_whole_as_it_was_signed(town: Town) -> None:
+    """snac 2.96 shows a new follower these, and asks for none that is only named."""
+    urls = {(await publish_case(town["a"].node, a_case(number))).url for number in range(2)}
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        items = (await http.get("/actors/cases/outbox?page=1")).json()["orderedItems"]
+        activities = [(await http.get(item["id"])).json() for item in items]
+
+    assert items == activities
+    assert {item["object"]["id"] for item in items} == urls
+    author = await find_actor(town["b"].node, "https://a.example/actors/cases")
+    keys, _ = await proving_keys(town["b"].node, author.id)
+    assert all(isinstance(check(item, keys, now=town.clock.now()), Proven) for item in items)
+
+
+async def test_a_case_that_was_corrected_or_withdrawn_is_named_or_not_there(town: Town) -> None:
+    """What was put right since must not be read anew from a list of what was said first."""
+    node = town["a"].node
+    wrong, withdrawn = await publish_case(node, a_case(0)), await publish_case(node, a_case(1))
+    two = {"drafted_by": "one", "approved_by": "two"}
+    town.clock.forward(minutes=5)
+    async with node.database.begin() as session:
+        better = a_case(0, title={"en": "Corrected (fictional)"})
+        now = node.clock.now()
+        await correct(
+            session, node.settings, node.keyring, case_id=wrong.case_id, case=better, now=now, **two
+        )
+    await withdraw_case(node, withdrawn)
+
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        items = (await http.get("/actors/cases/outbox?page=1")).json()["orderedItems"]
+
+    said = {(item["type"], item["object"]) for item in items}
+    assert said == {("Create", wrong.url), ("Update", wrong.url), ("Delete", withdrawn.url)}
+
+
+async def test_the_first_page_holds_whole_what_there_is_room_for_and_the_next_nothing(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(PAGE + 2):
+        await publish_case(town["a"].node, a_case(number % 2))
+        town.clock.forward(seconds=1)
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        one = await http.get("/actors/cases/outbox?page=1")
+        monkeypatch.setattr(actors, "WHOLE_BYTES", 3 * len(json.dumps(one.json()["orderedItems"][0])))
+        first = (await http.get("/actors/cases/outbox?page=1")).json()
+        second = (await http.get(first["next"])).json()
+
+    assert len(one.content) < WHOLE_BYTES + PAGE * 1000
+    whole = [isinstance(item["object"], dict) for item in first["orderedItems"]]
+    assert whole[:2] == [True, True]
+    assert 2 <= sum(whole) <= 4
+    assert not any(isinstance(item["object"], dict) for item in second["orderedItems"])
 
 
 async def test_a_page_has_one_address_whatever_else_is_asked(town: Town) -> None:
