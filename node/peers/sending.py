@@ -27,6 +27,7 @@ FORGET = "forget-sent"
 # The job that erases answers to single servers, once a day, and when: nothing waits longer than that for a server.
 FORGET_ANSWERS = "forget-answers"
 ANSWERS_KEPT = timedelta(days=36)
+FOR_ONE_SERVER = ("Accept", "Reject", "Flag")
 MAX_ID = 600
 
 
@@ -252,9 +253,11 @@ async def begin_forgetting(session: AsyncSession, *, now: datetime) -> None:
 
 
 async def forget_answers(session: AsyncSession, *, now: datetime) -> None:
-    """Erase what was only ever for one server, which has it or was given up: anybody may ask us for any number of answers."""
+    """Erase what was only ever for one server, which has it or was given up: anybody may ask us for any number of answers, and what
+    the desk reported to somebody's server names them.
+    """
     old = delete(Sent).where(
-        Sent.sent_at < now - ANSWERS_KEPT, Sent.type.in_(("Accept", "Reject")), Sent.is_public.is_(False)
+        Sent.sent_at < now - ANSWERS_KEPT, Sent.type.in_(FOR_ONE_SERVER), Sent.is_public.is_(False)
     )
     await session.execute(old.execution_options(synchronize_session=False))
 

@@ -9,7 +9,9 @@ from sqlalchemy import select, update
 from node import outbox
 from node.deliver import GIVEN_UP_AFTER
 from node.outbox import Job
+from node.peers.directory import find_actor
 from node.peers.follows import between, count_followers
+from node.peers.reports import send_report
 from node.peers.sending import ANSWERS_KEPT, FORGET, FORGET_ANSWERS, Sent
 from node.roles import begin
 from tests.rig.publications import a_case, publish_case, withdraw_case
@@ -117,6 +119,26 @@ async def test_an_answer_to_one_server_is_erased_when_nobody_can_wait_for_it_any
         assert await count_followers(session, node.settings.main_actor) == 1
         assert await session.scalar(select(Job.seq).where(Job.kind == FORGET_ANSWERS)) is not None
     assert GIVEN_UP_AFTER < ANSWERS_KEPT
+
+
+async def test_what_was_reported_to_one_server_is_erased_like_an_answer(town: Town) -> None:
+    node = town["a"].node
+    await begin(node)
+    reader = await a_reader(town)
+    them = await find_actor(node, reader.id)
+    async with node.database.begin() as session:
+        await send_report(
+            session, node.settings, node.keyring, them=them, objects=[], text=WORDS, now=town.clock.now()
+        )
+    await town.settle()
+    assert WORDS in str(reader.received)
+    assert await holding(town, "a") == ["Flag"]
+
+    for _ in range(ANSWERS_KEPT.days + 2):
+        town.clock.forward(hours=24)
+        await town.settle()
+
+    assert await holding(town, "a") == []
 
 
 async def test_the_words_a_stranger_puts_into_a_follow_are_neither_kept_nor_said_by_us(town: Town) -> None:
