@@ -64,11 +64,13 @@ async def on_follow(node: Node, activity: Activity) -> None:
     asked = activity.object_id or ""
     is_relay = asked in PUBLIC_ALIASES and node.settings.is_hub
     us = local_actor_at(node.settings, node.settings.main_actor if is_relay else asked)
-    if us is None or us.id == node.settings.instance_actor:
+    if us is None:
         raise RefusedActivity("Follow of an actor that is not ours")
     them = await find_actor(node, activity.actor)
     async with node.database.begin() as session:
         standing = (await standings(session, node.settings, [them.host]))[them.host]
+        # The instance actor says nothing to followers; but who is not answered waits for ever (ActivityPub §7.5).
+        welcome = standing is not Standing.SHUT and us.id != node.settings.instance_actor
         await receive_follow(
             session,
             node.settings,
@@ -76,11 +78,16 @@ async def on_follow(node: Node, activity: Activity) -> None:
             us=us,
             them=them,
             activity=activity.raw,
-            welcome=standing is not Standing.SHUT,
+            welcome=welcome,
             now=node.clock.now(),
             followed=PUBLIC if is_relay else None,
         )
-        if node.settings.hub and not node.settings.is_hub and them.id == f"{node.settings.hub}/actors/hub":
+        if (
+            welcome
+            and node.settings.hub
+            and not node.settings.is_hub
+            and them.id == f"{node.settings.hub}/actors/hub"
+        ):
             await network.hub_follows(session, node.settings.hub, now=node.clock.now())
     await node.bell.ring()
 

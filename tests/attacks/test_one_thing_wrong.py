@@ -19,7 +19,7 @@ from sqlalchemy import select
 from federation import ldsignatures
 from node.entries.entries import Entry
 from node.inbox.stamping import MAX_ASKED
-from node.peers.follows import between
+from node.peers.follows import between, count_followers
 from node.peers.hosts import decide
 from node.peers.reports import Report
 from node.publishing.publish import withdraw
@@ -573,14 +573,15 @@ async def test_a_delete_of_what_is_elsewhere_is_nobodys(
 
 
 @pytest.mark.parametrize("attack", ["9 a Follow of the actor that signs what we fetch"])
-async def test_the_instance_actor_is_followed_by_nobody(
-    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
-) -> None:
+async def test_the_instance_actor_is_followed_by_nobody(stage: Stage, attack: str) -> None:
     mallory = stage.stranger()
     instance = "https://node.example/actors/node.example"
 
     await stage.send(mallory, mallory.activity("Follow", instance), to="node")
 
-    assert reasons(caplog) == ["Follow of an actor that is not ours"]
+    assert [(one["type"], one["actor"]) for one in mallory.received] == [("Reject", instance)]
     async with stage.town["node"].node.database.read() as session:
-        assert await between(session, mallory.id, instance) is None
+        follow = await between(session, mallory.id, instance)
+        assert await count_followers(session, instance) == 0
+    assert follow is not None
+    assert follow.state == "rejected"
