@@ -146,8 +146,13 @@ async def _keys_of(
     if not wanted <= keys.keys():
         await find_actor(node, owner, max_age=REFETCH_AFTER, for_stranger=for_stranger, or_known=False)
         keys, retired = await proving_keys(node, owner)
-    # What its owner lists by address could perhaps not be had when they were asked last, though they could.
-    linked = [key_id for key_id in wanted - keys.keys() if "#" not in key_id and same_origin(key_id, owner)]
+    # What its owner lists by address could perhaps not be had when they were asked last, though they could. Not the owner's own address:
+    # that stands for no key here, and is there however often strangers name it.
+    linked = [
+        key_id
+        for key_id in wanted - keys.keys() - {owner}
+        if "#" not in key_id and same_origin(key_id, owner)
+    ]
     if linked:
         await _ask_for(node, linked)
         keys, retired = await proving_keys(node, owner)

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -472,3 +473,23 @@ async def test_after_a_while_a_stranger_may_name_more(
         counts.append(f"/notes/{number}" in victim.asked)
 
     assert counts == [True, True, False, True]
+
+
+@pytest.mark.parametrize("suite", ["proof", "signature"])
+async def test_who_names_the_actor_and_not_a_key_makes_us_ask_for_them_once(
+    town: Town, victim: Stranger, mallory: Stranger, suite: str
+) -> None:
+    url = (await publish_case(town["a"].node)).url
+    named = {
+        "proof": a_proof(victim.id),
+        "signature": {"type": "RsaSignature2017", "creator": victim.id, "signatureValue": "eA=="},
+    }
+
+    for number in range(6):
+        said = victim.activity("Like", url, number=number)
+        await mallory.post("a", said | {suite: named[suite]})
+    await town.settle()
+
+    # Once to know who they are.
+    assert victim.asked == [urlsplit(victim.id).path]
+    assert await liked(town, url) == 0
