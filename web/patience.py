@@ -60,9 +60,11 @@ class Room(ServerState):
         self._said_at: float | None = None
 
     def wait_for(self, connection: "PatientProtocol") -> None:
-        """It is its turn, from now on: it was heard, or answered, a moment ago."""
-        self._silent[connection] = None
-        self._silent.move_to_end(connection)
+        """It is its turn, from now on: it was heard, or answered, a moment ago. One that is gone has no turn any more."""
+        # Of two requests on it the first may be answered after its end: uvicorn tells only the last one that nobody is there.
+        if connection in self.connections:
+            self._silent[connection] = None
+            self._silent.move_to_end(connection)
 
     def wait_no_more(self, connection: "PatientProtocol") -> None:
         """It is ours, or nobody's."""
@@ -173,7 +175,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._is_begun = self._is_body = False
         self._beside = self._brought = 0
         super().on_message_complete()
-        if self._is_ours():
+        # Who takes nothing of one answer is waited for, however many more they ask for.
+        if self._is_ours() and not self.flow.write_paused:
             self._room.wait_no_more(self)
 
     def on_response_complete(self) -> None:

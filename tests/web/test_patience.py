@@ -273,6 +273,8 @@ class Slow:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for _ in range(0, size, PIECE):
             await send({"type": "http.response.body", "body": bytes(min(size, PIECE)), "more_body": True})
+            # Who is gone is found out by a first write; then others have their turn.
+            await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -372,6 +374,32 @@ async def test_who_takes_nothing_of_an_answer_keeps_no_place(house: House) -> No
         await house.let_in(b"GET /large HTTP/1.1\r\nhost: a.example\r\n\r\n")
 
     assert await (await house.let_in()).asks()
+
+
+async def test_nor_who_asks_for_more_meanwhile(house: House) -> None:
+    for _ in range(PLACES):
+        reading_nothing = await house.let_in(b"GET /large HTTP/1.1\r\nhost: a.example\r\n\r\n")
+        reading_nothing.writer.write(b"GET / HTTP/1.1\r\nhost: a.example\r\n\r\n")
+        await asyncio.sleep(0.05)
+
+    assert await (await house.let_in()).asks()
+
+
+async def test_who_is_gone_takes_nobodys_turn_to_be_let_go(house: House) -> None:
+    gone = await house.let_in(b"GET /slow HTTP/1.1\r\nhost: a.example\r\n\r\n")
+    # A second request begins behind the first: it is never whole.
+    gone.writer.write(b"POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n")
+    await asyncio.sleep(0.05)
+    gone.writer.transport.abort()
+    await asyncio.sleep(0.05)
+    house.application.go_on.set()
+    await asyncio.sleep(0.05)
+    first, second, third = [await house.let_in() for _ in range(PLACES)]
+
+    assert await (await house.let_in()).asks()
+
+    assert not await first.asks()
+    assert [await one.asks() for one in (second, third)] == [True, True]
 
 
 async def test_that_there_is_no_place_is_said_once_in_a_while(
