@@ -4,6 +4,7 @@ Whoever agreed to be searched, or moved, may have said otherwise in an Update or
 of one host fewer. What cannot be had just now leaves all as it is; who was not there twice, days apart, counts as gone.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -86,9 +87,13 @@ async def _silent(session: AsyncSession, *, now: datetime) -> Sequence[str]:
 async def _look(node: Node, actor_id: str, *, now: datetime) -> bool:
     """Keep what an actor says of itself now; False when its server cannot be asked just now."""
     try:
-        actor = await ask_actor(node, actor_id)
+        # One address may be many requests: each that it leads to, in both dialects, and its keys.
+        async with asyncio.timeout(AT_MOST.total_seconds()):
+            actor = await ask_actor(node, actor_id)
         if actor.id != actor_id:
             raise Mismatch("another actor is found there", url=actor_id)
+    except TimeoutError:
+        return False
     except FetchError as error:
         log.info("actor.unseen", extra={"host": host_of(actor_id), "reason": str(error)})
         if isinstance(error, Unreachable):

@@ -4,6 +4,7 @@ snac (2.75, 2.96) says to the author's followers alone that a note is deleted, a
 now leaves all as it is. Words that changed come as an Update, which goes to whom they were written.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime
@@ -74,8 +75,10 @@ async def _reread(node: Node, id: str) -> bool:
     Gone for good (410), it goes here as with a Delete; else it waits for the desk anew.
     """
     try:
-        reply, document = await find_reply(node, id)
-    except Unreachable:
+        # One address may be many requests: each that it leads to, in both dialects. Else the lease ends, and all are asked again at once.
+        async with asyncio.timeout(AT_MOST.total_seconds()):
+            reply, document = await find_reply(node, id)
+    except (Unreachable, TimeoutError):
         return False
     except NotFound:
         return True

@@ -1,5 +1,6 @@
 """Those who are silent are looked at again, few at a time: what they say now counts, and only who is missing for days is gone."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -292,3 +293,23 @@ async def test_where_each_answer_takes_long_the_others_wait_for_the_next_day(
 
     assert first == 2
     assert len(set(asked_for)) == len(asked_for) == 4
+
+
+async def test_who_never_comes_to_an_end_of_answering_is_left_and_others_have_their_turn(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await add_followed(town, f"https://s{number}.example/users/cases")
+    asked_for: list[str] = []
+
+    async def endless(_node: object, actor_id: str) -> Actor:
+        asked_for.append(actor_id)
+        await asyncio.sleep(3600)
+        raise Unreachable("no answer", url=actor_id)
+
+    monkeypatch.setattr(looking, "ask_actor", endless)
+    monkeypatch.setattr(looking, "AT_MOST", timedelta(seconds=0.05))
+    async with asyncio.timeout(5):
+        await look_again(town.hub.node, Turn(0, "chore:look-again", looking.KIND, {}, 0))
+
+    assert len(set(asked_for)) == 3

@@ -1,6 +1,8 @@
 """Replies that are shown, asked for again where they were written: who took theirs back may have told only their own followers."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -213,3 +215,24 @@ async def test_a_host_that_is_down_is_asked_once_and_nobody_for_longer_than_the_
 
     assert len(asked) == 4
     assert len({note.split("/")[2] for note in asked}) == 4
+
+
+async def test_who_never_comes_to_an_end_of_answering_is_left_and_others_have_their_turn(
+    town: Town, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = (await publish_case(node)).url
+    await add_shown(node, url, [f"https://s{host}.example/users/sam/1" for host in range(3)])
+    asked: list[str] = []
+
+    async def endless(_node: object, id: str) -> None:
+        asked.append(id)
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(rereading, "find_reply", endless)
+    monkeypatch.setattr(rereading, "AT_MOST", timedelta(seconds=0.05))
+    async with asyncio.timeout(5):
+        await reread(node, Turn(0, f"chore:{KIND}", KIND, {}, 0))
+
+    assert len(asked) == 3
+    async with node.database.read() as session:
+        assert len(await shown_replies(session, url)) == 3
