@@ -29,6 +29,9 @@ M_ARENA_MAX, ARENAS = -8, 2
 YOUNG_OBJECTS = 20_000
 # For databases, peers (512 at once), files that sources send.
 OWN_FILES = 1_024
+# So many connections are let in at a time, and so often before the first of those that go for them is closed: one burst would take
+# all files else.
+AT_ONCE, ROUNDS = 512, 4
 # By then every web server shows new keys.
 SIGN_AFTER_SECONDS = 10.0
 
@@ -54,7 +57,8 @@ async def serve(settings: Settings) -> None:
     """Serve until told to stop; the worker runs inside unless a Redis is configured."""
     _share_memory()
     async with opened(settings) as node:
-        server = make_server(node, places=places())
+        places, at_once = count_places()
+        server = make_server(node, places=places, at_once=at_once)
         _settle_memory()
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(keep_keys(node))]
@@ -97,25 +101,33 @@ def _settle_memory() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
-def places() -> int:
-    """How many connections are let in: as many as leave the node the files and sockets that it needs itself."""
+def count_places() -> tuple[int, int]:
+    """How many connections are let in, and how many of them at a time: as many as leave the node the files and sockets that it needs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_CONNECTIONS + OWN_FILES
+    wanted = MOST_CONNECTIONS + ROUNDS * AT_ONCE + OWN_FILES
     if 0 <= soft < wanted:
         # Few are the default for the sake of select(2), which nobody here calls.
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Negative: without end.
-    return min(MOST_CONNECTIONS, soft - min(OWN_FILES, soft // 2)) if soft >= 0 else MOST_CONNECTIONS
+    if soft < 0:
+        # Without end.
+        return MOST_CONNECTIONS, AT_ONCE
+    at_once = min(AT_ONCE, max(1, soft // 16))
+    return min(MOST_CONNECTIONS, soft - min(OWN_FILES, soft // 4) - ROUNDS * at_once), at_once
 
 
 def make_server(
-    node: Node, *, protocol: type[PatientProtocol] = PatientProtocol, places: int = MOST_CONNECTIONS
+    node: Node,
+    *,
+    protocol: type[PatientProtocol] = PatientProtocol,
+    places: int = MOST_CONNECTIONS,
+    at_once: int = AT_ONCE,
 ) -> uvicorn.Server:
     """uvicorn, saying nothing about who asked for what, and waiting for nobody for ever.
 
-    places  how many connections at once.
+    places   how many connections there may be.
+    at_once  how many are let in before anything else is done.
     """
     settings = node.settings
     server = uvicorn.Server(
@@ -135,7 +147,7 @@ def make_server(
             server_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=STOP_AFTER_SECONDS,
-            backlog=2048,
+            backlog=at_once,
         )
     )
     server.server_state = Room(places)

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import resource
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import uvicorn
@@ -15,8 +17,7 @@ from starlette.types import Receive, Scope, Send
 import web
 from node.runtime import Node
 from web.patience import MAX_HEAD_BYTES, MOST_CONNECTIONS, Patience, PatientProtocol
-from web.serve import make_server
-from web.serve import places as count_places
+from web.serve import AT_ONCE, OWN_FILES, ROUNDS, count_places, make_server
 
 pytestmark = pytest.mark.sockets
 
@@ -411,24 +412,59 @@ async def test_that_there_is_no_place_is_said_once_in_a_while(
     assert [record.message for record in caplog.records].count("connections.full") == 1
 
 
+class Counting(PatientProtocol):
+    most: ClassVar[int] = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        Counting.most = max(Counting.most, len(self.connections))
+
+
+async def test_of_many_who_come_at_once_few_are_let_in_before_others_have_gone_for_them(node: Node) -> None:
+    """Each has a file: asyncio alone lets in 2,048 at once, and then nobody for a second where there are no files left."""
+    Counting.most, at_once = 0, 8
+    server = make_server(node, protocol=Counting, places=PLACES, at_once=at_once)
+    server.config.port, server.config.app = 0, Slow()
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    address = server.servers[0].sockets[0].getsockname()
+    came = [socket.socket() for _ in range(200)]
+    for one in came:
+        one.setblocking(False)
+        one.connect_ex(address)
+    await asyncio.sleep(0.3)
+    for one in came:
+        one.close()
+    server.should_exit = server.force_exit = True
+    await serving
+
+    assert PLACES < Counting.most <= PLACES + ROUNDS * at_once
+
+
+WISHED = MOST_CONNECTIONS + ROUNDS * AT_ONCE + OWN_FILES
+
+
 @pytest.mark.parametrize(
-    ("soft", "hard", "asked", "places"),
+    ("soft", "hard", "asked", "places", "at_once"),
     [
-        pytest.param(1024, 524_288, MOST_CONNECTIONS + 1024, MOST_CONNECTIONS, id="Debian's default"),
-        pytest.param(1024, -1, MOST_CONNECTIONS + 1024, MOST_CONNECTIONS, id="no end"),
-        pytest.param(-1, -1, None, MOST_CONNECTIONS, id="no end at all"),
-        pytest.param(8192, 8192, None, MOST_CONNECTIONS, id="as the unit has it"),
-        pytest.param(256, 3000, 3000, 3000 - 1024, id="less than wished"),
-        pytest.param(256, 256, 256, 128, id="very few"),
+        pytest.param(1024, 524_288, WISHED, MOST_CONNECTIONS, 448, id="Debian's default"),
+        pytest.param(1024, -1, WISHED, MOST_CONNECTIONS, 448, id="no end"),
+        pytest.param(-1, -1, None, MOST_CONNECTIONS, AT_ONCE, id="no end at all"),
+        pytest.param(8192, 8192, None, MOST_CONNECTIONS, AT_ONCE, id="as the unit has it"),
+        pytest.param(256, 3000, 3000, 1502, 187, id="less than wished"),
+        pytest.param(256, 256, 256, 128, 16, id="very few"),
     ],
 )
 def test_the_node_keeps_files_for_itself(
-    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, asked: int | None, places: int
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, asked: int | None, places: int, at_once: int
 ) -> None:
     limits = [(soft, hard)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: limits.append(wanted))
 
-    assert count_places() == places
+    assert count_places() == (places, at_once)
 
     assert [first for first, _ in limits[1:]] == ([] if asked is None else [asked])
+    left = limits[-1][0] - places - ROUNDS * at_once
+    assert limits[-1][0] < 0 or left >= min(OWN_FILES, limits[-1][0] // 4)
