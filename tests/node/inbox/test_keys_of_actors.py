@@ -115,3 +115,10 @@ def test_a_key_with_the_very_id_of_its_actor_comes_before_any_other(sam: Strange
     assert found is not None
     assert found.id == sam.id
     assert found.spki_pem == own["publicKeyPem"]
+
+
+def test_of_two_keys_none_is_meant_by_the_id_of_their_actor(sam: Stranger) -> None:
+    listed = [a_key(sam, "first"), a_key(sam, "second", "another")]
+
+    assert read_actor(sam.actor(publicKey=listed)).key(sam.id) is None
+    assert read_actor(sam.actor(publicKey=listed[:1])).key(sam.id) is not None

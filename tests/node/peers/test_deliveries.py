@@ -1,0 +1,35 @@
+"""Of all inboxes that something went to, those that are told when it is withdrawn."""
+
+import pytest
+
+from node.peers import deliveries
+from node.peers.deliveries import still_told
+from node.peers.hosts import decide
+from node.runtime import Node
+
+
+async def told(node: Node, *inboxes: str) -> list[str]:
+    async with node.database.read() as session:
+        return sorted(await still_told(session, inboxes))
+
+
+def inboxes_of(host: str, *numbers: int) -> list[str]:
+    return [f"https://{host}/users/{number}/inbox" for number in numbers]
+
+
+async def test_a_blocked_host_is_told_nothing(node: Node) -> None:
+    async with node.database.begin() as session:
+        await decide(session, "shut.example", "block", reason="", now=node.clock.now())
+    there = inboxes_of("other.example", 1)
+
+    assert await told(node, *there, *inboxes_of("shut.example", 1), *inboxes_of("sub.shut.example", 1)) == there
+
+
+async def test_of_one_site_so_many_are_told_and_of_each_of_its_hosts_one_before_any_has_two(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "MOST_INBOXES", 3)
+    many, neighbour = inboxes_of("a.site.example", 1, 2, 3, 4), inboxes_of("z.site.example", 1)
+    elsewhere = inboxes_of("quiet.example", 1, 2)
+
+    assert await told(node, *many, *neighbour, *elsewhere) == sorted([*many[:2], *neighbour, *elsewhere])
