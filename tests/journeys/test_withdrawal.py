@@ -8,6 +8,7 @@ from sqlalchemy import select
 from node.entries.entries import Entry
 from node.peers.hosts import decide
 from node.peers.sending import Sent
+from node.publishing.positions import draft_position, end_position, publish_position
 from node.publishing.publications import Publication
 from node.publishing.publish import correct, withdraw
 from tests.rig.publications import a_case, publish_case
@@ -137,6 +138,38 @@ async def test_whoever_was_sent_a_case_and_follows_no_more_is_told_that_it_is_wi
         "shut": ["Accept", "Create"],
         "late": [],
     }
+
+
+async def test_whoever_was_sent_a_position_and_follows_no_more_is_told_that_it_was_taken_back(
+    town: Town,
+) -> None:
+    await town.befriend("b", "a")
+    publication = await publish_case(town["a"].node, a_case(**TITLES))
+    await town.settle()
+    node, reader = town["b"].node, Stranger(town, "reader.example", "rita", key="peer")
+    settings, keyring, follow = (
+        node.settings,
+        node.keyring,
+        reader.activity("Follow", town["b"].settings.main_actor),
+    )
+    await reader.post("b", follow)
+    await town.settle()
+    async with node.database.begin() as session:
+        said = await draft_position(
+            session, settings, case_url=publication.url, kind="dissent", language="en",
+            text=f"Not so at {WORDS}", by="x", now=node.clock.now(),
+        )  # fmt: skip
+    async with node.database.begin() as session:
+        await publish_position(session, settings, keyring, said.id, by="y", now=node.clock.now())
+    await town.settle()
+    await reader.post("b", reader.activity("Undo", follow, number=2))
+    await town.settle()
+
+    async with node.database.begin() as session:
+        await end_position(session, settings, keyring, said.id, by="y", now=node.clock.now())
+    await town.settle()
+
+    assert [one["type"] for one in reader.received] == ["Accept", "Create", "Delete"]
 
 
 async def test_whoever_followed_a_hub_when_it_passed_a_case_on_is_told_that_it_is_withdrawn(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from federation.errors import Unreachable
+from federation.errors import NotThere, Unreachable
 from node.inbox import rereading
 from node.inbox.rereading import KIND, MOST_OF_A_HOST, reread
 from node.outbox import Job, Turn
@@ -172,6 +172,20 @@ async def test_a_reply_that_the_desk_has_hidden_is_not_asked_for(
     await a_day_later(town, node)
 
     assert PATH not in stranger.asked
+    assert await waiting(node) == []
+
+
+async def test_a_reply_that_the_desk_hides_meanwhile_stays_hidden(
+    node: Node, case: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone_and_hidden(_node: object, id: str) -> None:
+        async with node.database.begin() as session:
+            await hide_reply(session, id, by="somebody", now=node.clock.now())
+        raise NotThere("HTTP 404", url=id, status=404)
+
+    monkeypatch.setattr(rereading, "find_reply", gone_and_hidden)
+    await reread(node, Turn(0, f"chore:{KIND}", KIND, {}, 0))
+
     assert await waiting(node) == []
 
 
