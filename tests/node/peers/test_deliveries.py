@@ -21,8 +21,9 @@ async def test_a_blocked_host_is_told_nothing(node: Node) -> None:
     async with node.database.begin() as session:
         await decide(session, "shut.example", "block", reason="", now=node.clock.now())
     there = inboxes_of("other.example", 1)
+    shut = [*inboxes_of("shut.example", 1), *inboxes_of("sub.shut.example", 1)]
 
-    assert await told(node, *there, *inboxes_of("shut.example", 1), *inboxes_of("sub.shut.example", 1)) == there
+    assert await told(node, *there, *shut) == there
 
 
 async def test_of_one_site_so_many_are_told_and_of_each_of_its_hosts_one_before_any_has_two(
