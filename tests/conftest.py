@@ -245,9 +245,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     with ExitStack() as stack:
 
-        def start(*, port: int | None = None, **settings: str) -> Any:
+        def start(*, port: int | None = None, forked: bool = True, **settings: str) -> Any:
             number = len(list(tmp_path.glob("served-*")))
-            return stack.enter_context(served(tmp_path / f"served-{number}" / "data", port=port, **settings))
+            data = tmp_path / f"served-{number}" / "data"
+            return stack.enter_context(served(data, port=port, forked=forked, **settings))
 
         yield start
 

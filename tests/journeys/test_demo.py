@@ -1,19 +1,22 @@
 """The whole demonstration, in both profiles; and what sources sealed is nowhere afterwards."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.rig.databases import POSTGRESQL, fresh_database
-from tests.rig.processes import free_port
+from tests.rig.processes import Forked, forks, free_port
 from tests.rig.servers import Servers
 from vocab import samples
 from web.demo.play import run
+from web.demo.sites import Site
 
 CANARIES = [case["sealed"]["canary"].encode() for case in samples.cases()]
 SEALED = [*CANARIES, b"SEALED-CANARY", b"sender.invalid", b"Invented Street"]
@@ -70,7 +73,39 @@ async def scale(tmp_path: Path, servers: Servers) -> AsyncIterator[dict[str, dic
         }
 
 
+class Beside:
+    """A forked process, as asyncio shows its own."""
+
+    def __init__(self, process: Forked) -> None:
+        self._process = process
+        self.terminate, self.kill = process.terminate, process.kill
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.poll()
+
+    async def wait(self) -> int:
+        return await asyncio.to_thread(self._process.wait)
+
+
+@pytest.fixture
+def forked_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other test has each of its processes load the program for itself; here all are forked from one that has."""
+
+    async def tracker(site: Site, *arguments: str) -> Any:
+        said = await asyncio.to_thread(forks().run, (*arguments, "--json"), site.environment)
+        return json.loads(said) if said.strip() else None
+
+    async def begun(site: Site, command: str) -> Beside:
+        log = site.data / f"{command}.log"
+        return Beside(forks().begin((command,), site.environment, log, log))
+
+    monkeypatch.setattr(Site, "tracker", tracker)
+    monkeypatch.setattr(Site, "_run", begun)
+
+
 @pytest.mark.scale
+@pytest.mark.usefixtures("forked_sites")
 async def test_the_demonstration_runs_on_postgresql_and_redis_and_no_canary_is_in_either(
     tmp_path: Path, servers: Servers
 ) -> None:

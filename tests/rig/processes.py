@@ -1,23 +1,30 @@
 """`tracker serve` as a real process on a free loopback port: for browsers, for independent servers, and to be killed."""
 
 import asyncio
+import atexit
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from node.runtime import Node
 from node.settings import Settings
 from web.serve import opened
 
+FORKS = Path(__file__).with_name("forks.py")
 READY_SECONDS = 40
 STOP_SECONDS = 15
 LOOK_SECONDS = 0.05
@@ -30,11 +37,102 @@ def free_port() -> int:
         return port
 
 
+class Forked:
+    """A process that was forked from one which had loaded the program (forks.py), as subprocess shows its own."""
+
+    def __init__(self, forks: "Forks", pid: int) -> None:
+        self.pid = pid
+        self._forks = forks
+
+    def poll(self) -> int | None:
+        code: int | None = self._forks.ask({"pid": self.pid})
+        return code
+
+    def wait(self, timeout: float | None = None) -> int:
+        end = time.monotonic() + timeout if timeout is not None else None
+        while (code := self.poll()) is None:
+            if end is not None and time.monotonic() > end:
+                raise subprocess.TimeoutExpired("tracker", timeout or 0)
+            time.sleep(LOOK_SECONDS / 5)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Process = subprocess.Popen[bytes] | Forked
+
+
+class Forks:
+    """The process that has loaded the program, started when first asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(FORKS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        atexit.register(self.end)
+
+    def end(self) -> None:
+        """End it, and whatever it forked."""
+        self._process.communicate()
+        atexit.unregister(self.end)
+
+    def ask(self, order: Mapping[str, object]) -> Any:
+        """One order and its answer, which is JSON."""
+        with self._lock:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(f"{json.dumps(order)}\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+
+    def begin(
+        self, arguments: tuple[str, ...], environment: dict[str, str], out: Path, errors: Path
+    ) -> Forked:
+        order = {"arguments": arguments, "environment": environment, "out": str(out), "errors": str(errors)}
+        return Forked(self, self.ask(order))
+
+    def run(self, arguments: tuple[str, ...], environment: dict[str, str]) -> str:
+        """Run one to its end, and return what it printed; RuntimeError with what it said where it failed."""
+        with tempfile.TemporaryDirectory() as directory:
+            out, errors = Path(directory) / "out", Path(directory) / "errors"
+            code = self.begin(arguments, environment, out, errors).wait()
+            said, wrong = out.read_text(), errors.read_text()
+        if code:
+            raise RuntimeError(f"tracker {' '.join(arguments)}: {wrong or said}")
+        return said
+
+
+@cache
+def forks() -> Forks:
+    """The one of this run's process."""
+    return Forks()
+
+
 class Served:
     """One server process and its data. `kill` is a power cut; `stop` a polite end; `start` begins again."""
 
-    def __init__(self, data: Path, *, role: str = "node", port: int | None = None, **settings: str) -> None:
-        """settings  further TRACKER_ settings by their short names, such as redis_url."""
+    def __init__(
+        self,
+        data: Path,
+        *,
+        role: str = "node",
+        port: int | None = None,
+        forked: bool = True,
+        **settings: str,
+    ) -> None:
+        """settings  further TRACKER_ settings by their short names, such as redis_url.
+
+        forked  from a process that has loaded the program already; otherwise it loads it itself, as an operator's does.
+        """
         data.parent.mkdir(parents=True, exist_ok=True)
         self.data = data
         self.port = port or free_port()
@@ -51,10 +149,13 @@ class Served:
         # Nothing of the caller's own settings may leak in.
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("TRACKER_")}
         self.environment |= {f"TRACKER_{name.upper()}": value for name, value in given.items()}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
+        self._is_forked = forked
 
     def run(self, *arguments: str) -> str:
         """Run `tracker` with these settings to its end, and return what it printed."""
+        if self._is_forked:
+            return forks().run(arguments, self.environment)
         ran = subprocess.run(
             [*_tracker(), *arguments], env=self.environment, capture_output=True, text=True, check=False
         )
@@ -62,8 +163,10 @@ class Served:
             raise RuntimeError(f"tracker {' '.join(arguments)}: {ran.stderr or ran.stdout}")
         return ran.stdout
 
-    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def begin(self, *arguments: str) -> Process:
         """Run `tracker` beside the server, such as a worker. The caller ends it."""
+        if self._is_forked:
+            return forks().begin(arguments, self.environment, self.log, self.log)
         with self.log.open("ab") as log:
             return subprocess.Popen([*_tracker(), *arguments], env=self.environment, stdout=log, stderr=log)
 
@@ -128,10 +231,11 @@ def served(
     *steps: Callable[[Node], Awaitable[object]],
     role: str = "node",
     port: int | None = None,
+    forked: bool = True,
     **settings: str,
 ) -> Iterator[Served]:
     """A running server, filled by these steps before it starts, and ended at the end."""
-    server = Served(data, role=role, port=port, **settings)
+    server = Served(data, role=role, port=port, forked=forked, **settings)
     try:
         server.prepare(*steps)
         yield server.start()

@@ -32,8 +32,6 @@ CARELESS = (
     "synchronous_commit=off",
     "full_page_writes=off",
     "autovacuum=off",
-    "checkpoint_timeout=1h",
-    "max_wal_size=4GB",
 )
 
 

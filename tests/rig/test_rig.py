@@ -1,7 +1,9 @@
 """The rig itself: what it refuses, what it starts and stops, what it says when something is missing."""
 
 import asyncio
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from tests.rig.clock import FrozenClock
 from tests.rig.databases import POSTGRESQL, SQLITE, know_every_row, ready_database
 from tests.rig.keys import ed25519_seed, rsa_pem
 from tests.rig.missing import missing, summary
+from tests.rig.processes import Forks, Served
 from tests.rig.servers import KEEPER, Servers, own_redis, start_redis, stop_redis
 from tests.rig.wires import Wires
 
@@ -167,6 +170,45 @@ def test_a_server_ends_with_the_run_that_asked_for_it_and_leaves_nothing(tmp_pat
     assert not home.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(server, 0)
+
+
+@pytest.mark.sockets
+def test_what_is_forked_is_a_tracker_of_its_own(tmp_path: Path) -> None:
+    forked, loaded = Served(tmp_path / "forked"), Served(tmp_path / "loaded", forked=False)
+
+    first, second = json.loads(forked.init()), json.loads(loaded.init())
+
+    assert (forked.data / "keys" / "root.pem").exists()
+    assert first.keys() == second.keys()
+    assert first["data"] == str(forked.data)
+    assert first["root"] != second["root"]
+    said = []
+    for server in (forked, loaded):
+        with pytest.raises(RuntimeError) as refused:
+            server.run("staff", "invite", "--role", "emperor")
+        said.append(str(refused.value))
+    assert said[0] == said[1]
+    assert "invalid choice" in said[0]
+
+
+@pytest.mark.sockets
+def test_what_was_forked_says_how_it_ended_and_ends_with_who_asked_for_it(tmp_path: Path) -> None:
+    forks = Forks()
+    environment = {"PATH": os.defpath}
+
+    version = forks.begin(("--version",), environment, tmp_path / "out", tmp_path / "errors")
+    unknown = forks.begin(("nonsense",), environment, tmp_path / "out", tmp_path / "errors")
+    killed, left = [
+        forks.begin(("serve",), Served(tmp_path / name).environment, tmp_path / "out", tmp_path / "errors")
+        for name in ("killed", "left")
+    ]
+    killed.kill()
+
+    assert (version.wait(), unknown.wait(), killed.wait()) == (0, 2, -signal.SIGKILL)
+    assert left.poll() is None
+    forks.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(left.pid, 0)
 
 
 @pytest.mark.browser

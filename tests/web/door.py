@@ -4,12 +4,13 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from node.runtime import Node
 from node.sealing.recipients import recipient_of
-from node.sealing.vault import SALT_BYTES, derive_login, seal_vault
+from node.sealing.vault import SALT_BYTES, Login, derive_login, seal_vault
 from node.staff.accounts import enrol, invite
 from tests.rig.alerts import an_enrolment
 from tests.rig.missing import missing
@@ -41,8 +42,7 @@ SLOW_MS = 60_000  # the passphrase is stretched in plain JavaScript
 
 async def join(node: Node, *people: str, roles: Iterable[str] = EVERY_ROLE) -> None:
     """Let each of these people join the desk with the passphrase of these tests, as the welcome page would."""
-    salt = secrets.token_bytes(SALT_BYTES)
-    login = derive_login(PASSPHRASE, salt)
+    salt, login = a_login()
     for name in people:
         vault = seal_vault(keys_of(name), recipient_of(login.vault_identity))
         enrolment = an_enrolment(name, salt=salt, auth=login.auth, vault=vault)
@@ -53,12 +53,20 @@ async def join(node: Node, *people: str, roles: Iterable[str] = EVERY_ROLE) -> N
             )
 
 
+@cache
+def a_login() -> tuple[bytes, Login]:
+    """A salt, and what the passphrase of these tests derives to with it: slow on purpose, so once."""
+    salt = secrets.token_bytes(SALT_BYTES)
+    return salt, derive_login(PASSPHRASE, salt)
+
+
 @contextmanager
 def running_organisation(
     directory: Path,
     *steps: Step,
     roles: Iterable[str] = EVERY_ROLE,
     port: int | None = None,
+    forked: bool = True,
     **settings: str,
 ) -> Iterator[Served]:
     """A running node with Berta and Carl at its desk, the fewest to whom an alert can be sealed; further steps fill it."""
@@ -67,6 +75,7 @@ def running_organisation(
         lambda node: join(node, "Berta", "Carl", roles=roles),
         *steps,
         port=port,
+        forked=forked,
         **settings,
     ) as server:
         yield server

@@ -5,7 +5,6 @@ import asyncio
 import http.client
 import json
 import re
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from node.sealing.receipts import new_receipt
 from tests.rig.alerts import a_member
 from tests.rig.databases import POSTGRESQL, fresh_database
 from tests.rig.missing import missing
-from tests.rig.processes import Served
+from tests.rig.processes import Process, Served
 from tests.rig.procfs import family, in_memory
 from tests.rig.publications import behind
 from tests.rig.servers import Servers, _postgresql_programs
@@ -44,7 +43,7 @@ class Place:
     server: Served
     home: Path
     servers: Servers | None
-    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    others: list[Process] = field(default_factory=list)
 
     def processes(self) -> list[int]:
         """The server, its worker, the database's processes, the queue's."""
@@ -107,7 +106,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path, servers: Servers
                 ),
                 "redis_url": servers.redis(REDIS_NUMBER),
             }
-        server = Served(tmp_path / "data", **settings)
+        server = Served(tmp_path / "data", forked=False, **settings)
         (tmp_path / "aside").mkdir()
         server.environment |= {"TMPDIR": str(tmp_path / "aside")}
         found = Place(server, tmp_path, servers if request.param == "scale" else None)

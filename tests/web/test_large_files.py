@@ -73,7 +73,7 @@ def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                 await a_member(session, name)
 
     home = tmp_path_factory.mktemp("large")
-    server = Served(home / "data", plain_door="1")
+    server = Served(home / "data", forked=False, plain_door="1")
     aside = home / "aside"
     aside.mkdir()
     server.environment |= {"TMPDIR": str(aside)}

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sockets
 
 @pytest.fixture(scope="module")
 def organisation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with running_organisation(tmp_path_factory.mktemp("memory"), plain_door="1") as server:
+    with running_organisation(tmp_path_factory.mktemp("memory"), forked=False, plain_door="1") as server:
         yield server
 
 
