@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
@@ -61,6 +61,7 @@ class Node:
 
     fetcher  asks other servers on behalf of the whole process: each address once at a time, failures remembered.
     sorting  held while a graph is sorted, for a signature over it: one at a time.
+    errands  what runs beside the answers; ended before the resources are closed.
     """
 
     settings: Settings
@@ -72,6 +73,21 @@ class Node:
     fetcher: Fetcher
     bell: Bell
     sorting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
+    errands: set[asyncio.Task[None]] = field(default_factory=set, repr=False, compare=False)
+
+    def beside(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin what nobody waits for; it tells of its own failures."""
+        task = asyncio.create_task(errand)
+        self.errands.add(task)
+        task.add_done_callback(self.errands.discard)
+        return task
+
+    async def end_errands(self) -> None:
+        """End what runs beside the answers."""
+        errands = list(self.errands)
+        for task in errands:
+            task.cancel()
+        await asyncio.gather(*errands, return_exceptions=True)
 
 
 async def keep_keys(node: Node, *, after: float = 0) -> None:
@@ -124,7 +140,7 @@ async def open_node(
         stack.push_async_callback(database.close)
         if http is None:
             http = await stack.enter_async_context(open_client(allow_loopback=settings.allow_loopback))
-        yield Node(
+        node = Node(
             settings=settings,
             clock=clock or SystemClock(),
             database=database,
@@ -134,3 +150,5 @@ async def open_node(
             fetcher=Fetcher(http),
             bell=bell or LocalBell(),
         )
+        stack.push_async_callback(node.end_errands)
+        yield node

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import NotModifiedResponse, PathLike, StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from node.inbox.copying import Copying
 from node.inbox.receive import Inbox
 from node.intake.pressure import Pressure
 from node.intake.tickets import PURPOSE as TICKETS
@@ -99,6 +100,7 @@ def make_app(node: Node) -> ASGIApp:
     pages.state.tickets = Tickets(node.keyring.secret(TICKETS))
     received = Inbox(node, handled=role_of(settings).activities)
     pages.state.inbox = received
+    pages.state.copying = Copying(node, received.caller)
     inbox = InboxDoor(received, settings)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

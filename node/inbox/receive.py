@@ -127,7 +127,7 @@ class Inbox:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._refuse(Answer.MALFORMED, "json", "")
         actor, name = envelope.actor_id, name_of(envelope, request.body)
-        if not _host_in(name) or not _host_in(actor):
+        if not host_in(name) or not host_in(actor):
             return self._refuse(Answer.MALFORMED, "no-id-or-actor", "")
         if not is_at_home(name, actor):
             return self._refuse(Answer.UNAUTHORISED, "id-on-another-host", actor)
@@ -135,7 +135,7 @@ class Inbox:
         presented = read_signature(request)
         if isinstance(presented, Refused):
             return self._refuse(Answer.UNAUTHORISED, presented.reason, actor)
-        key_host = _host_in(presented.key_id)
+        key_host = host_in(presented.key_id)
         if not key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-without-an-address", actor)
         if self._is_about_itself(envelope) and not await self._is_known(presented.key_id, actor):
@@ -217,7 +217,7 @@ class Inbox:
             raise NotYet(reason, retry_after=int(COME_BACK_AFTER.total_seconds())) from error
         except FederationError:
             return None
-        if isinstance(key, Refused) or key.host != _host_in(presented.key_id):
+        if isinstance(key, Refused) or key.host != host_in(presented.key_id):
             return None
         if self._hearing.is_replay(presented):
             return None
@@ -271,7 +271,7 @@ class Inbox:
         return answer
 
 
-def _host_in(text: str) -> str:
+def host_in(text: str) -> str:
     """The host of an address that can be kept and compared: http(s), and nothing that a database or a log stumbles over. Else empty."""
     if (
         not text.startswith(("https://", "http://"))

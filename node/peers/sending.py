@@ -163,6 +163,23 @@ async def send_all(session: AsyncSession, packed: Iterable[Packed], *, now: date
         await outbox.enqueue_many(session, orders, now=now)
 
 
+async def send_also(session: AsyncSession, sent: Sent, inbox: str, *, now: datetime) -> None:
+    """Send an activity of ours that is on its way already to one inbox more; where it went, it does not go again."""
+    # Two who add to the list wait for each other.
+    await session.refresh(sent, with_for_update=True)
+    told = await session.get(SentTo, sent.id, populate_existing=True)
+    inboxes = told.inboxes.split("\n") if told is not None else []
+    if inbox in inboxes:
+        return
+    listed = "\n".join(sorted([*inboxes, inbox]))
+    if told is None:
+        session.add(SentTo(activity=sent.id, inboxes=listed))
+    else:
+        told.inboxes = listed
+    await session.flush()
+    await outbox.enqueue_many(session, [_order(sent.id, sent.actor, inbox)], now=now)
+
+
 def pack(keyring: Keyring, parcel: Parcel | Passed, *, now: datetime) -> Packed:
     """Write what is sent, and sign it where it is ours: what takes longest of sending, and needs no transaction."""
     match parcel:

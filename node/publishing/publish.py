@@ -22,6 +22,7 @@ from node.keyring import Keyring
 from node.peers.deliveries import still_told
 from node.peers.follows import follower_inboxes
 from node.peers.sending import Sent, erase_sent, new_activity_id, send, went_to
+from node.publishing.copies import forget_copies, inboxes_of_copies
 from node.publishing.publications import Publication, Version, publication_of, versions_of
 from node.publishing.reactions import inboxes_of_reactions
 from node.settings import Settings
@@ -96,7 +97,8 @@ async def withdraw(
     approved_by: str,
     now: datetime,
 ) -> Publication:
-    """Put a dated tombstone in the case's place and tell every follower, and whoever was sent it, also where nobody follows any more.
+    """Put a dated tombstone in the case's place and tell every follower, whoever was sent it, also where nobody follows any more, and
+    whoever fetched it.
 
     reason  an entry of the list `withdrawal_reasons`.
     Raises NotFound, NotAllowed, WrongState, Invalid.
@@ -139,6 +141,7 @@ async def withdraw(
     went = (await went_to(session, publication.url)).get(settings.main_actor, set())
     more = await still_told(session, went)
     await _tell(session, settings, keyring, publication, activity, now=now, more=more)
+    await forget_copies(session, publication.url)
     return publication
 
 
@@ -245,9 +248,10 @@ async def _tell(
     now: datetime,
     more: Sequence[str] = (),
 ) -> Sent:
-    """Tell every follower, and whoever answered, shared or quoted it before; and at these inboxes."""
+    """Tell every follower, and whoever answered, shared, quoted or fetched it before; and at these inboxes."""
     inboxes = await follower_inboxes(session, settings.main_actor)
-    inboxes += [*await inboxes_of_reactions(session, publication.url), *more]
+    inboxes += await inboxes_of_reactions(session, publication.url)
+    inboxes += [*await inboxes_of_copies(session, publication.url), *more]
     return await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
 
 

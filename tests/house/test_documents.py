@@ -24,9 +24,9 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
-from node.inbox import chores, receive, rereading, shedding, signers, stamping
+from node.inbox import chores, copying, receive, rereading, shedding, signers, stamping
 from node.peers import follows, reports, visitors
-from node.publishing import reactions
+from node.publishing import copies, reactions
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
@@ -182,7 +182,7 @@ def test_every_fep_that_is_claimed_is_in_the_code() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     said = dict(row[:2] for row in rows(section(text("FEDERATION.md"), "## Limits")))
-    wire, keys, patience = Limits(), shedding.Limits(), Patience()
+    wire, keys, patience, fetching = Limits(), shedding.Limits(), Patience(), copying.Limits()
 
     assert patience.body_seconds == 60
     assert receive.MAX_BODY_BYTES == retrieval.MAX_BODY_BYTES == jsonld.MAX_BYTES
@@ -242,6 +242,14 @@ def test_the_limits_are_those_of_the_code() -> None:
         "likes, boosts and quotes of one case that are kept of one site · inboxes of one site that are told what becomes"
         " of it": f"{reactions.MOST_OF_A_SITE:,} · {reactions.MOST_INBOXES}",
         "inboxes of one site that one activity goes to because they follow": f"{follows.MOST_INBOXES}",
+        "servers that fetched a case and are told what becomes of it: of one site · of all": (
+            f"{copies.MOST_OF_A_SITE} · {copies.MOST:,}"
+        ),
+        "signatures of those who fetch cases: looked into in a second · at once · of one site · that wait, of one site · of all;"
+        " more are let go": (
+            f"{fetching.a_second} · {fetching.at_once} · {fetching.site_at_once}"
+            f" · {fetching.site_line} · {fetching.line:,}"
+        ),
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
     assert allowance.TRICKLE.seconds == 1

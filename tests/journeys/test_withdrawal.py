@@ -1,10 +1,12 @@
 """A case goes out, is corrected, and is withdrawn: nobody shows a word of it then, and nobody who had not got it yet is sent one."""
 
+import asyncio
 import json
 from typing import Any
 
 from sqlalchemy import select
 
+from federation import cavage
 from node.entries.entries import Entry
 from node.peers.hosts import decide
 from node.peers.sending import Sent
@@ -201,6 +203,33 @@ async def test_whoever_followed_a_hub_when_it_passed_a_case_on_is_told_that_it_i
         for item in one.received[n:]
     ]
     assert sorted(last) == [("Announce", "Delete"), ("Delete", "Tombstone"), ("Undo", "Announce")]
+
+
+async def test_a_server_whose_people_follow_a_hub_alone_hears_of_the_withdrawal_from_the_cases_home(
+    town: Town,
+) -> None:
+    await town.befriend("hub", "a")
+    reader = Stranger(town, "reader.example", "rita", key="peer")
+    await reader.post("hub", reader.activity("Follow", town.hub.settings.main_actor))
+    await town.settle()
+    publication = await publish_case(town["a"].node, a_case(**TITLES))
+    await town.settle()
+    announced = next(item["object"] for item in reader.received if item["type"] == "Announce")
+    asked = cavage.sign("GET", announced, signer=reader.signer(), now=town.clock.now())
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        copy = await http.get(announced, headers={name.decode(): value.decode() for name, value in asked})
+    while errands := set(town["a"].node.errands):
+        await asyncio.wait(errands)
+    assert WORDS in copy.text
+
+    town.clock.forward(minutes=1)
+    await withdrawn(town, publication)
+    await town.settle()
+
+    heard = [item for item in reader.received if item["type"] == "Delete"]
+    assert [(item["actor"], item["object"]["id"]) for item in heard] == [
+        (town["a"].settings.main_actor, announced)
+    ]
 
 
 async def test_nobody_shows_a_word_of_what_is_withdrawn(town: Town) -> None:

@@ -24,7 +24,7 @@ from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, COLLECTION_CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
-from web.fediverse.signed import caller, private, shown
+from web.fediverse.signed import caller, private, shown, tells
 
 PAGE = 20
 # Of the newest activities, so much stands in the first page as it was signed: a few cases.
@@ -85,13 +85,15 @@ async def outbox(request: Request) -> Response:
         sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
         creates = [item.object_id for item in sent if item.type == "Create"] if after is None else []
         whole = await as_published(session, creates)
+    items = _items(sent[:PAGE], whole=whole)
+    tells(request, *(item["object"]["id"] for item in items if isinstance(item["object"], dict)))
     page: dict[str, Any] = {
         "@context": AS,
         # Of what is asked for and nothing besides: an address with anything more is not a page of ours.
         "id": _page_of(at, after),
         "type": "OrderedCollectionPage",
         "partOf": at,
-        "orderedItems": _items(sent[:PAGE], whole=whole),
+        "orderedItems": items,
     }
     if len(sent) > PAGE:
         page["next"] = _page_of(at, (sent[PAGE - 1].sent_at, sent[PAGE - 1].id))
@@ -163,6 +165,8 @@ async def activity(request: Request) -> Response:
         sent = await sent_activity(session, at)
     if sent is None or not sent.is_public:
         raise NotFound("no such public activity")
+    if sent.type in ("Create", "Update") and sent.object_id.startswith(f"{node.settings.origin}/cases/"):
+        tells(request, sent.object_id)
     return activity_answer(sent.body)
 
 

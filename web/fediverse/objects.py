@@ -14,7 +14,7 @@ from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT, CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
-from web.fediverse.signed import shown
+from web.fediverse.signed import shown, tells
 from web.pages.addresses import case_address
 from web.pages.publications import case_page
 from web.pages.vocabulary import vocabulary_page
@@ -48,6 +48,8 @@ async def case(request: Request) -> Response:
     if found is None:
         raise NotFound("no such case")
     document, withdrawn = found
+    if not withdrawn:
+        tells(request, at)
     return activity_answer(document, 410 if withdrawn else 200, max_age=60)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -9,6 +10,7 @@ from starlette.routing import Route
 
 from federation.negotiation import FIELD, FOR_NO_BODY
 from federation.requests import SignedRequest
+from node.inbox.copying import Copying
 from node.inbox.receive import Inbox
 from node.runtime import Node
 from web.fediverse.answers import unless_known, wants_activity
@@ -54,11 +56,28 @@ def _signed_where_wanted(endpoint: Endpoint, *, also_page: bool, takes_query: bo
             name is not None and f"{node.settings.origin}/actors/{name}" == node.settings.instance_actor
         )
         if not node.settings.authorized_fetch or open_to_all or (also_page and not wants_activity(request)):
-            return unless_known(request, await endpoint(request))
-        await caller(request)
-        return private(await endpoint(request))
+            return _noting(request, unless_known(request, await endpoint(request)))
+        who = await caller(request)
+        return _noting(request, private(await endpoint(request)), by=who)
 
     return guarded
+
+
+def tells(request: Request, *cases: str) -> None:
+    """The answer to this holds the words of these cases of ours: whoever signed the question is told what becomes of them."""
+    request.state.tells = cases
+
+
+def _noting(request: Request, response: Response, *, by: str | None = None) -> Response:
+    """The answer; once it is given, who has the words now is looked into. Whoever is told that nothing changed has them, too.
+
+    by  who signed the question, where that is known.
+    """
+    cases: tuple[str, ...] = getattr(request.state, "tells", ())
+    if cases and request.method == "GET" and response.status_code in (200, 304):
+        copying: Copying = request.app.state.copying
+        response.background = BackgroundTask(copying.fetched, _signed(request), cases, by=by)
+    return response
 
 
 async def caller(request: Request) -> str:
@@ -67,19 +86,22 @@ async def caller(request: Request) -> str:
     503 with Retry-After when their key cannot be had just now.
     """
     inbox: Inbox = request.app.state.inbox
-    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    path = path.partition(b"?")[0]
-    query: bytes = request.scope["query_string"]
-    found = await inbox.caller(
-        SignedRequest(
-            method=request.method,
-            path_with_query=path + b"?" + query if query else path,
-            headers=request.scope["headers"],
-        )
-    )
+    found = await inbox.caller(_signed(request))
     if found is None:
         raise HTTPException(401, headers={FIELD: FOR_NO_BODY.decode("ascii")})
     return found
+
+
+def _signed(request: Request) -> SignedRequest:
+    """The question as a signature is held against it."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    path = path.partition(b"?")[0]
+    query: bytes = request.scope["query_string"]
+    return SignedRequest(
+        method=request.method,
+        path_with_query=path + b"?" + query if query else path,
+        headers=request.scope["headers"],
+    )
 
 
 def private(response: Response) -> Response:

@@ -1,0 +1,135 @@
+"""Which servers have a copy of a case: each once, so many of a site and in all, and gone with the withdrawal."""
+
+import asyncio
+from datetime import date
+
+import pytest
+from sqlalchemy import delete, func, select
+
+from node.entries.entries import Entry
+from node.outbox import Job
+from node.peers.sending import Sent, SentTo
+from node.publishing import copies
+from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remember_copy
+from node.runtime import Node
+from tests.rig.publications import a_case, publish_case, withdraw_case
+
+pytestmark = pytest.mark.both_databases
+
+
+async def remember(node: Node, case_url: str, *inboxes: str) -> None:
+    for inbox in inboxes:
+        async with node.database.begin() as session:
+            await remember_copy(session, case_url, inbox, now=node.clock.now())
+
+
+async def kept(node: Node, case_url: str) -> list[str]:
+    async with node.database.read() as session:
+        return await inboxes_of_copies(session, case_url)
+
+
+async def test_a_server_is_remembered_once_with_the_day_it_was_first_seen(node: Node) -> None:
+    url = (await publish_case(node)).url
+    await remember(node, url, "https://r.example/inbox")
+    node.clock.forward(days=3)  # type: ignore[attr-defined]
+    await remember(node, url, "https://r.example/inbox")
+
+    async with node.database.read() as session:
+        found = (await session.execute(select(Copy.inbox, Copy.site, Copy.seen_on))).all()
+
+    assert [tuple(row) for row in found] == [("https://r.example/inbox", "r.example", date(2026, 11, 21))]
+
+
+async def test_two_processes_may_remember_the_same_at_once(node: Node) -> None:
+    url = (await publish_case(node)).url
+
+    await asyncio.gather(*(remember(node, url, "https://r.example/inbox") for _ in range(8)))
+
+    assert await kept(node, url) == ["https://r.example/inbox"]
+
+
+async def test_what_is_not_published_here_has_no_copies(node: Node) -> None:
+    url = (await publish_case(node)).url
+    async with node.database.begin() as session:
+        entry = await session.get_one(Entry, url)
+        entry.own = False
+
+    await remember(node, url, "https://r.example/inbox")
+    await remember(node, "https://a.example/cases/none", "https://r.example/inbox")
+
+    async with node.database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(Copy)) == 0
+
+
+async def test_the_copies_of_one_case_are_forgotten_and_not_those_of_another(node: Node) -> None:
+    one, other = (await publish_case(node)).url, (await publish_case(node, a_case(1))).url
+    for url in (one, other):
+        await remember(node, url, "https://r.example/inbox")
+
+    async with node.database.begin() as session:
+        await forget_copies(session, one)
+
+    assert (await kept(node, one), await kept(node, other)) == ([], ["https://r.example/inbox"])
+
+
+async def test_whoever_turns_out_to_have_it_after_its_withdrawal_is_sent_that_unless_it_went_there(
+    node: Node,
+) -> None:
+    publication, late = await publish_case(node), "https://late.example/inbox"
+    await remember(node, publication.url, "https://r.example/inbox")
+    await withdraw_case(node, publication)
+    async with node.database.begin() as session:
+        # As if all had been delivered.
+        await session.execute(delete(Job))
+
+    await remember(node, publication.url, "https://r.example/inbox", late, late)
+
+    async with node.database.read() as session:
+        waiting = [job.payload for job in await session.scalars(select(Job).where(Job.kind == "deliver"))]
+        said = await session.scalar(select(Sent.id).where(Sent.type == "Delete"))
+        went = await session.scalar(select(SentTo.inboxes).where(SentTo.activity == said))
+    assert [(one["activity"], one["inbox"]) for one in waiting] == [(said, late)]
+    assert went == f"{late}\nhttps://r.example/inbox"
+    assert await kept(node, publication.url) == []
+
+
+async def test_of_a_site_so_many_are_kept_and_no_host_pushes_out_another(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "MOST_OF_A_SITE", 4)
+    url = (await publish_case(node)).url
+    many = [f"https://many.site.example/{number}" for number in range(6)]
+    few = [f"https://few{number}.site.example/inbox" for number in range(4)]
+    other = "https://elsewhere.example/inbox"
+
+    await remember(node, url, *many, other)
+    first = await kept(node, url)
+    await remember(node, url, *few[:2])
+    second = await kept(node, url)
+    # One of them has two still; when each has one, whoever comes has no place.
+    await remember(node, url, few[2], few[3], many[4])
+
+    assert first == [other, *many[:4]]
+    assert second == [other, *few[:2], *many[:2]]
+    assert await kept(node, url) == sorted([other, *few[:3], many[0]])
+
+
+async def test_of_a_case_so_many_are_kept_and_whoever_has_many_names_pushes_out_themselves(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "MOST", 5)
+    url = (await publish_case(node)).url
+    many = [f"https://n{number}.flood.example/inbox" for number in range(8)]
+    honest = [f"https://reader{number}.example/inbox" for number in range(6)]
+
+    await remember(node, url, *many)
+    first = await kept(node, url)
+    await remember(node, url, *honest[:2])
+    second = await kept(node, url)
+    await remember(node, url, *honest[2:])
+    third = await kept(node, url)
+
+    assert first == many[:5]
+    assert second == sorted([*many[:3], *honest[:2]])
+    assert len(third) == 5
+    assert set(honest[:3]) <= set(third)
