@@ -34,12 +34,13 @@ from sqlalchemy.types import TypeEngine
 # Every room with rows must be known: what nobody imported would be left out of a copy.
 from node import roles  # noqa: F401
 from node.backup.archive import BadBackup, Tell
-from node.casework import cases  # noqa: F401
+from node.casework import cases, pictures  # noqa: F401
 from node.database import Database, Row
-from node.intake import alerts  # noqa: F401
+from node.intake import alerts, forms, recovery  # noqa: F401
 from node.migrations import migrate, newest, revision_of
+from node.publishing import copies, featured, positions, publications  # noqa: F401
 from node.settings import Settings
-from node.staff import accounts  # noqa: F401
+from node.staff import accounts, entrance  # noqa: F401
 
 STEP_PAGES = 4096
 ROWS_AT_ONCE = 500

@@ -9,10 +9,11 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, text
 
 from node import roles  # noqa: F401  # imports every room, so that every Row is known
-from node.casework import cases  # noqa: F401
+from node.casework import cases, pictures  # noqa: F401
 from node.database import Database, Row, UtcDateTime
-from node.intake import alerts  # noqa: F401
-from node.staff import accounts  # noqa: F401
+from node.intake import alerts, forms, recovery  # noqa: F401
+from node.publishing import copies, featured, positions, publications  # noqa: F401
+from node.staff import accounts, entrance  # noqa: F401
 
 LOCK = 7_228_115  # any number, the same for all: one migration at a time
 

@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +17,14 @@ from sqlalchemy import delete, text
 from node.backup import BadBackup, archives_in, back_up, examine, last_backup, newest_in
 from node.backup.archive import MANIFEST, QUIET, Manifest, Tell
 from node.backup.snapshot import copy_database
+from node.database import Row
 from node.errors import WrongState
 from node.intake.alerts import UploadPart
 from node.sealing.recipients import generate_identity, recipient_of
 from node.settings import Settings
 from tests.node.backup.conftest import Filled
 from tests.rig.backups import members, the_blob
+from tests.rig.databases import know_every_row
 
 pytestmark = pytest.mark.both_databases
 
@@ -249,3 +253,12 @@ async def test_the_event_loop_goes_on_and_progress_is_told(filled: Filled, tmp_p
     assert turns > 10
     assert {what for what, _, _ in told} == {"copying the database", "sealed files"}
     assert all(0 <= done <= total for _, done, total in told)
+
+
+def test_a_copy_knows_every_table_whatever_else_is_imported() -> None:
+    know_every_row()
+    told = "import node.backup.snapshot as it; print('\\n'.join(it.Row.metadata.tables))"
+
+    known = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+
+    assert sorted(known.stdout.split()) == sorted(Row.metadata.tables)
