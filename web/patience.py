@@ -7,12 +7,12 @@ client sends whole, in one piece, costs no timer. Of who reads nothing of an ans
 import asyncio
 import logging
 import socket
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 log = logging.getLogger(__name__)
@@ -60,11 +60,9 @@ class Room(ServerState):
         self._said_at: float | None = None
 
     def wait_for(self, connection: "PatientProtocol") -> None:
-        """It is its turn, from now on: it was heard, or answered, a moment ago. One that is gone has no turn any more."""
-        # Of two requests on it the first may be answered after its end: uvicorn tells only the last one that nobody is there.
-        if connection in self.connections:
-            self._silent[connection] = None
-            self._silent.move_to_end(connection)
+        """It is its turn, from now on: it was heard, or answered, a moment ago."""
+        self._silent[connection] = None
+        self._silent.move_to_end(connection)
 
     def wait_no_more(self, connection: "PatientProtocol") -> None:
         """It is ours, or nobody's."""
@@ -112,6 +110,7 @@ class PatientProtocol(HttpToolsProtocol):
         if not isinstance(server_state, Room):
             raise TypeError("a server of this protocol counts its connections in a Room")
         self._room = server_state
+        self._unanswered: deque[RequestResponseCycle] = deque()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -131,6 +130,12 @@ class PatientProtocol(HttpToolsProtocol):
         self._room.wait_no_more(self)
         self._wait_no_more()
         self._unset_keepalive_if_required()
+        # uvicorn tells only the last of several that nobody is there: an answer to one before it would be made to its end, and each
+        # piece of it told in the log.
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -165,6 +170,10 @@ class PatientProtocol(HttpToolsProtocol):
         self._wait_no_more()
         self._is_body = True
         super().on_headers_complete()
+        # Answered in their order: thousands may come in one piece.
+        while self._unanswered and self._unanswered[0].response_complete:
+            self._unanswered.popleft()
+        self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         self._beside = 0

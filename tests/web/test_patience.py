@@ -403,6 +403,20 @@ async def test_who_is_gone_takes_nobodys_turn_to_be_let_go(house: House) -> None
     assert [await one.asks() for one in (second, third)] == [True, True]
 
 
+async def test_to_whom_is_gone_no_answer_is_made_to_its_end(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = await house.let_in(b"GET /large HTTP/1.1\r\nhost: a.example\r\n\r\n")
+    gone.writer.write(b"POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n")
+    await asyncio.sleep(0.05)
+
+    gone.writer.transport.abort()
+    await asyncio.sleep(0.3)
+
+    assert house.application.asked == 1
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_that_there_is_no_place_is_said_once_in_a_while(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
