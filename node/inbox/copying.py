@@ -1,7 +1,8 @@
 """Who fetched a case of ours: looked into when the answer was given, by the signature that the question came with.
 
 What waits for that is bounded, and so is what is looked into at once and in a second; beyond that it is let go. Nothing but the
-signature's shape is looked at before its turn has come, and whoever was seen a little while ago is not looked at again.
+signature's shape is looked at before its turn has come, and whoever was seen a little while ago is not looked at again. Whose key has to
+be asked for waits in a line of their own: keys at addresses that do not answer cost nothing to name, and keep nobody out who is known.
 """
 
 import asyncio
@@ -17,14 +18,14 @@ from federation.sites import site_of
 from federation.verification import read_signature
 from node.errors import NotYet
 from node.inbox.receive import host_in
-from node.peers.actors import RemoteActor
-from node.publishing.copies import is_copied_to, remember_copy
+from node.peers.actors import RemoteActor, known_key
+from node.publishing.copies import MOST, is_copied_to, remember_copy, tell_late
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
-# A signed GET has some six hundred; a line of those with all that a server takes would hold tens of megabytes.
-MAX_HEAD_BYTES = 8_192
+# A signed GET has some six hundred; a line of those with all that a server takes would hold hundreds of megabytes.
+MAX_HEAD_BYTES = 4_096
 SEEN_REMEMBERED = 10_000
 SEEN_FOR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -34,26 +35,113 @@ SECOND = timedelta(seconds=1)
 class Limits:
     """How much one process takes upon itself to know who fetched what; more is let go.
 
-    line            signatures that wait to be looked into; site_line: of keys of one site
-    at_once         that are being looked into, keys being asked for among them; site_at_once: of one site
-    a_second        that are begun in a second
+    line       signatures that wait to be looked into: when a hub announces a case, all whom it serves come within seconds
+    strangers  of those, that wait for a key to be asked for
+    site_line  that wait in either line, of keys of one site
+    at_once    that are being looked into, and again that of which the key is being asked for; site_at_once: of one site
+    a_second   that are begun in a second
     """
 
-    line: int = 1_000
+    line: int = MOST
+    strangers: int = 1_000
     site_line: int = 250
-    at_once: int = 64
-    site_at_once: int = 16
+    at_once: int = 32
+    site_at_once: int = 8
     a_second: int = 50
 
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """Cases that were served, and to whom: who signed the question, or the question itself while that is not known."""
+    """Cases that were served, when, and to whom: who signed the question, or the question itself while that is not known."""
 
     cases: tuple[str, ...]
     name: str  # of the key, or of the actor who is known to have signed
     site: str
     request: SignedRequest | None
+    served_at: datetime
+
+
+class _Line:
+    """Whoever waits for the same, the first first; each site has a part of the places only."""
+
+    def __init__(
+        self,
+        node: Node,
+        look: Callable[[_Fetched], Awaitable[None]],
+        limits: Limits,
+        *,
+        most: int,
+        a_second: int | None = None,
+    ) -> None:
+        """look  what is done with whose turn it is. a_second: None for as many as there are places."""
+        self._node = node
+        self._look = look
+        self._limits = limits
+        self._most = most
+        self._a_second = a_second
+        self._line: deque[_Fetched] = deque()
+        self._waiting: Counter[str] = Counter()
+        self._looking: Counter[str] = Counter()
+        self._changed = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._second, self._begun = datetime.min.replace(tzinfo=UTC), 0
+
+    def put(self, one: _Fetched) -> None:
+        """Let one more wait; where there is no room, they are let go."""
+        if len(self._line) >= self._most or self._waiting[one.site] >= self._limits.site_line:
+            return
+        self._line.append(one)
+        self._waiting[one.site] += 1
+        self._changed.set()
+        if self._worker is None or self._worker.done():
+            self._worker = self._node.beside(self._work())
+
+    async def _work(self) -> None:
+        """Let one after the other begin, until nobody waits."""
+        while self._line:
+            if not self._has_begun_enough():
+                one = self._next()
+                if one is None:
+                    self._changed.clear()
+                    await self._changed.wait()
+                    continue
+                self._begun += 1
+                self._looking[one.site] += 1
+                self._node.beside(self._look_into(one))
+            else:
+                await self._node.clock.sleep(SECOND.total_seconds())
+
+    def _has_begun_enough(self) -> bool:
+        """Whether so many began in this second that the next have to wait for another."""
+        now = self._node.clock.now()
+        # Also when the clock was set back: else nobody would be looked at until it is where it was.
+        if not timedelta(0) <= now - self._second < SECOND:
+            self._second, self._begun = now, 0
+        return self._a_second is not None and self._begun >= self._a_second
+
+    def _next(self) -> _Fetched | None:
+        """The first in the line whose site has room; None while nobody's has."""
+        limits = self._limits
+        if self._looking.total() >= limits.at_once:
+            return None
+        for at, one in enumerate(self._line):
+            if self._looking[one.site] < limits.site_at_once:
+                del self._line[at]
+                _one_less(self._waiting, one.site)
+                return one
+        return None
+
+    async def _look_into(self, one: _Fetched) -> None:
+        try:
+            await self._look(one)
+        except NotYet:
+            # Its key cannot be had just now. Nothing is remembered of that: whoever asks again is looked at again.
+            pass
+        except Exception:
+            log.exception("copies.failed")
+        finally:
+            _one_less(self._looking, one.site)
+            self._changed.set()
 
 
 class Copying:
@@ -68,13 +156,9 @@ class Copying:
         """caller  says who signed a GET, as `Inbox.caller` does."""
         self._node = node
         self._caller = caller
-        self._limits = limits or Limits()
-        self._line: deque[_Fetched] = deque()
-        self._waiting: Counter[str] = Counter()
-        self._looking: Counter[str] = Counter()
-        self._changed = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
-        self._second, self._begun = datetime.min.replace(tzinfo=UTC), 0
+        limits = limits or Limits()
+        self._line = _Line(node, self._look_into, limits, most=limits.line, a_second=limits.a_second)
+        self._strangers = _Line(node, self._ask, limits, most=limits.strangers)
         self._seen: OrderedDict[bytes, datetime] = OrderedDict()
 
     async def fetched(self, request: SignedRequest, cases: Collection[str], *, by: str | None = None) -> None:
@@ -91,66 +175,28 @@ class Copying:
                 return
             name = presented.key_id
         host = host_in(name)
-        if not host:
-            return
-        site = site_of(host)
-        new = self._unseen(name, cases)
-        if not new or len(self._line) >= self._limits.line or self._waiting[site] >= self._limits.site_line:
-            return
-        self._line.append(_Fetched(new, name, site, request if by is None else None))
-        self._waiting[site] += 1
-        self._changed.set()
-        if self._worker is None or self._worker.done():
-            self._worker = self._node.beside(self._work())
-
-    async def _work(self) -> None:
-        """Let one after the other begin, until nobody waits."""
-        while self._line:
-            now = self._node.clock.now()
-            # Also when the clock was set back: else nobody would be looked at until it is where it was.
-            if not timedelta(0) <= now - self._second < SECOND:
-                self._second, self._begun = now, 0
-            if self._begun >= self._limits.a_second:
-                await self._node.clock.sleep(SECOND.total_seconds())
-                continue
-            one = self._next()
-            if one is None:
-                self._changed.clear()
-                await self._changed.wait()
-                continue
-            self._begun += 1
-            self._looking[one.site] += 1
-            self._node.beside(self._look_into(one))
-
-    def _next(self) -> _Fetched | None:
-        """The first in the line whose site has room; None while nobody's has."""
-        limits = self._limits
-        if self._looking.total() >= limits.at_once:
-            return None
-        for at, one in enumerate(self._line):
-            if self._looking[one.site] < limits.site_at_once:
-                del self._line[at]
-                _one_less(self._waiting, one.site)
-                return one
-        return None
+        if host and (new := self._unseen(name, cases)):
+            question = request if by is None else None
+            self._line.put(_Fetched(new, name, site_of(host), question, self._node.clock.now()))
 
     async def _look_into(self, one: _Fetched) -> None:
-        try:
-            # The same may have been seen while it waited.
-            if cases := self._unseen(one.name, one.cases):
-                owner = one.name if one.request is None else await self._caller(one.request)
-                if owner is not None:
-                    await self._remember(one.name, owner, cases)
-        except NotYet:
-            # Its key cannot be had just now. Nothing is remembered of that: whoever asks again is looked at again.
-            pass
-        except Exception:
-            log.exception("copies.failed")
-        finally:
-            _one_less(self._looking, one.site)
-            self._changed.set()
+        if one.request is None or await self._is_known(one.name):
+            await self._ask(one)
+        else:
+            self._strangers.put(one)
 
-    async def _remember(self, name: str, owner: str, cases: Collection[str]) -> None:
+    async def _ask(self, one: _Fetched) -> None:
+        # The same may have been seen while it waited.
+        if cases := self._unseen(one.name, one.cases):
+            owner = one.name if one.request is None else await self._caller(one.request)
+            if owner is not None:
+                await self._remember(one, owner, cases)
+
+    async def _is_known(self, key_id: str) -> bool:
+        async with self._node.database.read() as session:
+            return await known_key(session, key_id) is not None
+
+    async def _remember(self, one: _Fetched, owner: str, cases: Collection[str]) -> None:
         """Keep where the owner of that key is told of these cases, unless that is known; nothing is written for what is."""
         node = self._node
         async with node.database.read() as session:
@@ -158,16 +204,29 @@ class Copying:
             if actor is None or actor.gone_at is not None:
                 return
             inbox = actor.delivery_inbox
-            new = [one for one in self._unseen(inbox, cases) if not await is_copied_to(session, one, inbox)]
+            new = [
+                case for case in self._unseen(inbox, cases) if not await is_copied_to(session, case, inbox)
+            ]
         if new:
-            async with node.database.begin() as session:
-                for case in sorted(new):
-                    await remember_copy(session, case, inbox, now=node.clock.now())
-            await node.bell.ring()
+            await self._keep(new, inbox, served_at=one.served_at)
         # Only what held: else whoever signs wrongly in somebody's name would keep them from being seen.
         for case in cases:
-            self._see(name, case)
+            self._see(one.name, case)
             self._see(inbox, case)
+
+    async def _keep(self, cases: Collection[str], inbox: str, *, served_at: datetime) -> None:
+        node, now = self._node, self._node.clock.now()
+        async with node.database.begin() as session:
+            late = [
+                case
+                for case in sorted(cases)
+                if await remember_copy(session, case, inbox, served_at=served_at, now=now)
+            ]
+        for case in late:
+            async with node.database.begin() as session:
+                await tell_late(session, case, inbox, now=now)
+        if late:
+            await node.bell.ring()
 
     def _unseen(self, name: str, cases: Collection[str]) -> tuple[str, ...]:
         """Those of these cases of which it is not known that whoever goes by this name has them."""

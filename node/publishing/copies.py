@@ -61,25 +61,40 @@ async def is_copied_to(session: AsyncSession, case_url: str, inbox: str) -> bool
     return await session.get(Copy, (case_url, inbox)) is not None
 
 
-async def remember_copy(session: AsyncSession, case_url: str, inbox: str, *, now: datetime) -> None:
-    """Remember that a server was given a case of ours; one that was withdrawn since, it is told of now. Twice is once.
+async def remember_copy(
+    session: AsyncSession, case_url: str, inbox: str, *, served_at: datetime, now: datetime
+) -> bool:
+    """Remember that a server was given a case of ours; of one that was withdrawn since, nothing is kept. Twice is once.
 
+    Whether something was said of the case since, which did not go there: then they are told by `tell_late`. In another transaction, for
+    here a case is held that somebody may be withdrawing who has the lane that their withdrawal goes into.
     Trusted: that it was served to whoever has this inbox, and that their host may be spoken to.
     """
-    # Shared with others who remember; whoever withdraws the case waits for this, or this for them, and then it is told below.
-    found = select(Entry.withdrawn_at).where(Entry.id == case_url, Entry.own.is_(True))
+    # Shared with others who remember; whoever withdraws or corrects the case waits for this, or this for them.
+    found = select(Entry.withdrawn_at, Entry.updated_at).where(Entry.id == case_url, Entry.own.is_(True))
     entry = (await session.execute(found.with_for_update(read=True))).first()
     if entry is None:
-        return
+        return False
     if entry.withdrawn_at is not None:
-        await _tell_late(session, case_url, inbox, now=now)
-        return
+        return True
     if await is_copied_to(session, case_url, inbox):
-        return
+        return False
     if not await _make_place(session, case_url, host_of(inbox)):
-        return
+        return False
     site = site_of(host_of(inbox))
     await _ADD.run(session, [{"case_url": case_url, "inbox": inbox, "site": site, "seen_on": now.date()}])
+    # What is corrected is dated with whole seconds: perhaps they have that already, and are told it again.
+    return entry.updated_at is not None and bool(entry.updated_at >= served_at.replace(microsecond=0))
+
+
+async def tell_late(session: AsyncSession, case_url: str, inbox: str, *, now: datetime) -> None:
+    """It was given the case in the moment in which that was corrected or withdrawn: what was said last goes there too."""
+    said = select(Sent).where(
+        Sent.object_id == case_url, Sent.type.in_(("Update", "Delete")), Sent.is_public.is_(True)
+    )
+    last = await session.scalar(said.order_by(Sent.sent_at.desc(), Sent.id.desc()).limit(1))
+    if last is not None:
+        await send_also(session, last, inbox, now=now)
 
 
 async def inboxes_of_copies(session: AsyncSession, case_url: str) -> list[str]:
@@ -95,14 +110,6 @@ async def forget_copies(session: AsyncSession, case_url: str) -> None:
     """Whoever had it has been told that it is withdrawn: who that was need not be known any more."""
     forgotten = delete(Copy).where(Copy.case_url == case_url)
     await session.execute(forgotten.execution_options(synchronize_session=False))
-
-
-async def _tell_late(session: AsyncSession, case_url: str, inbox: str, *, now: datetime) -> None:
-    """It was given the case in the moment in which that was withdrawn: the Delete goes there too, and nothing is kept."""
-    said = select(Sent).where(Sent.object_id == case_url, Sent.type == "Delete", Sent.is_public.is_(True))
-    withdrawal = await session.scalar(said.order_by(Sent.sent_at.desc()).limit(1))
-    if withdrawal is not None:
-        await send_also(session, withdrawal, inbox, now=now)
 
 
 async def _make_place(session: AsyncSession, case_url: str, host: str) -> bool:

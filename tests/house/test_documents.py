@@ -245,10 +245,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         "servers that fetched a case and are told what becomes of it: of one site · of all": (
             f"{copies.MOST_OF_A_SITE} · {copies.MOST:,}"
         ),
-        "signatures of those who fetch cases: looked into in a second · at once · of one site · that wait, of one site · of all;"
-        " more are let go": (
-            f"{fetching.a_second} · {fetching.at_once} · {fetching.site_at_once}"
-            f" · {fetching.site_line} · {fetching.line:,}"
+        "signatures of those who fetch cases: looked into in a second · that wait, of one site · of all; more are let go": (
+            f"{fetching.a_second} · {fetching.site_line} · {fetching.line:,}"
+        ),
+        "of these, whose key is not known yet: asked for at once · of one site · that wait, of one site · of all": (
+            f"{fetching.at_once} · {fetching.site_at_once} · {fetching.site_line} · {fetching.strangers:,}"
         ),
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }

@@ -1,7 +1,7 @@
 """Who fetched a case hears of its correction and its withdrawal: on whose word that is believed, what is kept, and what a flood costs."""
 
 import asyncio
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,8 +15,10 @@ from node.errors import NotYet
 from node.inbox.copying import MAX_HEAD_BYTES, SEEN_FOR, Copying, Limits
 from node.inbox.receive import Inbox
 from node.inbox.shedding import Limits as InboxLimits
-from node.peers.actors import RemoteActor
+from node.peers.actors import RemoteActor, RemoteKey
 from node.peers.hosts import decide
+from node.peers.sending import went_to
+from node.publishing import publish
 from node.publishing.copies import Copy
 from node.publishing.publications import Publication
 from node.publishing.publish import correct
@@ -77,6 +79,11 @@ async def correct_case(town: Town, publication: Publication, *, site: str = "a")
             session, node.settings, node.keyring, case_id=publication.case_id, case=a_case(corrections=[note]),
             drafted_by="x", approved_by="y", now=node.clock.now(),
         )  # fmt: skip
+
+
+def known_key_of(owner: str, *, fetched_at: datetime) -> RemoteKey:
+    """A key that was read already; nothing is proven with it here."""
+    return RemoteKey(id=f"{owner}#main-key", owner=owner, algorithm="rsa", material="", fetched_at=fetched_at)
 
 
 def told(who: Stranger) -> list[str]:
@@ -358,6 +365,77 @@ async def test_whoever_was_given_a_case_in_the_moment_of_its_withdrawal_is_told_
     assert await copies(node) == []
 
 
+@pytest.mark.both_databases
+async def test_whoever_was_given_a_case_in_the_moment_of_its_correction_is_told(town: Town) -> None:
+    node, readers = town["a"].node, [Stranger(town, f"{name}.example", key="peer") for name in ("one", "two")]
+    publication = await publish_case(node)
+    serve, corrected = town.wires.apps[readers[0].host], asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            await corrected.wait()
+        return await serve.handle_async_request(request)
+
+    town.wires.apps[readers[0].host] = httpx.MockTransport(slow)
+    town.clock.forward(seconds=1)
+    async with town.visitor("a") as http:
+        await http.get(publication.url, headers=signed(readers[0], publication.url))
+    town.clock.forward(seconds=1)
+    await correct_case(town, publication)
+    town.clock.forward(seconds=1)
+    corrected.set()
+    await done(node)
+    # Whoever comes now has it as it is.
+    await fetch(town, readers[1], publication.url)
+    await town.settle()
+
+    assert [told(one) for one in readers] == [["Update"], []]
+    assert len(await copies(node)) == 2
+
+
+@pytest.mark.both_databases
+async def test_two_withdrawals_and_whoever_was_given_both_cases_do_not_wait_for_each_other(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lane of their host was held for the one case while the other was waited for."""
+    node, reader = town["a"].node, Stranger(town)
+    before = Stranger(town, reader.host, "before")
+    found = sorted([await publish_case(node), await publish_case(node, a_case(1))], key=lambda one: one.url)
+    for one in (reader, before):
+        one.documents |= {
+            f"/users/{name}": who.actor() for name, who in (("sam", reader), ("before", before))
+        }
+    page = f"{node.settings.main_actor}/outbox?page=1"
+    await fetch(town, before, page)
+    assert len(await copies(node)) == 2
+    holds = asyncio.Event()
+
+    async def asked(_: SignedRequest) -> str | None:
+        await holds.wait()
+        return reader.id
+
+    async with node.database.begin() as session:
+        session.add(known_actor(reader.id, fetched_at=node.clock.now()))
+    await Copying(node, asked).fetched(question(reader.key_id), [one.url for one in found])
+    town.clock.forward(seconds=1)
+    await withdraw_case(node, found[0])
+
+    async def waiting(*given: Any) -> dict[str, set[str]]:
+        holds.set()
+        await asyncio.sleep(0.5)
+        return await went_to(*given)
+
+    monkeypatch.setattr(publish, "went_to", waiting)
+    await withdraw_case(node, found[1])
+    await done(node)
+    await town.settle()
+
+    # One server, where two are told.
+    deleted = sorted(one["object"]["id"] for one in before.received)
+    assert deleted == [found[0].url] * 2 + [found[1].url] * 2
+    assert await copies(node) == []
+
+
 # ---- what it costs -----------------------------------------------------------------------------------------------
 
 
@@ -418,14 +496,45 @@ def question(key_id: str = "https://r.example/users/r#main-key", **more: bytes) 
     return SignedRequest("GET", b"/cases/x", tuple(fields.items()))
 
 
+@pytest.fixture
+def nobody_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is in the database, and no time passes while that is found out."""
+
+    async def known_key(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr("node.inbox.copying.known_key", known_key)
+
+
+async def turns(many: int = 100) -> None:
+    for _ in range(many):
+        await asyncio.sleep(0)
+
+
+CASE = ["https://a.example/cases/x"]
+
+
+@pytest.mark.usefixtures("nobody_is_known")
 async def test_of_a_flood_no_more_is_looked_into_than_the_line_holds(node: Node) -> None:
     asked = Asked()
-    asked.go_on.clear()
-    copying = Copying(node, asked, Limits(line=5, site_line=5, at_once=2, site_at_once=2, a_second=100))
+    copying = Copying(node, asked, Limits(line=5, a_second=100))
 
-    for _ in range(50):
-        await copying.fetched(question(), ["https://a.example/cases/x"])
-        await asyncio.sleep(0)
+    for number in range(50):
+        await copying.fetched(question(f"https://r{number}.example/r#k"), CASE)
+    await done(node)
+
+    assert asked.many == 5
+
+
+@pytest.mark.usefixtures("nobody_is_known")
+async def test_of_a_flood_no_more_keys_are_asked_for_than_their_line_holds(node: Node) -> None:
+    asked = Asked()
+    asked.go_on.clear()
+    copying = Copying(node, asked, Limits(strangers=5, at_once=2, a_second=100))
+
+    for number in range(50):
+        await copying.fetched(question(f"https://r{number}.example/r#k"), CASE)
+        await turns(20)
     assert asked.many == 2
     asked.go_on.set()
     await done(node)
@@ -433,16 +542,16 @@ async def test_of_a_flood_no_more_is_looked_into_than_the_line_holds(node: Node)
     assert asked.many == 2 + 5
 
 
+@pytest.mark.usefixtures("nobody_is_known")
 async def test_no_more_is_looked_into_in_a_second_than_the_limit_says(node: Node, clock: Any) -> None:
     asked = Asked()
     copying = Copying(node, asked, Limits(a_second=3))
 
     for number in range(8):
-        await copying.fetched(question(f"https://r{number}.example/r#k"), ["https://a.example/cases/x"])
+        await copying.fetched(question(f"https://r{number}.example/r#k"), CASE)
     seen = []
     for _ in range(4):
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await turns()
         seen.append(asked.many)
         clock.forward(seconds=1)
     await done(node)
@@ -450,6 +559,45 @@ async def test_no_more_is_looked_into_in_a_second_than_the_limit_says(node: Node
     assert seen == [3, 6, 8, 8]
 
 
+@pytest.mark.usefixtures("nobody_is_known")
+async def test_a_clock_that_was_set_back_keeps_nobody_waiting(
+    node: Node, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, right = Asked(), node.clock.now()
+    copying = Copying(node, asked, Limits(a_second=1))
+    monkeypatch.setattr(clock, "now", lambda: right + timedelta(days=1))
+    await copying.fetched(question("https://r0.example/r#k"), CASE)
+    await turns()
+    assert asked.many == 1
+
+    monkeypatch.setattr(clock, "now", lambda: right)
+    await copying.fetched(question("https://r1.example/r#k"), CASE)
+    await turns()
+
+    assert asked.many == 2
+
+
+@pytest.mark.usefixtures("nobody_is_known")
+async def test_all_whom_a_hub_serves_may_come_at_once(node: Node, clock: Any) -> None:
+    asked = Asked()
+    copying = Copying(node, asked)
+
+    for number in range(3_000):
+        await copying.fetched(question(f"https://r{number}.example/r#k"), CASE)
+    while node.errands:
+        await turns()
+        clock.forward(seconds=1)
+
+    assert asked.many == 3_000
+
+
+def test_what_waits_to_be_looked_into_holds_tens_of_megabytes_at_most() -> None:
+    limits = Limits()
+
+    assert (limits.line + limits.strangers) * MAX_HEAD_BYTES < 32 * 2**20
+
+
+@pytest.mark.usefixtures("nobody_is_known")
 async def test_a_site_whose_servers_do_not_answer_keeps_nobody_else_waiting(node: Node) -> None:
     slow = Asked()
     slow.go_on.clear()
@@ -462,20 +610,42 @@ async def test_a_site_whose_servers_do_not_answer_keeps_nobody_else_waiting(node
         others.append(said)
         return None
 
-    copying = Copying(node, asked, Limits(line=20, site_line=4, at_once=5, site_at_once=2))
+    copying = Copying(node, asked, Limits(strangers=20, site_line=4, at_once=5, site_at_once=2))
     for number in range(10):
-        await copying.fetched(question(f"https://n{number}.slow.example/r#k"), ["https://a.example/cases/x"])
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await copying.fetched(question(f"https://n{number}.slow.example/r#k"), CASE)
+        await turns(20)
     for number in range(6):
-        await copying.fetched(question(f"https://r{number}.example/r#k"), ["https://a.example/cases/x"])
-    for _ in range(50):
-        await asyncio.sleep(0)
+        await copying.fetched(question(f"https://r{number}.example/r#k"), CASE)
+    await turns()
 
     assert (slow.many, len(others)) == (2, 6)
     slow.go_on.set()
     await done(node)
     assert slow.many == 2 + 4
+
+
+async def test_whose_key_is_known_waits_for_no_strangers(node: Node, case_url: str) -> None:
+    """Addresses that do not answer cost nothing to name: as many as one likes, each of another site."""
+    never = asyncio.Event()
+
+    async def asked(request: SignedRequest) -> str | None:
+        if b"silent" in dict(request.headers)[b"signature"]:
+            await never.wait()
+        return "https://r.example/users/r"
+
+    limits = Limits(strangers=10, at_once=4, a_second=1_000)
+    copying = Copying(node, asked, limits)
+    async with node.database.begin() as session:
+        key = known_key_of("https://r.example/users/r", fetched_at=node.clock.now())
+        session.add(key)
+    for number in range(40):
+        await copying.fetched(question(f"https://silent{number}.example/r#k"), [case_url])
+    await copying.fetched(question(key.id), [case_url])
+
+    async with asyncio.timeout(10):
+        while not await copies(node):
+            await asyncio.sleep(0.01)
+    await node.end_errands()
 
 
 @pytest.mark.parametrize(
@@ -521,6 +691,21 @@ async def test_whoever_was_seen_a_little_while_ago_is_not_looked_at_again(
         many.append(asked.many)
 
     assert many == [1, 1, 1, 2]
+
+
+async def test_of_those_who_were_seen_the_last_ones_are_remembered(
+    node: Node, case_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each is remembered by key and by inbox.
+    monkeypatch.setattr("node.inbox.copying.SEEN_REMEMBERED", 2)
+    asked = Asked("https://r.example/users/r")
+    copying = Copying(node, asked)
+
+    for key in ("#one", "#two", "#two", "#one"):
+        await copying.fetched(question(f"https://r.example/users/r{key}"), [case_url])
+        await done(node)
+
+    assert asked.many == 3
 
 
 async def test_a_wrong_signature_in_somebodys_name_does_not_keep_them_from_being_seen(
@@ -586,5 +771,6 @@ async def test_who_looks_no_more_when_the_node_is_closed(node: Node, case_url: s
 
 
 def test_looking_who_fetched_leaves_room_for_the_keys_of_those_who_write() -> None:
-    assert Limits().at_once * 4 <= InboxLimits().fetches
-    assert Limits().site_at_once * 4 <= InboxLimits().site_fetches
+    # So many in each of the two lines.
+    assert Limits().at_once * 2 * 4 <= InboxLimits().fetches
+    assert Limits().site_at_once * 2 * 4 <= InboxLimits().site_fetches

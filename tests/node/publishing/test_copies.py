@@ -10,7 +10,7 @@ from node.entries.entries import Entry
 from node.outbox import Job
 from node.peers.sending import Sent, SentTo
 from node.publishing import copies
-from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remember_copy
+from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remember_copy, tell_late
 from node.runtime import Node
 from tests.rig.publications import a_case, publish_case, withdraw_case
 
@@ -18,9 +18,13 @@ pytestmark = pytest.mark.both_databases
 
 
 async def remember(node: Node, case_url: str, *inboxes: str) -> None:
+    now = node.clock.now()
     for inbox in inboxes:
         async with node.database.begin() as session:
-            await remember_copy(session, case_url, inbox, now=node.clock.now())
+            is_late = await remember_copy(session, case_url, inbox, served_at=now, now=now)
+        if is_late:
+            async with node.database.begin() as session:
+                await tell_late(session, case_url, inbox, now=now)
 
 
 async def kept(node: Node, case_url: str) -> list[str]:
