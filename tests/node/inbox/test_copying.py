@@ -693,6 +693,63 @@ async def test_whoever_was_seen_a_little_while_ago_is_not_looked_at_again(
     assert many == [1, 1, 1, 2]
 
 
+async def test_what_was_seen_while_it_waited_is_not_looked_at_again(node: Node, case_url: str) -> None:
+    asked = Asked("https://r.example/users/r")
+    copying = Copying(node, asked, Limits(at_once=1))
+
+    for _ in range(3):
+        await copying.fetched(question(), [case_url])
+    await done(node)
+
+    assert asked.many == 1
+
+
+async def test_the_worker_is_woken_for_whoever_is_told_late_and_for_nobody_else(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publications = [await publish_case(node), await publish_case(node, a_case(1))]
+    async with node.database.begin() as session:
+        session.add(known_actor("https://r.example/users/r", fetched_at=node.clock.now()))
+    await withdraw_case(node, publications[1])
+    rung: list[object] = []
+
+    async def ring(_: object) -> None:
+        rung.append(True)
+
+    monkeypatch.setattr(type(node.bell), "ring", ring)
+    copying, many = Copying(node, Asked("https://r.example/users/r")), []
+    for one in publications:
+        await copying.fetched(question(), [one.url])
+        await done(node)
+        many.append(len(rung))
+
+    assert many == [0, 1]
+
+
+async def test_nothing_is_written_again_for_whoever_found_no_place(
+    node: Node, case_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.publishing.copies.MOST", 0)
+    asked = Asked("https://r.example/users/r")
+    copying = Copying(node, asked)
+    await copying.fetched(question(), [case_url])
+    await done(node)
+    assert await copies(node) == []
+    written: list[object] = []
+
+    async def remember(*given: object, **more: object) -> bool:
+        written.append(given)
+        return False
+
+    monkeypatch.setattr("node.inbox.copying.remember_copy", remember)
+    for key in ("#main-key", "#another"):
+        await copying.fetched(question(f"https://r.example/users/r{key}"), [case_url])
+        await done(node)
+
+    assert asked.many == 2
+    assert written == []
+
+
 async def test_of_those_who_were_seen_the_last_ones_are_remembered(
     node: Node, case_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
