@@ -785,7 +785,13 @@ async def test_nothing_is_written_for_what_is_known(
     asked = Asked("https://r.example/users/r")
     await Copying(node, asked).fetched(question(), [case_url])
     await done(node)
-    monkeypatch.setattr(type(node.database), "begin", None)
+    written: list[object] = []
+
+    async def remember(*given: object, **more: object) -> bool:
+        written.append(given)
+        return False
+
+    monkeypatch.setattr("node.inbox.copying.remember_copy", remember)
 
     # Another process, which has seen nobody; and in the same one, another key of theirs.
     again = Copying(node, asked)
@@ -794,6 +800,7 @@ async def test_nothing_is_written_for_what_is_known(
         await done(node)
 
     assert asked.many == 3
+    assert written == []
     assert len(await copies(node)) == 1
 
 

@@ -8,9 +8,12 @@ from sqlalchemy import delete, func, select
 
 from node.entries.entries import Entry
 from node.outbox import Job
+from node.peers.hosts import decide
 from node.peers.sending import Sent, SentTo
 from node.publishing import copies
 from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remember_copy, tell_late
+from node.publishing.publications import Publication
+from node.publishing.publish import correct
 from node.runtime import Node
 from tests.rig.publications import a_case, publish_case, withdraw_case
 
@@ -25,6 +28,16 @@ async def remember(node: Node, case_url: str, *inboxes: str) -> None:
         if is_late:
             async with node.database.begin() as session:
                 await tell_late(session, case_url, inbox, now=now)
+
+
+async def correct_again(node: Node, publication: Publication, words: str) -> None:
+    now = node.clock.now()
+    note = {"date": now.date().isoformat(), "text": {"en": words}}
+    async with node.database.begin() as session:
+        await correct(
+            session, node.settings, node.keyring, case_id=publication.case_id, case=a_case(corrections=[note]),
+            drafted_by="x", approved_by="y", now=now,
+        )  # fmt: skip
 
 
 async def kept(node: Node, case_url: str) -> list[str]:
@@ -97,6 +110,57 @@ async def test_whoever_turns_out_to_have_it_after_its_withdrawal_is_sent_that_un
     assert await kept(node, publication.url) == []
 
 
+async def test_whoever_is_late_is_told_what_was_said_last(node: Node) -> None:
+    publication, served_at = await publish_case(node), node.clock.now()
+    for number in range(2):
+        node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+        await correct_again(node, publication, f"Correction {number}")
+    for withdrawn in (False, True):
+        if withdrawn:
+            node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+            await withdraw_case(node, publication)
+        async with node.database.begin() as session:
+            await session.execute(delete(Job))
+            inbox = f"https://late{withdrawn:d}.example/inbox"
+            await tell_late(session, publication.url, inbox, now=node.clock.now())
+
+        async with node.database.read() as session:
+            told = [job.payload["activity"] for job in await session.scalars(select(Job))]
+            last = select(Sent.id).order_by(Sent.sent_at.desc()).limit(1)
+            assert told == [await session.scalar(last)]
+
+    async with node.database.begin() as session:
+        assert await remember_copy(session, publication.url, inbox, served_at=served_at, now=node.clock.now())
+
+
+async def test_whoever_was_served_what_stands_is_not_late(node: Node) -> None:
+    publication = await publish_case(node)
+    node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    before = node.clock.now()
+    await correct_again(node, publication, "A correction")
+    node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    late = {}
+
+    for name, served_at in (("before", before), ("after", node.clock.now())):
+        async with node.database.begin() as session:
+            inbox = f"https://{name}.example/inbox"
+            late[name] = await remember_copy(
+                session, publication.url, inbox, served_at=served_at, now=node.clock.now()
+            )
+
+    assert late == {"before": True, "after": False}
+    assert len(await kept(node, publication.url)) == 2
+
+
+async def test_of_a_blocked_host_no_inbox_is_told(node: Node) -> None:
+    url = (await publish_case(node)).url
+    await remember(node, url, "https://bad.example/inbox", "https://good.example/inbox")
+    async with node.database.begin() as session:
+        await decide(session, "bad.example", "block", reason="", now=node.clock.now())
+
+    assert await kept(node, url) == ["https://good.example/inbox"]
+
+
 async def test_of_a_site_so_many_are_kept_and_no_host_pushes_out_another(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,16 +182,30 @@ async def test_of_a_site_so_many_are_kept_and_no_host_pushes_out_another(
     assert await kept(node, url) == sorted([other, *few[:3], many[0]])
 
 
+async def test_whoever_has_a_place_takes_none_of_another(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "MOST_OF_A_SITE", 4)
+    url = (await publish_case(node)).url
+    found = [*(f"https://many.site.example/{number}" for number in range(3)), "https://one.site.example/"]
+
+    await remember(node, url, *found, *found)
+
+    assert sorted(await kept(node, url)) == sorted(found)
+
+
 async def test_of_a_case_so_many_are_kept_and_whoever_has_many_names_pushes_out_themselves(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(copies, "MOST", 5)
     url = (await publish_case(node)).url
     many = [f"https://n{number}.flood.example/inbox" for number in range(8)]
     honest = [f"https://reader{number}.example/inbox" for number in range(6)]
 
-    await remember(node, url, *many)
+    await remember(node, url, *many[:4])
+    await kept(node, url)
+    assert "copies.full" not in caplog.messages
+    await remember(node, url, *many[4:])
     first = await kept(node, url)
+    assert "copies.full" in caplog.messages
     await remember(node, url, *honest[:2])
     second = await kept(node, url)
     await remember(node, url, *honest[2:])
