@@ -133,6 +133,18 @@ async def test_whoever_is_late_is_told_what_was_said_last(node: Node) -> None:
         assert await remember_copy(session, publication.url, inbox, served_at=served_at, now=node.clock.now())
 
 
+async def test_several_who_are_late_at_once_are_all_listed(node: Node) -> None:
+    publication = await publish_case(node)
+    await withdraw_case(node, publication)
+    late = [f"https://late{number}.example/inbox" for number in range(8)]
+
+    await asyncio.gather(*(remember(node, publication.url, inbox) for inbox in late))
+
+    async with node.database.read() as session:
+        said = select(Sent.id).where(Sent.type == "Delete").scalar_subquery()
+        assert await session.scalar(select(SentTo.inboxes).where(SentTo.activity == said)) == "\n".join(late)
+
+
 async def test_whoever_was_served_what_stands_is_not_late(node: Node) -> None:
     publication = await publish_case(node)
     node.clock.forward(minutes=1)  # type: ignore[attr-defined]
