@@ -1,6 +1,7 @@
 """The desk in real browsers: two people, one source, from a sealed alert to a published case and its withdrawal."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.web.door import (
     PASSPHRASE,
     SENDER,
     barriers,
+    running_organisation,
     send_alert,
     sign_in,
     unlock,
@@ -44,6 +46,13 @@ class Visitor:
         page = await context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         return page
+
+
+@pytest.fixture
+def organisation(tmp_path: Path) -> Iterator[Served]:
+    """A node of the test's own: whoever tries again begins where nothing was done before."""
+    with running_organisation(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
