@@ -8,6 +8,7 @@ import pytest
 
 from federation.proofs import Proven, check
 from node import outbox
+from node.entries.entries import Entry
 from node.peers.directory import proving_keys
 from node.peers.follows import between
 from node.peers.hosts import decide
@@ -107,6 +108,23 @@ async def test_a_withdrawal_is_forwarded_too_and_the_words_are_erased(stage: Sta
     async with town.hub.node.database.read() as session:
         forwarded = await session.get_one(Sent, create["id"])
     assert (forwarded.is_public, forwarded.body) == (False, b"")
+
+
+async def test_what_has_too_long_an_id_is_kept_and_not_forwarded(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, alice = await a_subscriber(stage), await stage.victim()
+    long = f"https://{alice.host}/activities/{'o' * 700}"
+    case, behind = stage.case(alice), stage.case(alice, "behind")
+    said = alice.activity("Create", case, to=[PUBLIC], id=long)
+
+    await stage.send(alice, stage.prove(alice, said))
+    await stage.send(alice, stage.prove(alice, alice.activity("Create", behind, number=2, to=[PUBLIC])))
+
+    async with stage.town.hub.node.database.read() as session:
+        assert await session.get(Entry, case["id"]) is not None
+    assert [one["object"]["id"] for one in told(server, "Create")] == [behind["id"]]
+    assert "jobs.unsettled" not in caplog.messages
 
 
 async def test_the_member_is_not_sent_its_own_words(stage: Stage) -> None:
