@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from federation.proofs import Proven, check
 from node import outbox
@@ -12,7 +13,7 @@ from node.entries.entries import Entry
 from node.peers.directory import proving_keys
 from node.peers.follows import between
 from node.peers.hosts import decide
-from node.peers.sending import Sent, sent_by
+from node.peers.sending import Sent, SentTo, sent_by
 from tests.attacks.stage import Stage, reasons
 from tests.rig.publications import publish_case, withdraw_case
 from tests.rig.stranger import Stranger
@@ -125,6 +126,32 @@ async def test_what_has_too_long_an_id_is_kept_and_not_forwarded(
         assert await session.get(Entry, case["id"]) is not None
     assert [one["object"]["id"] for one in told(server, "Create")] == [behind["id"]]
     assert "jobs.unsettled" not in caplog.messages
+
+
+async def test_a_correction_that_is_said_again_is_forwarded_once(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Signed anew it is no repeat (DECISIONS 26), and is worked off again."""
+    server, alice = await a_subscriber(stage), await stage.victim()
+    await stage.send(alice, stage.prove(alice, alice.activity("Create", stage.case(alice), to=[PUBLIC])))
+    stage.town.clock.forward(minutes=2)
+    corrected = stage.case(alice, minutes=1, updated="2026-11-21T12:02:00Z")
+    said = stage.prove(alice, alice.activity("Update", corrected, to=[PUBLIC]))
+
+    await stage.send(alice, said)
+    stage.town.clock.forward(seconds=2)
+    await stage.send(alice, said)
+
+    assert len(told(server, "Update")) == 1
+    assert not {"jobs.unsettled", "job.failed"} & set(caplog.messages)
+
+
+async def test_what_is_for_one_server_is_on_no_list_of_where_things_went(stage: Stage) -> None:
+    server = await a_subscriber(stage)
+
+    assert [one["type"] for one in server.received] == ["Accept"]
+    async with stage.town.hub.node.database.read() as session:
+        assert list(await session.scalars(select(SentTo))) == []
 
 
 async def test_the_member_is_not_sent_its_own_words(stage: Stage) -> None:
