@@ -1,10 +1,11 @@
-"""Of all inboxes that something went to, those that are told when it is withdrawn."""
+"""Where deliveries go: by what they are told apart, and of all inboxes that something went to, those that are told when it is withdrawn."""
 
 import pytest
 
 from node.peers import deliveries
 from node.peers.deliveries import still_told
 from node.peers.hosts import decide
+from node.peers.sending import delivery_key
 from node.runtime import Node
 
 
@@ -34,3 +35,11 @@ async def test_of_one_site_so_many_are_told_and_of_each_of_its_hosts_one_before_
     elsewhere = inboxes_of("quiet.example", 1, 2)
 
     assert await told(node, *many, *neighbour, *elsewhere) == sorted([*many[:2], *neighbour, *elsewhere])
+
+
+def test_two_long_addresses_that_begin_alike_are_two_deliveries() -> None:
+    name, long = "https://a.example/activities/1", "https://b.example/" + "o" * 400
+    keys = {delivery_key(name, f"{long}/{person}/inbox") for person in ("anna", "boris")}
+
+    assert len(keys) == 2
+    assert max(map(len, keys)) <= 300
