@@ -170,8 +170,9 @@ def _leave_values_out(error: BaseException | None) -> None:
     """Take out of an error, and of what caused it, what PostgreSQL and its driver tell of the row: whoever logs it logs no text."""
     while error is not None:
         # The key that is there already, or the whole row that is not taken (DETAIL); asyncpg adds it to what it says.
-        if getattr(error, "detail", None) is not None and isinstance(error.detail, str):  # type: ignore[attr-defined]
-            error.detail = None  # type: ignore[attr-defined]
+        said = vars(error)
+        if isinstance(said.get("detail"), str):
+            said["detail"] = None
         error.args = tuple(
             _VALUE_IN_ERROR.sub(r"\1", one) if isinstance(one, str) else one for one in error.args
         )

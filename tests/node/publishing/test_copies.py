@@ -15,6 +15,7 @@ from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remem
 from node.publishing.publications import Publication
 from node.publishing.publish import correct
 from node.runtime import Node
+from tests.rig.clock import FrozenClock
 from tests.rig.publications import a_case, publish_case, withdraw_case
 
 pytestmark = pytest.mark.both_databases
@@ -45,10 +46,12 @@ async def kept(node: Node, case_url: str) -> list[str]:
         return await inboxes_of_copies(session, case_url)
 
 
-async def test_a_server_is_remembered_once_with_the_day_it_was_first_seen(node: Node) -> None:
+async def test_a_server_is_remembered_once_with_the_day_it_was_first_seen(
+    node: Node, clock: FrozenClock
+) -> None:
     url = (await publish_case(node)).url
     await remember(node, url, "https://r.example/inbox")
-    node.clock.forward(days=3)  # type: ignore[attr-defined]
+    clock.forward(days=3)
     await remember(node, url, "https://r.example/inbox")
 
     async with node.database.read() as session:
@@ -110,14 +113,14 @@ async def test_whoever_turns_out_to_have_it_after_its_withdrawal_is_sent_that_un
     assert await kept(node, publication.url) == []
 
 
-async def test_whoever_is_late_is_told_what_was_said_last(node: Node) -> None:
+async def test_whoever_is_late_is_told_what_was_said_last(node: Node, clock: FrozenClock) -> None:
     publication, served_at = await publish_case(node), node.clock.now()
     for number in range(2):
-        node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+        clock.forward(minutes=1)
         await correct_again(node, publication, f"Correction {number}")
     for withdrawn in (False, True):
         if withdrawn:
-            node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+            clock.forward(minutes=1)
             await withdraw_case(node, publication)
         async with node.database.begin() as session:
             await session.execute(delete(Job))
@@ -145,12 +148,12 @@ async def test_several_who_are_late_at_once_are_all_listed(node: Node) -> None:
         assert await session.scalar(select(SentTo.inboxes).where(SentTo.activity == said)) == "\n".join(late)
 
 
-async def test_whoever_was_served_what_stands_is_not_late(node: Node) -> None:
+async def test_whoever_was_served_what_stands_is_not_late(node: Node, clock: FrozenClock) -> None:
     publication = await publish_case(node)
-    node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    clock.forward(minutes=1)
     before = node.clock.now()
     await correct_again(node, publication, "A correction")
-    node.clock.forward(minutes=1)  # type: ignore[attr-defined]
+    clock.forward(minutes=1)
     late = {}
 
     for name, served_at in (("before", before), ("after", node.clock.now())):
