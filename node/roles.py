@@ -7,7 +7,7 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_old_answers, forget_sent, prepare_letters
-from node.inbox import chores, forgetting, groups, handlers, keeping, looking, rereading, stamping
+from node.inbox import chores, following, forgetting, groups, handlers, keeping, looking, rereading, stamping
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
@@ -42,9 +42,9 @@ class Work:
 
 
 ACTIVITIES: Mapping[str, Handler] = {
-    "Follow": handlers.on_follow,
-    "Accept": handlers.on_accept,
-    "Reject": handlers.on_reject,
+    "Follow": following.on_follow,
+    "Accept": following.on_accept,
+    "Reject": following.on_reject,
     "Undo": handlers.on_undo,
     "Create": handlers.on_create,
     "Update": handlers.on_update,
@@ -54,8 +54,8 @@ ACTIVITIES: Mapping[str, Handler] = {
     "EmojiReact": handlers.on_like,
     **dict.fromkeys(stamping.REQUESTS, stamping.on_request),
     "Flag": handlers.on_flag,
-    "Block": handlers.on_block,
-    "Move": handlers.on_move,
+    "Block": following.on_block,
+    "Move": following.on_move,
 }
 
 

@@ -1,6 +1,6 @@
 """Cases of those we follow, as most come in: decided from what was read for many at once, and kept together with many.
 
-Nothing is believed here that `handlers` would not believe: the same proofs are checked with the same keys. Whatever is not plain
+Nothing is believed here that `taking` would not believe: the same proofs are checked with the same keys. Whatever is not plain
 (a publisher to be asked anew, a key that is not known, a graph to be sorted, a proof that does not hold) goes the ordinary way,
 one by one, where it is also said why it is refused.
 """

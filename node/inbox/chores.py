@@ -9,10 +9,10 @@ from sqlalchemy import select
 from federation.errors import FetchError, Unreachable
 from node.entries.entries import Entry, set_searched
 from node.hub.quarantine import waiting
-from node.inbox.handlers import fetch_case
 from node.inbox.keeping import forget_old, forget_tomorrow
 from node.inbox.process import TRIES, try_again_at
 from node.inbox.proving import RefusedActivity
+from node.inbox.taking import fetch_case
 from node.outbox import Done, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document

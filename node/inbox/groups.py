@@ -10,6 +10,7 @@ from node.inbox import handlers
 from node.inbox.forwarded import as_it_is_now, gone
 from node.inbox.process import Handler, is_repeat, remember_worked_off, require_standing
 from node.inbox.proving import RefusedActivity, authorised, is_followed
+from node.inbox.taking import take_case
 from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_document
 from node.publishing.reactions import drop_reaction, drop_reaction_to
@@ -73,7 +74,7 @@ async def on_announce(node: Node, activity: Activity) -> None:
     if (followed and not node.settings.is_hub) or await is_followed(node, heard.actor):
         heard = await as_it_is_now(node, heard, for_stranger=not followed)
     if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
-        await handlers.take_case(node, heard)
+        await take_case(node, heard)
     else:
         await PASSED_ON[heard.type](node, heard)
     await remember_worked_off(node, heard, received_at=node.clock.now())

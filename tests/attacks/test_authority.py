@@ -30,8 +30,8 @@ from federation import cavage
 from federation.digests import BodyDigest
 from federation.errors import FetchError
 from federation.requests import SignedRequest
-from node.inbox.handlers import fetch_case
 from node.inbox.proving import RefusedActivity
+from node.inbox.taking import fetch_case
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_document, find_key
 from node.peers.follows import Follow, between

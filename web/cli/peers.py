@@ -6,8 +6,8 @@ from typing import Any
 
 from node.errors import Invalid, NotFound
 from node.hub import quarantine
-from node.inbox.handlers import fetch_case
 from node.inbox.proving import RefusedActivity
+from node.inbox.taking import fetch_case
 from node.peers import blocklists, follows, hosts, reports
 from node.peers.directory import find_remote
 from node.runtime import Node

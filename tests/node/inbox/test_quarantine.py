@@ -12,7 +12,7 @@ from node.entries.search import entry_at
 from node.hub import quarantine
 from node.hub.quarantine import NOT_A_MEMBER, keep_out, let_go, waiting
 from node.inbox import chores
-from node.inbox.handlers import fetch_case
+from node.inbox.taking import fetch_case
 from node.peers.actors import host_of
 from node.peers.directory import proving_keys
 from node.peers.follows import Follow

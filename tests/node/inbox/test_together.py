@@ -47,7 +47,7 @@ async def test_many_cases_are_kept_and_announced_without_going_one_by_one(
     town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await admit(town, victim)
-    monkeypatch.setattr("node.inbox.handlers.take_case", None)
+    monkeypatch.setattr("node.inbox.handlers.take_followed_case", None)
 
     for number in range(5):
         await say(victim, "Create", a_document(victim, town, f"c{number}"), number)
@@ -193,7 +193,7 @@ async def test_a_case_that_cannot_be_kept_keeps_no_other_out(
             raise RuntimeError("cannot be kept")
 
     monkeypatch.setattr("node.inbox.process.take_in", take_in)
-    monkeypatch.setattr("node.inbox.handlers.take_in", take_in)
+    monkeypatch.setattr("node.inbox.taking.take_in", take_in)
     await say(other, "Create", a_document(other, town, "fine"), 1)
     await say(victim, "Create", a_document(victim, town, "good"), 1)
     await say(victim, "Create", a_document(victim, town, "bad"), 2)
