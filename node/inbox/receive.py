@@ -19,7 +19,7 @@ from federation.verification import read_signature
 from node.errors import NotYet
 from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
-from node.inbox.signers import Busy, Signers
+from node.inbox.signers import Busy, NotAsked, Signers
 from node.peers.actors import RemoteActor, host_of, is_at_home, known_key
 from node.peers.hearing import Hearing
 from node.peers.hosts import Standing, standings
@@ -202,17 +202,18 @@ class Inbox:
             await beside(self._compare(actor, presented.fields[HEADER]))
         return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
 
-    async def caller(self, request: SignedRequest) -> str | None:
+    async def caller(self, request: SignedRequest, *, asks: bool = True) -> str | None:
         """The actor who signed a GET; None when nobody did, not well enough, or somebody who is shut out.
 
+        asks  False: by a key that is here, or not at all.
         Raises NotYet when the key cannot be had just now: nothing is known against the signature then, and nothing for it.
         """
         presented = read_signature(request)
         if isinstance(presented, Refused):
             return None
         try:
-            key = await self._signers.verify(presented, request)
-        except (Busy, Unreachable) as error:
+            key = await self._signers.verify(presented, request, asks=asks)
+        except (Busy, NotAsked, Unreachable) as error:
             reason = f"key-unreachable {type(error).__name__}"
             raise NotYet(reason, retry_after=int(COME_BACK_AFTER.total_seconds())) from error
         except FederationError:

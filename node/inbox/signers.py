@@ -43,6 +43,10 @@ class Busy(Exception):
     """Too many keys of this host are being fetched already."""
 
 
+class NotAsked(Exception):
+    """The key would have to be asked for, and whoever wants it does not ask."""
+
+
 @dataclass(slots=True, eq=False)
 class _Renewal:
     """A key that is being asked for anew, and how many requests wait for it."""
@@ -66,11 +70,16 @@ class Signers:
         """Whether the key is in memory."""
         return key_id in self._keys
 
-    async def verify(self, presented: Presented, request: SignedRequest) -> HeldKey | Refused:
-        """The key that signed, or why not. A key that fails is asked for anew, once in a while."""
+    async def verify(
+        self, presented: Presented, request: SignedRequest, *, asks: bool = True
+    ) -> HeldKey | Refused:
+        """The key that signed, or why not. A key that fails is asked for anew, once in a while.
+
+        asks  False: nobody else is asked or waited for; NotAsked is raised where that would have to be.
+        """
         node = self._node
         before = node.clock.now()
-        known = await self._key(presented.key_id)
+        known = await self._key(presented.key_id, asks=asks)
         outcome = self._check(presented, request, known)
         if isinstance(outcome, Refused) and known.fetched_at >= before:
             # Whoever signs with no key at all can name the keys of a thousand people of one server, which are all there.
@@ -82,9 +91,12 @@ class Signers:
         if isinstance(outcome, Verified):
             return known
         renewal = self._renewals.get(presented.key_id)
+        was_asked = now - known.fetched_at < REFETCH_AFTER or self._has_failed(presented.key_id, now)
+        if renewal is None and was_asked:
+            return outcome
+        if not asks:
+            raise NotAsked
         if renewal is None:
-            if now - known.fetched_at < REFETCH_AFTER or self._has_failed(presented.key_id, now):
-                return outcome
             renewal = self._renewal(presented.key_id)
         renewed = await self._wait(renewal, presented.key_id)
         outcome = self._check(presented, request, renewed)
@@ -136,8 +148,13 @@ class Signers:
             return Refused(Reason.EXPIRED)
         return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
 
-    async def _key(self, key_id: str, *, reread: bool = False, refresh: bool = False) -> HeldKey:
-        """The key from memory, from the database, or from its owner. reread, refresh: not from memory, only from its owner."""
+    async def _key(
+        self, key_id: str, *, reread: bool = False, refresh: bool = False, asks: bool = True
+    ) -> HeldKey:
+        """The key from memory, from the database, or from its owner. reread, refresh: not from memory, only from its owner.
+
+        Raises NotAsked where its owner would have to be asked, and nobody asks.
+        """
         now = self._node.clock.now()
         held = None if reread or refresh else self._keys.get(key_id)
         if held is not None and now - held.read_at < HELD_FOR:
@@ -147,6 +164,8 @@ class Signers:
         if not refresh:
             async with self._node.database.read() as session:
                 row = await known_key(session, key_id)
+        if row is None and not asks:
+            raise NotAsked
         if row is None:
             row = await self._fetch_key(key_id)
         if row is None:

@@ -25,6 +25,11 @@ class FrozenClock:
         self._sleepers.append((self._now + timedelta(seconds=seconds), woken))
         await woken
 
+    @property
+    def sleeping(self) -> int:
+        """How many wait for time to move."""
+        return sum(not woken.done() for _, woken in self._sleepers)
+
     def forward(self, **amount: float) -> datetime:
         """Moves time on by `timedelta(**amount)` and wakes whoever slept until then; time never goes back."""
         step = timedelta(**amount)

@@ -1,6 +1,7 @@
 """Who asks: endpoints that answer signed requests only, always or where the operator wants it (authorised fetch)."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -56,9 +57,11 @@ def _signed_where_wanted(endpoint: Endpoint, *, also_page: bool, takes_query: bo
             name is not None and f"{node.settings.origin}/actors/{name}" == node.settings.instance_actor
         )
         if not node.settings.authorized_fetch or open_to_all or (also_page and not wants_activity(request)):
-            return _noting(request, unless_known(request, await endpoint(request)))
+            asked_at = node.clock.now()
+            return _noting(request, unless_known(request, await endpoint(request)), asked_at=asked_at)
         who = await caller(request)
-        return _noting(request, private(await endpoint(request)), by=who)
+        asked_at = node.clock.now()
+        return _noting(request, private(await endpoint(request)), asked_at=asked_at, by=who)
 
     return guarded
 
@@ -68,15 +71,18 @@ def tells(request: Request, *cases: str) -> None:
     request.state.tells = cases
 
 
-def _noting(request: Request, response: Response, *, by: str | None = None) -> Response:
+def _noting(request: Request, response: Response, *, asked_at: datetime, by: str | None = None) -> Response:
     """The answer; once it is given, who has the words now is looked into. Whoever is told that nothing changed has them, too.
 
-    by  who signed the question, where that is known.
+    asked_at  before the words were read: who takes an answer slowly has it later, and perhaps as nobody has it any more.
+    by        who signed the question, where that is known.
     """
     cases: tuple[str, ...] = getattr(request.state, "tells", ())
     if cases and request.method == "GET" and response.status_code in (200, 304):
         copying: Copying = request.app.state.copying
-        response.background = BackgroundTask(copying.fetched, _signed(request), cases, by=by)
+        response.background = BackgroundTask(
+            copying.fetched, _signed(request), cases, asked_at=asked_at, by=by
+        )
     return response
 
 

@@ -1,6 +1,7 @@
 """Who fetched a case hears of its correction and its withdrawal: on whose word that is believed, what is kept, and what a flood costs."""
 
 import asyncio
+from collections.abc import MutableMapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from node.errors import NotYet
 from node.inbox.copying import MAX_HEAD_BYTES, SEEN_FOR, Copying, Limits
 from node.inbox.receive import Inbox
 from node.inbox.shedding import Limits as InboxLimits
-from node.peers.actors import RemoteActor, RemoteKey
+from node.peers.actors import RemoteActor
 from node.peers.hosts import decide
 from node.peers.sending import went_to
 from node.publishing import publish
@@ -23,6 +24,7 @@ from node.publishing.copies import Copy
 from node.publishing.publications import Publication
 from node.publishing.publish import correct
 from node.runtime import Node
+from tests.rig.clock import FrozenClock
 from tests.rig.keys import keyring
 from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger, known_actor
@@ -45,9 +47,11 @@ def signed(
 
 
 async def done(node: Node) -> None:
-    """Wait until it is known who fetched what."""
-    while node.errands:
-        await asyncio.wait(set(node.errands))
+    """Wait until it is known who fetched what, as far as it can be before time moves."""
+    clock = node.clock
+    assert isinstance(clock, FrozenClock)
+    while len(node.errands) > clock.sleeping:
+        await asyncio.wait(set(node.errands), timeout=0.01)
 
 
 async def fetch(
@@ -79,11 +83,6 @@ async def correct_case(town: Town, publication: Publication, *, site: str = "a")
             session, node.settings, node.keyring, case_id=publication.case_id, case=a_case(corrections=[note]),
             drafted_by="x", approved_by="y", now=node.clock.now(),
         )  # fmt: skip
-
-
-def known_key_of(owner: str, *, fetched_at: datetime) -> RemoteKey:
-    """A key that was read already; nothing is proven with it here."""
-    return RemoteKey(id=f"{owner}#main-key", owner=owner, algorithm="rsa", material="", fetched_at=fetched_at)
 
 
 def told(who: Stranger) -> list[str]:
@@ -193,20 +192,22 @@ async def test_the_shared_inbox_stands_for_all_of_a_server(town: Town) -> None:
     assert await copies(node) == [(url, "https://reader.example/inbox", date(2026, 11, 21))]
 
 
-async def test_with_authorised_fetch_whoever_reads_is_remembered_without_a_second_look(town: Town) -> None:
-    site, reader = await town.open("s", authorized_fetch="1"), Stranger(town)
-    publication = await publish_case(site.node)
+async def test_with_authorised_fetch_whoever_reads_is_remembered_without_a_second_look(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checked: list[SignedRequest] = []
     caller = Inbox.caller
 
-    async def counting(self: Inbox, request: SignedRequest) -> str | None:
+    async def counting(self: Inbox, request: SignedRequest, *, asks: bool = True) -> str | None:
         checked.append(request)
-        return await caller(self, request)
+        return await caller(self, request, asks=asks)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Inbox, "caller", counting)
-        assert (await fetch(town, None, publication.url, site="s")).status_code == 401
-        assert (await fetch(town, reader, publication.url, site="s")).status_code == 200
+    # Before the server is open, which holds on to whom it asks.
+    monkeypatch.setattr(Inbox, "caller", counting)
+    site, reader = await town.open("s", authorized_fetch="1"), Stranger(town)
+    publication = await publish_case(site.node)
+    assert (await fetch(town, None, publication.url, site="s")).status_code == 401
+    assert (await fetch(town, reader, publication.url, site="s")).status_code == 200
 
     assert len(checked) == 2
     assert [inbox for _, inbox, _ in await copies(site.node)] == [f"{reader.id}/inbox"]
@@ -393,6 +394,39 @@ async def test_whoever_was_given_a_case_in_the_moment_of_its_correction_is_told(
     assert len(await copies(node)) == 2
 
 
+async def test_who_takes_an_answer_slowly_is_told_what_was_corrected_meanwhile(town: Town) -> None:
+    node, reader = town["a"].node, Stranger(town)
+    publication = await publish_case(node)
+    town.clock.forward(seconds=10)
+    door = town.wires.apps["a.example"]
+    assert isinstance(door, httpx.ASGITransport)
+    headers = {"host": "a.example"} | signed(reader, publication.url)
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "https", "query_string": b"",
+        "path": publication.url.removeprefix("https://a.example"),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("192.0.2.1", 1), "server": ("a.example", 443),
+    }  # fmt: skip
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+            return
+        town.clock.forward(seconds=10)
+        await correct_case(town, publication)
+        town.clock.forward(seconds=10)
+
+    await door.app(scope, receive, send)
+    await done(node)
+    await town.settle()
+
+    assert (statuses, told(reader)) == ([200], ["Update"])
+
+
 @pytest.mark.both_databases
 async def test_two_withdrawals_and_whoever_was_given_both_cases_do_not_wait_for_each_other(
     town: Town, monkeypatch: pytest.MonkeyPatch
@@ -410,7 +444,7 @@ async def test_two_withdrawals_and_whoever_was_given_both_cases_do_not_wait_for_
     assert len(await copies(node)) == 2
     holds = asyncio.Event()
 
-    async def asked(_: SignedRequest) -> str | None:
+    async def asked(request: SignedRequest, *, asks: bool = True) -> str | None:
         await holds.wait()
         return reader.id
 
@@ -465,14 +499,52 @@ async def test_whose_key_could_not_be_had_is_known_when_they_ask_again(town: Tow
     assert await copies(town["a"].node) == []
 
     town.wires.apps[reader.host] = door
-    town.clock.forward(minutes=1)
+    town.clock.forward(seconds=20)
     await fetch(town, reader, publication.url)
 
     assert len(await copies(town["a"].node)) == 1
 
 
+async def test_whose_key_could_not_be_had_is_asked_for_it_once_more_and_hears_of_the_withdrawal(
+    town: Town,
+) -> None:
+    publication, reader = await publish_case(town["a"].node), Stranger(town)
+    door = town.wires.apps.pop(reader.host)
+    await fetch(town, reader, publication.url)
+    town.wires.apps[reader.host] = door
+
+    town.clock.forward(seconds=44)
+    await done(town["a"].node)
+    assert reader.asked == []
+    town.clock.forward(seconds=1)
+    await done(town["a"].node)
+    assert len(await copies(town["a"].node)) == 1
+    await withdraw_case(town["a"].node, publication)
+    await town.settle()
+
+    assert told(reader) == ["Delete"]
+    assert town["a"].node.errands == set()
+
+
+async def test_whoever_read_a_case_that_is_withdrawn_before_they_are_asked_once_more_is_told(
+    town: Town,
+) -> None:
+    publication, reader = await publish_case(town["a"].node), Stranger(town)
+    door = town.wires.apps.pop(reader.host)
+    await fetch(town, reader, publication.url)
+    town.wires.apps[reader.host] = door
+    await withdraw_case(town["a"].node, publication)
+
+    town.clock.forward(seconds=45)
+    await done(town["a"].node)
+    await town.settle()
+
+    assert told(reader) == ["Delete"]
+    assert await copies(town["a"].node) == []
+
+
 class Asked:
-    """Who signed a GET, told when the test lets it be."""
+    """Who signed a GET, told when the test lets it be; nobody's key is here before it was asked for."""
 
     def __init__(self, owner: str | None = None) -> None:
         self.owner = owner
@@ -480,7 +552,9 @@ class Asked:
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def __call__(self, request: SignedRequest) -> str | None:
+    async def __call__(self, request: SignedRequest, *, asks: bool = True) -> str | None:
+        if not asks:
+            raise NotYet("its key is not here", retry_after=30)
         self.many += 1
         await self.go_on.wait()
         return self.owner
@@ -496,16 +570,6 @@ def question(key_id: str = "https://r.example/users/r#main-key", **more: bytes) 
     return SignedRequest("GET", b"/cases/x", tuple(fields.items()))
 
 
-@pytest.fixture
-def nobody_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key is in the database, and no time passes while that is found out."""
-
-    async def known_key(*_: object) -> None:
-        return None
-
-    monkeypatch.setattr("node.inbox.copying.known_key", known_key)
-
-
 async def turns(many: int = 100) -> None:
     for _ in range(many):
         await asyncio.sleep(0)
@@ -514,7 +578,6 @@ async def turns(many: int = 100) -> None:
 CASE = ["https://a.example/cases/x"]
 
 
-@pytest.mark.usefixtures("nobody_is_known")
 async def test_of_a_flood_no_more_is_looked_into_than_the_line_holds(node: Node) -> None:
     asked = Asked()
     copying = Copying(node, asked, Limits(line=5, a_second=100))
@@ -526,7 +589,6 @@ async def test_of_a_flood_no_more_is_looked_into_than_the_line_holds(node: Node)
     assert asked.many == 5
 
 
-@pytest.mark.usefixtures("nobody_is_known")
 async def test_of_a_flood_no_more_keys_are_asked_for_than_their_line_holds(node: Node) -> None:
     asked = Asked()
     asked.go_on.clear()
@@ -542,7 +604,6 @@ async def test_of_a_flood_no_more_keys_are_asked_for_than_their_line_holds(node:
     assert asked.many == 2 + 5
 
 
-@pytest.mark.usefixtures("nobody_is_known")
 async def test_no_more_is_looked_into_in_a_second_than_the_limit_says(node: Node, clock: Any) -> None:
     asked = Asked()
     copying = Copying(node, asked, Limits(a_second=3))
@@ -559,7 +620,6 @@ async def test_no_more_is_looked_into_in_a_second_than_the_limit_says(node: Node
     assert seen == [3, 6, 8, 8]
 
 
-@pytest.mark.usefixtures("nobody_is_known")
 async def test_a_clock_that_was_set_back_keeps_nobody_waiting(
     node: Node, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -577,7 +637,6 @@ async def test_a_clock_that_was_set_back_keeps_nobody_waiting(
     assert asked.many == 2
 
 
-@pytest.mark.usefixtures("nobody_is_known")
 async def test_all_whom_a_hub_serves_may_come_at_once(node: Node, clock: Any) -> None:
     asked = Asked()
     copying = Copying(node, asked)
@@ -594,19 +653,18 @@ async def test_all_whom_a_hub_serves_may_come_at_once(node: Node, clock: Any) ->
 def test_what_waits_to_be_looked_into_holds_tens_of_megabytes_at_most() -> None:
     limits = Limits()
 
-    assert (limits.line + limits.strangers) * MAX_HEAD_BYTES < 32 * 2**20
+    assert (limits.line + limits.strangers + limits.again) * MAX_HEAD_BYTES < 32 * 2**20
 
 
-@pytest.mark.usefixtures("nobody_is_known")
 async def test_a_site_whose_servers_do_not_answer_keeps_nobody_else_waiting(node: Node) -> None:
     slow = Asked()
     slow.go_on.clear()
     others: list[str] = []
 
-    async def asked(request: SignedRequest) -> str | None:
+    async def asked(request: SignedRequest, *, asks: bool = True) -> str | None:
         said = dict(request.headers)[b"signature"].decode()
-        if "slow.example" in said:
-            return await slow(request)
+        if "slow.example" in said or not asks:
+            return await slow(request, asks=asks)
         others.append(said)
         return None
 
@@ -624,23 +682,173 @@ async def test_a_site_whose_servers_do_not_answer_keeps_nobody_else_waiting(node
     assert slow.many == 2 + 4
 
 
+class Silent(Asked):
+    """Whose key can never be had."""
+
+    async def __call__(self, request: SignedRequest, *, asks: bool = True) -> str | None:
+        await super().__call__(request, asks=asks)
+        raise NotYet("it does not answer", retry_after=30)
+
+
+async def test_a_key_that_cannot_be_had_is_asked_for_twice_and_no_more(
+    node: Node, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = Silent()
+    await Copying(node, asked).fetched(question(), CASE)
+    seen = []
+    for _ in range(4):
+        await done(node)
+        seen.append(asked.many)
+        clock.forward(minutes=1)
+
+    assert seen == [1, 2, 2, 2]
+    assert node.errands == set()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "many"), [(Limits(again=3, site_again=10), 3), (Limits(again=10, site_again=2), 4)]
+)
+async def test_of_those_whose_key_could_not_be_had_no_more_wait_than_the_limit_says(
+    node: Node, clock: FrozenClock, limits: Limits, many: int
+) -> None:
+    asked = Silent()
+    copying = Copying(node, asked, limits)
+    for number in range(10):
+        await copying.fetched(question(f"https://n{number}.r{number % 2}.example/r#k"), CASE)
+    await done(node)
+    assert asked.many == 10
+
+    clock.forward(minutes=1)
+    await done(node)
+
+    assert asked.many == 10 + many
+
+
+async def test_no_more_are_asked_once_more_at_once_than_the_limit_says(
+    node: Node, clock: FrozenClock
+) -> None:
+    asked = Silent()
+    copying = Copying(node, asked, Limits(again_at_once=3, site_again_at_once=2))
+    for number in range(4):
+        for site in ("one", "two"):
+            await copying.fetched(question(f"https://n{number}.{site}.example/r#k"), CASE)
+    await done(node)
+    asked.go_on.clear()
+
+    clock.forward(minutes=1)
+    await turns()
+    assert asked.many == 8 + 3
+    asked.go_on.set()
+    await done(node)
+
+    assert asked.many == 8 + 8
+
+
+async def test_who_is_asked_once_more_takes_nobodys_turn(node: Node, clock: FrozenClock) -> None:
+    silent = Silent()
+    others: list[SignedRequest] = []
+
+    async def asked(request: SignedRequest, *, asks: bool = True) -> str | None:
+        if b"silent" in dict(request.headers)[b"signature"] or not asks:
+            return await silent(request, asks=asks)
+        others.append(request)
+        return None
+
+    copying = Copying(node, asked, Limits(at_once=2))
+    for number in range(2):
+        await copying.fetched(question(f"https://silent{number}.example/r#k"), CASE)
+    await done(node)
+    silent.go_on.clear()
+    clock.forward(minutes=1)
+    await turns()
+    assert silent.many == 4
+
+    await copying.fetched(question(), CASE)
+    await turns()
+
+    assert len(others) == 1
+    await node.end_errands()
+
+
+async def test_who_fails_later_is_asked_once_more_later(node: Node, clock: FrozenClock) -> None:
+    asked = Silent()
+    copying = Copying(node, asked)
+    for number in range(2):
+        await copying.fetched(question(f"https://r{number}.example/r#k"), CASE)
+        await done(node)
+        clock.forward(seconds=30)
+    seen = []
+    for _ in range(3):
+        await done(node)
+        seen.append(asked.many)
+        clock.forward(seconds=15)
+
+    assert seen == [3, 4, 4]
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_from_being_asked_once_more(
+    node: Node, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, right = Silent(), node.clock.now()
+    copying = Copying(node, asked)
+    monkeypatch.setattr(clock, "now", lambda: right + timedelta(days=1))
+    await copying.fetched(question(), CASE)
+    await done(node)
+    monkeypatch.setattr(clock, "now", lambda: right)
+    clock.forward(seconds=45)
+    await done(node)
+
+    assert asked.many == 2
+
+
+async def test_whoever_is_known_waits_for_no_key_that_is_asked_for_anew(town: Town) -> None:
+    """Old keys of servers that went silent, signed with wrongly: known, and each asked for anew every time."""
+    node, publication = town["a"].node, await publish_case(town["a"].node)
+    other = await publish_case(node, a_case(1))
+    reader = Stranger(town, "reader.example")
+    strangers = [Stranger(town, f"silent{number}.example", key="peer") for number in range(33)]
+    wrong = Stranger(town, "wrong.example", key="other")
+    for one in (reader, *strangers):
+        await fetch(town, one, other.url)
+    assert len(await copies(node)) == 34
+    never = asyncio.Event()
+
+    async def silent(_: httpx.Request) -> httpx.Response:
+        await never.wait()
+        raise AssertionError
+
+    for one in strangers:
+        town.wires.apps[one.host] = httpx.MockTransport(silent)
+    town.clock.forward(minutes=10)
+    async with town.visitor("a") as http:
+        for one in strangers:
+            forged = signed(one, publication.url, signer=wrong.rsa.signer(one.key_id))
+            await http.get(publication.url, headers=forged)
+        await http.get(publication.url, headers=signed(reader, publication.url))
+
+    async with asyncio.timeout(5):
+        while (publication.url, f"{reader.id}/inbox", date(2026, 11, 21)) not in await copies(node):
+            await asyncio.sleep(0.02)
+    await town.stop("a")
+
+
 async def test_whose_key_is_known_waits_for_no_strangers(node: Node, case_url: str) -> None:
     """Addresses that do not answer cost nothing to name: as many as one likes, each of another site."""
     never = asyncio.Event()
 
-    async def asked(request: SignedRequest) -> str | None:
+    async def asked(request: SignedRequest, *, asks: bool = True) -> str | None:
         if b"silent" in dict(request.headers)[b"signature"]:
+            if not asks:
+                raise NotYet("its key is not here", retry_after=30)
             await never.wait()
         return "https://r.example/users/r"
 
     limits = Limits(strangers=10, at_once=4, a_second=1_000)
     copying = Copying(node, asked, limits)
-    async with node.database.begin() as session:
-        key = known_key_of("https://r.example/users/r", fetched_at=node.clock.now())
-        session.add(key)
     for number in range(40):
         await copying.fetched(question(f"https://silent{number}.example/r#k"), [case_url])
-    await copying.fetched(question(key.id), [case_url])
+    await copying.fetched(question(), [case_url])
 
     async with asyncio.timeout(10):
         while not await copies(node):
@@ -805,11 +1013,13 @@ async def test_nothing_is_written_for_what_is_known(
 
 
 async def test_who_cannot_be_asked_for_their_key_and_what_fails_keep_nobody_after_them_from_being_seen(
-    node: Node, case_url: str
+    node: Node, case_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     errors: list[Exception] = [NotYet("no", retry_after=30), RuntimeError("no")]
 
-    async def asked(request: SignedRequest) -> str | None:
+    async def asked(request: SignedRequest, *, asks: bool = True) -> str | None:
+        if not asks:
+            raise NotYet("its key is not here", retry_after=30)
         if errors:
             raise errors.pop()
         return "https://r.example/users/r"
@@ -820,6 +1030,8 @@ async def test_who_cannot_be_asked_for_their_key_and_what_fails_keep_nobody_afte
     await done(node)
 
     assert len(await copies(node)) == 1
+    assert [record.getMessage() for record in caplog.records] == ["copies.failed"]
+    await node.end_errands()
 
 
 async def test_who_looks_no_more_when_the_node_is_closed(node: Node, case_url: str) -> None:
@@ -835,6 +1047,6 @@ async def test_who_looks_no_more_when_the_node_is_closed(node: Node, case_url: s
 
 
 def test_looking_who_fetched_leaves_room_for_the_keys_of_those_who_write() -> None:
-    # So many in each of the two lines.
-    assert Limits().at_once * 2 * 4 <= InboxLimits().fetches
-    assert Limits().site_at_once * 2 * 4 <= InboxLimits().site_fetches
+    # None are asked for in the first line.
+    assert (Limits().at_once + Limits().again_at_once) * 4 <= InboxLimits().fetches
+    assert (Limits().site_at_once + Limits().site_again_at_once) * 4 <= InboxLimits().site_fetches
