@@ -6,7 +6,7 @@ from typing import Any
 
 import aiosqlite
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from node import outbox
 from node.database import Database
@@ -73,6 +73,28 @@ async def test_what_was_deleted_stays_in_the_log_until_it_is_cut_off_and_nobody_
     assert holding() == []
     async with database.begin() as session:
         await outbox.enqueue(session, "chore", {}, lane="chore:x", now=NOW)
+
+
+async def test_what_undoes_a_statement_and_what_is_sorted_lies_in_no_file_of_its_own(
+    database: Database,
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("PostgreSQL has files of its own; run it with --database=sqlite")
+    opened = Path("/proc/self/fd")
+    if not opened.exists():
+        pytest.skip("only Linux tells which files a process has open; run it there")
+    orders = [Order("chore", {"said": "x" * 1_000}, "chore:x", key=f"chore:{n}") for n in range(3_000)]
+
+    def temporary() -> list[str]:
+        # What was listed may be closed by now: the list itself is.
+        found = [str(one.readlink()) for one in opened.iterdir() if one.is_symlink()]
+        return [name for name in found if "etilqs_" in name]  # as SQLite names them
+
+    async with database.begin() as session:
+        await outbox.enqueue_many(session, orders, now=NOW)
+        await session.execute(update(Job).values(key=Job.key + "'"))
+        await session.execute(select(Job.payload).order_by(Job.payload, Job.key.desc()))
+        assert temporary() == []
 
 
 async def test_every_night_the_log_is_cut_off(node: Any) -> None:
