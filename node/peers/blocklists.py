@@ -20,9 +20,17 @@ from node import outbox
 from node.errors import Invalid, NotFound
 from node.keyring import Keyring
 from node.outbox import Done, Outcome, Turn
-from node.peers.actors import RemoteActor, host_of
-from node.peers.follows import Follow, read_back
-from node.peers.hosts import Blocklist, Host, HostAdvice, blocked, decide, decisions, host_name
+from node.peers.actors import host_of
+from node.peers.hosts import (
+    Blocklist,
+    Host,
+    HostAdvice,
+    decide,
+    decisions,
+    host_name,
+    listen_again,
+    silenced,
+)
 from node.peers.lists import read_list, signed_list
 from node.runtime import Node
 from node.settings import Settings
@@ -146,10 +154,10 @@ async def unsubscribe(session: AsyncSession, url: str, *, now: datetime) -> None
     row = await session.get(Blocklist, url)
     if row is None:
         raise NotFound(f"{url} is not followed")
-    silent = await _silent(session)
+    silent = await silenced(session)
     await session.delete(row)
     await session.flush()
-    await _listen_again(session, silent, now=now)
+    await listen_again(session, silent, now=now)
 
 
 async def subscriptions(session: AsyncSession) -> list[Blocklist]:
@@ -215,7 +223,7 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
 async def _take(
     session: AsyncSession, row: Blocklist, advice: dict[str, tuple[str, str]], *, now: datetime
 ) -> None:
-    silent = await _silent(session)
+    silent = await silenced(session)
     await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
     if advice:
         await session.execute(
@@ -227,23 +235,7 @@ async def _take(
         )
     row.read_at, row.trouble = now, None
     await session.flush()
-    await _listen_again(session, silent, now=now)
-
-
-async def _silent(session: AsyncSession) -> set[str]:
-    """Actors that we follow, and whose host is blocked."""
-    following = select(RemoteActor.id, RemoteActor.host).join(Follow, Follow.followed == RemoteActor.id)
-    host_of_actor = {
-        actor: host for actor, host in await session.execute(following.where(Follow.state == "accepted"))
-    }
-    shut = await blocked(session, set(host_of_actor.values()))
-    return {actor for actor, host in host_of_actor.items() if host in shut}
-
-
-async def _listen_again(session: AsyncSession, silent: set[str], *, now: datetime) -> None:
-    """Read what those published meanwhile who were silent and are no more: their servers were told 403 and do not send it again."""
-    for actor in sorted(silent - await _silent(session)):
-        await read_back(session, actor, now=now)
+    await listen_again(session, silent, now=now)
 
 
 async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
 from node.errors import Invalid
-from node.peers.actors import RemoteActor, RemoteKey
-from node.peers.follows import Follow
+from node.peers.actors import FRESH, RemoteActor, RemoteKey
+from node.peers.follows import Follow, read_back
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
 
@@ -187,15 +187,34 @@ async def decide(
 ) -> Host:
     """Set what we hold against a host and all below it; nothing at all lifts it. A block forgets its keys and ends its follows.
 
-    Raises Invalid when it is no host.
+    Whom we follow and who may speak again by it is read for what came meanwhile. Raises Invalid when it is no host.
     """
-    row = await _host(session, host_name(host))
+    name = host_name(host)
+    silent = await silenced(session) if policy in (None, "allow") else set[str]()
+    row = await _host(session, name)
     row.policy, row.no_media, row.no_reports = policy, no_media, no_reports
     row.reason, row.decided_at = reason[:1000], now
     await session.flush()
     if policy == "block":
         await drop_blocked(session, now=now)
+    if silent:
+        await listen_again(session, silent, now=now)
     return row
+
+
+async def silenced(session: AsyncSession) -> set[str]:
+    """Actors that we follow, and whose host is blocked or limited: what they publish is not taken in."""
+    following = select(RemoteActor.id, RemoteActor.host).join(Follow, Follow.followed == RemoteActor.id)
+    found = await session.execute(following.where(Follow.state == "accepted"))
+    host_of_actor = {actor: host for actor, host in found}
+    decided = await _decisions(session, set(host_of_actor.values()))
+    return {actor for actor, host in host_of_actor.items() if decided.get(host) in ("block", "limit")}
+
+
+async def listen_again(session: AsyncSession, silent: set[str], *, now: datetime) -> None:
+    """Read what those published meanwhile who were silent and are no more: what they sent was refused, and is not sent again."""
+    for actor in sorted(silent - await silenced(session)):
+        await read_back(session, actor, now=now)
 
 
 async def decisions(session: AsyncSession) -> list[Host]:
@@ -213,8 +232,16 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
     known = await session.scalars(select(RemoteActor.host).distinct())
     shut = [host for host in known if _nearest(_lineage(host), (decided,)) == "block"]
     for start in range(0, len(shut), AT_ONCE):
-        actors = select(RemoteActor.id).where(RemoteActor.host.in_(shut[start : start + AT_ONCE]))
+        theirs = RemoteActor.host.in_(shut[start : start + AT_ONCE])
+        actors = select(RemoteActor.id).where(theirs)
         await session.execute(delete(RemoteKey).where(RemoteKey.owner.in_(actors)))
+        # Whoever is let back in is asked who they are before anything of theirs is looked at: nothing holds without their keys.
+        await session.execute(
+            update(RemoteActor)
+            .where(theirs, RemoteActor.fetched_at > now - FRESH)
+            .values(fetched_at=now - FRESH)
+            .execution_options(synchronize_session=False)
+        )
         for side, state in ((Follow.follower, "rejected"), (Follow.followed, "undone")):
             # Nobody is told: whoever is blocked learns it from the answers alone.
             await session.execute(

@@ -185,6 +185,7 @@ def _peers_decide(options: argparse.Namespace) -> Answer:
                 no_media=options.no_media,
                 no_reports=options.no_reports,
             )
+        await node.bell.ring()
         return _decision(host)
 
     return with_node(decided)

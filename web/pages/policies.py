@@ -88,6 +88,7 @@ async def decide_host(request: Request) -> Response:
             await audit.record(
                 session, actor=me.id, action=f"host.{action}", subject=stands_for(host), now=now
             )
+    await node.bell.ring()
     return back(PATH, done="lifted" if policy == "lift" else "decided")
 
 

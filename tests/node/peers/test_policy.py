@@ -5,11 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from federation.errors import Forbidden, Mismatch
 from federation.proofs import attach
 from node.entries.search import entry_at
 from node.errors import Invalid, NotAllowed
+from node.outbox import Job
 from node.peers import blocklists, lists
 from node.peers.actors import keys_of
 from node.peers.directory import find_actor, find_by_handle
@@ -249,6 +251,20 @@ async def test_a_block_forgets_the_hosts_keys_and_ends_its_follows(town: Town) -
         ours = await between(session, node.settings.main_actor, stranger.id)
     assert ours is not None
     assert ours.state == "undone"
+
+
+async def test_who_is_let_back_in_at_once_is_asked_for_their_keys_anew(town: Town) -> None:
+    await town.befriend("a", "b")
+    node = town["a"].node
+
+    await decided(town, "a", "b.example", "block")
+    missed = await publish_case(town["b"].node)
+    await town.settle()
+    await decided(town, "a", "b.example", None)
+    await town.befriend("a", "b")
+
+    async with node.database.read() as session:
+        assert await entry_at(session, missed.url) is not None
 
 
 async def test_a_host_that_is_blocked_while_its_key_is_at_hand_is_refused_at_once(town: Town) -> None:
@@ -540,6 +556,43 @@ async def test_a_list_that_is_wrong_for_a_day_ends_no_follow(town: Town, way: st
     assert (await standing(town, "a", "b.example"), await following()) == (Standing.OPEN, [True, True])
     async with node.database.read() as session:
         assert await entry_at(session, missed.url) is not None
+
+
+@pytest.mark.parametrize("way", ["we lift our limit", "we allow what the list blocks"])
+async def test_who_may_speak_again_by_a_decision_here_is_read_for_what_came_meanwhile(
+    town: Town, way: str
+) -> None:
+    node = town["a"].node
+    await town.befriend("a", "b")
+    if way == "we lift our limit":
+        await decided(town, "a", "b.example", "limit")
+    else:
+        await decided(town, "hub", "b.example", "block")
+        await blocklists.subscribe(node, the_list(town))
+    missed = await publish_case(town["b"].node)
+    await town.settle()
+    async with node.database.read() as session:
+        unheard = await entry_at(session, missed.url)
+
+    await decided(town, "a", "b.example", None if way == "we lift our limit" else "allow")
+    await town.settle()
+
+    assert unheard is None
+    async with node.database.read() as session:
+        assert await entry_at(session, missed.url) is not None
+
+
+@pytest.mark.parametrize("policy", ["block", "limit"])
+async def test_who_may_not_speak_after_a_decision_is_not_read(town: Town, policy: str) -> None:
+    node = town["a"].node
+    await town.befriend("a", "b")
+    await decided(town, "a", "b.example", "limit")
+
+    await decided(town, "a", "b.example", policy)
+    await decided(town, "a", "c.example", None)
+
+    async with node.database.read() as session:
+        assert (await session.scalars(select(Job).where(Job.kind == "backfill"))).all() == []
 
 
 async def test_what_was_decided_here_ends_follows_and_what_a_list_says_beside_does_not(town: Town) -> None:
