@@ -1,14 +1,16 @@
 """Chores that follow from what came in: read what a newly followed organisation published before; tell the desk of new alerts."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
 
-from federation.errors import FetchError, Unreachable
-from node.entries.entries import Entry, set_searched
+from federation.errors import FetchError, NotThere, Unreachable
+from node.entries.entries import SHOWN, Entry, set_searched
 from node.hub.quarantine import waiting
+from node.inbox.forwarded import gone
+from node.inbox.handlers import on_delete
 from node.inbox.keeping import forget_old, forget_tomorrow
 from node.inbox.process import TRIES, try_again_at
 from node.inbox.proving import RefusedActivity
@@ -17,6 +19,7 @@ from node.outbox import Done, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
 from node.runtime import Node
+from vocab.activities import Activity
 from vocab.errors import VocabError
 
 log = logging.getLogger(__name__)
@@ -32,13 +35,16 @@ MAX_REFUSALS = 5
 async def backfill(node: Node, job: Turn) -> Outcome:
     """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat.
 
-    At most MAX_CASES are asked for, and fewer when one after the other is not there. What its server could not give just now is tried
-    again later, and then what is here already is not asked for once more.
+    A case that is shown here and that the outbox does not name is asked about: its withdrawal may never have come, while its server was
+    shut out or this one was away. At most MAX_CASES are asked for, and fewer when one after the other is not there. What its server
+    could not give just now is tried again later, and then what is here already is not asked for once more.
     """
     actor_id = str(job.payload["actor"])
     async with node.database.read() as session:
         actor = await session.scalar(select(RemoteActor).where(RemoteActor.id == actor_id))
         kept_out = [case.id for case in await waiting(session, actor=actor_id)]
+        theirs = select(Entry.id).where(Entry.actor == actor_id, Entry.own.is_(False))
+        shown = list(await session.scalars(theirs.where(Entry.state.in_(SHOWN)).order_by(Entry.published_at)))
     if actor is None or actor.outbox is None or host_of(actor.outbox) != actor.host:
         return Done()
     walk = _Walk(node, actor.host, is_repeated=job.attempts > 0)
@@ -46,6 +52,9 @@ async def backfill(node: Node, job: Turn) -> Outcome:
         for url in kept_out:
             await walk.take(url)
         await walk.through(actor.outbox)
+        for url in shown:
+            if url not in walk.named and not walk.is_over:
+                await walk.take(url, again=True)
     except Unreachable as error:
         walk.passing = error
     except FetchError as error:
@@ -64,6 +73,7 @@ class _Walk:
     """One reading of an outbox.
 
     is_repeated  it was read before, as far as that went.
+    named        the cases that the outbox named.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
     """
@@ -71,10 +81,16 @@ class _Walk:
     node: Node
     host: str
     is_repeated: bool
+    named: set[str] = field(default_factory=set)
     asked: int = 0
     misses: int = 0
     refusals: int = 0
     passing: Unreachable | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether enough was asked for, or too much of it in vain."""
+        return self.asked >= MAX_CASES or self.misses >= MAX_MISSES
 
     async def through(self, outbox: str) -> None:
         """Take what is named on each page. Raises FetchError where a page cannot be had."""
@@ -86,7 +102,8 @@ class _Walk:
                     break
                 page = await find_document(self.node, following)
             for url in _cases(page, self.host):
-                if self.asked >= MAX_CASES or self.misses >= MAX_MISSES:
+                self.named.add(url)
+                if self.is_over:
                     log.info("backfill.ended", extra={"host": self.host, "reason": f"{self.asked} asked for"})
                     return
                 await self.take(url)
@@ -94,14 +111,17 @@ class _Walk:
             if following is None:
                 break
 
-    async def take(self, url: str) -> None:
-        """Take one case in. Raises Unreachable when its server cannot give one after the other."""
-        if self.is_repeated and await self._is_here(url):
+    async def take(self, url: str, *, again: bool = False) -> None:
+        """Take one case in, or back. Raises Unreachable when its server cannot give one after the other.
+
+        again  also when it is here, and the outbox was read before.
+        """
+        if self.is_repeated and not again and await self._is_here(url):
             return
         self.asked += 1
         self.misses += 1
         try:
-            await fetch_case(self.node, url)
+            await self._look_at(url)
         except (FetchError, RefusedActivity, VocabError) as error:
             log.info("backfill.skipped", extra={"host": self.host, "reason": str(error)})
             if not isinstance(error, Unreachable):
@@ -113,6 +133,19 @@ class _Walk:
                 raise
         else:
             self.misses = self.refusals = 0
+
+    async def _look_at(self, url: str) -> None:
+        """Take what the address of a case shows now; where that is gone for good, so is the case here."""
+        try:
+            await fetch_case(self.node, url)
+        except (NotThere, VocabError):
+            async with self.node.database.read() as session:
+                known = await session.get(Entry, url)
+            if known is None or known.own or known.withdrawn_at is not None:
+                raise
+            # It may show a Tombstone. Named by no activity: what is found says it all.
+            said = Activity(id=url, type="Delete", actor=known.actor, object_id=url)
+            await on_delete(self.node, await gone(self.node, said))
 
     async def _is_here(self, url: str) -> bool:
         async with self.node.database.read() as session:

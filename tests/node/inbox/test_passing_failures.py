@@ -14,6 +14,7 @@ from tests.node.inbox.test_forwarded import a_reply, noted
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.terms import AS
 
 __all__ = ["mallory", "victim"]
 
@@ -213,3 +214,43 @@ async def test_an_outbox_that_is_never_there_is_given_up_and_read_when_it_is_fol
 
     assert asked == TRIES + 1
     assert left == []
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("shows", ["410", "a Tombstone"])
+@pytest.mark.parametrize("named", [["c4"], ["c1", "c2", "c3", "c4"]])
+async def test_a_withdrawal_that_never_came_is_heard_of_when_its_publisher_is_read_anew(
+    town: Town, victim: Stranger, shows: str, named: list[str]
+) -> None:
+    cases = await an_outbox(town, victim, ["c1", "c2", "c3", "c4"])
+    victim.documents |= cases
+    await admit(town, victim)
+    stone = {"@context": AS, "id": cases["/cases/c1"]["id"], "type": "Tombstone"}
+
+    # Some forget in the outbox what they withdrew, others name all that they ever said.
+    await an_outbox(town, victim, named)
+    victim.documents["/cases/c1"] = httpx.Response(410) if shows == "410" else stone
+    victim.documents["/cases/c2"] = httpx.Response(404)
+    victim.documents["/cases/c3"] = a_document(victim, town, "c3", minutes=5)
+    town.clock.forward(hours=1)
+    await admit(town, victim)
+
+    # What is merely not there may come back.
+    found = [await at_hub(town, name) for name in ("c1", "c2", "c3", "c4")]
+    assert [one.state for one in found] == ["withdrawn", "live", "corrected", "live"]
+
+
+async def test_who_is_read_anew_is_not_asked_twice_for_a_case_nor_for_those_of_others(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    for member in (victim, mallory):
+        member.documents |= await an_outbox(town, member, ["c1"])
+        await admit(town, member)
+        member.asked.clear()
+    mallory.documents["/cases/c1"] = httpx.Response(410)
+
+    await admit(town, victim)
+
+    assert [path for path in victim.asked if path.startswith("/cases/")] == ["/cases/c1"]
+    assert mallory.asked == []
+    assert (await at_hub(town, host=mallory.host)).state == "live"
