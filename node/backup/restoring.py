@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import select
+
 from node import audit
 from node.backup.archive import DATABASE, QUIET, BadBackup, Contents, Tell, newest_in, read
 from node.backup.snapshot import Facts, facts_of, faults_of, fill_postgresql, rows_in, sqlite_path
@@ -19,6 +21,8 @@ from node.database import Database
 from node.errors import Misconfigured, NodeError, WrongState
 from node.keyring import Keyring
 from node.migrations import migrate, newest
+from node.peers.actors import RemoteActor
+from node.peers.follows import Follow, read_back
 from node.settings import Settings
 
 BESIDES = ("-wal", "-shm", "-journal")
@@ -81,6 +85,7 @@ async def restore(
             raise BadBackup("; ".join(wrong))
         if contents.manifest.with_keys and not over and (settings.data / "keys").exists():
             raise WrongState(f"{settings.data / 'keys'} is not empty, and the backup has keys of its own")
+        await _listen_again(stage / DATABASE, now)
         await _put_in_place(stage, settings, now, tell)
     return found
 
@@ -275,6 +280,18 @@ async def _refuse_to_overwrite(settings: Settings) -> None:
             "the database is not empty: nothing is overwritten; name an empty one in TRACKER_DATABASE_URL, or stop the "
             "server and say --over to have its rows replaced"
         )
+
+
+async def _listen_again(copy: Path, now: datetime) -> None:
+    """Read whoever is followed anew when the server starts: what they sent since the backup was made was taken, and is lost with it."""
+    database = Database(f"sqlite:///{copy}")
+    try:
+        async with database.begin() as session:
+            followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
+            for actor in list(await session.scalars(followed.where(Follow.state == "accepted").distinct())):
+                await read_back(session, actor, now=now)
+    finally:
+        await database.close()
 
 
 async def _put_in_place(stage: Path, settings: Settings, now: datetime, tell: Tell) -> None:

@@ -22,6 +22,7 @@ from node.intake.uploads import part_blobs
 from node.keyring import Keyring
 from node.migrations import migrate, newest, revision_of
 from node.outbox import Job, enqueue
+from node.peers.follows import Follow
 from node.settings import Settings
 from tests.node.backup.conftest import Filled
 from tests.rig.alerts import mailbox_token
@@ -31,6 +32,7 @@ from tests.rig.databases import POSTGRESQL, SQLITE
 from tests.rig.keys import keyring
 from tests.rig.missing import missing as missing_here
 from tests.rig.servers import _postgresql_programs
+from tests.rig.stranger import known_actor
 
 both = pytest.mark.both_databases
 Elsewhere = Callable[..., Awaitable[Settings]]
@@ -132,6 +134,39 @@ async def test_a_node_moves_to_the_other_database_through_its_backup(
     await database.close()
 
     await is_whole(filled, settings, rows)
+
+
+@both
+async def test_who_is_followed_is_read_anew_for_what_they_sent_since_the_backup(
+    filled: Filled, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    postgresql_is_here()
+    settings, now = await elsewhere(POSTGRESQL), filled.node.clock.now()
+    us = filled.settings.main_actor
+    states = {"member": "accepted", "asked": "requested", "left": "undone", "reader": None}
+    async with filled.node.database.begin() as session:
+        for name, state in states.items():
+            them = f"https://{name}.example/actors/cases"
+            session.add(known_actor(them, fetched_at=now))
+            pair = (us, them) if state else (them, us)
+            session.add(
+                Follow(
+                    activity_id=f"https://{name}.example/1",
+                    follower=pair[0],
+                    followed=pair[1],
+                    state=state or "accepted",
+                    activity={},
+                    changed_at=now,
+                )
+            )
+
+    await restore(await backed_up(filled, tmp_path / "backups"), settings, now=now)
+
+    database = Database(settings.database_url)
+    async with database.read() as session:
+        jobs = list(await session.scalars(select(Job).where(Job.kind == "backfill")))
+    await database.close()
+    assert [job.payload for job in jobs] == [{"actor": "https://member.example/actors/cases"}]
 
 
 @both
