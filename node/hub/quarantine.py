@@ -82,6 +82,13 @@ async def let_go(session: AsyncSession, url: str) -> bool:
     return True
 
 
+async def taken_back(session: AsyncSession, url: str, *, actor: str) -> bool:
+    """Its publisher withdrew it, or is gone, where `url` is the publisher's own: nobody needs to look at it. False when none waited."""
+    which = Waiting.actor == actor if url == actor else (Waiting.id == url) & (Waiting.actor == actor)
+    dropped = delete(Waiting).where(which).returning(Waiting.id)
+    return (await session.scalars(dropped)).first() is not None
+
+
 async def waits(session: AsyncSession, url: str) -> Waiting:
     """One that waits. Raises NotFound."""
     row = await session.get(Waiting, url)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import SHOWN, Entry, expect_withdrawn, set_searched
 from node.hub.aggregate import take_back
+from node.hub.quarantine import taken_back
 from node.inbox.proving import RefusedActivity, is_followed
 from node.inbox.stamping import MAX_ASKED
 from node.inbox.taking import fetch_case, take_followed_case, to_pass_on
@@ -102,6 +103,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
     said = await to_pass_on(node, activity)
     now = node.clock.now()
     async with node.database.begin() as session:
+        has_waited = await taken_back(session, target, actor=activity.actor)
         if target == activity.actor:
             await forget_actor(session, activity.actor, now=now)
             await drop_reactions_of(session, activity.actor)
@@ -123,7 +125,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
             said=said,
             now=now,
         )
-    if entry is None and not was_here:
+    if entry is None and not was_here and not has_waited:
         # Not worked off: its author's own Delete, which comes after the object, must not pass for a repeat of this one.
         raise RefusedActivity("Delete of what is not here")
     await node.bell.ring()

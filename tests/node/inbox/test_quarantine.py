@@ -189,6 +189,27 @@ async def test_one_host_does_not_fill_the_list_for_others(
     ]
 
 
+@pytest.mark.both_databases
+async def test_what_its_publisher_withdraws_waits_no_more_and_nobody_else_can_say_so(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    cases = [a_document(victim, town, name) for name in ("c1", "c2", "c3")]
+    for number, case in enumerate(cases):
+        await victim.post("hub", victim.activity("Create", case, number=number))
+    other = a_document(mallory, town)
+    await mallory.post("hub", mallory.activity("Create", other))
+    await mallory.post("hub", mallory.activity("Delete", cases[1]["id"]))
+    await victim.post("hub", victim.activity("Delete", cases[0]["id"]))
+    await town.settle()
+    withdrawn = await kept_out(town)
+
+    await victim.post("hub", victim.activity("Delete", victim.id, number=2))
+    await town.settle()
+
+    assert withdrawn.keys() == {cases[1]["id"], cases[2]["id"], other["id"]}
+    assert (await kept_out(town)).keys() == {other["id"]}
+
+
 async def keep(node: Node, *hosts: str) -> list[str]:
     """Whose cases were noted, one of each."""
     async with node.database.begin() as session:
