@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node import outbox
 from node.database import Row
-from node.inbox.shedding import BESIDE, LANE, Shedder
+from node.inbox.shedding import BESIDE, LANE, WEIGHT, Shedder, weight_of
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, standings
 from node.runtime import Node
@@ -71,6 +71,7 @@ class _Waiting:
     row: dict[str, Any]
     hosts: frozenset[str]
     signed_by: str  # the host
+    weight: int
     kept: asyncio.Future[bool]
 
 
@@ -83,11 +84,13 @@ class Keeper:
         self._heard: OrderedDict[str, datetime] = OrderedDict()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
         self._waiting: list[_Waiting] = []
+        self._weight = 0
         self._committers: set[asyncio.Task[Any] | None] = set()
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """How many are not committed yet, by weight."""
+        return self._weight
 
     def has(self, digest: bytes) -> bool:
         """Whether this process has committed it, not long ago."""
@@ -100,7 +103,9 @@ class Keeper:
         """
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         signed_by = host_of(row["signer"])
-        self._waiting.append(_Waiting(row, frozenset((host_of(row["actor"]), signed_by)), signed_by, kept))
+        hosts, weight = frozenset((host_of(row["actor"]), signed_by)), weight_of(row["body"])
+        self._waiting.append(_Waiting(row, hosts, signed_by, weight, kept))
+        self._weight += weight
         if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
             self._committers.add(asyncio.create_task(self._commit()))
         return await kept
@@ -134,6 +139,8 @@ class Keeper:
                 if not one.kept.done():
                     one.kept.set_exception(error)
             return
+        finally:
+            self._weight -= sum(one.weight for one in batch)
         for one in batch:
             if not one.kept.done():
                 one.kept.set_result(not shut & one.hosts)
@@ -159,7 +166,7 @@ class Keeper:
             if not kept:
                 return shut
             orders = (
-                outbox.Order("process", {"digest": digest.hex()}, lane_of(one.row["signer"]))
+                outbox.Order("process", _told(digest, one.weight), lane_of(one.row["signer"]))
                 for digest, one in kept.items()
             )
             # Sorted: two transactions with the same activities wait for one another, and never both. What came before keeps its
@@ -168,7 +175,7 @@ class Keeper:
             await hand.add((KEEP, rows), *outbox.inserts(orders, now=now))
         for digest, one in kept.items():
             self._kept[digest] = None
-            self._shedder.kept(one.signed_by)
+            self._shedder.kept(one.signed_by, one.weight)
         while len(self._kept) > REPEATS_REMEMBERED:
             self._kept.popitem(last=False)
         if heard := self._newly_heard({one.signed_by for one in kept.values()}, now):
@@ -188,6 +195,11 @@ class Keeper:
         while len(self._heard) > HOSTS_REMEMBERED:
             self._heard.popitem(last=False)
         return fresh
+
+
+def _told(digest: bytes, weight: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"digest": digest.hex()}
+    return told if weight == 1 else told | {WEIGHT: weight}
 
 
 async def forget_old(node: Node) -> None:

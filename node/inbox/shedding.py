@@ -24,18 +24,23 @@ TOLD_WITHIN = timedelta(minutes=1)
 LANE = "from:"
 BESIDE = " "  # between a sender and the host that could not be reached for them
 AFTER_LANE = "from;"  # the first text that sorts behind every lane's name
+WEIGHT = "weight"  # in the job of an activity that counts as several
+ONE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one process lets pile up. A host that we follow is served until four times as much waits.
 
-    waiting        activities that wait for the next commit, in memory
+    waiting        activities that wait for their commit, in memory
     backlog        activities kept and not yet worked off, of all hosts
     host_backlog   the same, of one host
     fetches        keys being fetched at once, of all hosts
     host_fetches   the same, of one host, or of one actor whom we follow
     site_fetches   the same, of one site: names below one's own cost nothing
+    fetch_bytes    of activities that wait for a key
+
+    An activity of more than 16 KiB counts as several: memory and disk are filled by bytes.
     """
 
     waiting: int = 4_000
@@ -44,6 +49,12 @@ class Limits:
     fetches: int = 256
     host_fetches: int = 16
     site_fetches: int = 64
+    fetch_bytes: int = 64 * 2**20
+
+
+def weight_of(body: bytes) -> int:
+    """As how many an activity counts."""
+    return 1 + len(body) // ONE_BYTES
 
 
 class Shedder:
@@ -55,13 +66,14 @@ class Shedder:
         self._backlog: Counter[str] = Counter()
         self._total = 0
         self._fetching: dict[str, Counter[str]] = {}
+        self._held_bytes = 0
         self._followed: frozenset[str] = frozenset()
         self._looked_at: datetime | None = None
 
     async def is_busy(self, host: str, *, waiting: int) -> bool:
         """True when this host has to come back later.
 
-        waiting  activities that wait for the next commit.
+        waiting  activities that wait for their commit, by weight.
         """
         if not self._is_full(host, waiting, times=1):
             return False
@@ -71,10 +83,23 @@ class Shedder:
             await self._look()
         return self._is_full(host, waiting, times=4 if host in self._followed else 1)
 
-    def kept(self, host: str) -> None:
+    def kept(self, host: str, weight: int) -> None:
         """One more activity of this host waits to be worked off."""
-        self._backlog[host] += 1
-        self._total += 1
+        self._backlog[host] += weight
+        self._total += weight
+
+    @contextmanager
+    def holding(self, size: int, *, is_followed: bool = False) -> Iterator[bool]:
+        """While so many bytes wait for a key, of which one may be named as often as one likes; False when that is too much."""
+        most = self._limits.fetch_bytes * (4 if is_followed else 1)
+        if size and self._held_bytes + size > most:
+            yield False
+            return
+        self._held_bytes += size
+        try:
+            yield True
+        finally:
+            self._held_bytes -= size
 
     @contextmanager
     def fetching(self, key_id: str, line: str, *, is_followed: bool = False) -> Iterator[bool]:
@@ -116,8 +141,9 @@ class Shedder:
 
     async def _look(self) -> None:
         async with self._node.database.read() as session:
+            weight = func.sum(func.coalesce(Job.payload[WEIGHT].as_integer(), 1))
             lanes = await session.execute(
-                select(Job.lane, func.count())
+                select(Job.lane, weight)
                 .where(Job.lane > LANE, Job.lane < AFTER_LANE, Job.dead_at.is_(None))
                 .group_by(Job.lane)
             )

@@ -40,7 +40,7 @@ class HeldKey:
 
 
 class Busy(Exception):
-    """Too many keys of this host are being fetched already."""
+    """Too many keys of this host are being fetched already, or too much waits for keys."""
 
 
 class NotAsked(Exception):
@@ -79,7 +79,7 @@ class Signers:
         """
         node = self._node
         before = node.clock.now()
-        known = await self._key(presented.key_id, asks=asks)
+        known = await self._key(presented.key_id, asks=asks, size=len(request.body))
         outcome = self._check(presented, request, known)
         if isinstance(outcome, Refused) and known.fetched_at >= before:
             # Whoever signs with no key at all can name the keys of a thousand people of one server, which are all there.
@@ -98,7 +98,10 @@ class Signers:
             raise NotAsked
         if renewal is None:
             renewal = self._renewal(presented.key_id)
-        renewed = await self._wait(renewal, presented.key_id)
+        with self._shedder.holding(len(request.body)) as is_possible:
+            if not is_possible:
+                raise Busy
+            renewed = await self._wait(renewal, presented.key_id)
         outcome = self._check(presented, request, renewed)
         return renewed if isinstance(outcome, Verified) else outcome
 
@@ -149,10 +152,17 @@ class Signers:
         return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
 
     async def _key(
-        self, key_id: str, *, reread: bool = False, refresh: bool = False, asks: bool = True
+        self,
+        key_id: str,
+        *,
+        reread: bool = False,
+        refresh: bool = False,
+        asks: bool = True,
+        size: int = 0,
     ) -> HeldKey:
         """The key from memory, from the database, or from its owner. reread, refresh: not from memory, only from its owner.
 
+        size  bytes of what waits for it.
         Raises NotAsked where its owner would have to be asked, and nobody asks.
         """
         now = self._node.clock.now()
@@ -167,7 +177,7 @@ class Signers:
         if row is None and not asks:
             raise NotAsked
         if row is None:
-            row = await self._fetch_key(key_id)
+            row = await self._fetch_key(key_id, size=size)
         if row is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
         # Asked once with the key, never for a delivery.
@@ -187,7 +197,7 @@ class Signers:
             self._keys.popitem(last=False)
         return held
 
-    async def _fetch_key(self, key_id: str) -> RemoteKey | None:
+    async def _fetch_key(self, key_id: str, *, size: int) -> RemoteKey | None:
         """The key as its owner lists it now; the host's policy is asked before the host is. Raises Busy, FederationError."""
         await require_open(self._node, key_id)
         async with self._node.database.read() as session:
@@ -197,8 +207,11 @@ class Signers:
             followed = await is_followed(session, owner)
         # Whom we follow has a line of their own: nobody fills it by naming keys elsewhere, on their host or on others.
         line = owner if followed else host_of(key_id)
-        with self._shedder.fetching(key_id, line, is_followed=followed) as is_possible:
-            if not is_possible:
+        with (
+            self._shedder.fetching(key_id, line, is_followed=followed) as is_possible,
+            self._shedder.holding(size, is_followed=followed) as has_room,
+        ):
+            if not (is_possible and has_room):
                 # Many key ids on one host would make us its client (as in Fedify CVE-2026-34148, with other ids).
                 raise Busy
             return await find_key(self._node, key_id, refresh=True, is_followed=followed)

@@ -144,7 +144,7 @@ async def test_a_key_that_could_not_even_be_asked_for_is_asked_for_at_the_next_t
 ) -> None:
     new = await renewed(town)
 
-    async def busy(*_: object) -> None:
+    async def busy(*_: object, **more: object) -> None:
         raise signers.Busy
 
     with monkeypatch.context() as patched:

@@ -1,18 +1,21 @@
 """A flood is shed with 429 and Retry-After, while those whom we follow are still served."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
 
 from federation import allowance
 from federation.allowance import OF_ONE_ORIGIN
+from node.inbox.keeping import Keeper
 from node.inbox.receive import Inbox
-from node.inbox.shedding import TOLD_EACH, Limits
+from node.inbox.shedding import ONE_BYTES, TOLD_EACH, Limits, Shedder
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
+from node.runtime import Node
 from tests.attacks.stage import Stage
 from tests.rig.keys import rsa_key
 from tests.rig.stranger import Stranger
@@ -115,6 +118,130 @@ async def test_a_host_of_many_keys_does_not_make_us_its_client(town: Town) -> No
 
     assert answers == [401] * 4 + [429] * 4
     assert len(set(asked)) == 2
+
+
+async def test_what_is_large_counts_as_several_also_when_the_database_is_asked(town: Town) -> None:
+    narrow(town, "a", Limits(host_backlog=8))
+    loud = Stranger(town, "loud.example")
+    large = "x" * (2 * ONE_BYTES + 1000)
+
+    answers = []
+    for number in range(4):
+        activity = loud.activity("Like", "https://a.example/cases/x", number=number, content=large)
+        answers.append((await loud.post("a", activity)).status_code)
+        # Each time it is asked anew.
+        town.clock.forward(seconds=2)
+    assert answers == [202] * 3 + [429]
+
+    await town.settle()
+    town.clock.forward(seconds=2)
+    assert await flood(loud, 9, first=100) == [202] * 8 + [429]
+
+
+async def test_what_waits_for_its_commit_is_counted_by_its_size_until_it_is_kept(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = Keeper(node, Shedder(node, Limits()))
+    go_on = asyncio.Event()
+    write = Keeper._write
+
+    async def slow(self: Keeper, batch: list[Any]) -> set[str]:
+        await go_on.wait()
+        if len(batch) == 1:
+            raise RuntimeError("no")
+        return await write(self, batch)
+
+    monkeypatch.setattr(Keeper, "_write", slow)
+    actor = "https://loud.example/users/loud"
+
+    def keep(number: int, size: int) -> asyncio.Task[bool]:
+        row = {
+            "digest": bytes([number]) * 32,
+            "activity_id": f"{actor}/{number}",
+            "actor": actor,
+            "signer": actor,
+        }
+        return asyncio.create_task(keeper.keep(row | {"body": b"x" * size}))
+
+    tasks = [keep(1, 10)]
+    await asyncio.sleep(0.01)
+    tasks += [keep(number, size) for number, size in ((2, ONE_BYTES - 1), (3, ONE_BYTES), (4, 2**20))]
+    await asyncio.sleep(0.01)
+    # The first is being written, and counts still.
+    assert keeper.waiting == 1 + 1 + 2 + 65
+    go_on.set()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(one) for one in done] == [RuntimeError, bool, bool, bool]
+    assert keeper.waiting == 0
+
+
+async def test_large_activities_that_name_one_key_do_not_fill_the_memory_while_it_is_asked_for(
+    town: Town,
+) -> None:
+    narrow(town, "a", Limits(fetch_bytes=100_000))
+    stranger, known = Stranger(town), Stranger(town, "known.example", key="other")
+    assert await flood(known, 1) == [202]
+    serve, going = town.wires.apps[stranger.host], asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await going.wait()
+        return await serve.handle_async_request(request)
+
+    town.wires.apps[stranger.host] = httpx.MockTransport(slow)
+    large = "x" * 30_000
+    posts = [
+        asyncio.create_task(
+            stranger.post(
+                "a", stranger.activity("Like", "https://a.example/cases/x", number=number, content=large)
+            )
+        )
+        for number in range(6)
+    ]
+    while sum(post.done() for post in posts) < 3:
+        await asyncio.sleep(0.01)
+    # Whose key is here is heard.
+    large_of_known = known.activity("Like", "https://a.example/cases/x", number=2, content="x" * 200_000)
+    assert (await known.post("a", large_of_known)).status_code == 202
+    going.set()
+
+    assert sorted([(await post).status_code for post in posts]) == [202] * 3 + [429] * 3
+    assert (
+        await stranger.post("a", stranger.activity("Like", "https://a.example/cases/x", number=7))
+    ).status_code == 202
+
+
+async def test_large_activities_do_not_fill_the_memory_while_a_key_is_asked_for_anew(town: Town) -> None:
+    narrow(town, "a", Limits(fetch_bytes=100_000))
+    stranger, forger = Stranger(town), Stranger(town, "forger.example", key="other")
+    assert await flood(stranger, 1) == [202]
+    town.clock.forward(minutes=10)
+    going = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await going.wait()
+        return httpx.Response(404)
+
+    town.wires.apps[stranger.host] = httpx.MockTransport(slow)
+    large = stranger.activity("Like", "https://a.example/cases/x", number=2, content="x" * 30_000)
+    posts = [asyncio.create_task(forger.post("a", large, key_id=stranger.key_id)) for _ in range(6)]
+    while sum(post.done() for post in posts) < 3:
+        await asyncio.sleep(0.01)
+    going.set()
+
+    assert sorted([(await post).status_code for post in posts]) == [401] * 3 + [429] * 3
+
+
+async def test_a_friend_is_heard_while_others_wait_for_their_keys_with_as_much_as_may_wait(
+    town: Town,
+) -> None:
+    shedder = Shedder(town["a"].node, Limits(fetch_bytes=100))
+    with shedder.holding(100) as first, shedder.holding(1) as second, shedder.holding(0) as nothing:
+        assert (first, second, nothing) == (True, False, True)
+        with shedder.holding(300, is_followed=True) as friend, shedder.holding(1, is_followed=True) as more:
+            assert (friend, more) == (True, False)
+    with shedder.holding(100) as after:
+        assert after
 
 
 async def test_keys_that_are_not_there_shut_nobody_out_of_their_host(town: Town) -> None:
