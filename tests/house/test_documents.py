@@ -185,6 +185,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     wire, keys, patience, fetching = Limits(), shedding.Limits(), Patience(), copying.Limits()
 
     assert patience.body_seconds == 60
+    assert shedding.ONE_BYTES == 16 * 1024
     assert receive.MAX_BODY_BYTES == retrieval.MAX_BODY_BYTES == jsonld.MAX_BYTES
     assert retrieval.MAX_REDIRECTS == discovery.MAX_REDIRECTS
     assert said == {
@@ -222,6 +223,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys being asked for at once: of one host · of one site · of all": (
             f"{keys.host_fetches} · {keys.site_fetches} · {keys.fetches}"
         ),
+        "bodies that wait for keys, of all together; then 429": f"{keys.fetch_bytes // 1024**2} MiB",
+        "activities that are not worked off yet, one for each 16 KiB that they begin: of one host · of all; then 429": (
+            f"{keys.host_backlog:,} · {keys.backlog:,}"
+        ),
         "one key, with its owner and all that leads there": f"{fetch.KEY_SECONDS:g} seconds",
         "names looked up at once: of one site · of all": f"{resolving.OF_ONE_SITE} · {resolving.THREADS}",
         "interim answers (1xx) before an answer": f"{connections.MAX_INTERIM}",
@@ -250,6 +255,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         ),
         "of these, whose key is not known yet: asked for at once · of one site · that wait, of one site · of all": (
             f"{fetching.at_once} · {fetching.site_at_once} · {fetching.site_line} · {fetching.strangers:,}"
+        ),
+        "of these, whose key could not be had: asked for once more at once · of one site · that wait, of one site · of all": (
+            f"{fetching.again_at_once} · {fetching.site_again_at_once} · {fetching.site_again} · {fetching.again}"
         ),
         "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
     }
