@@ -22,10 +22,9 @@ from node.casework.history import note_step
 from node.casework.requests import AccessRequest, answered, identity_request, last_day
 from node.casework.triage import find_alert
 from node.database import Row
-from node.errors import Conflict, Invalid, NotAllowed, NotFound, TooLarge
+from node.errors import Conflict, Invalid, NotAllowed, NotFound
 from node.intake.alerts import RECOVERY, SOURCE, Alert, Compartment, Mode, Wrap
-from node.intake.receive import MAX_WRAP_BYTES
-from node.intake.seals import require_sealed
+from node.intake.seals import require_wrap
 from node.sealing.signing import holds
 from node.staff.accounts import Staff, active_staff
 from node.staff.permissions import Action, allowed, require
@@ -220,9 +219,7 @@ def may_hold(person: Staff, wrap: GivenWrap, *, custodians: set[str]) -> bool:
 
 def signed(origin: str, of: str, wrap: GivenWrap, *, to: Staff, by: Staff, now: datetime) -> dict[str, Any]:
     """The statement with its signature, once it holds. Raises Invalid, TooLarge."""
-    if len(wrap.sealed) > MAX_WRAP_BYTES:
-        raise TooLarge("a wrap is too large")
-    require_sealed(wrap.sealed)
+    require_wrap(wrap.sealed)
     if abs(wrap.day - now.date()) > DAY_TOLERANCE:
         raise Invalid(
             "signed on another day",
@@ -330,9 +327,7 @@ async def take_recovered(
     for of, compartment, epoch, sealed in recovered:
         if (of, compartment, epoch) not in known:
             raise Invalid("a wrap that was never sealed to the recovery key")
-        if len(sealed) > MAX_WRAP_BYTES:
-            raise TooLarge("a wrap is too large")
-        require_sealed(sealed)
+        require_wrap(sealed)
         given = GivenWrap(
             compartment=compartment,
             epoch=epoch,

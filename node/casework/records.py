@@ -47,9 +47,7 @@ async def add_record(
         raise Invalid(
             "unknown type of record", problems={"type": "A record is a check, a note or an assessment."}
         )
-    if len(sealed) > MAX_OBJECT_BYTES:
-        raise TooLarge("a record is too large")
-    require_sealed(sealed)
+    require_sealed(sealed, "a record", max_bytes=MAX_OBJECT_BYTES)
     last = await session.scalar(select(func.max(CaseRecord.seq)).where(CaseRecord.case_id == case_id))
     if seq != (FIRST_SEQ if last is None else last + 1):
         raise Conflict("the place among the records is taken, or leaves a gap")

@@ -19,10 +19,10 @@ from node.casework.cases import Case, CaseState
 from node.casework.history import note_step
 from node.casework.triage import find_alert
 from node.database import Row
-from node.errors import Conflict, Invalid, NotAllowed, NotFound, TooLarge, WrongState
+from node.errors import Conflict, Invalid, NotAllowed, NotFound, WrongState
 from node.intake.alerts import RECOVERY, SOURCE, Alert, AlertState, Compartment, Wrap
-from node.intake.receive import MAX_WRAP_BYTES, SealedWrap
-from node.intake.seals import require_hybrid, require_sealed
+from node.intake.receive import SealedWrap
+from node.intake.seals import require_hybrid, require_wrap
 from node.staff.accounts import Staff, active_staff
 from node.staff.permissions import Action, require
 
@@ -190,9 +190,7 @@ def _check(
     for other in others:
         if other.compartment != compartment or other.holder not in {SOURCE, RECOVERY}:
             raise Invalid("wraps of another key", public="These wraps are of another key.")
-        if len(other.sealed) > MAX_WRAP_BYTES:
-            raise TooLarge("a wrap is too large")
-        require_sealed(other.sealed)
+        require_wrap(other.sealed)
 
 
 async def _lock(session: AsyncSession, of: str, compartment: str) -> Case | None:

@@ -15,11 +15,11 @@ from node import audit
 from node.casework.cases import Case
 from node.casework.history import note_step
 from node.casework.requests import may_open_identity
-from node.errors import Conflict, Invalid, NotFound, TooLarge
+from node.errors import Conflict, Invalid, NotFound
 from node.intake import duty, mailbox
 from node.intake.alerts import RECOVERY, Alert, Attachment, Compartment, SealedObject, Wrap
-from node.intake.receive import MAX_WRAP_BYTES, SealedWrap
-from node.intake.seals import require_hybrid, require_sealed
+from node.intake.receive import SealedWrap
+from node.intake.seals import require_hybrid, require_wrap
 from node.intake.uploads import SealedFile
 from node.staff.accounts import Staff, active_staff
 from node.staff.permissions import Action, allowed, require
@@ -158,6 +158,4 @@ async def _check_holders(session: AsyncSession, wraps: Sequence[SealedWrap], *, 
             public="The key of a case is sealed to whoever opens it and to other staff who work on cases, once each.",
         )
     for wrap in wraps:
-        if len(wrap.sealed) > MAX_WRAP_BYTES:
-            raise TooLarge("a wrap is too large")
-        require_sealed(wrap.sealed)
+        require_wrap(wrap.sealed)

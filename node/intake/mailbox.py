@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.errors import Conflict, NotFound, TooLarge, WrongState
+from node.errors import Conflict, NotFound, WrongState
 from node.intake import uploads
 from node.intake.alerts import (
     DESK,
@@ -126,9 +126,7 @@ async def find_alert(session: AsyncSession, token: bytes, *, for_update: bool = 
 async def _append(
     session: AsyncSession, alert: Alert, *, seq: int, sealed: bytes, author: str, now: datetime
 ) -> None:
-    if len(sealed) > MAX_OBJECT_BYTES:
-        raise TooLarge("a message is too large")
-    require_sealed(sealed)
+    require_sealed(sealed, "a message", max_bytes=MAX_OBJECT_BYTES)
     last = await session.scalar(
         select(func.max(SealedObject.seq)).where(
             SealedObject.alert_id == alert.id, SealedObject.compartment == Compartment.DIALOGUE

@@ -14,19 +14,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import InvalidKey
 from federation.keys import Algorithm, read_multibase
-from node.errors import Conflict, Invalid, TooLarge
+from node.errors import Conflict, Invalid
 from node.intake import uploads
 from node.intake.alerts import SOURCE, Alert, AlertState, Compartment, Mode, SealedObject, Wrap
 from node.intake.duty import begin_duty
 from node.intake.manifest import Terms, accepted_manifest, required_holders
-from node.intake.seals import require_hybrid, require_sealed
+from node.intake.seals import require_hybrid, require_sealed, require_wrap
 from node.intake.uploads import SealedFile
 from node.outbox import enqueue
 
 # The place of the first object in a compartment: the submission, the identity fields.
 FIRST_SEQ = 1
 MAX_OBJECT_BYTES = 512 * 1024
-MAX_WRAP_BYTES = 16 * 1024
 NOTIFY = "notify-desk"
 
 
@@ -180,9 +179,7 @@ def _check_wraps(wraps: Sequence[SealedWrap], required: dict[str, frozenset[str]
             public="The keys must be sealed to each reader of the manifest, to the source, and to nobody else.",
         )
     for wrap in wraps:
-        if len(wrap.sealed) > MAX_WRAP_BYTES:
-            raise TooLarge("a wrap is too large")
-        require_sealed(wrap.sealed)
+        require_wrap(wrap.sealed)
 
 
 def _check_objects(objects: Sequence[SealedPiece]) -> None:
@@ -193,6 +190,4 @@ def _check_objects(objects: Sequence[SealedPiece]) -> None:
             public="An alert holds one submission and one identity object.",
         )
     for piece in objects:
-        if len(piece.sealed) > MAX_OBJECT_BYTES:
-            raise TooLarge("an object is too large")
-        require_sealed(piece.sealed)
+        require_sealed(piece.sealed, "an object", max_bytes=MAX_OBJECT_BYTES)

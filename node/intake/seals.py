@@ -1,14 +1,25 @@
 """What the door asks of everything sealed, told from the outside: one hybrid recipient, and a length that says little."""
 
-from node.errors import Invalid
+from node.errors import Invalid, TooLarge
 from node.sealing import inspect, is_hybrid_recipient
 from node.sealing.errors import InvalidRecipient, SealingError
 
 PADDED_TO = 4096
+MAX_WRAP_BYTES = 16 * 1024
 
 
-def require_sealed(sealed: bytes) -> None:
-    """Raises Invalid unless this is an age file for exactly one hybrid recipient, padded as objects are."""
+def require_wrap(sealed: bytes) -> None:
+    """Raises as `require_sealed`; the key of a compartment is short."""
+    require_sealed(sealed, "a wrap", max_bytes=MAX_WRAP_BYTES)
+
+
+def require_sealed(sealed: bytes, what: str, *, max_bytes: int) -> None:
+    """Raises TooLarge, and Invalid unless this is an age file for exactly one hybrid recipient, padded as objects are.
+
+    what  it is, for the log.
+    """
+    if len(sealed) > max_bytes:
+        raise TooLarge(f"{what} is too large")
     try:
         found = inspect(sealed)
     except SealingError as error:
