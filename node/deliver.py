@@ -12,7 +12,7 @@ from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import bodies_of, erase_sent, forget_answers
+from node.peers.sending import bodies_of, forget_answers
 from node.peers.synchronising import Header, offers, remember_told
 from node.runtime import Node
 from node.statements import Source
@@ -76,13 +76,6 @@ async def _addressees(source: Source, hosts: Collection[str]) -> dict[str, Addre
         dialect = Dialect(known.dialect) if known and known.dialect else None
         found[host] = Addressee(host, known, dialect, host in shut)
     return found
-
-
-async def forget_sent(node: Node, job: Turn) -> Outcome:
-    """Erase what told of an object that was withdrawn when that still waited for deliveries; today it is erased at once."""
-    async with node.database.begin() as session:
-        await erase_sent(session, str(job.payload["object"]))
-    return Done()
 
 
 async def forget_old_answers(node: Node, job: Turn) -> Outcome:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from node.casework import retention
-from node.deliver import deliver, forget_old_answers, forget_sent, prepare_letters
+from node.deliver import deliver, forget_old_answers, prepare_letters
 from node.inbox import chores, following, forgetting, groups, handlers, keeping, looking, rereading, stamping
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
@@ -14,7 +14,7 @@ from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Settlement, Turn
 from node.peers import blocklists, network, synchronising, witness
 from node.peers.actors import HEED
-from node.peers.sending import FORGET, FORGET_ANSWERS, begin_forgetting
+from node.peers.sending import FORGET_ANSWERS, begin_forgetting
 from node.runtime import Node
 from node.settings import Settings
 
@@ -73,7 +73,6 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
     return {
         "deliver": Work(prepare_letters, deliver),
         "process": Work(prepare_arrivals, partial(process, handlers=ACTIVITIES), settle_arrivals, apart),
-        FORGET: forget_sent,
         FORGET_ANSWERS: forget_old_answers,
         keeping.FORGET: chores.forget_received,
         "backfill": chores.backfill,

@@ -22,8 +22,6 @@ from vocab.activities import Activity
 from vocab.jsonld import write
 from vocab.terms import PUBLIC
 
-# The job that erased what told of a withdrawn object once it was delivered; such jobs may still wait.
-FORGET = "forget-sent"
 # The job that erases answers to single servers, once a day, and when: nothing waits longer than that for a server.
 FORGET_ANSWERS = "forget-answers"
 ANSWERS_KEPT = timedelta(days=36)

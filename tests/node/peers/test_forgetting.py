@@ -4,15 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from node import outbox
 from node.deliver import GIVEN_UP_AFTER
 from node.outbox import Job
 from node.peers.directory import find_actor
 from node.peers.follows import between, count_followers
 from node.peers.reports import send_report
-from node.peers.sending import ANSWERS_KEPT, FORGET, FORGET_ANSWERS, Sent
+from node.peers.sending import ANSWERS_KEPT, FORGET_ANSWERS, Sent
 from node.roles import begin
 from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
@@ -80,22 +79,6 @@ async def test_who_waited_for_it_is_sent_the_withdrawal_alone(town: Town) -> Non
     assert [said["type"] for said in reader.received] == ["Accept", "Delete"]
     async with town["a"].node.database.read() as session:
         assert await session.scalar(select(Job.seq).where(Job.kind == "deliver")) is None
-
-
-async def test_what_was_withdrawn_when_that_still_waited_for_deliveries_is_erased_by_its_job(
-    town: Town,
-) -> None:
-    node = town["a"].node
-    publication = await publish_case(node, a_case(**wordy()))
-    async with node.database.begin() as session:
-        await session.execute(update(Sent).values(is_public=False))
-        await outbox.enqueue(
-            session, FORGET, {"object": publication.url}, lane=f"chore:{FORGET}", now=town.clock.now()
-        )
-
-    await town.settle()
-
-    assert await holding(town, "a") == []
 
 
 async def test_an_answer_to_one_server_is_erased_when_nobody_can_wait_for_it_any_more(town: Town) -> None:
