@@ -5,38 +5,9 @@
 
 import type { AskableQuestion, FormsAnswer } from "./desk-api.ts";
 import { ApiError, api } from "./desk-api.ts";
+import type { Form, Option, Question, Step, Texts } from "./form-shape.ts";
+import { best, freeName, tidied } from "./form-shape.ts";
 import { all, byId, dayInWords, hasText, make, show, text, within } from "./page.ts";
-
-type Texts = Record<string, string>;
-
-interface Option {
-  value: string;
-  label: Texts;
-  more?: Texts;
-}
-
-interface Question {
-  key: string;
-  type?: string;
-  label: Texts;
-  hint?: Texts;
-  required?: boolean;
-  options?: Option[];
-  show_if?: { key: string; values: string[] };
-}
-
-interface Step {
-  id: string;
-  title: Texts;
-  questions: Question[];
-}
-
-interface Form {
-  v: 1;
-  purpose: string;
-  notice?: Texts;
-  steps: Step[];
-}
 
 const LANGUAGES = { en: "English", fr: "Français", es: "Español" } as const;
 const OWN = "own_";
@@ -52,10 +23,6 @@ const editor = byId("editor", HTMLElement);
 
 function say(sentence: string): void {
   byId("said", HTMLElement).textContent = sentence;
-}
-
-function best(texts: Texts): string {
-  return texts[document.documentElement.lang] ?? texts["en"] ?? Object.values(texts)[0] ?? "";
 }
 
 function touched(): void {
@@ -323,18 +290,7 @@ function outButton<T>(list: T[], at: number, what: string, focus: string): HTMLE
   return button;
 }
 
-function freeName(start: string, taken: readonly string[]): string {
-  for (let number = taken.length + 1; ; number += 1) {
-    if (!taken.includes(`${start}${number}`)) return `${start}${number}`;
-  }
-}
-
 // ---- saving, publishing
-
-/** The form without the empty texts that editing leaves behind. */
-function tidied(whole: Form): Form {
-  return JSON.parse(JSON.stringify(whole, (key, value: unknown) => (["hint", "more", "notice"].includes(key) && value !== null && Object.keys(value ?? {}).length === 0 ? undefined : value))) as Form;
-}
 
 function complain(problems: Readonly<Record<string, string>>): void {
   const box = byId("problems", HTMLElement);
