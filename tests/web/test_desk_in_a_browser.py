@@ -94,7 +94,9 @@ async def test_the_passphrase_never_leaves_and_a_reload_takes_the_keys(
     sent: list[bytes] = []
     page.on("request", lambda request: sent.append(request.url.encode() + (request.post_data_buffer or b"")))
 
-    await sign_in(page, organisation.origin, "Berta")
+    await page.goto(f"{organisation.origin}/desk")
+    await page.fill("#signin-name", "Berta")
+    await unlock(page)
     kept = await page.evaluate("[localStorage.length, sessionStorage.length]")
     await page.reload()
     await page.wait_for_selector("#signin-passphrase")
