@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 import httpx
@@ -119,6 +120,15 @@ async def take_up_keys(node: Node, *, after: float = 0) -> bool:
     return True
 
 
+@cache
+def require_sealing() -> None:
+    """Refuse where this build cannot seal. It is the same as long as the process lives, so it is tried once.
+
+    Raises SealingUnusable.
+    """
+    self_test()
+
+
 @asynccontextmanager
 async def open_node(
     settings: Settings,
@@ -133,7 +143,7 @@ async def open_node(
     http  another client, such as the test town's; without one, the guarded client of `federation.client`.
     Refuses to start when the cryptography at hand cannot do what sealing needs.
     """
-    self_test()
+    require_sealing()
     async with AsyncExitStack() as stack:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = Database(settings.database_url)

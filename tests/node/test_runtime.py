@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from node import runtime
 from node.database import Database
-from node.runtime import open_node
+from node.runtime import open_node, require_sealing
+from node.sealing.errors import SealingUnusable
 from tests.rig.clock import FrozenClock
 from tests.rig.keys import keyring
 
@@ -36,3 +38,34 @@ async def test_what_runs_beside_is_ended_before_the_database_is_closed(
 
     assert happened == ["ended", "closed"]
     assert node.errands == set()
+
+
+async def test_where_nothing_can_be_sealed_no_node_opens_however_often_it_is_tried(
+    settings: Callable[..., Any], clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unusable() -> None:
+        raise SealingUnusable("a build without ML-KEM")
+
+    monkeypatch.setattr(runtime, "self_test", unusable)
+    require_sealing.cache_clear()
+
+    for _ in range(2):
+        with pytest.raises(SealingUnusable):
+            async with open_node(settings(), clock=clock, keyring=keyring("a", born=clock.now())):
+                pass
+    assert not settings().data.exists()
+
+
+async def test_what_a_build_can_seal_is_tried_once_in_a_process(
+    settings: Callable[..., Any], clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[bool] = []
+    monkeypatch.setattr(runtime, "self_test", lambda: tried.append(True))
+    require_sealing.cache_clear()
+
+    for _ in range(2):
+        async with open_node(settings(), clock=clock, keyring=keyring("a", born=clock.now())):
+            pass
+
+    require_sealing.cache_clear()
+    assert tried == [True]
