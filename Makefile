@@ -70,7 +70,7 @@ browser: setup-dev ## build the browser bundle and run its own checks
 	@$(BIN)/python $(BROWSER)/npm.py --prefix $(BROWSER) run --silent check
 
 test: setup-dev ## the whole suite: SQLite, PostgreSQL and Redis, browser, independent peers
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 journeys: setup-dev ## the journeys, told aloud
 	@$(BIN)/pytest -v tests/journeys

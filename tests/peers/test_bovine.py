@@ -25,7 +25,7 @@ from tests.rig.settling import nothing_went_wrong, settled
 from vocab.cases import write_case
 from vocab.terms import ACTIVITY_CONTEXT, ACTIVITY_JSON, AS, PUBLIC
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("bovine")]
+pytestmark = pytest.mark.peer
 
 TAMPERED = {"name": "A TITLE NOBODY SIGNED"}
 

@@ -14,7 +14,7 @@ from tests.rig.processes import Served, served
 from tests.rig.publications import a_case, behind, publish_case, withdraw_case
 from tests.rig.settling import nothing_went_wrong, settled
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("fedify")]
+pytestmark = pytest.mark.peer
 
 
 @pytest.fixture(scope="module")

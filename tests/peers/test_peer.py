@@ -9,7 +9,7 @@ import pytest
 from tests.rig.fedify import fedify_peer
 from tests.rig.peer import Peer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("fedify")]
+pytestmark = pytest.mark.peer
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tests.rig.publications import a_case, behind, publish_case, withdraw_case
 from tests.rig.settling import nothing_went_wrong, settled
 from tests.rig.snac import Snac, snac_peer
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("snac")]
+pytestmark = pytest.mark.peer
 
 # What snac writes when it does not understand, or does not believe, what came.
 COMPLAINTS = re.compile("bad signature|malformed|unsupported|ignored|SUSPICIOUS|mismatched|error requesting")

@@ -23,7 +23,7 @@ from tests.web.door import (
     unlock,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 READERS = ("intake", "verifier")
 

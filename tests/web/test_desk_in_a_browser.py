@@ -29,7 +29,7 @@ CHECKED = (
     "Two neighbours were interviewed apart from each other and three bills were read. The town was not asked."
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 class Visitor:

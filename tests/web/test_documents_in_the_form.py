@@ -10,7 +10,7 @@ from tests.web.door import ACCOUNT, barriers, keep_words
 
 PDF = "application/pdf"
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def at_the_files(page: Any, origin: str) -> None:

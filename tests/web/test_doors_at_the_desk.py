@@ -15,7 +15,7 @@ from tests.web.door import answer_form, keep_words, sign_in
 
 LETTER = b"A fictional letter that somebody sealed with the stock tool."
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def ask(port: int, method: str, path: str, body: bytes = b"") -> bytes:

@@ -15,7 +15,7 @@ KEPT = "[localStorage.length, localStorage.getItem('form'), sessionStorage.lengt
 SMALLEST = {"width": 320, "height": 640}
 SLOW_MS = 60_000
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

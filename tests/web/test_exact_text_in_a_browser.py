@@ -17,7 +17,7 @@ SECOND = "Eleven families in one building (fictional)"
 HALF = "Half an answer (fictional)"
 WHY = "The street must not be guessed (fictional)."
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def write_text(organisation: Served, **changes: Any) -> None:

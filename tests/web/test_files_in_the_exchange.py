@@ -14,7 +14,7 @@ NAME = "letter (fictional).txt"
 LETTER = b"SEALED-CANARY a fictional letter, line after line\n" * 180_000
 REPLY = b"SEALED-CANARY what the desk sends back (fictional)\n" * 40
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def saved(page: Any, button: Any, to: Path) -> bytes:

@@ -17,7 +17,7 @@ FOLLOW = "https://w3id.org/fep/3b86/Follow"
 FOCUSED = "document.activeElement.matches"
 PHONE = {"width": 390, "height": 844}
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tests.web.door import SLOW_MS, barriers, keep_words, running_organisation, 
 PHONE = {"width": 390, "height": 844}
 EVERYTHING = ("intake", "verifier", "administrator")
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ BOUNDARY = "fictional-boundary-of-a-form"
 END = f"\r\n--{BOUNDARY}--\r\n".encode()
 MANIFEST = "/.well-known/social-rights-tracker/intake"
 
-pytestmark = [pytest.mark.sockets, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.sockets
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

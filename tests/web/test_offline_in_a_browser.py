@@ -13,7 +13,7 @@ from node.sealing.receipts import source_keys
 from tests.rig.processes import Served
 from tests.web.door import ACCOUNT, CANARY, answer_form, keep_words
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def test_a_page_from_a_disk_seals_without_a_network_and_its_file_is_taken_without_scripts(

@@ -12,7 +12,7 @@ from tests.rig.processes import Served
 from tests.rig.publications import behind
 from tests.web.door import running_organisation, send_alert
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 async def test_a_source_changes_its_mind_keeps_a_proof_and_deletes_everything(

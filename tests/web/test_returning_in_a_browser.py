@@ -20,7 +20,7 @@ from tests.web.door import ACCOUNT, barriers, running_organisation
 FOCUSED = "(({name, type, value}) => [name, type, value])(document.activeElement)"
 PHONE = {"width": 390, "height": 844}
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

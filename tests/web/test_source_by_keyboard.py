@@ -25,7 +25,7 @@ SLOW = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadT
 KB = 1000
 BUSY = "Too much is arriving at the moment. Please try again in an hour."
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

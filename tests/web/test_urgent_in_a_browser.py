@@ -19,7 +19,7 @@ HELP = "SEALED-CANARY men wait in front of the door of the strikers' kitchen (fi
 NOT = "do not telephone (fictional)"
 SMALLEST = {"width": 320, "height": 640}
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
