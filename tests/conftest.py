@@ -254,13 +254,21 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Any]:
-    """A running Chromium (Playwright, async), one for the whole run: `await browser.new_context()` for each visitor."""
+async def chromium() -> AsyncIterator[Any]:
+    """A running Chromium (Playwright, async), one for each worker of the run."""
     from tests.rig.chromium import find, launched
 
     await asyncio.to_thread(find)
     async with launched() as running:
         yield running
+
+
+@pytest.fixture
+async def browser(chromium: Any) -> AsyncIterator[Any]:
+    """That Chromium: `await browser.new_context()` for each visitor. Pages that a test leaves open go on working, so they are closed."""
+    yield chromium
+    for context in chromium.contexts:
+        await context.close()
 
 
 @pytest.fixture

@@ -229,6 +229,11 @@ async def test_two_visitors_share_nothing(browser: Any) -> None:
 
 
 @pytest.mark.browser
+async def test_nobody_is_left_of_the_visitors_of_another_test(browser: Any) -> None:
+    assert browser.contexts == []
+
+
+@pytest.mark.browser
 async def test_the_browser_does_not_reach_the_internet(page: Any) -> None:
     from playwright.async_api import Error
 

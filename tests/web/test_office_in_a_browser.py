@@ -1,8 +1,7 @@
 """The office in a browser: one person decides about a host, a report, a term and the door, by keyboard, at a desk and on a phone."""
 
-import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,17 +37,15 @@ ROOMS = (
     *("duty", "door"),
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+async def server(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """A node with two people at its desk, an alert, a public case, a reply to it and a report about it."""
-    from tests.rig.chromium import find, launched
 
     async def fill(server: Served) -> None:
-        async with launched() as browser:
-            await send_alert(browser, server.origin)
+        await send_alert(chromium, server.origin)
         async with behind(server) as node:
             publication = await publish_case(node)
             now = node.clock.now()
@@ -77,10 +74,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                     now=now,
                 )
 
-    find()
     roles = (*EVERY_ROLE, "administrator")
     with running_organisation(tmp_path_factory.mktemp("organisation"), roles=roles) as server:
-        asyncio.run(fill(server))
+        await fill(server)
         yield server
 
 
