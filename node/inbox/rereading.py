@@ -55,7 +55,7 @@ async def reread(node: Node, job: Turn) -> Outcome:
 
 
 async def _some(session: AsyncSession) -> Sequence[str]:
-    shown = select(Reaction.id).where(Reaction.kind == "reply", Reaction.shown.is_(True))
+    shown = select(Reaction.id).where(Reaction.shown.is_(True))
     notes = list(await session.scalars(shown))
     # By chance: nobody has to remember who had their turn, and nobody stands before others every day.
     SystemRandom().shuffle(notes)

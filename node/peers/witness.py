@@ -182,7 +182,7 @@ async def _ask(session: AsyncSession, origin: str, *, due: datetime, now: dateti
         KIND,
         {"node": origin},
         lane=f"chore:witness:{urlsplit(origin).netloc}",
-        key=f"witness:{due.date()}:{origin}"[:300],
+        key=f"witness:{due.date()}:{origin}",
         not_before=due,
         now=now,
     )

@@ -92,7 +92,7 @@ async def tell_late(session: AsyncSession, case_url: str, inbox: str, *, now: da
     said = select(Sent).where(
         Sent.object_id == case_url, Sent.type.in_(("Update", "Delete")), Sent.is_public.is_(True)
     )
-    last = await session.scalar(said.order_by(Sent.sent_at.desc(), Sent.id.desc()).limit(1))
+    last = await session.scalar(said.order_by(Sent.sent_at.desc()).limit(1))
     if last is not None:
         await send_also(session, last, inbox, now=now)
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import cavage, signatures
 from federation.keys import Signer
@@ -20,7 +21,7 @@ from node.peers.actors import RemoteActor
 from node.peers.hosts import decide
 from node.peers.sending import went_to
 from node.publishing import publish
-from node.publishing.copies import Copy
+from node.publishing.copies import Copy, remember_copy
 from node.publishing.publications import Publication
 from node.publishing.publish import correct
 from node.runtime import Node
@@ -971,6 +972,46 @@ async def test_of_those_who_were_seen_the_last_ones_are_remembered(
         await done(node)
 
     assert asked.many == 3
+
+
+async def test_who_was_seen_again_is_remembered_for_longer_than_who_came_between(
+    node: Node, case_url: str, monkeypatch: pytest.MonkeyPatch, clock: FrozenClock
+) -> None:
+    # The inbox is remembered beside the keys.
+    monkeypatch.setattr("node.inbox.copying.SEEN_REMEMBERED", 3)
+    asked = Asked("https://r.example/users/r")
+    copying = Copying(node, asked)
+
+    for key, wait in (("#one", 0), ("#two", 0), ("#one", 1), ("#three", 0), ("#one", 0)):
+        clock.forward(hours=wait)
+        await copying.fetched(question(f"https://r.example/users/r{key}"), [case_url])
+        await done(node)
+
+    assert asked.many == 4
+
+
+@pytest.mark.both_databases
+async def test_two_of_one_server_who_were_given_the_same_cases_do_not_wait_for_each_other(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cases = [(await publish_case(node, a_case(number))).url for number in range(2)]
+    async with node.database.begin() as session:
+        session.add(known_actor("https://r.example/users/r", fetched_at=node.clock.now()))
+
+    async def slowly(session: AsyncSession, *given: Any, **more: Any) -> bool:
+        is_late = await remember_copy(session, *given, **more)
+        await session.flush()
+        await asyncio.sleep(0.3)
+        return is_late
+
+    monkeypatch.setattr("node.inbox.copying.remember_copy", slowly)
+    # Two processes.
+    for order in (cases, cases[::-1]):
+        await Copying(node, Asked("https://r.example/users/r")).fetched(question(), order)
+    await done(node)
+
+    assert len(await copies(node)) == 2
+    assert caplog.records == []
 
 
 async def test_a_wrong_signature_in_somebodys_name_does_not_keep_them_from_being_seen(

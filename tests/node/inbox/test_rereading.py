@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select, update
 
 from federation.errors import NotThere, Unreachable
+from node.errors import NotFound
 from node.inbox import rereading
 from node.inbox.rereading import KIND, MOST_OF_A_HOST, reread
-from node.outbox import Job, Turn
+from node.outbox import Done, Job, Turn
 from node.publishing.publications import Publication
 from node.publishing.reactions import (
     Reaction,
@@ -27,6 +28,7 @@ from node.runtime import Node
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.errors import NotAnObject
 from vocab.terms import PUBLIC
 
 PATH = "/ann/p/1795336858.206690"
@@ -150,6 +152,17 @@ async def test_a_reply_that_stands_is_shown_on_and_asked_for_again_the_next_day(
         assert len((await session.scalars(select(Job).where(Job.kind == KIND))).all()) == 1
 
 
+@pytest.mark.parametrize("changed", [{"to": [], "cc": [PUBLIC]}, {"content": "Other words"}])
+async def test_a_reply_that_is_for_everybody_still_is_shown_on(
+    town: Town, node: Node, stranger: Stranger, case: Publication, changed: dict[str, Any]
+) -> None:
+    stranger.documents[PATH] = a_note(stranger, case.url, **changed)
+
+    await a_day_later(town, node)
+
+    assert await shown(node, case) == [NOTE]
+
+
 @pytest.mark.parametrize("status", [401, 403, 429, 503])
 async def test_what_cannot_be_had_just_now_leaves_a_reply_as_it_is(
     town: Town, node: Node, stranger: Stranger, case: Publication, status: int
@@ -199,6 +212,47 @@ async def add_shown(node: Node, url: str, notes: Sequence[str]) -> None:
         await session.execute(update(Reaction).values(shown=True, place=None))
 
 
+@pytest.mark.parametrize("error", [NotFound("no such reply"), NotAnObject("no object")])
+async def test_a_reply_that_is_not_here_any_more_or_cannot_be_read_keeps_no_other_from_its_turn(
+    node: Node, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    url = (await publish_case(node)).url
+    await add_shown(node, url, [f"https://s.example/users/sam/{number}" for number in range(3)])
+    asked: list[str] = []
+
+    async def unread(_node: object, id: str) -> None:
+        asked.append(id)
+        raise error
+
+    monkeypatch.setattr(rereading, "find_reply", unread)
+    assert await reread(node, Turn(0, f"chore:{KIND}", KIND, {}, 0)) == Done()
+
+    assert len(asked) == 3
+    async with node.database.read() as session:
+        assert len(await shown_replies(session, url)) == 3
+
+
+async def test_on_one_day_so_many_are_asked_for_and_each_may_be_among_them(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = (await publish_case(node)).url
+    await add_shown(node, url, [f"https://s{host}.example/users/sam/1" for host in range(3)])
+    monkeypatch.setattr(rereading, "MOST", 2)
+    asked: list[list[str]] = [[]]
+
+    async def there(_node: object, id: str) -> None:
+        asked[-1].append(id)
+        raise NotAnObject("no object")
+
+    monkeypatch.setattr(rereading, "find_reply", there)
+    for _ in range(40):
+        await reread(node, Turn(0, f"chore:{KIND}", KIND, {}, 0))
+        asked.append([])
+
+    assert {len(day) for day in asked[:-1]} == {2}
+    assert len({note for day in asked for note in day}) == 3
+
+
 async def test_of_one_host_few_are_asked_for_on_one_day(town: Town, node: Node, stranger: Stranger) -> None:
     url = (await publish_case(node)).url
     notes = [f"https://stranger.example/users/sam/{number}" for number in range(MOST_OF_A_HOST + 5)]
@@ -225,6 +279,8 @@ async def test_a_host_that_is_down_is_asked_once_and_nobody_for_longer_than_the_
         raise Unreachable("no answer", url=id)
 
     monkeypatch.setattr(rereading, "find_reply", slow)
+    # Both of one host come one after the other.
+    monkeypatch.setattr("node.inbox.rereading.SystemRandom.shuffle", lambda _, notes: notes.sort())
     await reread(node, Turn(0, f"chore:{KIND}", KIND, {}, 0))
 
     assert len(asked) == 4

@@ -4,8 +4,9 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from node.casework.team import intake_terms
 from node.database import Database
@@ -106,6 +107,22 @@ async def test_an_earlier_list_that_comes_late_is_held_against_the_later_one(dat
     assert await kept(database, following.body, first.body) == [False, False]
 
 
+async def test_a_list_is_held_against_each_that_was_seen_and_not_only_the_last(database: Database) -> None:
+    first, following, other = await lists(database)
+    async with database.read() as session:
+        terms = await intake_terms(session, Settings(origin=ORIGIN, name="Sample (fictional)"))
+    third = sign_manifest(terms, previous=following, root=keyring("a").root(), now=NOON)
+
+    found = []
+    for day, one in enumerate((first, other, following, third)):
+        async with database.begin() as session:
+            row = await keep(session, ORIGIN, one.body, now=NOON + timedelta(days=day))
+            found.append(row is not None and row.is_forked)
+
+    # The last follows the one before it, and contradicts the one before that.
+    assert found == [False, False, True, True]
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"not json"])
 async def test_what_is_no_list_is_not_kept(database: Database, body: bytes) -> None:
     assert await kept(database, body) == [None]
@@ -163,6 +180,36 @@ async def test_whoever_follows_a_node_looks_every_day(town: Town) -> None:
         waiting: list[Any] = list(await session.scalars(select(Job).where(Job.kind == KIND)))
     assert [(row.epoch, row.is_forked) for row in seen] == [(1, False)]
     assert [job.not_before - hub.node.clock.now() for job in waiting] == [timedelta(days=1)]
+
+
+async def test_a_look_that_was_given_up_is_begun_anew(town: Town) -> None:
+    await town.befriend("hub", "a")
+    await town.settle()
+    hub = town.hub.node
+    async with hub.database.begin() as session:
+        await session.execute(update(Job).where(Job.kind == KIND).values(dead_at=hub.clock.now()))
+    town.clock.forward(days=2)
+
+    await begin(hub)
+
+    async with hub.database.read() as session:
+        jobs: list[Any] = list(await session.scalars(select(Job).where(Job.kind == KIND)))
+    assert [job.dead_at is None for job in jobs].count(True) == 1
+
+
+async def test_what_is_served_as_an_error_is_no_list(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    await town.befriend("hub", "a")
+    door = town.wires.apps["a.example"]
+
+    async def missing(request: httpx.Request) -> httpx.Response:
+        if request.url.path == PATH:
+            return httpx.Response(404, content=b"Nobody takes alerts here.")
+        return await door.handle_async_request(request)
+
+    town.wires.apps["a.example"] = httpx.MockTransport(missing)
+
+    assert len(await looked(town, "a")) == 1
+    assert "manifest.refused" not in caplog.messages
 
 
 async def looked(town: Town, name: str) -> list[str]:

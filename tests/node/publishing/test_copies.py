@@ -74,8 +74,14 @@ async def test_what_is_not_published_here_has_no_copies(node: Node) -> None:
         entry = await session.get_one(Entry, url)
         entry.own = False
 
-    await remember(node, url, "https://r.example/inbox")
-    await remember(node, "https://a.example/cases/none", "https://r.example/inbox")
+    now = node.clock.now()
+    for case_url in (url, "https://a.example/cases/none"):
+        async with node.database.begin() as session:
+            is_late = await remember_copy(
+                session, case_url, "https://r.example/inbox", served_at=now, now=now
+            )
+        # Nor is anybody told what somebody else said of it.
+        assert not is_late
 
     async with node.database.read() as session:
         assert await session.scalar(select(func.count()).select_from(Copy)) == 0
@@ -167,6 +173,38 @@ async def test_whoever_was_served_what_stands_is_not_late(node: Node, clock: Fro
     assert len(await kept(node, publication.url)) == 2
 
 
+async def test_who_was_served_in_the_second_of_a_correction_may_have_what_stood_before(
+    node: Node, clock: FrozenClock
+) -> None:
+    publication = await publish_case(node)
+    clock.forward(minutes=1, milliseconds=600)
+    served_at = node.clock.now()
+    clock.forward(milliseconds=300)
+    await correct_again(node, publication, "A correction")
+
+    async with node.database.begin() as session:
+        assert await remember_copy(
+            session, publication.url, "https://r.example/inbox", served_at=served_at, now=node.clock.now()
+        )
+
+
+async def test_whoever_is_late_is_not_sent_what_is_erased_though_it_was_said_in_the_same_second(
+    node: Node, clock: FrozenClock
+) -> None:
+    # Several: which of the two comes last by their ids is chance.
+    for number in range(8):
+        publication = await publish_case(node, a_case(number))
+        clock.forward(minutes=1)
+        await correct_again(node, publication, "A correction")
+        await withdraw_case(node, publication)
+        async with node.database.begin() as session:
+            await tell_late(session, publication.url, "https://r.example/inbox", now=node.clock.now())
+
+    async with node.database.read() as session:
+        told = select(Sent.type).join(SentTo, SentTo.activity == Sent.id)
+        assert list(await session.scalars(told)) == ["Delete"] * 8
+
+
 async def test_of_a_blocked_host_no_inbox_is_told(node: Node) -> None:
     url = (await publish_case(node)).url
     await remember(node, url, "https://bad.example/inbox", "https://good.example/inbox")
@@ -195,6 +233,35 @@ async def test_of_a_site_so_many_are_kept_and_no_host_pushes_out_another(
     assert first == [other, *many[:4]]
     assert second == [other, *few[:2], *many[:2]]
     assert await kept(node, url) == sorted([other, *few[:3], many[0]])
+
+
+async def test_who_has_fewest_names_of_a_site_is_not_pushed_out_by_their_spelling(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "MOST_OF_A_SITE", 3)
+    url = (await publish_case(node)).url
+    many = [f"https://a.site.example/{number}" for number in range(2)]
+
+    await remember(node, url, *many, "https://z.site.example/inbox", "https://new.site.example/inbox")
+
+    assert await kept(node, url) == [
+        many[0],
+        "https://new.site.example/inbox",
+        "https://z.site.example/inbox",
+    ]
+
+
+async def test_a_case_that_is_full_takes_no_place_of_another(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "MOST", 3)
+    full, other = (await publish_case(node)).url, (await publish_case(node, a_case(1))).url
+    three = [f"https://{name}.example/inbox" for name in "bcd"]
+
+    await remember(node, full, *three)
+    await remember(node, other, *three)
+
+    assert await kept(node, other) == await kept(node, full) == three
 
 
 async def test_whoever_has_a_place_takes_none_of_another(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
