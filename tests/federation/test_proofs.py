@@ -528,7 +528,19 @@ def test_a_document_without_a_context_can_be_proven_too() -> None:
 def test_a_context_without_a_canonical_form_is_refused() -> None:
     document = proven_note()
     document["@context"] = document["proof"]["@context"] = [AS, {"big": 2**60}]
+    assert judge(document) is Reason.MALFORMED
 
+    document["proof"]["@context"] = [AS, {"big": 2**61}]
+    assert judge(document) is Reason.CONTEXT
+
+
+def test_a_context_that_is_spelled_otherwise_is_the_same_and_one_that_says_otherwise_is_refused() -> None:
+    document = proven_note()
+    document["proof"]["@context"] = [AS, {"a": {"@id": "as:a", "@protected": True}, "b": "as:b"}]
+    document["@context"] = [AS, {"b": "as:b", "a": {"@protected": True, "@id": "as:a"}}]
+    assert judge(document) is Reason.BAD_SIGNATURE
+
+    document["@context"] = [AS, {"b": "as:b", "a": {"@protected": 1, "@id": "as:a"}}]
     assert judge(document) is Reason.CONTEXT
 
 
