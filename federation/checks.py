@@ -19,7 +19,6 @@ from federation.requests import (
 CRITICAL_FIELDS = frozenset(
     (
         b"signature",
-        b"signature-input",
         b"host",
         b"date",
         b"digest",

@@ -32,7 +32,7 @@ _DERIVED = frozenset(
     ("@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query")
 )
 # The two fields of signatures are dictionaries: RFC 9651 §4.2 joins their lines, and a label that comes twice is refused there.
-_ONCE = CRITICAL_FIELDS - {b"signature", b"signature-input"}
+_ONCE = CRITICAL_FIELDS - {b"signature"}
 _ACCEPTED = {"rsa-v1_5-sha256": Algorithm.RSA, "rsa-pss-sha512": Algorithm.RSA, "ed25519": Algorithm.ED25519}
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~")
 _PARAMETERS = {"created": int, "expires": int, "keyid": str, "alg": str, "nonce": str, "tag": str}

@@ -79,6 +79,13 @@ def test_whom_we_follow_is_asked_for_still_once_a_second_and_in_each_ones_name()
     ours.require(f"{one}#another", now=NOW + SECOND, is_followed=True)
 
 
+def test_whom_we_follow_is_asked_as_often_as_others_while_nothing_is_used_up() -> None:
+    ours = Allowance()
+
+    for _ in range(3):
+        ours.require("https://big.example/users/one#key", now=NOW, is_followed=True)
+
+
 def test_one_origin_does_not_use_up_what_its_neighbours_may_be_asked() -> None:
     ours = Allowance()
     for second in range(290):
@@ -123,3 +130,12 @@ def test_who_was_let_through_last_is_remembered_of_few(monkeypatch: pytest.Monke
 
     assert asked(ours, *names[:3], *names[:3]) == 3
     assert asked(ours, names[3], names[0]) == 2
+
+
+def test_who_was_let_through_again_is_forgotten_after_who_was_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "OF_ONE_ORIGIN", 0)
+    monkeypatch.setattr(allowance, "REMEMBERED", 3)
+    ours, names = Allowance(), [f"https://n{number}.example/x" for number in range(4)]
+
+    assert asked(ours, *names[:3]) == 3
+    assert asked(ours, names[0], names[3], names[0], now=NOW + SECOND) == 2

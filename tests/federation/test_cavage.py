@@ -278,6 +278,14 @@ def test_a_header_that_may_come_once_and_comes_twice_is_refused(name: bytes) -> 
     assert reason(judge(doubled)) == "duplicate"
 
 
+def test_a_signature_in_two_parts_is_refused() -> None:
+    headers = dict(signed().headers)
+    first, _, second = headers.pop(b"signature").partition(b",")
+    parts = [*headers.items(), (b"signature", first), (b"signature", second)]
+
+    assert reason(judge(SignedRequest("POST", b"/inbox", parts, BODY))) == "duplicate"
+
+
 @pytest.mark.parametrize(
     ("name", "values"), [(b"content-length", (b"17", b"18")), (b"content-encoding", (b"identity", b"gzip"))]
 )

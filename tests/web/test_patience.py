@@ -4,6 +4,7 @@ import asyncio
 import logging
 import resource
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import ClassVar
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 import web
 from node.runtime import Node
@@ -186,6 +188,20 @@ async def test_a_large_body_that_comes_with_its_headers_is_no_header(port: int) 
     assert b'"This is not an activity."' in heard
 
 
+async def test_a_large_body_that_comes_in_pieces_is_no_header(port: int) -> None:
+    piece = b" " * (MAX_HEAD_BYTES // 2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    writer.write(INBOX + f"content-length: {6 * len(piece)}\r\n\r\n".encode())
+    for _ in range(6):
+        await asyncio.sleep(0.02)
+        writer.write(piece)
+    answer = await reader.readuntil(b"}")
+    writer.close()
+
+    assert b'"This is not an activity."' in answer
+
+
 async def test_a_body_that_goes_on_takes_as_long_as_it_takes(port: int) -> None:
     """Four times longer than anybody may stand still."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -214,6 +230,75 @@ async def test_requests_that_come_whole_are_answered_on_one_connection_for_as_lo
             await reader.readexactly(length)
             assert head.startswith(b"HTTP/1.1 200 OK")
     writer.close()
+
+
+async def test_of_what_was_answered_on_a_connection_nothing_is_kept(
+    server: uvicorn.Server, port: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    for _ in range(20):
+        writer.write(HEAD + b"\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+    (connection,) = server.server_state.connections
+    assert isinstance(connection, PatientProtocol)
+
+    assert len(connection._unanswered) == 1
+    writer.close()
+
+
+@pytest.mark.parametrize("said", [b"", HEAD], ids=["nothing", "half a head"])
+async def test_nobody_is_waited_for_whose_connection_was_cut(
+    server: uvicorn.Server, port: int, said: bytes
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    await asyncio.sleep(0.1)
+    (connection,) = server.server_state.connections
+    assert isinstance(connection, PatientProtocol)
+    waits = (connection._waiting, connection.timeout_keep_alive_task)
+    assert waits != (None, None)
+
+    # Reset, not closed.
+    client = writer.get_extra_info("socket")
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+    while server.server_state.connections:
+        await asyncio.sleep(0.01)
+
+    assert (connection._waiting, connection.timeout_keep_alive_task) == (None, None)
+    assert all(wait is None or wait.cancelled() for wait in waits)
+
+
+async def test_where_a_system_has_no_such_patience_everybody_is_answered_all_the_same(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "TCP_USER_TIMEOUT")
+
+    assert (await told(port, HEAD + b"\r\n"))[0].startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_who_comes_by_a_socket_of_this_machine_is_answered(node: Node, tmp_path: Path) -> None:
+    server = make_server(node, protocol=Hasty)
+    server.config.uds = str(tmp_path / "socket")
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+
+    reader, writer = await asyncio.open_unix_connection(server.config.uds)
+    writer.write(HEAD + b"\r\n")
+    answer = await reader.readline()
+    writer.close()
+    server.should_exit = server.force_exit = True
+    await serving
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_no_server_speaks_so_that_does_not_count_its_connections(server: uvicorn.Server) -> None:
+    with pytest.raises(TypeError):
+        PatientProtocol(server.config, ServerState(), {})
 
 
 async def asked_for_much(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -260,16 +345,21 @@ PIECE, LARGE = 1_000_000, 60_000_000
 
 @dataclass
 class Slow:
-    """An application that answers when it is told to; /large at once, with more than anybody takes unread."""
+    """An application that answers when it is told to; /large at once, with more than anybody takes unread; /gone never."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
+    gone: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked += 1
         size = LARGE if scope["path"] == "/large" else 2
         if scope["path"] == "/slow":
             await self.go_on.wait()
+        while scope["path"] == "/gone":
+            if (await receive())["type"] == "http.disconnect":
+                self.gone += 1
+                return
         headers = [(b"content-length", str(size).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for _ in range(0, size, PIECE):
@@ -305,13 +395,14 @@ class Client:
 class House:
     """A server with few places, and who came."""
 
-    port: int
+    server: uvicorn.Server
     application: Slow
     clients: list[Client] = field(default_factory=list)
 
     async def let_in(self, said: bytes = b"") -> Client:
         """One more, who says this."""
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        address = self.server.servers[0].sockets[0].getsockname()
+        client = Client(*await asyncio.open_connection(*address))
         self.clients.append(client)
         client.writer.write(said)
         await asyncio.sleep(0.05)
@@ -327,7 +418,7 @@ async def house(node: Node) -> AsyncIterator[House]:
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    house = House(int(server.servers[0].sockets[0].getsockname()[1]), application)
+    house = House(server, application)
     yield house
     application.go_on.set()
     for client in house.clients:
@@ -415,6 +506,20 @@ async def test_to_whom_is_gone_no_answer_is_made_to_its_end(
 
     assert house.application.asked == 1
     assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_who_waits_for_them_to_be_gone_is_told_also_when_more_was_asked_behind_it(house: House) -> None:
+    gone = await house.let_in(b"GET /gone HTTP/1.1\r\nhost: a.example\r\n\r\n")
+    gone.writer.write(b"POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n")
+    await asyncio.sleep(0.05)
+
+    # By us: of who is asked for nothing more, nothing is heard.
+    (connection,) = house.server.server_state.connections
+    assert isinstance(connection, PatientProtocol)
+    connection.transport.abort()
+    await asyncio.sleep(0.05)
+
+    assert house.application.gone == 1
 
 
 async def test_that_there_is_no_place_is_said_once_in_a_while(

@@ -77,6 +77,33 @@ async def test_when_everything_is_full_those_whom_we_follow_are_served(town: Tow
     assert await flood(friend, 5) == [202] * 5
 
 
+async def test_in_a_flood_the_database_is_asked_once_a_second(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    narrow(town, "a", Limits(host_backlog=2))
+    loud, looks = Stranger(town, "loud.example"), []
+
+    for second in range(2):
+        await flood(loud, 6, first=10 * second)
+        looks.append(caplog.messages.count("inbox.full"))
+        town.clock.forward(seconds=1)
+
+    assert looks == [1, 2]
+
+
+async def test_nothing_is_kept_of_a_key_that_was_fetched(node: Node) -> None:
+    """Names of hosts cost nothing."""
+    shedder = Shedder(node, Limits())
+
+    with (
+        shedder.fetching("https://n.example/u#k", "n.example"),
+        shedder.fetching("https://n.example/v#k", "n.example"),
+    ):
+        assert [len(keys) for keys in shedder._fetching.values()] == [2]
+
+    assert shedder._fetching == {}
+
+
 async def test_a_forger_does_not_pass_for_a_friend_in_a_flood(town: Town) -> None:
     friend, loud = Stranger(town, "friend.example", key="other"), Stranger(town, "loud.example")
     await befriend(town, friend)
