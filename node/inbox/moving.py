@@ -78,7 +78,11 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
                 await unfollow(session, node.settings, node.keyring, us=us, them=before, now=now)
                 continue
             row.move("undone", now)
-            if await between(session, new_id, us.id) is None:
+            earlier = await between(session, new_id, us.id)
+            if earlier is not None and earlier.state == "undone" and _moved_away(earlier, after):
+                earlier.move("requested", now)
+                earlier.move("accepted", now)
+            elif earlier is None:
                 taken_over = Follow(
                     activity_id=row.activity_id, follower=new_id, followed=us.id, state="accepted"
                 )
@@ -94,4 +98,9 @@ async def _was_ended(session: AsyncSession, us: str, them: RemoteActor) -> bool:
     It is no such end that they moved away themselves: who returns is followed again.
     """
     earlier = await between(session, us, them.id)
-    return earlier is not None and earlier.state in {"rejected", "undone"} and them.moved_to is None
+    return earlier is not None and earlier.state in {"rejected", "undone"} and not _moved_away(earlier, them)
+
+
+def _moved_away(earlier: Follow, them: RemoteActor) -> bool:
+    """Whether it was their last move that ended a follow, and nobody's decision before it or since."""
+    return them.moved_to is not None and earlier.changed_at == them.moved_at

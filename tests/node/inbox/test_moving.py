@@ -237,7 +237,8 @@ async def test_whom_people_here_let_go_does_not_come_back_as_the_new_account_of_
     assert await states(town, old) == ["undone", "undone"]
 
 
-async def test_who_moved_away_and_returns_is_followed_again(town: Town, old: Stranger, new: Stranger) -> None:
+async def return_to(town: Town, old: Stranger, new: Stranger) -> None:
+    """They moved from the old account to the new one, and a week later back again."""
     agree(old, new)
     await move(town, old, old.id, new.id)
     asked = next(one for one in new.received if one["type"] == "Follow")
@@ -245,10 +246,57 @@ async def test_who_moved_away_and_returns_is_followed_again(town: Town, old: Str
     town.clock.forward(days=8)
     old.documents["/users/cases"] = old.actor(alsoKnownAs=[new.id])
     new.documents["/users/cases"] = new.actor(movedTo=old.id)
-
     await move(town, new, new.id, old.id, 2)
 
-    assert (await states(town, old))[0] == "requested"
+
+@pytest.mark.both_databases
+async def test_who_moved_away_and_returns_is_followed_and_follows_again(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    await return_to(town, old, new)
+
+    assert await states(town, old) == ["requested", "accepted"]
+    assert await states(town, new) == ["undone", "undone"]
+
+
+async def test_who_left_before_they_moved_here_does_not_follow_by_it(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    us = town["a"].settings.main_actor
+    await new.post("a", new.activity("Follow", us))
+    await new.post("a", new.activity("Undo", {"type": "Follow", "object": us}))
+    agree(old, new)
+
+    await move(town, old, old.id, new.id)
+
+    assert await states(town, new) == ["requested", "undone"]
+
+
+async def test_who_returned_and_was_let_go_does_not_come_back_as_the_new_account_of_another(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    await return_to(town, old, new)
+    node = town["a"].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, old.id)
+    async with node.database.begin() as session:
+        await unfollow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    await old.post("a", old.activity("Undo", {"type": "Follow", "object": us.id}, number=3))
+    third = Stranger(town, "third.example", "cases", key="third")
+    asked = await find_actor(node, third.id)
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, us=us, them=asked, now=town.clock.now())
+    await third.post("a", third.activity("Accept", row.activity))
+    await third.post("a", third.activity("Follow", us.id))
+    town.clock.forward(days=8)
+    third.documents["/users/cases"] = third.actor(movedTo=old.id)
+    old.documents["/users/cases"] = old.actor(alsoKnownAs=[third.id])
+
+    await move(town, third, third.id, old.id)
+
+    assert await states(town, third) == ["undone", "undone"]
+    assert await states(town, old) == ["undone", "undone"]
 
 
 async def test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times(
