@@ -81,7 +81,7 @@ def wants_json(request: Request) -> bool:
     """True for programs: the API, and servers of the fediverse."""
     if request.url.path.startswith(("/api/", "/.well-known/", "/nodeinfo/")):
         return True
-    accept = request.headers.get("accept", "")
+    accept = ",".join(request.headers.getlist("accept"))
     return "json" in accept and "text/html" not in accept
 
 

@@ -23,6 +23,8 @@ PAGE = "text/html"
         (f"text/html, {ACTIVITY_JSON}", PAGE),
         (f"{LD_JSON};q=0.5, text/html;q=0.5, {ACTIVITY_JSON};q=0.5", ACTIVITY_JSON),
         (f"{ACTIVITY_JSON};q=0, text/html;q=0", PAGE),
+        ("application/*", ACTIVITY_JSON),
+        ("text/*, application/*;q=0.5, text/html", PAGE),
         ("*/*", PAGE),
         ("", PAGE),
         ("text/html;q=nonsense", PAGE),
@@ -37,6 +39,21 @@ async def test_a_case_is_served_as_asked(town: Town, accept: str, kind: str) -> 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(kind)
     assert "Accept" in answer.headers["vary"].split(", ")
+
+
+async def test_what_is_asked_in_several_lines_is_read_as_one(town: Town) -> None:
+    publication = await publish_case(town["a"].node)
+    asked = [("Accept", "text/plain"), ("Accept", ACTIVITY_JSON)]
+
+    async with town.visitor("a") as http:
+        answer = await http.get(publication.url, headers=asked)
+        known = [*asked, ("If-None-Match", '"another"'), ("If-None-Match", answer.headers["etag"])]
+        again = await http.get(publication.url, headers=known)
+        missing = await http.get("/cases/missing", headers=asked)
+
+    assert answer.headers["content-type"].startswith(ACTIVITY_JSON)
+    assert again.status_code == 304
+    assert missing.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("accept", [PAGE, ACTIVITY_JSON])
