@@ -78,7 +78,8 @@ async def on_create(node: Node, activity: Activity) -> None:
 async def on_update(node: Node, activity: Activity) -> None:
     """A newer version of a case, or a remote actor's new self-description."""
     if activity.object_id == activity.actor:
-        actor = await find_actor(node, activity.actor, max_age=timedelta(0))
+        # What could not be asked just now is asked again: it may be new keys, another inbox, or that nobody is to search them any more.
+        actor = await find_actor(node, activity.actor, max_age=timedelta(0), or_known=False)
         async with node.database.begin() as session:
             await set_searched(session, actor.id, is_searched=actor.indexable)
         return

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from node.inbox.process import LONGEST_WAIT, TRIES
 from node.outbox import Job
+from node.peers.actors import RemoteActor
 from node.publishing.reactions import Reaction
 from tests.node.inbox.test_forwarded import a_reply, noted
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
@@ -193,6 +194,27 @@ async def test_what_was_published_before_is_read_when_the_server_is_there_again(
     assert [path for path in victim.asked if path.startswith("/cases/")] == [
         path for path in cases if down != "one case" or path == "/cases/c2"
     ]
+    assert await jobs(town) == []
+
+
+@pytest.mark.both_databases
+async def test_what_an_actor_says_of_itself_is_asked_for_again_when_its_server_has_room(
+    town: Town, victim: Stranger
+) -> None:
+    await admit(town, victim)
+    victim.documents["/users/cases"] = httpx.Response(503)
+    await victim.post("hub", victim.activity("Update", victim.actor(name="Another name"), number=2))
+    await town.settle()
+    async with town.hub.node.database.read() as session:
+        before = await session.get_one(RemoteActor, victim.id)
+
+    victim.documents["/users/cases"] = victim.actor(name="Another name")
+    town.clock.forward(seconds=30)
+    await town.settle()
+
+    async with town.hub.node.database.read() as session:
+        after = await session.get_one(RemoteActor, victim.id)
+    assert (before.name, after.name) == ("A stranger (fictional)", "Another name")
     assert await jobs(town) == []
 
 
