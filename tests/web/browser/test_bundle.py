@@ -22,7 +22,7 @@ from tests.web.browser.scripts import BROWSER
 PATIENCE_SECONDS = 60
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def packages() -> None:
     if not (BROWSER / "node_modules" / "esbuild").is_dir():
         raise missing("the packages of web/browser", "make setup")
@@ -43,16 +43,23 @@ def node(*arguments: str, given: str = "") -> str:
     return ran.stdout
 
 
-def test_the_same_sources_give_the_same_bytes_and_the_manifest_names_them(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    node("build.mjs", str(first))
-    second.mkdir()
-    (second / "intake-0123456789ab.js").write_text("an older one")
-    node("build.mjs", str(second))
+@pytest.fixture(scope="module")
+def first(packages: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was built of the sources as they are now."""
+    built = tmp_path_factory.mktemp("built") / "first"
+    node("build.mjs", str(built))
+    return built
+
+
+def test_the_same_sources_give_the_same_bytes_and_the_manifest_names_them(
+    first: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "intake-0123456789ab.js").write_text("an older one")
+    node("build.mjs", str(tmp_path))
 
     built = {path.name: path.read_bytes() for path in first.iterdir()}
 
-    assert built == {path.name: path.read_bytes() for path in second.iterdir()}
+    assert built == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     manifest = json.loads(built["manifest.json"])
     assert {"intake.js", "receipt.js", "desk.js", "kdf.js", "offline.js"} <= set(manifest)
     for name, entry in manifest.items():
@@ -68,9 +75,8 @@ def test_the_same_sources_give_the_same_bytes_and_the_manifest_names_them(tmp_pa
         assert may_store or b"localStorage" not in data, f"storage in {entry['file']}"
 
 
-def test_nothing_is_fetched_whose_hash_is_not_named_by_what_fetches_it(tmp_path: Path) -> None:
-    node("build.mjs", str(tmp_path))
-    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+def test_nothing_is_fetched_whose_hash_is_not_named_by_what_fetches_it(first: Path) -> None:
+    manifest = json.loads((first / "manifest.json").read_text("utf-8"))
     hashes = {entry["file"]: entry["integrity"] for entry in manifest.values()}
     pages = {"intake.js", "receipt.js", "desk.js", "forms.js", "kdf.js", "offline.js"}
     parts = set(manifest) - pages
@@ -78,7 +84,7 @@ def test_nothing_is_fetched_whose_hash_is_not_named_by_what_fetches_it(tmp_path:
     begun_with = {need for page in pages for need in manifest[page]["needs"]}
     fetched: set[str] = set()
     for entry in manifest.values():
-        text = (tmp_path / entry["file"]).read_text("utf-8")
+        text = (first / entry["file"]).read_text("utf-8")
         assert "import(" not in text
         for row in re.findall(r"srt\.load\((\[\[.*?\]\])\)", text):
             for name, file, integrity in json.loads(row):
