@@ -11,7 +11,8 @@ NUMBER = r"\d{1,4}\s?[a-zA-Z]?"
 NAME = r"[\w'’.-]+(?:\s[\w'’.-]+){0,4}"
 
 PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("an e-mail address", re.compile(r"[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+", re.I)),
+    # Begun where a word begins, not at each of its letters: a word without end would be gone through once for each.
+    ("an e-mail address", re.compile(r"(?<!\w)[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\.[\w-]+)+", re.I)),
     ("an IBAN", re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){2,7}(?:\s?[A-Z0-9]{1,4})?\b")),
     (
         "a number that identifies somebody",

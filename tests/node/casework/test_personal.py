@@ -59,5 +59,11 @@ def test_the_place_is_named_once() -> None:
     assert [hit.text for hit in hits] == ["+33 6 12 34 56 78"]
 
 
+def test_of_two_addresses_that_touch_both_are_found() -> None:
+    hits = list(personal_data("ana@a.example+boris@b.example, ana@a.example..boris@b.example"))
+
+    assert [hit.text.lstrip(".") for hit in hits] == ["ana@a.example", "boris@b.example"] * 2
+
+
 def test_a_long_text_is_scanned_quickly() -> None:
     assert list(personal_data("0 " * 20_000 + "a" * 20_000)) == []
