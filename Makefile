@@ -12,7 +12,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 # Compiled modules are kept, whoever calls: the suite starts some hundred processes that would each compile all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz heavy journeys release locks clean
+.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz heavy thorough journeys release locks clean
 .DEFAULT_GOAL := help
 
 help: ## these verbs
@@ -89,6 +89,9 @@ fuzz: setup-dev ## a million broken messages at every door for strangers (some m
 
 heavy: setup-dev ## files of 100 MiB and of 2 GB through every door, with what they cost
 	@$(BIN)/pytest --heavy tests/web/test_large_files.py
+
+thorough: setup-dev ## what the suite runs in a shorter form: without compilers, every process loaded anew
+	@$(BIN)/pytest --thorough -m thorough
 
 release: setup-dev ## the wheel, and the hashes of what it carries
 	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel && cd dist && sha256sum *.whl | tee SHA256SUMS

@@ -43,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="send files of 100 MiB and of 2 GB where the suite sends smaller ones",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="run what is marked thorough, of which the suite runs a shorter form",
+    )
 
 
 # How long one example takes is the machine's affair: no test asserts a time.
@@ -104,7 +109,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    thorough = [item for item in items if item.get_closest_marker("thorough")]
+    if thorough and not config.getoption("--thorough"):
+        config.hook.pytest_deselected(items=thorough)
+        items[:] = [item for item in items if item not in thorough]
     # What starts servers and browsers takes longest: begun first, it does not leave one worker waiting for the other.
     items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in NETWORKED))
 

@@ -225,8 +225,12 @@ async def test_a_refusal_speaks_the_language_of_the_page_whatever_the_server_say
     assert shown == translations(language).gettext(BUSY)
 
 
+@pytest.mark.thorough
 async def test_the_whole_path_works_without_compilers(organisation: Served) -> None:
-    """Tor Browser at the level "Safer" has neither a just-in-time compiler nor WebAssembly."""
+    """Tor Browser at the level "Safer" has neither a just-in-time compiler nor WebAssembly.
+
+    In the suite, `tests/web/browser/test_bundle.py` seals with the built scripts without either.
+    """
     await asyncio.to_thread(find)
     async with (
         launched(WITHOUT_COMPILERS) as careful,
