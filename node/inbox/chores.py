@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 
@@ -19,8 +18,10 @@ from node.outbox import Done, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import Activity
-from vocab.errors import VocabError
+from vocab.errors import NotAnAddress, VocabError
+from vocab.properties import Properties, simplified
 
 log = logging.getLogger(__name__)
 
@@ -94,22 +95,70 @@ class _Walk:
 
     async def through(self, outbox: str) -> None:
         """Take what is named on each page. Raises FetchError where a page cannot be had."""
-        page = await find_document(self.node, outbox)
-        following = _link(page.get("first")) if "orderedItems" not in page else None
+        page: Properties | None = simplified(await find_document(self.node, outbox))
+        if page is not None and not _items(page):
+            page = await self._page(page, "first")
         for _ in range(MAX_PAGES):
-            if following is not None:
-                if host_of(following) != self.host:
-                    break
-                page = await find_document(self.node, following)
-            for url in _cases(page, self.host):
-                self.named.add(url)
-                if self.is_over:
-                    log.info("backfill.ended", extra={"host": self.host, "reason": f"{self.asked} asked for"})
-                    return
-                await self.take(url)
-            following = _link(page.get("next"))
-            if following is None:
+            if page is None:
                 break
+            for item in _items(page):
+                for url in await self._cases(item):
+                    if url in self.named:
+                        continue
+                    self.named.add(url)
+                    if self.is_over:
+                        log.info(
+                            "backfill.ended", extra={"host": self.host, "reason": f"{self.asked} asked for"}
+                        )
+                        return
+                    await self.take(url)
+            page = await self._page(page, "next")
+
+    async def _page(self, page: Properties, key: str) -> Properties | None:
+        """The page that is linked there, or embedded with what it names; None for one of another host. Raises FetchError."""
+        inside = properties.embedded(page, key)
+        if inside is not None and _items(simplified(inside)):
+            return simplified(inside)
+        at = properties.iri(page, key)
+        if at is None or not self._is_at_home(at):
+            return None
+        return simplified(await find_document(self.node, at))
+
+    async def _cases(self, item: object) -> list[str]:
+        """Addresses of the objects that a Create names, on the actor's own host; some say only where the Create is.
+
+        Raises Unreachable when the server cannot give one after the other.
+        """
+        if isinstance(item, str):
+            item = await self._activity(item)
+        plain = simplified(item) if isinstance(item, dict) else {}
+        if "Create" not in properties.types(plain):
+            return []
+        return [url for url in properties.iris(plain, "object") if self._is_at_home(url)]
+
+    async def _activity(self, url: str) -> Properties | None:
+        if not self._is_at_home(url) or self.is_over:
+            return None
+        self.asked += 1
+        self.misses += 1
+        try:
+            found = await find_document(self.node, url)
+        except FetchError as error:
+            self._missed(error)
+            return None
+        self.misses = self.refusals = 0
+        return found
+
+    def _missed(self, error: FetchError | RefusedActivity | VocabError) -> None:
+        """Note what was not there. Raises Unreachable when the server could not give one after the other."""
+        log.info("backfill.skipped", extra={"host": self.host, "reason": str(error)})
+        if not isinstance(error, Unreachable):
+            return
+        # One address that fails for long must not hide what is named behind it.
+        self.passing = error
+        self.refusals += 1
+        if self.refusals >= MAX_REFUSALS:
+            raise error
 
     async def take(self, url: str, *, again: bool = False) -> None:
         """Take one case in, or back. Raises Unreachable when its server cannot give one after the other.
@@ -123,14 +172,7 @@ class _Walk:
         try:
             await self._look_at(url)
         except (FetchError, RefusedActivity, VocabError) as error:
-            log.info("backfill.skipped", extra={"host": self.host, "reason": str(error)})
-            if not isinstance(error, Unreachable):
-                return
-            # One address that fails for long must not hide what is named behind it.
-            self.passing = error
-            self.refusals += 1
-            if self.refusals >= MAX_REFUSALS:
-                raise
+            self._missed(error)
         else:
             self.misses = self.refusals = 0
 
@@ -146,6 +188,12 @@ class _Walk:
             # It may show a Tombstone. Named by no activity: what is found says it all.
             said = Activity(id=url, type="Delete", actor=known.actor, object_id=url)
             await on_delete(self.node, await gone(self.node, said))
+
+    def _is_at_home(self, url: str) -> bool:
+        try:
+            return host_of(url) == self.host
+        except NotAnAddress:
+            return False
 
     async def _is_here(self, url: str) -> bool:
         async with self.node.database.read() as session:
@@ -178,19 +226,7 @@ async def notify_desk(node: Node, job: Turn) -> Outcome:
     return Done()
 
 
-def _link(value: object) -> str | None:
-    if isinstance(value, dict):
-        value = value.get("id")
-    return value if isinstance(value, str) else None
-
-
-def _cases(page: dict[str, Any], host: str) -> list[str]:
-    """Addresses of the objects that the page's Creates name, on the actor's own host."""
-    found: list[str] = []
-    items = page.get("orderedItems")
-    for item in items if isinstance(items, list) else []:
-        if isinstance(item, dict) and item.get("type") == "Create":
-            url = _link(item.get("object"))
-            if url and host_of(url) == host and url not in found:
-                found.append(url)
-    return found
+def _items(page: Properties) -> list[object]:
+    """What a collection or a page of one names, in order: addresses, and what is embedded."""
+    items = page.get("orderedItems", page.get("items"))
+    return items if isinstance(items, list) else [] if items is None else [items]
