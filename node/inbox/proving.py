@@ -108,6 +108,12 @@ async def prove(
     keys, retired = await _keys_of(node, owner, wanted, for_stranger=for_stranger)
     # A graph takes long to sort, and whoever sent it was not believed yet: the loop goes on meanwhile.
     outcome = await check_proof(node, document, keys, now=node.clock.now())
+    if isinstance(outcome, Refused) and outcome.reason is Reason.BAD_SIGNATURE and not for_stranger:
+        # Its owner may have another key under the same id by now, as with requests; asked like these, once in a while.
+        await find_actor(node, owner, max_age=REFETCH_AFTER, or_known=False)
+        newer, retired = await proving_keys(node, owner)
+        if newer != keys:
+            outcome = await check_proof(node, document, newer, now=node.clock.now())
     if isinstance(outcome, Refused):
         raise RefusedActivity(f"proof: {outcome.reason}")
     if not outcome.is_older_than(retired):

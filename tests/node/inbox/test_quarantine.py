@@ -19,6 +19,7 @@ from node.peers.follows import Follow
 from node.peers.lists import PAGE, signed_list
 from node.runtime import Node
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
+from tests.rig.keys import ed25519_key
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON, PUBLIC
@@ -373,3 +374,48 @@ async def test_whoever_says_otherwise_is_believed_without_having_sent_an_update_
     assert await at_hub(town, "c4") is not None
     assert counts == [1, 0, 0, 4]
     assert heeded == [(victim.id, False), (victim.id, True)]
+
+
+async def test_another_key_under_the_same_id_is_asked_for_when_a_proof_does_not_hold_once_in_a_while(
+    town: Town, victim: Stranger
+) -> None:
+    await admit(town, victim)
+    victim.ed25519 = ed25519_key("another")
+    victim.documents["/users/cases"] = victim.actor()
+    victim.asked.clear()
+
+    await victim.post("hub", victim.activity("Create", a_document(victim, town)))
+    await town.settle()
+    at_once = await at_hub(town), victim.asked.count("/users/cases")
+    town.clock.forward(minutes=5)
+    for number in (2, 3):
+        case = a_document(victim, town, f"c{number}")
+        await victim.post("hub", victim.activity("Create", case, number=number))
+        await town.settle()
+    forged = a_document(victim, town, "c4") | {"name": "Something else"}
+    await victim.post("hub", victim.activity("Create", forged, number=4))
+    await town.settle()
+
+    assert at_once == (None, 0)
+    assert None not in (await at_hub(town, "c2"), await at_hub(town, "c3"))
+    assert await at_hub(town, "c4") is None
+    assert victim.asked.count("/users/cases") == 1
+
+
+async def test_what_strangers_bring_makes_nobody_ask_for_keys_that_are_known(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    await admit(town, victim)
+    victim.asked.clear()
+    town.clock.forward(minutes=6)
+    said = attach(
+        victim.activity("Create", a_document(victim, town), published="2026-11-21T12:00:00Z"),
+        victim.prover(),
+        now=town.clock.now(),
+    )
+
+    await mallory.post("hub", said | {"summary": "forged"})
+    await town.settle()
+
+    assert await at_hub(town) is None
+    assert victim.asked == []
