@@ -272,14 +272,17 @@ async def test_nobody_is_waited_for_whose_connection_was_cut(
 
 
 async def test_where_a_system_has_no_such_patience_everybody_is_answered_all_the_same(
-    port: int, monkeypatch: pytest.MonkeyPatch
+    port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delattr(socket, "TCP_USER_TIMEOUT")
 
     assert (await told(port, HEAD + b"\r\n"))[0].startswith(b"HTTP/1.1 200 OK")
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
-async def test_who_comes_by_a_socket_of_this_machine_is_answered(node: Node, tmp_path: Path) -> None:
+async def test_who_comes_by_a_socket_of_this_machine_is_answered(
+    node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     server = make_server(node, protocol=Hasty)
     server.config.uds = str(tmp_path / "socket")
     serving = asyncio.create_task(server.serve())
@@ -294,6 +297,7 @@ async def test_who_comes_by_a_socket_of_this_machine_is_answered(node: Node, tmp
     await serving
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_no_server_speaks_so_that_does_not_count_its_connections(server: uvicorn.Server) -> None:

@@ -5,12 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from federation import allowance
 from federation.allowance import OF_ONE_ORIGIN
+from node import outbox
 from node.inbox.keeping import Keeper
 from node.inbox.receive import Inbox
 from node.inbox.shedding import ONE_BYTES, TOLD_EACH, Limits, Shedder
+from node.outbox import Job
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
 from node.peers.follows import follow
@@ -89,6 +92,59 @@ async def test_in_a_flood_the_database_is_asked_once_a_second(
         town.clock.forward(seconds=1)
 
     assert looks == [1, 2]
+
+
+async def test_what_waits_of_others_counts_and_what_we_send_or_gave_up_does_not(node: Node) -> None:
+    orders = {
+        "from:loud.example": 2,
+        "from:loud.example down.example": 3,
+        "from:dead.example": 4,
+        "chore:x": 5,
+    }
+    orders |= {"to:loud.example": 6}
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        for lane, many in orders.items():
+            await outbox.enqueue_many(session, [outbox.Order("process", {}, lane)] * many, now=now)
+        dead = update(Job).where(Job.lane == "from:dead.example").values(dead_at=now)
+        await session.execute(dead)
+
+    # Each is full at what waits of it, and not at one more.
+    for limits, is_full in (
+        (Limits(host_backlog=5), True),
+        (Limits(host_backlog=6), False),
+        (Limits(backlog=5), True),
+        (Limits(backlog=6), False),
+    ):
+        shedder = Shedder(node, limits)
+        shedder.kept("loud.example", 100)
+        assert await shedder.is_busy("loud.example", waiting=0) is is_full
+
+
+async def test_what_waits_for_its_commit_is_bounded_and_four_times_as_much_for_whom_we_follow(
+    town: Town,
+) -> None:
+    friend, asked = Stranger(town, "friend.example", key="other"), Stranger(town, "asked.example", key="peer")
+    await befriend(town, friend)
+    node = town["a"].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, asked.id)
+    async with node.database.begin() as session:
+        await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    shedder = Shedder(node, Limits(waiting=5))
+
+    # Who was only asked has not accepted: anybody may be asked.
+    busy = {
+        host: [await shedder.is_busy(host, waiting=many) for many in (4, 5, 19, 20)]
+        for host in ("friend.example", "asked.example", "loud.example")
+    }
+
+    assert busy == {
+        "friend.example": [False, False, False, True],
+        "asked.example": [False, True, True, True],
+        "loud.example": [False, True, True, True],
+    }
 
 
 async def test_nothing_is_kept_of_a_key_that_was_fetched(node: Node) -> None:
