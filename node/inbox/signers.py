@@ -120,13 +120,11 @@ class Signers:
 
     async def _renewed(self, key_id: str) -> HeldKey:
         try:
-            key = await self._key(key_id, refresh=True)
+            return await self._key(key_id, refresh=True)
         except FederationError as error:
             if not isinstance(error, Unreachable):
                 self._remember_failure(key_id, self._node.clock.now())
             raise
-        self._remember_failure(key_id, self._node.clock.now())
-        return key
 
     async def _wait(self, renewal: _Renewal, key_id: str) -> HeldKey:
         """The key as its owner lists it now. Perhaps it is the one that signed: nobody is refused before that is known.

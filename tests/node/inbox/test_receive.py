@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from node.inbox.keeping import Received
 from node.inbox.receive import MAX_BODY_BYTES
 from node.outbox import Job
+from node.peers.hosts import Blocklist, HostAdvice
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import AS
@@ -371,3 +372,26 @@ async def test_a_strange_activity_of_a_good_signer_stops_nothing(
 
     assert answer.status_code == 202
     assert any(activity["type"] == "Accept" for activity in stranger.received)
+
+
+@pytest.mark.parametrize("is_handled", [True, False])
+async def test_what_a_host_passes_on_is_refused_once_a_list_shuts_it_out(
+    town: Town, stranger: Stranger, is_handled: bool
+) -> None:
+    """Advice takes nobody's key away, and it is not its own word that it passes on."""
+    passing, node = Stranger(town, "passing.example", key="other"), town["a"].node
+    kind = "Announce" if is_handled else "View"
+    said = [stranger.activity(kind, "https://a.example/cases/x", number=number) for number in range(2)]
+    first = await passing.post("a", said[0])
+    kept = await stored(town)
+    async with node.database.begin() as session:
+        session.add(Blocklist(url="https://list.example/l", actor="https://list.example/a"))
+        await session.flush()
+        session.add(
+            HostAdvice(blocklist="https://list.example/l", name=passing.host, policy="block", reason="")
+        )
+
+    second = await passing.post("a", said[1])
+
+    assert (first.status_code, second.status_code) == (202, 403)
+    assert await stored(town) == kept == is_handled

@@ -6,8 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.inbox import signers
+from node.peers.actors import RemoteKey, known_key
+from node.peers.directory import require_open
+from node.runtime import Node
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
@@ -153,3 +157,60 @@ async def test_a_key_that_could_not_even_be_asked_for_is_asked_for_at_the_next_t
 
     assert refused == 429
     assert (await new.post("a", follow_of(new, 2))).status_code == 202
+
+
+async def test_a_key_that_another_process_has_renewed_counts_without_asking_its_owner(town: Town) -> None:
+    old, node = Stranger(town), town["a"].node
+    assert (await old.post("a", follow_of(old, 1))).status_code == 202
+    town.clock.forward(seconds=2)
+    new = Stranger(town, key="peer")
+    async with node.database.begin() as session:
+        key = await session.get_one(RemoteKey, new.key_id)
+        key.material = new.rsa.public.pem
+
+    assert (await new.post("a", follow_of(new, 2))).status_code == 202
+    assert new.asked == []
+
+
+async def test_for_what_is_signed_wrongly_the_database_is_asked_once_a_second(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Stranger(town)
+    assert (await known.post("a", follow_of(known, 1))).status_code == 202
+    forger = Stranger(town, key="peer")
+    asked: list[str] = []
+
+    async def counting(session: AsyncSession, key_id: str) -> RemoteKey | None:
+        asked.append(key_id)
+        return await known_key(session, key_id)
+
+    monkeypatch.setattr(signers, "known_key", counting)
+    many = []
+    for _ in range(3):
+        town.clock.forward(seconds=1)
+        for number in range(3):
+            assert (await forger.post("a", follow_of(forger, 2 + number))).status_code == 401
+        many.append(len(asked))
+
+    assert many == [1, 2, 3]
+
+
+async def test_who_signs_wrongly_for_somebody_gone_makes_us_look_once_in_five_minutes(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forger = await renewed(town)
+    forger.documents["/users/sam"] = httpx.Response(404)
+    asked: list[str] = []
+
+    async def counting(node: Node, key_id: str) -> None:
+        asked.append(key_id)
+        await require_open(node, key_id)
+
+    monkeypatch.setattr(signers, "require_open", counting)
+    many = []
+    for minutes in (0, 0, 4, 1):
+        town.clock.forward(minutes=minutes)
+        assert (await forger.post("a", follow_of(forger, 2))).status_code == 401
+        many.append(len(asked))
+
+    assert many == [1, 1, 1, 2]
