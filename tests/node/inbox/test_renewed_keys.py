@@ -131,6 +131,19 @@ async def test_nobody_waits_for_long_and_the_key_counts_when_it_has_come(
     assert new.asked.count("/users/sam") == 1
 
 
+async def test_who_waits_no_more_leaves_their_place_to_another(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signers, "RENEWAL_WAITERS", 1)
+    monkeypatch.setattr(signers, "RENEWAL_SECONDS", 0.05)
+    new = await renewed(town)
+    slow = Slow(new)
+    assert (await new.post("a", follow_of(new, 2))).status_code == 503
+    monkeypatch.setattr(signers, "RENEWAL_SECONDS", 10.0)
+
+    assert await in_turn(slow, new.post("a", follow_of(new, 2))) == [202]
+
+
 async def test_not_everybody_may_wait_for_one_key(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signers, "RENEWAL_WAITERS", 2)
     new = await renewed(town)
