@@ -12,7 +12,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 # Compiled modules are kept, whoever calls: the suite starts some hundred processes that would each compile all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz heavy thorough journeys release locks clean
+.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz histories heavy thorough journeys release locks clean
 .DEFAULT_GOAL := help
 
 help: ## these verbs
@@ -86,6 +86,9 @@ bench: setup-dev ## the benchmarks beside their peers: build/bench/report.md
 
 fuzz: setup-dev ## a million broken messages at every door for strangers (some minutes; CASES=…, ONLY=…)
 	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),1000000) $(if $(ONLY),--only $(ONLY))
+
+histories: setup-dev ## what may happen to the federation, in any order, and what holds after it (an hour; CASES=…)
+	@$(BIN)/python -m tests.histories --cases $(or $(CASES),2000)
 
 heavy: setup-dev ## files of 100 MiB and of 2 GB through every door, with what they cost
 	@$(BIN)/pytest --heavy tests/web/test_large_files.py

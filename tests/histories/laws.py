@@ -1,0 +1,215 @@
+"""What holds after any history, once all that was cut is mended and nothing waits. Each failure begins with the number of its law in `LAWS`."""
+
+import json
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import select
+
+from node.database import Row
+from node.entries.entries import SHOWN, Entry
+from node.hub.aggregate import announcers
+from node.outbox import Job
+from node.peers.follows import between
+from node.peers.hosts import Standing, standings
+from node.peers.sending import Sent
+from node.publishing.reactions import Reaction, shown_replies
+from node.runtime import Node
+from tests.histories.world import NODES, SAM, SITES, Case, World
+from vocab.cases import facets
+
+LAWS = (
+    "what was withdrawn is shown nowhere, and its words are in no row",
+    "what is live is shown with its newest version by all who follow its publisher; a hub announced it once from each actor",
+    "nothing is shown that its reader had no reason to hear",
+    "nobody sent anything to whom they had shut out",
+    "both ends agree who follows whom",
+    "no job is dead but for a stated reason, and none waits for ever",
+    "what others said of a case counts as often as they say it",
+    "each activity had its effect once",
+)
+# Why a delivery or an activity may be given up.
+REASONS = ("the host is blocked", "403", "cannot be reached", "ConnectError")
+
+
+async def check(world: World) -> None:
+    """Raises AssertionError with the number of a law that does not hold."""
+    for name in SITES:
+        node = world.town[name].node
+        await _withdrawn_is_nowhere(world, name, node)
+        await _live_is_shown(world, name, node)
+        await _jobs_ended(name, node)
+        await _once(world, name, node)
+    await _follows_agree(world)
+    await _reactions_count(world)
+    _sam_was_told(world)
+
+
+async def _withdrawn_is_nowhere(world: World, name: str, node: Node) -> None:
+    words = {
+        word: case
+        for case in world.cases
+        if not case.is_live and (name, case.url) not in world.excused
+        for word in case.words
+    }
+    if not words:
+        return
+    for table, column, text in await _texts(node):
+        for word, case in words.items():
+            if word in text:
+                raise AssertionError(f"(1) {name} keeps {word} of {case.url} in {table}.{column}")
+    async with world.town.visitor(name) as http:
+        for path in ("/api/v1/cases", "/feeds/cases.json"):
+            page = (await http.get(path)).text
+            assert not [word for word in words if word in page], (
+                f"(1) {name} shows a withdrawn case at {path}"
+            )
+
+
+async def _texts(node: Node) -> list[tuple[str, str, str]]:
+    found = []
+    async with node.database.read() as session:
+        for table in Row.metadata.sorted_tables:
+            for row in (await session.execute(select(table))).mappings():
+                for column, value in row.items():
+                    if isinstance(value, bytes):
+                        found.append((table.name, str(column), value.decode("utf-8", "replace")))
+                    elif isinstance(value, dict | list):
+                        found.append((table.name, str(column), json.dumps(value)))
+                    elif isinstance(value, str):
+                        found.append((table.name, str(column), value))
+    return found
+
+
+async def _live_is_shown(world: World, name: str, node: Node) -> None:
+    async with node.database.read() as session:
+        for case in world.cases:
+            entry = await session.get(Entry, case.url)
+            is_shown = entry is not None and entry.state in SHOWN
+            if name == case.home:
+                assert is_shown == case.is_live, (
+                    f"(2) {name} has its own {case.url} as {entry and entry.state}"
+                )
+            elif (name, case.url) not in world.excused and not case.is_live:
+                assert not is_shown, f"(1) {name} shows {case.url}"
+            if not case.is_live or (name, case.url) in world.excused:
+                continue
+            shown = case.words[-1] in str(entry.fields) if entry is not None and is_shown else False
+            pair = world.pairs[name, case.home]
+            host = world.host(case.home)
+            speaks = (await standings(session, node.settings, [host]))[host] is Standing.OPEN
+            if name == case.home or (pair.is_wanted and not pair.is_cut and speaks):
+                assert shown, f"(2) {name} does not show {case.words[-1]} of {case.url}"
+            if entry is not None and is_shown and name != case.home:
+                _had_a_reason(world, name, case, entry)
+            if name == "hub" and is_shown and entry is not None:
+                told = Counter(
+                    await session.scalars(
+                        select(Sent.actor).where(
+                            Sent.object_id == case.url,
+                            Sent.type == "Announce",
+                            Sent.wraps.is_(None),
+                            Sent.is_public.is_(True),
+                        )
+                    )
+                )
+                wanted = Counter(actor.id for actor in announcers(node.settings, facets(entry.case())))
+                assert told == wanted, f"(2) the hub announced {case.url}: {told}"
+
+
+def _had_a_reason(world: World, name: str, case: Case, entry: Entry) -> None:
+    """A hub hears its members; a node whom it follows, and what they pass on."""
+    made_at = max(at for word, at in zip(case.words, case.times, strict=True) if word in str(entry.fields))
+    heard = [world.pairs[name, case.home].heard_until]
+    if name in NODES:
+        heard += [pair.heard_until for (follower, _), pair in world.pairs.items() if follower == name]
+    assert any(until is not None and until >= made_at for until in heard), (
+        f"(3) {name} shows {case.url} of {made_at}"
+    )
+
+
+async def _jobs_ended(name: str, node: Node) -> None:
+    async with node.database.read() as session:
+        for job in await session.scalars(select(Job).where(Job.dead_at.is_not(None))):
+            reason = job.last_reason or ""
+            assert any(one in reason for one in REASONS), f"(6) {name}: {job.kind} {job.lane} ended: {reason}"
+
+
+async def _once(world: World, name: str, node: Node) -> None:
+    async with node.database.read() as session:
+        sent = list(await session.scalars(select(Sent).where(Sent.wraps.is_(None))))
+        for case in world.cases:
+            about = Counter((one.actor, one.type) for one in sent if one.object_id == case.url)
+            if name == case.home:
+                main = world.actor(name)
+                expected = {"Create": 1, "Update": len(case.words) - 1, "Delete": int(not case.is_live)}
+                found = {kind: about[main, kind] for kind in expected}
+                assert found == expected, f"(8) {name} said of {case.url} {found}"
+            assert all(n == 1 for (_, kind), n in about.items() if kind == "Announce"), f"(8) {name}: {about}"
+        undone = Counter(one.object_id for one in sent if one.type == "Undo")
+        assert all(n == 1 for n in undone.values()), f"(8) {name} undid {undone.most_common(1)}"
+
+
+async def _follows_agree(world: World) -> None:
+    for (follower, followed), pair in list(world.pairs.items()):
+        ends = {}
+        for name in (follower, followed):
+            if name == SAM:
+                continue
+            async with world.town[name].node.database.read() as session:
+                row = await between(session, world.actor(follower), world.actor(followed))
+                ends[name] = row.state if row is not None else None
+        if pair.is_cut or followed == SAM:
+            continue
+        said = {name: state == "accepted" for name, state in ends.items()}
+        assert set(said.values()) == {pair.is_wanted}, f"(5) {follower} follows {followed}: {ends}, {pair}"
+
+
+async def _reactions_count(world: World) -> None:
+    for case in world.cases:
+        if not case.is_live:
+            continue
+        node = world.town[case.home].node
+        async with node.database.read() as session:
+            his = select(Reaction.kind).where(Reaction.case_url == case.url, Reaction.actor == world.sam.id)
+            counted = Counter(await session.scalars(his))
+            shown = {one.id for one in await shown_replies(session, case.url)}
+        for kind in ("like", "boost"):
+            wanted = world.reactions.get((kind, case.url), False)
+            if wanted is not None:
+                assert counted.get(kind, 0) == wanted, f"(7) {case.url} has {counted} and not {wanted} {kind}"
+        for kind in ("reply", "quote"):
+            notes = {
+                url: stands for (what, url), stands in world.reactions.items()
+                if what == kind and world.notes[url] == case.url
+            }  # fmt: skip
+            least, most = (
+                sum(one is True for one in notes.values()),
+                sum(one is not False for one in notes.values()),
+            )
+            assert least <= counted.get(kind, 0) <= most, (
+                f"(7) {case.url} has {counted}, {kind}: {least}..{most}"
+            )
+            gone = {url for url, stands in notes.items() if stands is False}
+            assert not shown & gone, f"(7) {case.url} shows {shown & gone}"
+
+
+def _sam_was_told(world: World) -> None:
+    """(1) Whoever was sent the words, or fetched them, was told afterwards that they are withdrawn."""
+    received = [json.dumps(one) for one in world.sam.received]
+    for case in world.cases:
+        if case.is_live or (SAM, case.url) in world.excused:
+            continue
+        had = [n for n, body in enumerate(received) if any(word in body for word in case.words)]
+        had += [n - 1 for url, n in world.fetched if url == case.url]
+        told = [n for n, one in enumerate(world.sam.received) if _withdraws(one, case.url)]
+        if had:
+            assert told, f"(1) Sam was never told that {case.url} is withdrawn"
+            assert max(told) > max(had), f"(1) Sam was sent words of {case.url} after its withdrawal"
+
+
+def _withdraws(said: dict[str, Any], url: str) -> bool:
+    inner = said.get("object")
+    if said["type"] == "Announce" and isinstance(inner, dict):
+        return _withdraws(inner, url)
+    return said["type"] == "Delete" and isinstance(inner, dict) and inner.get("id") == url

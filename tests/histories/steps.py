@@ -1,0 +1,514 @@
+"""What people and fate do in a history, one value each, and what each comes to in the model. What cannot be done just then is not done."""
+
+import json
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
+
+from hypothesis import strategies as st
+
+from federation import cavage
+from federation.errors import FederationError
+from node.errors import NodeError
+from node.keyfiles import Generation
+from node.keyring import Keyring
+from node.peers import blocklists
+from node.peers.changing import tell_of_change
+from node.peers.directory import find_remote
+from node.peers.follows import follow, unfollow
+from node.peers.hosts import decide
+from node.peers.ours import LocalActor, local_actor_at
+from node.publishing.publish import correct, withdraw
+from node.publishing.reactions import read_reply, show_reply
+from node.runtime import Node
+from tests.histories.world import NODES, SAM, SITES, Case, World
+from tests.rig.keys import ed25519_key, rsa_key
+from tests.rig.publications import a_case, publish_case
+from vocab.terms import ACTIVITY_JSON, PUBLIC
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+class Step(Protocol):
+    """Something that happens."""
+
+    async def __call__(self, world: World) -> None:
+        """Let it happen."""
+
+
+# ---- who publishes --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Two people of a node publish a case."""
+
+    by: str
+
+    async def __call__(self, world: World) -> None:
+        if (node := world.up(self.by)) is None:
+            return
+        word = f"bramble{world.number()}thorn"
+        publication = await publish_case(node, a_case(**_words(word)))
+        world.cases.append(Case(self.by, publication, [word], [world.clock.now()]))
+
+
+@dataclass(frozen=True)
+class Correct:
+    """A case is corrected."""
+
+    pick: int
+
+    async def __call__(self, world: World) -> None:
+        case = world.case(self.pick)
+        if case is None or (node := world.up(case.home)) is None:
+            return
+        word = f"bramble{world.number()}thorn"
+        note = {"date": world.clock.now().date().isoformat(), "text": {"en": f"It was {word}."}}
+        async with node.database.begin() as session:
+            await correct(
+                session, node.settings, node.keyring, case_id=case.publication.case_id,
+                case=a_case(**_words(word), corrections=[note]), drafted_by="x", approved_by="y", now=world.clock.now(),
+            )  # fmt: skip
+        await node.bell.ring()
+        case.words.append(word)
+        case.times.append(world.clock.now())
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """A case is withdrawn."""
+
+    pick: int
+
+    async def __call__(self, world: World) -> None:
+        case = world.case(self.pick)
+        if case is None or (node := world.up(case.home)) is None:
+            return
+        async with node.database.begin() as session:
+            await withdraw(
+                session, node.settings, node.keyring, case_id=case.publication.case_id, reason="factual-error",
+                proposed_by="x", approved_by="y", now=world.clock.now(),
+            )  # fmt: skip
+        await node.bell.ring()
+        case.withdrawn_at = world.clock.now()
+
+
+def _words(word: str) -> dict[str, Any]:
+    return {
+        "title": {"en": f"Families kept in emergency rooms of {word}"},
+        "summary": {"en": word + " and on" * 20},
+    }
+
+
+# ---- who follows whom -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Follow:
+    """A server asks to follow another; at a hub that is how a member is admitted."""
+
+    by: str
+    whom: str
+
+    async def __call__(self, world: World) -> None:
+        node = world.up(self.by)
+        if node is None or self.by == self.whom:
+            return
+        try:
+            them = await find_remote(node, world.actor(self.whom))
+        except FederationError:
+            return
+        async with node.database.begin() as session:
+            await follow(
+                session, node.settings, node.keyring, us=_main(node), them=them, now=world.clock.now()
+            )
+        world.asked(self.by, self.whom)
+
+
+@dataclass(frozen=True)
+class Unfollow:
+    """A server follows another no more; a hub drops a member."""
+
+    by: str
+    whom: str
+
+    async def __call__(self, world: World) -> None:
+        node = world.up(self.by)
+        if node is None or self.by == self.whom:
+            return
+        try:
+            them = await find_remote(node, world.actor(self.whom))
+        except FederationError:
+            return
+        async with node.database.begin() as session:
+            gone = await unfollow(
+                session, node.settings, node.keyring, us=_main(node), them=them, now=world.clock.now()
+            )
+        if gone:
+            world.pairs[self.by, self.whom].is_wanted = False
+
+
+@dataclass(frozen=True)
+class Decide:
+    """The people of a server decide about another: block, limit, allow, or lift what was decided."""
+
+    by: str
+    about: str
+    policy: str | None
+
+    async def __call__(self, world: World) -> None:
+        node = world.up(self.by)
+        if node is None or self.by == self.about:
+            return
+        async with node.database.begin() as session:
+            await decide(session, world.host(self.about), self.policy, reason="", now=world.clock.now())
+        world.decided(self.by, self.about)
+        if self.policy == "block":
+            for pair in ((self.by, self.about), (self.about, self.by)):
+                world.pairs[pair].is_wanted = False
+
+
+@dataclass(frozen=True)
+class Subscribe:
+    """A node follows the hub's list of hosts, or no more."""
+
+    by: str
+    on: bool
+
+    async def __call__(self, world: World) -> None:
+        if (node := world.up(self.by)) is None:
+            return
+        url = f"{world.actor('hub')}/blocklist"
+        try:
+            if self.on:
+                await blocklists.subscribe(node, url)
+            else:
+                async with node.database.begin() as session:
+                    await blocklists.unsubscribe(session, url, now=world.clock.now())
+        except (FederationError, NodeError):
+            return
+        for about in (*SITES, SAM):
+            world.decided(self.by, about)
+
+
+# ---- fate -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Time passes, and what is due is done."""
+
+    seconds: int
+
+    async def __call__(self, world: World) -> None:
+        await world.passes(self.seconds)
+
+
+@dataclass(frozen=True)
+class Down:
+    """A server cannot be reached any more."""
+
+    name: str
+
+    async def __call__(self, world: World) -> None:
+        await world.stop(self.name)
+
+
+@dataclass(frozen=True)
+class Up:
+    """It can be reached again, with what it had."""
+
+    name: str
+
+    async def __call__(self, world: World) -> None:
+        await world.start(self.name)
+
+
+@dataclass(frozen=True)
+class Away:
+    """A server is away for as long as that."""
+
+    name: str
+    seconds: int
+
+    async def __call__(self, world: World) -> None:
+        await world.stop(self.name)
+        await world.note()
+        await world.passes(self.seconds)
+        await world.start(self.name)
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A worker is killed between what it did and its commit."""
+
+    name: str
+
+    async def __call__(self, world: World) -> None:
+        await world.killed(self.name)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happens to the next delivery to a server: refused, cut, unanswered though it was taken, or twice there."""
+
+    name: str
+    kind: str
+
+    async def __call__(self, world: World) -> None:
+        world.fates[self.name].append(self.kind)
+
+
+@dataclass(frozen=True)
+class Again:
+    """What was delivered before comes once more, from the wire."""
+
+    pick: int
+
+    async def __call__(self, world: World) -> None:
+        hosts = {world.host(name): name for name in SITES if world.up(name)}
+        posts = [
+            one
+            for one in world.town.wires.carried
+            if one.method == "POST" and one.url.netloc.decode() in hosts
+        ]
+        if posts:
+            request = posts[-1 - self.pick % len(posts)]
+            await world.gates[hosts[request.url.netloc.decode()]].let_in(request)
+
+
+@dataclass(frozen=True)
+class NewKeys:
+    """A node has new keys: rotated, or because the old ones were lost."""
+
+    name: str
+    lost: bool
+
+    async def __call__(self, world: World) -> None:
+        if (node := world.up(self.name)) is None:
+            return
+        now = world.clock.now().replace(microsecond=0)
+        old = node.keyring
+        retired = Generation(
+            number=old.generation,
+            rsa=old.signer("x", "rsa").public.pem,
+            ed25519=old.signer("x", "ed25519").public.multibase,
+            made_at=old.former[-1].retired_at if old.former else old.born,
+            retired_at=now,
+            is_lost=self.lost,
+        )
+        name = f"{self.name} {old.generation + 1}"
+        renewed = Keyring(
+            rsa_key(name),
+            ed25519_key(name),
+            ed25519_key(f"root of {self.name}"),
+            born=old.born,
+            former=(*old.former, retired),
+            secret=old._secret,
+        )
+        async with node.database.begin() as session:
+            says = renewed if self.lost else old
+            await tell_of_change(session, node.settings, says, shown=renewed, now=now)
+        node.keyring.take_over(renewed)
+        world.keyrings[self.name] = renewed
+
+
+# ---- the server of somebody else ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SamFollows:
+    """Sam follows a server, or what a hub passes on, or takes it back."""
+
+    whom: str
+    relay: bool
+    on: bool
+
+    async def __call__(self, world: World) -> None:
+        what = PUBLIC if self.relay and self.whom == "hub" else world.actor(self.whom)
+        said = world.said("Follow", what)
+        if not self.on:
+            said = world.said("Undo", said)
+        if await world.sam_posts(self.whom, said) and what != PUBLIC:
+            pair = world.pairs[SAM, self.whom]
+            pair.is_wanted = self.on
+            if self.on and not world.is_shut(SAM, self.whom):
+                pair.is_cut = False
+
+
+@dataclass(frozen=True)
+class SamAnswers:
+    """Sam accepts or rejects who asked to follow."""
+
+    whom: str
+    accepts: bool
+
+    async def __call__(self, world: World) -> None:
+        asked = [
+            one
+            for one in world.sam.received
+            if one["type"] == "Follow" and one["actor"] == world.actor(self.whom)
+        ]
+        if asked:
+            said = world.said("Accept" if self.accepts else "Reject", asked[-1])
+            if await world.sam_posts(self.whom, said) and not self.accepts:
+                world.pairs[self.whom, SAM].is_wanted = False
+
+
+@dataclass(frozen=True)
+class SamReacts:
+    """Sam likes or boosts a case, or takes that back."""
+
+    kind: str
+    pick: int
+    on: bool
+
+    async def __call__(self, world: World) -> None:
+        if (case := world.case(self.pick)) is None:
+            return
+        verb, kind = {"like": ("Like", "like"), "boost": ("Announce", "boost")}[self.kind]
+        said = world.said(verb, case.url)
+        if not self.on:
+            said = world.said("Undo", said)
+        if await world.sam_posts(case.home, said):
+            await world.reacted(case.home, (kind, case.url), self.on)
+
+
+@dataclass(frozen=True)
+class SamWrites:
+    """Sam answers or quotes a case; the desk shows the answer, or Sam takes it back."""
+
+    pick: int
+    what: str
+
+    async def __call__(self, world: World) -> None:
+        if (case := world.case(self.pick)) is None:
+            return
+        notes = [url for kind, url in world.reactions if kind == "reply" and world.notes[url] == case.url]
+        match self.what:
+            case "reply" | "quote":
+                url = f"https://{world.sam.host}/notes/{world.number()}"
+                naming = {"inReplyTo": case.url} if self.what == "reply" else {"quoteUri": case.url}
+                note = {
+                    "id": url,
+                    "type": "Note",
+                    "attributedTo": world.sam.id,
+                    "content": "<p>Quite so.</p>",
+                    "to": [PUBLIC],
+                } | naming
+                world.sam.documents[url.partition(world.sam.host)[2]] = {"@context": CONTEXT, **note}
+                if await world.sam_posts(case.home, world.said("Create", note) | {"@context": CONTEXT}):
+                    world.notes[url] = case.url
+                    await world.reacted(case.home, (self.what, url), True)
+            case "delete" if notes:
+                url = notes[-1]
+                if await world.sam_posts(case.home, world.said("Delete", url)):
+                    await world.reacted(case.home, ("reply", url), False)
+            case "show" if notes and (node := world.up(case.home)):
+                try:
+                    text = await read_reply(node, notes[-1])
+                    async with node.database.begin() as session:
+                        await show_reply(session, notes[-1], text, by="desk", now=world.clock.now())
+                except (FederationError, NodeError):
+                    return
+
+
+CONTEXT = ["https://www.w3.org/ns/activitystreams", {"quoteUri": "http://fedibird.com/ns#quoteUri"}]
+
+
+@dataclass(frozen=True)
+class SamFetches:
+    """Sam's server fetches a case, signed."""
+
+    pick: int
+
+    async def __call__(self, world: World) -> None:
+        case = world.case(self.pick)
+        if case is None or world.up(case.home) is None:
+            return
+        signed = cavage.sign("GET", case.url, signer=world.sam.signer(), now=world.clock.now())
+        headers = {name.decode(): value.decode() for name, value in signed} | {"accept": ACTIVITY_JSON}
+        async with world.town.visitor(case.home) as http:
+            answer = await http.get(case.url, headers=headers)
+        if answer.status_code == 200:
+            world.fetched.append((case.url, len(world.sam.received)))
+
+
+@dataclass(frozen=True)
+class SamBlocks:
+    """Sam wants nothing of a server any more."""
+
+    whom: str
+
+    async def __call__(self, world: World) -> None:
+        if await world.sam_posts(self.whom, world.said("Block", world.actor(self.whom))):
+            for pair in ((SAM, self.whom), (self.whom, SAM)):
+                world.pairs[pair].is_wanted = False
+
+
+@dataclass(frozen=True)
+class SamPassesOn:
+    """Sam brings a server what somebody else once said, as it was or wrapped."""
+
+    to: str
+    pick: int
+    wrapped: bool
+
+    async def __call__(self, world: World) -> None:
+        told = [one.content for one in world.town.wires.carried if one.method == "POST"]
+        if not told:
+            return
+        body = told[-1 - self.pick % len(told)]
+        said = json.loads(body)
+        if said["actor"] == world.sam.id:
+            return
+        await world.sam_posts(self.to, world.said("Announce", said) if self.wrapped else body)
+
+
+# ---- any of them ----------------------------------------------------------------------------------------------------
+
+_nodes, _sites, _all = st.sampled_from(NODES), st.sampled_from(SITES), st.sampled_from((*SITES, SAM))
+_picks = st.integers(0, 4)
+_bools = st.booleans()
+_moments = st.sampled_from([0, 1, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY])
+_absences = st.sampled_from([5 * MINUTE, 3 * HOUR, DAY, 6 * DAY, 36 * DAY])
+
+# How often beside the others, and what.
+_KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
+    (6, st.builds(Passes, _moments)),
+    (3, st.builds(Publish, _nodes)),
+    (4, st.builds(Follow, _sites, _all)),
+    (2, st.builds(Correct, _picks)),
+    (2, st.builds(Withdraw, _picks)),
+    (2, st.builds(Unfollow, _sites, _all)),
+    (1, st.builds(Decide, _sites, _all, st.sampled_from(["block", "limit", "allow", None]))),
+    (1, st.builds(Subscribe, _nodes, _bools)),
+    (1, st.builds(Down, _sites)),
+    (2, st.builds(Up, _sites)),
+    (1, st.builds(Away, _sites, _absences)),
+    (2, st.builds(Killed, _sites)),
+    (2, st.builds(Fate, _sites, st.sampled_from(["refused", "cut", "unanswered", "twice"]))),
+    (2, st.builds(Again, _picks)),
+    (1, st.builds(NewKeys, _sites, _bools)),
+    (2, st.builds(SamFollows, _sites, _bools, _bools)),
+    (1, st.builds(SamAnswers, _sites, _bools)),
+    (2, st.builds(SamReacts, st.sampled_from(["like", "boost"]), _picks, _bools)),
+    (2, st.builds(SamWrites, _picks, st.sampled_from(["reply", "show", "delete", "quote"]))),
+    (1, st.builds(SamFetches, _picks)),
+    (1, st.builds(SamBlocks, _sites)),
+    (2, st.builds(SamPassesOn, _sites, st.integers(0, 30), _bools)),
+)
+_STEPS = st.one_of(*(kind for weight, kind in _KINDS for _ in range(weight)))
+
+
+def histories(chapters: int) -> st.SearchStrategy[list[Step]]:
+    """Histories of some five steps a chapter; each chapter can be left out for a shorter one that fails as well."""
+    written = st.tuples(*[st.lists(_STEPS, max_size=10)] * chapters)
+    return written.map(lambda found: list(chain.from_iterable(found)))
+
+
+def _main(node: Node) -> LocalActor:
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    return us

@@ -1,0 +1,135 @@
+"""Whatever people and fate do, in any order: some histories each time, `make histories` lives through thousands. And each law refuses something."""
+
+import asyncio
+from collections.abc import Callable
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from node.entries.entries import Entry
+from tests.histories.__main__ import live, run
+from tests.histories.laws import LAWS
+from tests.histories.steps import (
+    Decide,
+    Down,
+    Follow,
+    Killed,
+    Passes,
+    Publish,
+    SamReacts,
+    Step,
+    Unfollow,
+    Up,
+    Withdraw,
+)
+
+
+def test_after_any_history_every_law_holds() -> None:
+    run(1, 10, chapters=4)
+
+
+async def nothing(*_given: object, **_named: object) -> None:
+    """Done, it says."""
+
+
+def twice(say: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    return lambda *given, **named: [*say(*given, **named), *say(*given, **named)]
+
+
+def anyhow(withdraw: Callable[..., Any]) -> Callable[..., Any]:
+    async def withdraw_entry(session: AsyncSession, url: str, **named: Any) -> Entry | None:
+        await withdraw(session, url, **named)
+        return await session.get(Entry, url)
+
+    return withdraw_entry
+
+
+async def broken(*_given: object, **_named: object) -> None:
+    raise RuntimeError("planted")
+
+
+def never_blocked(_found: object) -> Callable[..., Any]:
+    async def blocked(*_given: object, **_named: object) -> set[str]:
+        return set()
+
+    return blocked
+
+
+# A law, what is broken and how, and a history that shows it.
+FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
+    "words that are sent stay": (
+        1,
+        "node.publishing.publish.erase_sent",
+        lambda _: nothing,
+        [Publish("a"), Withdraw(0)],
+    ),
+    "a withdrawal that comes is passed over": (
+        1,
+        "node.inbox.handlers.take_back",
+        lambda _: nothing,
+        [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Withdraw(0)],
+    ),
+    "nobody reads what was there before": (
+        2,
+        "node.inbox.chores._Walk.through",
+        lambda _: nothing,
+        [Publish("a"), Follow("hub", "a")],
+    ),
+    "what is new is said twice": (
+        2,
+        "node.hub.aggregate._announcements",
+        twice,
+        [Follow("hub", "a"), Passes(1), Publish("a")],
+    ),
+    "an outsider's case is taken": (
+        3,
+        "node.inbox.taking._require_followed",
+        lambda _: nothing,
+        [Follow("hub", "a"), Passes(1), Down("a"), Unfollow("hub", "a"), Passes(1), Up("a"), Publish("a")],
+    ),
+    "a block is for those who come": (
+        4,
+        "node.deliver.blocked",
+        never_blocked,
+        [Follow("b", "a"), Passes(1), Down("b"), Publish("a"), Decide("a", "b", "block"), Up("b"), Passes(1)],
+    ),
+    "whoever leaves is kept": (
+        5,
+        "node.inbox.handlers.receive_undo",
+        lambda _: nothing,
+        [Follow("b", "a"), Passes(1), Unfollow("b", "a")],
+    ),
+    "a like is for good": (
+        7,
+        "node.inbox.handlers.drop_reaction_to",
+        lambda _: nothing,
+        [Publish("a"), SamReacts("like", 0, on=True), SamReacts("like", 0, on=False)],
+    ),
+    "what cannot be done is given up": (
+        6,
+        "node.inbox.handlers.drop_reaction_to",
+        lambda _: broken,
+        [Publish("a"), SamReacts("like", 0, on=False)],
+    ),
+    "what is done again is done twice": (
+        8,
+        "node.hub.aggregate.withdraw_entry",
+        anyhow,
+        [Follow("hub", "a"), Passes(1), Publish("a"), Passes(1), Withdraw(0), Killed("a"), Killed("hub")],
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_breaks_its_law(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    law, place, make, history = FAULTS[fault]
+    monkeypatch.setattr(place, make(resolve_name(place)))
+
+    with pytest.raises(AssertionError, match=rf"^\({law}\)"):
+        asyncio.run(live(history))
+
+
+def test_for_each_law_a_fault_is_planted() -> None:
+    assert {law for law, *_ in FAULTS.values()} == set(range(1, len(LAWS) + 1))
