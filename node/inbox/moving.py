@@ -1,7 +1,7 @@
 """An actor moves to another server: FEP-7628, in. Each step is asked anew of both accounts; nothing of the Move itself is believed."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,8 +38,7 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
         found = await standings(session, node.settings, [host_of(old_id), host_of(new_id)])
     if known is None or concerned is None:
         raise RefusedActivity("Move of somebody who is nothing to us")
-    if known.moved_at is not None and now - known.moved_at < NOT_AGAIN_FOR:
-        raise RefusedActivity("moved within the last seven days")
+    _require_settled(known, now=now)
     if host_of(new_id) == node.settings.authority or new_id == old_id:
         raise RefusedActivity("Move to ourselves")
     if found[host_of(new_id)] is not Standing.OPEN:
@@ -58,6 +57,8 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
         raise RefusedActivity("a chain of moves")
     async with node.database.begin() as session:
         before = await remember_actor(session, old, now=now)
+        # The Move and the daily look may find it in the same moment: whoever comes second waits for the row, and has nothing to do.
+        _require_settled(before, now=now)
         after = await remember_actor(session, new, now=now)
         before.moved_to, before.moved_at = new_id, now
         if after.moved_at is None:
@@ -90,6 +91,12 @@ async def move_in(node: Node, old_id: str, new_id: str) -> None:
                 session.add(taken_over)
     log.info("actor.moved", extra={"host": host_of(old_id), "to": host_of(new_id)})
     await node.bell.ring()
+
+
+def _require_settled(them: RemoteActor, *, now: datetime) -> None:
+    """Raises RefusedActivity where they moved not long ago."""
+    if them.moved_at is not None and now - them.moved_at < NOT_AGAIN_FOR:
+        raise RefusedActivity("moved within the last seven days")
 
 
 async def _was_ended(session: AsyncSession, us: str, them: RemoteActor) -> bool:

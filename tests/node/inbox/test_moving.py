@@ -1,10 +1,12 @@
 """An actor moves: believed when both accounts say so, once a week, and never to where it was not agreed."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from federation import allowance
+from node.inbox.moving import move_in
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow, unfollow
 from node.peers.hosts import decide
@@ -257,6 +259,21 @@ async def test_who_moved_away_and_returns_is_followed_and_follows_again(
 
     assert await states(town, old) == ["requested", "accepted"]
     assert await states(town, new) == ["undone", "undone"]
+
+
+@pytest.mark.both_databases
+async def test_a_move_that_is_found_twice_in_one_moment_is_made_once(
+    town: Town, old: Stranger, new: Stranger
+) -> None:
+    agree(old, new)
+    node = town["a"].node
+
+    found = await asyncio.gather(*(move_in(node, old.id, new.id) for _ in range(2)), return_exceptions=True)
+    await town.settle()
+
+    assert sorted(type(one).__name__ for one in found) == ["NoneType", "RefusedActivity"]
+    assert await states(town, new) == ["requested", "accepted"]
+    assert [one["type"] for one in new.received] == ["Follow"]
 
 
 async def test_who_left_before_they_moved_here_does_not_follow_by_it(
