@@ -349,7 +349,7 @@ PIECE, LARGE = 1_000_000, 60_000_000
 
 @dataclass
 class Slow:
-    """An application that answers when it is told to; /large at once, with more than anybody takes unread; /gone never."""
+    """An application that answers when it is told to; /large and /rest with more than anybody takes unread; /gone never."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     asked: int = 0
@@ -357,7 +357,7 @@ class Slow:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked += 1
-        size = LARGE if scope["path"] == "/large" else 2
+        size = LARGE if scope["path"] in ("/large", "/rest") else 2
         if scope["path"] == "/slow":
             await self.go_on.wait()
         while scope["path"] == "/gone":
@@ -366,6 +366,13 @@ class Slow:
                 return
         headers = [(b"content-length", str(size).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["path"] == "/rest":
+            # All but the end in one piece: it is made, and not taken yet.
+            await send({"type": "http.response.body", "body": bytes(size - 1), "more_body": True})
+            if scope["query_string"] == b"slowly":
+                await self.go_on.wait()
+            await send({"type": "http.response.body", "body": b"\0"})
+            return
         for _ in range(0, size, PIECE):
             await send({"type": "http.response.body", "body": bytes(min(size, PIECE)), "more_body": True})
             # Who is gone is found out by a first write; then others have their turn.
@@ -442,6 +449,13 @@ async def test_when_there_is_no_place_who_has_been_silent_for_longest_is_let_go(
     assert await first.asks()
 
 
+async def test_whoever_was_answered_is_silent_from_then_on(house: House) -> None:
+    for _ in range(PLACES):
+        assert await (await house.let_in()).asks()
+
+    assert await (await house.let_in()).asks()
+
+
 @pytest.mark.parametrize("piece", [b"x: y\r\n", b"\r\nbody"], ids=["headers", "a body"])
 async def test_who_goes_on_sending_is_not_the_one(house: House, piece: bytes) -> None:
     sending = await house.let_in(b"POST /slow HTTP/1.1\r\nhost: a.example\r\ncontent-length: 30\r\n")
@@ -470,6 +484,19 @@ async def test_who_takes_nothing_of_an_answer_keeps_no_place(house: House) -> No
         await house.let_in(b"GET /large HTTP/1.1\r\nhost: a.example\r\n\r\n")
 
     assert await (await house.let_in()).asks()
+
+
+async def test_who_took_an_answer_that_goes_on_keeps_their_place_until_its_end(house: House) -> None:
+    one = await house.let_in(b"GET /rest?slowly HTTP/1.1\r\nhost: a.example\r\n\r\n")
+    await one.reader.readuntil(b"\r\n\r\n")
+    await one.reader.readexactly(LARGE - 1)
+    for _ in range(PLACES - 1):
+        await house.let_in(b"GET /slow HTTP/1.1\r\nhost: a.example\r\n\r\n")
+
+    assert not await (await house.let_in()).asks()
+
+    house.application.go_on.set()
+    assert await one.reader.readexactly(1) == b"\0"
 
 
 async def test_nor_who_asks_for_more_meanwhile(house: House) -> None:

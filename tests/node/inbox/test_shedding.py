@@ -1,11 +1,13 @@
 """A flood is shed with 429 and Retry-After, while those whom we follow are still served."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import allowance
 from federation.allowance import OF_ONE_ORIGIN
@@ -257,6 +259,27 @@ async def test_what_waits_for_its_commit_is_counted_by_its_size_until_it_is_kept
 
     assert [type(one) for one in done] == [RuntimeError, bool, bool, bool]
     assert keeper.waiting == 0
+
+
+async def test_a_host_that_writes_often_is_taken_for_awake_once_in_a_while(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger, woken = Stranger(town), []
+    wake = outbox.wake
+
+    async def counting(session: AsyncSession, lanes: list[str], *, now: datetime) -> None:
+        woken.append(lanes)
+        await wake(session, lanes, now=now)
+
+    monkeypatch.setattr("node.outbox.wake", counting)
+    many: list[int] = []
+    for minutes in (0, 0, 9, 1):
+        town.clock.forward(minutes=minutes)
+        assert await flood(stranger, 1, first=len(many)) == [202]
+        many.append(len(woken))
+
+    assert many == [1, 1, 1, 2]
+    assert woken == [["to:stranger.example"]] * 2
 
 
 async def test_large_activities_that_name_one_key_do_not_fill_the_memory_while_it_is_asked_for(
