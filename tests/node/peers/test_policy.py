@@ -524,6 +524,22 @@ async def test_of_what_several_lists_say_the_strictest_counts(town: Town, said: 
     assert await standing(town, "a", "evil.example") is Standing.SHUT
 
 
+@pytest.mark.parametrize(
+    ("policy", "advice", "expected"), [("allow", "block", Standing.OPEN), ("block", "allow", Standing.SHUT)]
+)
+async def test_what_was_decided_here_of_a_domain_wins_over_what_a_list_says_of_a_host_in_it(
+    town: Town, policy: str, advice: str, expected: Standing
+) -> None:
+    await decided(town, "a", "wide.example", policy)
+    async with town["a"].node.database.begin() as session:
+        url = "https://list.example/blocks"
+        session.add(Blocklist(url=url, actor="https://list.example/actor"))
+        await session.flush()
+        session.add(HostAdvice(blocklist=url, name="near.wide.example", policy=advice, reason="a test"))
+
+    assert await standing(town, "a", "near.wide.example") is expected
+
+
 @pytest.mark.parametrize("way", ["the list takes it back", "we follow the list no more"])
 async def test_a_list_that_is_wrong_for_a_day_ends_no_follow(town: Town, way: str) -> None:
     node, ours = town["a"].node, town["a"].settings.main_actor
