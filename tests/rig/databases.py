@@ -10,8 +10,8 @@ import pkgutil
 import secrets
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,13 @@ COUNTED = """
 """
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 TRIES = 100
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[sqlite3.Connection]:
+    """The file of a database, past all of ours; what is changed is kept. `sqlite3.connect` alone would leave it open."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        yield connection
 
 
 @cache

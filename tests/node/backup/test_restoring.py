@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import sqlite3
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,7 +27,7 @@ from tests.node.backup.conftest import Filled
 from tests.rig.alerts import mailbox_token
 from tests.rig.backups import a_kept_node, counted, everything, members, packed, signed_again, the_blob
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import POSTGRESQL, SQLITE
+from tests.rig.databases import POSTGRESQL, SQLITE, opened
 from tests.rig.keys import keyring
 from tests.rig.missing import missing as missing_here
 from tests.rig.servers import _postgresql_programs
@@ -362,9 +361,8 @@ async def test_a_backup_of_a_newer_version_is_refused(
 ) -> None:
     held = members(await backed_up(filled, tmp_path / "backups"))
     (tmp_path / "db").write_bytes(held["database.sqlite"])
-    with sqlite3.connect(tmp_path / "db") as opened:
-        opened.execute("UPDATE alembic_version SET version_num = '9999'")
-    opened.close()
+    with opened(tmp_path / "db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
     held["database.sqlite"] = (tmp_path / "db").read_bytes()
 
     newer = signed_again(tmp_path / "x.tar", held, filled.node.keyring, revision="9999")

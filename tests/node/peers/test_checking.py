@@ -21,18 +21,19 @@ def proven(suite: str) -> dict[str, Any]:
 
 async def test_graphs_are_sorted_one_at_a_time(town: Town) -> None:
     node = town["a"].node
-    may_end = threading.Event()
+    has_begun, may_end = threading.Event(), threading.Event()
     begun: list[int] = []
 
     def sort() -> int:
         begun.append(len(begun))
+        has_begun.set()
         may_end.wait(10)
         return len(begun)
 
     waiting = [asyncio.create_task(check_graph(node, sort)) for _ in range(40)]
     plain = await check_proof(node, proven("eddsa-jcs-2022"), {}, now=FrozenClock().now())
     graph = asyncio.create_task(check_proof(node, proven("eddsa-rdfc-2022"), {}, now=FrozenClock().now()))
-    beside = await asyncio.to_thread(lambda: "not kept waiting")
+    beside = await asyncio.to_thread(lambda: "not kept waiting" if has_begun.wait(10) else "nothing begins")
 
     assert (begun, beside) == ([0], "not kept waiting")
     assert isinstance(plain, Refused)
