@@ -14,6 +14,7 @@ from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Settlement, Turn
 from node.peers import blocklists, network, synchronising, witness
 from node.peers.actors import HEED
+from node.peers.hosts import REST
 from node.peers.sending import FORGET_ANSWERS, begin_forgetting
 from node.runtime import Node
 from node.settings import Settings
@@ -77,6 +78,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         keeping.FORGET: chores.forget_received,
         "backfill": chores.backfill,
         HEED: chores.heed_searching,
+        REST: chores.rest_cases,
         looking.KIND: looking.look_again,
         forgetting.KIND: forgetting.forget_strangers,
         "refresh-blocklist": blocklists.refresh,

@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Insert, String, delete, func, select, update
+from sqlalchemy import ForeignKey, Index, Insert, String, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,7 +19,9 @@ from vocab.properties import refuses_indexing, robots
 LIVE, CORRECTED, WITHDRAWN = "live", "corrected", "withdrawn"
 # Withdrawn before it came: nobody is shown anything of it, and when it comes it is not taken in.
 UNSEEN = "unseen"
-SHOWN = (LIVE, CORRECTED)
+# Of a host that is shut out here by a decision: nobody is shown anything of it, nor could hear from there that it was withdrawn.
+RESTING = "resting"
+SHOWN, HIDDEN = (LIVE, CORRECTED), (UNSEEN, RESTING)
 
 
 class Entry(Row):
@@ -56,6 +58,11 @@ class Entry(Row):
     def last_changed_at(self) -> datetime:
         """When its publisher last changed it."""
         return self.withdrawn_at or self.updated_at or self.published_at
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether its publisher changed it after it was published."""
+        return self.updated_at is not None and self.updated_at > self.published_at
 
     def case(self) -> PublicCase:
         """The allow-listed fields as a value."""
@@ -181,6 +188,10 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
         if row is None:
             own = {"id": draft.id, "actor": draft.actor, "host": draft.host, "own": draft.own}
             fresh.append({**own, **draft.values(), "received_at": now, "withdrawn_at": None})
+        elif row.state == RESTING and row.actor == draft.actor and draft.newest == row.last_changed_at:
+            # Its host may speak again, and it stands there as it was.
+            row.state = CORRECTED if row.is_corrected else LIVE
+            continue
         elif row.withdrawn_at is not None or row.actor != draft.actor or draft.newest <= row.last_changed_at:
             # An old signed version replayed must not undo a correction; a withdrawal is for good.
             continue
@@ -234,9 +245,24 @@ async def expect_withdrawn(session: AsyncSession, id: str, *, actor: str, host: 
     await _EXPECT.run(session, [row | own | times])
 
 
+async def let_rest(session: AsyncSession, hosts: Collection[str]) -> None:
+    """Show nobody what comes from these hosts."""
+    theirs = (among(Entry.host, hosts), Entry.own.is_(False), Entry.state.in_(SHOWN))
+    rested = update(Entry).where(*theirs).values(state=RESTING)
+    await session.execute(rested.execution_options(synchronize_session="fetch"))
+
+
+async def show_again(session: AsyncSession, actor: str) -> None:
+    """Show what rested of an actor who may speak again, and was asked what stands."""
+    theirs = (Entry.actor == actor, Entry.state == RESTING)
+    stands = case((Entry.updated_at > Entry.published_at, CORRECTED), else_=LIVE)
+    shown = update(Entry).where(*theirs).values(state=stands)
+    await session.execute(shown.execution_options(synchronize_session="fetch"))
+
+
 async def set_searched(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
     """A publisher agrees that the words of their cases are searched here, or no more (FEP-5feb)."""
-    theirs = (Entry.actor == actor, Entry.state.in_(SHOWN))
+    theirs = (Entry.actor == actor, Entry.state.in_((*SHOWN, RESTING)))
     if not is_searched:
         # Told to all of them at once: a publisher may have thousands.
         silenced = update(Entry).where(*theirs, Entry.text != "").values(text="")

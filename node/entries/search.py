@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import LIVE, SHOWN, UNSEEN, WITHDRAWN, Entry, EntryFacet
+from node.entries.entries import HIDDEN, LIVE, SHOWN, WITHDRAWN, Entry, EntryFacet
 from node.statements import among
 from vocab.cases import PublicCase, Withdrawal, read_withdrawal
 from vocab.errors import VocabError
@@ -132,12 +132,12 @@ async def search(session: AsyncSession, wanted: Filter, *, per_page: int = PER_P
 async def entry_at(session: AsyncSession, id: str) -> Card | None:
     """One case by its address, withdrawn ones included."""
     row = await session.get(Entry, id)
-    return card(row) if row is not None and row.state != UNSEEN else None
+    return card(row) if row is not None and row.state not in HIDDEN else None
 
 
 async def document_at(session: AsyncSession, id: str) -> tuple[bytes, bool] | None:
     """The signed bytes at an address and whether they are a tombstone's; None when nothing was ever there."""
-    wanted = select(Entry.document, Entry.state).where(Entry.id == id, Entry.state != UNSEEN)
+    wanted = select(Entry.document, Entry.state).where(Entry.id == id, Entry.state.not_in(HIDDEN))
     found = (await session.execute(wanted)).first()
     return (found[0], found[1] == WITHDRAWN) if found else None
 

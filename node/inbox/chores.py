@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 
 from federation.errors import FetchError, NotThere, Unreachable
-from node.entries.entries import SHOWN, Entry, set_searched
+from node.entries.entries import RESTING, SHOWN, Entry, let_rest, set_searched, show_again
 from node.hub.quarantine import waiting
 from node.inbox.forwarded import gone
 from node.inbox.handlers import on_delete
@@ -17,6 +17,7 @@ from node.inbox.taking import fetch_case
 from node.outbox import Done, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
+from node.peers.hosts import blocked, is_blocked
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
@@ -38,14 +39,28 @@ async def backfill(node: Node, job: Turn) -> Outcome:
 
     A case that is shown here and that the outbox does not name is asked about: its withdrawal may never have come, while its server was
     shut out or this one was away. At most MAX_CASES are asked for, and fewer when one after the other is not there. What its server
-    could not give just now is tried again later, and then what is here already is not asked for once more.
+    could not give just now is tried again later, and then what is here already is not asked for once more. What rested of theirs is
+    shown again afterwards.
     """
-    actor_id = str(job.payload["actor"])
+    outcome = await _read_outbox(node, str(job.payload["actor"]), job)
+    if isinstance(outcome, Done):
+        async with node.database.begin() as session:
+            actor = await session.get(RemoteActor, str(job.payload["actor"]))
+            if actor is not None and not await is_blocked(session, actor.host):
+                await show_again(session, actor.id)
+    return outcome
+
+
+async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed:
     async with node.database.read() as session:
         actor = await session.scalar(select(RemoteActor).where(RemoteActor.id == actor_id))
         kept_out = [case.id for case in await waiting(session, actor=actor_id)]
         theirs = select(Entry.id).where(Entry.actor == actor_id, Entry.own.is_(False))
-        shown = list(await session.scalars(theirs.where(Entry.state.in_(SHOWN)).order_by(Entry.published_at)))
+        shown = list(
+            await session.scalars(
+                theirs.where(Entry.state.in_((*SHOWN, RESTING))).order_by(Entry.published_at)
+            )
+        )
     if actor is None or actor.outbox is None or host_of(actor.outbox) != actor.host:
         return Done()
     walk = _Walk(node, actor.host, is_repeated=job.attempts > 0)
@@ -198,6 +213,17 @@ class _Walk:
     async def _is_here(self, url: str) -> bool:
         async with self.node.database.read() as session:
             return await session.get(Entry, url) is not None
+
+
+async def rest_cases(node: Node, job: Turn) -> Outcome:
+    """Show nobody any more what comes from hosts that are shut out by now. Safe to repeat."""
+    async with node.database.begin() as session:
+        theirs = (Entry.own.is_(False), Entry.state.in_(SHOWN))
+        hosts = set(await session.scalars(select(Entry.host).where(*theirs).distinct()))
+        if shut := await blocked(session, hosts):
+            await let_rest(session, shut)
+            log.info("cases.at-rest", extra={"hosts": len(shut)})
+    return Done()
 
 
 async def heed_searching(node: Node, job: Turn) -> Outcome:

@@ -29,6 +29,7 @@ from node.peers.hosts import (
     decisions,
     host_name,
     listen_again,
+    rest_cases,
     silenced,
 )
 from node.peers.lists import read_list, signed_list
@@ -235,6 +236,7 @@ async def _take(
         )
     row.read_at, row.trouble = now, None
     await session.flush()
+    await rest_cases(session, now=now)
     await listen_again(session, silent, now=now)
 
 

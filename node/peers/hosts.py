@@ -15,6 +15,7 @@ from sqlalchemy import ForeignKey, Insert, String, delete, literal_column, or_, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from node import outbox
 from node.database import Row
 from node.errors import Invalid
 from node.peers.actors import FRESH, RemoteActor, RemoteKey
@@ -25,6 +26,8 @@ from node.statements import Bulk, Question, Source, among
 POLICIES = ("allow", "limit", "block")
 DEFAULT_PORTS = ("443", "80")
 AT_ONCE = 500
+# The job by which what comes from hosts that are shut out is shown to nobody any more.
+REST = "rest-cases"
 
 
 class Host(Row):
@@ -197,9 +200,15 @@ async def decide(
     await session.flush()
     if policy == "block":
         await drop_blocked(session, now=now)
+        await rest_cases(session, now=now)
     if silent:
         await listen_again(session, silent, now=now)
     return row
+
+
+async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
+    """Have nothing shown any more of hosts that are blocked by now; once for all that is decided at one moment."""
+    await outbox.enqueue(session, REST, {}, lane=f"chore:{REST}", key=f"{REST}/{now.isoformat()}", now=now)
 
 
 async def silenced(session: AsyncSession) -> set[str]:

@@ -9,8 +9,8 @@ from node.entries.search import Filter, entry_at, search
 from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow, follows
 from node.peers.ours import local_actor_at
-from node.publishing.publish import correct, withdraw
-from tests.rig.publications import a_case, publish_case
+from node.publishing.publish import withdraw
+from tests.rig.publications import a_case, correct_case, publish_case
 from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON
 
@@ -81,19 +81,9 @@ async def test_a_correction_and_a_withdrawal_arrive_in_order(town: Town) -> None
     node = town["a"].node
     publication = await publish_case(node)
     case = a_case(title={"en": "A corrected title of a fictional case"})
-    two = {"drafted_by": "one", "approved_by": "two"}
 
     town.clock.forward(minutes=5)
-    async with node.database.begin() as session:
-        await correct(
-            session,
-            node.settings,
-            node.keyring,
-            case_id=publication.case_id,
-            case=case,
-            now=node.clock.now(),
-            **two,
-        )
+    await correct_case(node, publication, case)
     await town.settle()
     async with town.hub.node.database.read() as session:
         corrected = await entry_at(session, publication.url)

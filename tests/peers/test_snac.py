@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -13,13 +12,11 @@ from sqlalchemy import select
 from node.inbox.rereading import KIND, reread
 from node.outbox import Turn
 from node.peers.follows import between
-from node.publishing.publications import Publication
-from node.publishing.publish import correct
 from node.publishing.reactions import Reaction, read_reply, show_reply, shown_replies
 from node.runtime import Node
 from tests.rig.peer import Peer
 from tests.rig.processes import Served, served
-from tests.rig.publications import a_case, behind, publish_case, withdraw_case
+from tests.rig.publications import a_case, behind, correct_case, publish_case, withdraw_case
 from tests.rig.settling import nothing_went_wrong, settled
 from tests.rig.snac import Snac, snac_peer
 
@@ -69,21 +66,6 @@ async def until_reactions(node: Node, url: str, *expected: tuple[str, str]) -> N
     raise AssertionError(f"{found}, not {sorted(expected)}")
 
 
-async def put_right(node: Node, publication: Publication, **changed: Any) -> None:
-    async with node.database.begin() as session:
-        await correct(
-            session,
-            node.settings,
-            node.keyring,
-            case_id=publication.case_id,
-            case=a_case(1, **changed),
-            drafted_by="drafter",
-            approved_by="approver",
-            now=node.clock.now(),
-        )
-    await node.bell.ring()
-
-
 async def test_a_follower_on_snac_reads_a_case_and_its_correction_until_it_is_withdrawn(
     server: Served, snac: Snac
 ) -> None:
@@ -95,7 +77,7 @@ async def test_a_follower_on_snac_reads_a_case_and_its_correction_until_it_is_wi
         assert str(next(iter(a_case(1).title.values()))) in shown
         assert re.search(r'href="[^"]*/cases\?state=fr"[^>]*>#France', shown)
 
-        await put_right(node, publication, title={"fr": "Un titre corrigé (fictif)"})
+        await correct_case(node, publication, a_case(1, title={"fr": "Un titre corrigé (fictif)"}))
         await until(lambda: "Un titre corrigé (fictif)" in snac.page("ann"), "the correction")
 
         await withdraw_case(node, publication)

@@ -6,7 +6,7 @@ from typing import Any
 
 from node.ids import random_id
 from node.publishing.publications import Publication
-from node.publishing.publish import publish, withdraw
+from node.publishing.publish import correct, publish, withdraw
 from node.runtime import Node, open_node
 from node.settings import Settings
 from tests.rig.processes import Served
@@ -35,6 +35,22 @@ async def publish_case(node: Node, case: PublicCase | None = None) -> Publicatio
         )
     await node.bell.ring()
     return publication
+
+
+async def correct_case(node: Node, publication: Publication, case: PublicCase) -> None:
+    """Correct it through the use case, as if one person had drafted this text of it and another approved."""
+    async with node.database.begin() as session:
+        await correct(
+            session,
+            node.settings,
+            node.keyring,
+            case_id=publication.case_id,
+            case=case,
+            drafted_by="drafter",
+            approved_by="approver",
+            now=node.clock.now(),
+        )
+    await node.bell.ring()
 
 
 async def withdraw_case(node: Node, publication: Publication) -> None:

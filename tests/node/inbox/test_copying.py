@@ -23,11 +23,10 @@ from node.peers.sending import went_to
 from node.publishing import publish
 from node.publishing.copies import Copy, remember_copy
 from node.publishing.publications import Publication
-from node.publishing.publish import correct
 from node.runtime import Node
 from tests.rig.clock import FrozenClock
 from tests.rig.keys import keyring
-from tests.rig.publications import a_case, publish_case, withdraw_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger, known_actor
 from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON
@@ -73,17 +72,13 @@ async def copies(node: Node) -> list[tuple[str, str, date]]:
         return [(one.case_url, one.inbox, one.seen_on) for one in found]
 
 
-async def correct_case(town: Town, publication: Publication, *, site: str = "a") -> None:
+async def put_right(town: Town, publication: Publication, *, site: str = "a") -> None:
     node = town[site].node
     note = {
         "date": node.clock.now().date().isoformat(),
         "text": {"en": "Two years, not three, say those who live there."},
     }
-    async with node.database.begin() as session:
-        await correct(
-            session, node.settings, node.keyring, case_id=publication.case_id, case=a_case(corrections=[note]),
-            drafted_by="x", approved_by="y", now=node.clock.now(),
-        )  # fmt: skip
+    await correct_case(node, publication, a_case(corrections=[note]))
 
 
 def told(who: Stranger) -> list[str]:
@@ -108,7 +103,7 @@ async def test_a_server_that_only_fetched_a_case_hears_of_its_correction_and_its
     assert await copies(town["a"].node) == [(publication.url, f"{reader.id}/inbox", date(2026, 11, 21))]
 
     town.clock.forward(hours=1)
-    await correct_case(town, publication)
+    await put_right(town, publication)
     await town.settle()
     town.clock.forward(hours=1)
     for one in (publication, other):
@@ -170,7 +165,7 @@ async def test_whoever_follows_and_has_fetched_is_told_once(town: Town) -> None:
     assert len(await copies(town["a"].node)) == 1
 
     town.clock.forward(minutes=1)
-    await correct_case(town, publication)
+    await put_right(town, publication)
     await town.settle()
     town.clock.forward(minutes=1)
     await withdraw_case(town["a"].node, publication)
@@ -213,7 +208,7 @@ async def test_with_authorised_fetch_whoever_reads_is_remembered_without_a_secon
     assert len(checked) == 2
     assert [inbox for _, inbox, _ in await copies(site.node)] == [f"{reader.id}/inbox"]
     town.clock.forward(hours=1)
-    await correct_case(town, publication, site="s")
+    await put_right(town, publication, site="s")
     await town.settle()
     town.clock.forward(hours=1)
     await withdraw_case(site.node, publication)
@@ -284,7 +279,7 @@ async def test_a_host_that_is_blocked_since_is_told_nothing(town: Town) -> None:
         await decide(session, readers[0].host, "block", reason="", now=town.clock.now())
 
     town.clock.forward(minutes=1)
-    await correct_case(town, publication)
+    await put_right(town, publication)
     await town.settle()
     town.clock.forward(minutes=1)
     await withdraw_case(town["a"].node, publication)
@@ -383,7 +378,7 @@ async def test_whoever_was_given_a_case_in_the_moment_of_its_correction_is_told(
     async with town.visitor("a") as http:
         await http.get(publication.url, headers=signed(readers[0], publication.url))
     town.clock.forward(seconds=1)
-    await correct_case(town, publication)
+    await put_right(town, publication)
     town.clock.forward(seconds=1)
     corrected.set()
     await done(node)
@@ -418,7 +413,7 @@ async def test_who_takes_an_answer_slowly_is_told_what_was_corrected_meanwhile(t
             statuses.append(message["status"])
             return
         town.clock.forward(seconds=10)
-        await correct_case(town, publication)
+        await put_right(town, publication)
         town.clock.forward(seconds=10)
 
     await door.app(scope, receive, send)

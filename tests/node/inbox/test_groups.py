@@ -15,17 +15,14 @@ from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow, follows
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
-from node.publishing.publish import correct, withdraw
 from node.publishing.reactions import count_reactions
 from tests.attacks.stage import Stage, reasons
-from tests.rig.publications import a_case, publish_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.canonical import canonical
 from vocab.properties import written
 from vocab.terms import ACTIVITY_JSON, PUBLIC
-
-TWO = {"drafted_by": "one", "approved_by": "two"}
 
 
 @pytest.fixture
@@ -157,18 +154,13 @@ async def test_who_follows_only_the_hub_hears_of_corrections_and_withdrawals(tow
     node = town["a"].node
     publication = await publish_case(node)
     await town.settle()
-    about: dict[str, Any] = {"case_id": publication.case_id}
 
     town.clock.forward(minutes=5)
-    async with node.database.begin() as session:
-        better = a_case(title={"en": "A corrected title of a fictional case"})
-        await correct(session, node.settings, node.keyring, case=better, now=node.clock.now(), **about, **TWO)
+    await correct_case(node, publication, a_case(title={"en": "A corrected title of a fictional case"}))
     await town.settle()
     corrected = await case_at(town, "b", publication.url)
     town.clock.forward(minutes=5)
-    async with node.database.begin() as session:
-        by = {"reason": "factual-error", "proposed_by": "one", "approved_by": "two"}
-        await withdraw(session, node.settings, node.keyring, now=node.clock.now(), **about, **by)
+    await withdraw_case(node, publication)
     await town.settle()
     withdrawn = await case_at(town, "b", publication.url)
 

@@ -13,10 +13,9 @@ from node.peers.sending import Sent, SentTo
 from node.publishing import copies
 from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remember_copy, tell_late
 from node.publishing.publications import Publication
-from node.publishing.publish import correct
 from node.runtime import Node
 from tests.rig.clock import FrozenClock
-from tests.rig.publications import a_case, publish_case, withdraw_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 
 pytestmark = pytest.mark.both_databases
 
@@ -32,13 +31,8 @@ async def remember(node: Node, case_url: str, *inboxes: str) -> None:
 
 
 async def correct_again(node: Node, publication: Publication, words: str) -> None:
-    now = node.clock.now()
-    note = {"date": now.date().isoformat(), "text": {"en": words}}
-    async with node.database.begin() as session:
-        await correct(
-            session, node.settings, node.keyring, case_id=publication.case_id, case=a_case(corrections=[note]),
-            drafted_by="x", approved_by="y", now=now,
-        )  # fmt: skip
+    note = {"date": node.clock.now().date().isoformat(), "text": {"en": words}}
+    await correct_case(node, publication, a_case(corrections=[note]))
 
 
 async def kept(node: Node, case_url: str) -> list[str]:

@@ -11,8 +11,7 @@ from PIL import Image
 from federation.webfinger import resolve
 from node.peers.directory import fetch_signer
 from node.peers.ours import local_actors
-from node.publishing.publish import correct
-from tests.rig.publications import a_case, publish_case, withdraw_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.town import Town
 from vocab.actors import read_actor
 from vocab.terms import ACTIVITY_JSON, LD_JSON
@@ -238,17 +237,8 @@ async def test_a_case_says_where_its_history_is_and_the_newest_comes_first(town:
     node = town["a"].node
     publication = await publish_case(node)
     town.clock.forward(minutes=5)
-    async with node.database.begin() as session:
-        await correct(
-            session,
-            node.settings,
-            node.keyring,
-            case_id=publication.case_id,
-            case=a_case(corrections=[{"date": "2026-11-21", "text": {"en": "Two, not three (fictional)."}}]),
-            drafted_by="one",
-            approved_by="two",
-            now=node.clock.now(),
-        )
+    note = {"date": "2026-11-21", "text": {"en": "Two, not three (fictional)."}}
+    await correct_case(node, publication, a_case(corrections=[note]))
     async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
         article = await http.get(publication.url)
         history = (await http.get(article.json()["history"])).json()

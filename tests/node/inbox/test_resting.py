@@ -1,0 +1,184 @@
+"""Cases of a host that is shut out by a decision: nobody is shown them, until it may speak again and was asked what stands."""
+
+import pytest
+from sqlalchemy import select
+
+from node.entries.entries import RESTING, Entry
+from node.entries.search import Filter, coverage, document_at, entry_at, search
+from node.inbox.taking import fetch_case
+from node.peers import blocklists
+from node.peers.hosts import decide
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
+from tests.rig.town import Town
+
+pytestmark = pytest.mark.both_databases
+
+
+async def decided(town: Town, host: str, policy: str | None, *, at: str = "a") -> None:
+    town.clock.forward(seconds=1)
+    node = town[at].node
+    async with node.database.begin() as session:
+        await decide(session, host, policy, reason="a test", now=node.clock.now())
+    await town.settle()
+
+
+async def shut_out_by_a_list(town: Town) -> None:
+    node = town["a"].node
+    await decided(town, "b.example", "block", at="hub")
+    await blocklists.subscribe(node, f"{town.hub.settings.main_actor}/blocklist")
+    await town.settle()
+
+
+async def listed(town: Town, *, at: str = "a") -> list[str]:
+    async with town[at].node.database.read() as session:
+        return [card.url for card in (await search(session, Filter())).items]
+
+
+@pytest.mark.parametrize("shut", ["b.example", "example"])
+async def test_nobody_is_shown_a_case_of_a_host_that_is_blocked(town: Town, shut: str) -> None:
+    await town.befriend("a", "b")
+    theirs, own = await publish_case(town["b"].node), await publish_case(town["a"].node)
+    await town.settle()
+    assert set(await listed(town)) == {theirs.url, own.url}
+
+    await decided(town, shut, "block")
+
+    assert await listed(town) == [own.url]
+    async with town["a"].node.database.read() as session:
+        assert await entry_at(session, theirs.url) is None
+        assert await document_at(session, theirs.url) is None
+        assert [host for host, *_ in (await coverage(session, now=town.clock.now())).nodes] == ["a.example"]
+    async with town.visitor("a") as visitor:
+        for path in ("/cases", "/api/v1/cases", "/feeds/cases.json"):
+            assert theirs.url not in (await visitor.get(path)).text, path
+
+
+async def test_a_limit_takes_nothing_away_that_is_shown(town: Town) -> None:
+    await town.befriend("a", "b")
+    theirs = await publish_case(town["b"].node)
+    await town.settle()
+
+    await decided(town, "b.example", "limit")
+
+    assert await listed(town) == [theirs.url]
+
+
+async def test_it_is_shown_again_when_its_publisher_may_speak_and_is_followed_again(town: Town) -> None:
+    await town.befriend("a", "b")
+    live, corrected = [await publish_case(town["b"].node) for _ in range(2)]
+    town.clock.forward(hours=1)
+    await correct_case(town["b"].node, corrected, a_case(title={"en": "As it is now"}))
+    await town.settle()
+    before = await states(town)
+    await decided(town, "b.example", "block")
+    assert set((await states(town)).values()) == {RESTING}
+
+    await decided(town, "b.example", None)
+    assert await listed(town) == []
+    await town.befriend("a", "b")
+    await town.settle()
+
+    assert set(await listed(town)) == {live.url, corrected.url}
+    assert await states(town) == before
+
+
+async def test_what_was_withdrawn_meanwhile_is_never_shown_again(town: Town) -> None:
+    await town.befriend("a", "b")
+    withdrawn = await publish_case(town["b"].node)
+    await town.settle()
+    await decided(town, "b.example", "block")
+    await withdraw_case(town["b"].node, withdrawn)
+    await town.settle()
+
+    await decided(town, "b.example", None)
+    await town.befriend("a", "b")
+    await town.settle()
+
+    assert await listed(town) == []
+    assert set((await states(town)).values()) == {"withdrawn"}
+
+
+async def test_what_was_corrected_meanwhile_is_shown_as_it_is_now(town: Town) -> None:
+    await town.befriend("a", "b")
+    case = await publish_case(town["b"].node)
+    await town.settle()
+    await decided(town, "b.example", "block")
+    town.clock.forward(hours=1)
+    await correct_case(town["b"].node, case, a_case(title={"en": "As it is now"}))
+    await town.settle()
+
+    await decided(town, "b.example", None)
+    await town.befriend("a", "b")
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        card = await entry_at(session, case.url)
+    assert card is not None
+    assert card.case is not None
+    assert card.case.title == {"en": "As it is now"}
+
+
+async def test_what_a_list_advises_rests_for_as_long_as_it_says_so(town: Town) -> None:
+    await town.befriend("a", "b")
+    theirs = await publish_case(town["b"].node)
+    await town.settle()
+
+    await shut_out_by_a_list(town)
+    assert await listed(town) == []
+    await decided(town, "b.example", None, at="hub")
+    town.clock.forward(hours=25)
+    await town.settle()
+
+    assert await listed(town) == [theirs.url]
+
+
+async def test_while_it_cannot_be_asked_what_stands_nothing_is_shown_again(town: Town) -> None:
+    await town.befriend("a", "b")
+    theirs = await publish_case(town["b"].node)
+    await town.settle()
+    await shut_out_by_a_list(town)
+
+    door = town.wires.apps.pop("b.example")
+    await decided(town, "b.example", "allow")
+    assert await listed(town) == []
+    town.wires.apps["b.example"] = door
+    town.clock.forward(hours=3)
+    await town.settle()
+
+    assert await listed(town) == [theirs.url]
+
+
+async def test_a_case_of_somebody_who_is_not_followed_rests_until_it_is_let_in_anew(town: Town) -> None:
+    theirs = await publish_case(town["b"].node)
+    await fetch_case(town["a"].node, theirs.url, invited=True)
+    await decided(town, "b.example", "block")
+
+    await decided(town, "b.example", None)
+    assert await listed(town) == []
+    await fetch_case(town["a"].node, theirs.url, invited=True)
+
+    assert await listed(town) == [theirs.url]
+
+
+async def test_who_was_shut_out_again_while_they_were_asked_stays_at_rest(town: Town) -> None:
+    await town.befriend("a", "b")
+    await publish_case(town["b"].node)
+    await town.settle()
+    await decided(town, "b.example", "block")
+    node = town["a"].node
+
+    async with node.database.begin() as session:
+        await decide(session, "b.example", None, reason="", now=node.clock.now())
+    town.clock.forward(seconds=1)
+    async with node.database.begin() as session:
+        await decide(session, "b.example", "block", reason="", now=node.clock.now())
+    await town.settle()
+
+    assert await listed(town) == []
+
+
+async def states(town: Town) -> dict[str, str]:
+    """How the cases of others stand at `a`."""
+    async with town["a"].node.database.read() as session:
+        rows = await session.execute(select(Entry.id, Entry.state).where(Entry.own.is_(False)))
+        return {row[0]: row[1] for row in rows}
