@@ -12,7 +12,7 @@ from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import bodies_of, forget_answers
+from node.peers.sending import WITHHELD, bodies_of, forget_answers
 from node.peers.synchronising import Header, offers, remember_told
 from node.runtime import Node
 from node.statements import Source
@@ -95,7 +95,7 @@ async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
         # Withdrawn while it waited: what says so waits behind it.
         return Done()
     if to.is_blocked:
-        return Dead("the host is blocked")
+        return Dead(WITHHELD)
     inbox, actor = str(job.payload["inbox"]), str(job.payload["actor"])
     host, about, now = to.host, to.about, node.clock.now()
     outcome = await post(

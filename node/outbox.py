@@ -397,6 +397,32 @@ async def try_now(session: AsyncSession, key: str, *, now: datetime) -> bool:
     return True
 
 
+async def lanes_of_dead(session: AsyncSession, kind: str, reason: str) -> Sequence[str]:
+    """The lanes in which jobs of that kind were given up for that reason."""
+    found = select(Job.lane).where(Job.dead_at.is_not(None), Job.kind == kind, Job.last_reason == reason)
+    return (await session.scalars(found.distinct())).all()
+
+
+async def dead_in(session: AsyncSession, lane: str, reason: str) -> Sequence[Job]:
+    """The jobs of a lane that were given up for that reason."""
+    found = select(Job).where(Job.lane == lane, Job.dead_at.is_not(None), Job.last_reason == reason)
+    return (await session.scalars(found.order_by(Job.seq))).all()
+
+
+async def revive(session: AsyncSession, lane: str, jobs: Sequence[int], *, now: datetime) -> None:
+    """Have these jobs done after all, before those that came after them in their lane."""
+    if not jobs:
+        return
+    await session.execute(select(Lane.name).where(Lane.name == lane).with_for_update())
+    await session.execute(
+        update(Job)
+        .where(among(Job.seq, jobs))
+        .values(dead_at=None, not_before=now, attempts=0)
+        .execution_options(synchronize_session=False)
+    )
+    await _call_now(session, [lane], now=now)
+
+
 async def _call_now(session: AsyncSession, names: Sequence[str], *, now: datetime) -> None:
     await session.execute(
         update(Job)

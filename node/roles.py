@@ -77,6 +77,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         FORGET_ANSWERS: forget_old_answers,
         keeping.FORGET: chores.forget_received,
         "backfill": chores.backfill,
+        "ask-again": chores.ask_again,
         HEED: chores.heed_searching,
         REST: chores.rest_cases,
         looking.KIND: looking.look_again,

@@ -18,11 +18,12 @@ from node import audit
 from node.backup.archive import DATABASE, QUIET, BadBackup, Contents, Tell, newest_in, read
 from node.backup.snapshot import Facts, facts_of, faults_of, fill_postgresql, rows_in, sqlite_path
 from node.database import Database
+from node.entries.entries import SHOWN, Entry
 from node.errors import Misconfigured, NodeError, WrongState
 from node.keyring import Keyring
 from node.migrations import migrate, newest
 from node.peers.actors import RemoteActor
-from node.peers.follows import Follow, read_back
+from node.peers.follows import Follow, ask_again, read_back
 from node.settings import Settings
 
 BESIDES = ("-wal", "-shm", "-journal")
@@ -283,13 +284,19 @@ async def _refuse_to_overwrite(settings: Settings) -> None:
 
 
 async def _listen_again(copy: Path, now: datetime) -> None:
-    """Read whoever is followed anew when the server starts: what they sent since the backup was made was taken, and is lost with it."""
+    """Read whoever is followed anew when the server starts: what they sent since the backup was made was taken, and is lost with it.
+
+    Of others what is shown is asked for.
+    """
     database = Database(f"sqlite:///{copy}")
     try:
         async with database.begin() as session:
             followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
             for actor in list(await session.scalars(followed.where(Follow.state == "accepted").distinct())):
                 await read_back(session, actor, now=now)
+            shown = select(Entry.host).where(Entry.own.is_(False), Entry.state.in_(SHOWN))
+            for host in list(await session.scalars(shown.distinct())):
+                await ask_again(session, host, now=now)
     finally:
         await database.close()
 

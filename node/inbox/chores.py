@@ -1,6 +1,7 @@
 """Chores that follow from what came in: read what a newly followed organisation published before; tell the desk of new alerts."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -12,11 +13,12 @@ from node.inbox.forwarded import gone
 from node.inbox.handlers import on_delete
 from node.inbox.keeping import forget_old, forget_tomorrow
 from node.inbox.process import TRIES, try_again_at
-from node.inbox.proving import RefusedActivity
+from node.inbox.proving import RefusedActivity, is_followed
 from node.inbox.taking import fetch_case
 from node.outbox import Done, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
+from node.peers.follows import Follow
 from node.peers.hosts import blocked, is_blocked
 from node.runtime import Node
 from vocab import properties
@@ -42,6 +44,9 @@ async def backfill(node: Node, job: Turn) -> Outcome:
     could not give just now is tried again later, and then what is here already is not asked for once more. What rested of theirs is
     shown again afterwards.
     """
+    if not await is_followed(node, str(job.payload["actor"])):
+        # No more, since it was asked for.
+        return Done()
     outcome = await _read_outbox(node, str(job.payload["actor"]), job)
     if isinstance(outcome, Done):
         async with node.database.begin() as session:
@@ -75,20 +80,49 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
         walk.passing = error
     except FetchError as error:
         log.info("backfill.ended", extra={"host": actor.host, "reason": str(error)})
+    return _ended(node, job, walk)
+
+
+async def ask_again(node: Node, job: Turn) -> Outcome:
+    """Ask whether each case still stands that is shown here, at home on that host, and of nobody whom we follow. Safe to repeat.
+
+    Its withdrawal may have come after the backup that this server was restored from. Nothing new is taken in.
+    """
+    host = str(job.payload["host"])
+    async with node.database.read() as session:
+        followed = select(Follow.followed).where(
+            Follow.follower == node.settings.main_actor, Follow.state == "accepted"
+        )
+        theirs = select(Entry.id).where(Entry.host == host, Entry.own.is_(False))
+        theirs = theirs.where(Entry.state.in_((*SHOWN, RESTING)))
+        theirs = theirs.where(Entry.actor.not_in(followed)).order_by(Entry.published_at)
+        shown = list(await session.scalars(theirs.limit(MAX_CASES)))
+    walk = _Walk(node, host, is_repeated=job.attempts > 0, takes_nothing=True)
+    try:
+        for url in shown:
+            if not walk.is_over:
+                await walk.take(url, again=True)
+    except Unreachable as error:
+        walk.passing = error
+    return _ended(node, job, walk)
+
+
+def _ended(node: Node, job: Turn, walk: "_Walk") -> Done | Postponed:
     if walk.passing is None:
         return Done()
     if job.attempts >= TRIES:
         # Not dead: that would stand in the way of reading this outbox when it is followed anew.
-        log.info("backfill.ended", extra={"host": actor.host, "reason": str(walk.passing)})
+        log.info("backfill.ended", extra={"host": walk.host, "reason": str(walk.passing)})
         return Done()
     return Postponed(try_again_at(walk.passing, job.attempts, now=node.clock.now()), str(walk.passing))
 
 
 @dataclass(slots=True)
 class _Walk:
-    """One reading of an outbox.
+    """One reading of an outbox, or of cases that are shown here.
 
     is_repeated  it was read before, as far as that went.
+    takes_nothing  nothing is taken in; only what is gone for good counts.
     named        the cases that the outbox named.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
@@ -97,6 +131,7 @@ class _Walk:
     node: Node
     host: str
     is_repeated: bool
+    takes_nothing: bool = False
     named: set[str] = field(default_factory=set)
     asked: int = 0
     misses: int = 0
@@ -193,16 +228,30 @@ class _Walk:
 
     async def _look_at(self, url: str) -> None:
         """Take what the address of a case shows now; where that is gone for good, so is the case here."""
+        if self.takes_nothing:
+            # Refused is what still stands: it was asked for, and not in vain.
+            with suppress(RefusedActivity):
+                await self._heed(url)
+            return
         try:
             await fetch_case(self.node, url)
         except (NotThere, VocabError):
-            async with self.node.database.read() as session:
-                known = await session.get(Entry, url)
-            if known is None or known.own or known.withdrawn_at is not None:
+            if not await self._heed(url):
                 raise
-            # It may show a Tombstone. Named by no activity: what is found says it all.
-            said = Activity(id=url, type="Delete", actor=known.actor, object_id=url)
-            await on_delete(self.node, await gone(self.node, said))
+
+    async def _heed(self, url: str) -> bool:
+        """Take a case back that is gone for good where it was at home; False when none of others is shown here.
+
+        Raises RefusedActivity where it still stands, FetchError.
+        """
+        async with self.node.database.read() as session:
+            known = await session.get(Entry, url)
+        if known is None or known.own or known.withdrawn_at is not None:
+            return False
+        # It may show a Tombstone. Named by no activity: what is found says it all.
+        said = Activity(id=url, type="Delete", actor=known.actor, object_id=url)
+        await on_delete(self.node, await gone(self.node, said))
+        return True
 
     def _is_at_home(self, url: str) -> bool:
         try:

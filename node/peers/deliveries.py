@@ -87,20 +87,19 @@ async def try_now(session: AsyncSession, url: str, inbox: str, *, now: datetime)
 async def still_told(session: AsyncSession, inboxes: Iterable[str]) -> list[str]:
     """Of inboxes that something of ours went to, those that are told when it is withdrawn, whether or not anybody there still follows.
 
-    None of a host that is blocked; of one site MOST_INBOXES, where each of its hosts has a place before one has a second.
+    Of one site MOST_INBOXES: who is not blocked before who is, from whom it is withheld; then each host has a place before one has a second.
     """
     found = sorted(set(inboxes))
     shut = await blocked(session, {host_of(inbox) for inbox in found})
     of_host: Counter[str] = Counter()
-    ranked: list[tuple[int, str]] = []
+    ranked: list[tuple[bool, int, str]] = []
     for inbox in found:
         host = host_of(inbox)
-        if host not in shut:
-            ranked.append((of_host[host], inbox))
-            of_host[host] += 1
+        ranked.append((host in shut, of_host[host], inbox))
+        of_host[host] += 1
     of_site: Counter[str] = Counter()
     told = []
-    for _, inbox in sorted(ranked):
+    for *_, inbox in sorted(ranked):
         site = site_of(host_of(inbox))
         of_site[site] += 1
         if of_site[site] <= MOST_INBOXES:

@@ -351,3 +351,15 @@ async def read_back(session: AsyncSession, actor: str, *, now: datetime) -> None
         key=f"backfill:{actor}"[:300],
         now=now,
     )
+
+
+async def ask_again(session: AsyncSession, host: str, *, now: datetime) -> None:
+    """Ask what stands at that host of the cases that are shown here and whose publishers we do not follow: whoever is, is read back."""
+    await outbox.enqueue(
+        session,
+        "ask-again",
+        {"host": host},
+        lane=f"chore:ask-again:{host}",
+        key=f"ask-again:{host}"[:300],
+        now=now,
+    )

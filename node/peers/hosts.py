@@ -20,6 +20,7 @@ from node.database import Row
 from node.errors import Invalid
 from node.peers.actors import FRESH, RemoteActor, RemoteKey
 from node.peers.follows import Follow, read_back
+from node.peers.sending import send_withheld, withheld_from
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
 
@@ -201,7 +202,7 @@ async def decide(
     if policy == "block":
         await drop_blocked(session, now=now)
         await rest_cases(session, now=now)
-    if silent:
+    if policy != "block":
         await listen_again(session, silent, now=now)
     return row
 
@@ -221,9 +222,14 @@ async def silenced(session: AsyncSession) -> set[str]:
 
 
 async def listen_again(session: AsyncSession, silent: set[str], *, now: datetime) -> None:
-    """Read what those published meanwhile who were silent and are no more: what they sent was refused, and is not sent again."""
+    """Read what those published meanwhile who were silent and are no more: what they sent was refused, and is not sent again.
+
+    Nor was what we say sent to who was blocked: what is for everybody goes there now.
+    """
     for actor in sorted(silent - await silenced(session)):
         await read_back(session, actor, now=now)
+    withheld = await withheld_from(session)
+    await send_withheld(session, withheld - await blocked(session, withheld), now=now)
 
 
 async def decisions(session: AsyncSession) -> list[Host]:

@@ -25,6 +25,9 @@ from vocab.terms import PUBLIC
 # The job that erases answers to single servers, once a day, and when: nothing waits longer than that for a server.
 FORGET_ANSWERS = "forget-answers"
 ANSWERS_KEPT = timedelta(days=36)
+# Why a delivery to a host that is shut out is not made. When the host is let in again, what was for everybody is sent after all.
+WITHHELD = "the host is blocked"
+LANE = "to:"
 FOR_ONE_SERVER = ("Accept", "Reject", "Flag")
 MAX_ID = 600
 
@@ -201,7 +204,7 @@ def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:
     return outbox.Order(
         kind="deliver",
         payload={"activity": activity_id, "actor": actor, "inbox": inbox},
-        lane=f"to:{host_of(inbox)}",
+        lane=f"{LANE}{host_of(inbox)}",
         key=delivery_key(activity_id, inbox),
     )
 
@@ -275,6 +278,27 @@ async def forget_answers(session: AsyncSession, *, now: datetime) -> None:
         Sent.sent_at < now - ANSWERS_KEPT, Sent.type.in_(FOR_ONE_SERVER), Sent.is_public.is_(False)
     )
     await session.execute(old.execution_options(synchronize_session=False))
+
+
+async def withheld_from(session: AsyncSession) -> set[str]:
+    """The hosts to which something is not delivered because they were blocked when its turn came."""
+    lanes = await outbox.lanes_of_dead(session, "deliver", WITHHELD)
+    return {lane.removeprefix(LANE) for lane in lanes}
+
+
+async def send_withheld(session: AsyncSession, hosts: Collection[str], *, now: datetime) -> None:
+    """Send these hosts after all what is for everybody and was withheld: a withdrawal may be among it, or a correction.
+
+    Not what was said to somebody there alone: who follows whom may have changed with the block.
+    """
+    for lane in sorted(f"{LANE}{host}" for host in hosts):
+        dead = {
+            job.seq: str(job.payload["activity"]) for job in await outbox.dead_in(session, lane, WITHHELD)
+        }
+        names = set(dead.values())
+        found = await session.scalars(select(Sent.id).where(among(Sent.id, names), Sent.is_public.is_(True)))
+        public = set(found)
+        await outbox.revive(session, lane, [seq for seq, name in dead.items() if name in public], now=now)
 
 
 async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import stat
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from node.backup import BadBackup, Check, back_up, examine, restore, restoring
 from node.backup.archive import MANIFEST
 from node.backup.snapshot import rows_in
 from node.database import Database
+from node.entries.entries import Entry
 from node.errors import WrongState
 from node.intake.mailbox import open_mailbox
 from node.intake.uploads import part_blobs
@@ -135,6 +137,27 @@ async def test_a_node_moves_to_the_other_database_through_its_backup(
     await is_whole(filled, settings, rows)
 
 
+def an_entry(host: str, state: str, *, now: datetime) -> Entry:
+    """A case of somebody there, as it lies here."""
+    return Entry(
+        id=f"https://{host}/cases/1",
+        actor=f"https://{host}/actors/cases",
+        host=host,
+        publisher="x",
+        own=False,
+        state=state,
+        language="en",
+        fields={},
+        document=b"",
+        sha256="",
+        proof_key="",
+        text="",
+        published_at=now,
+        received_at=now,
+        withdrawn_at=now if state == "withdrawn" else None,
+    )
+
+
 @both
 async def test_who_is_followed_is_read_anew_for_what_they_sent_since_the_backup(
     filled: Filled, elsewhere: Elsewhere, tmp_path: Path
@@ -159,13 +182,21 @@ async def test_who_is_followed_is_read_anew_for_what_they_sent_since_the_backup(
                 )
             )
 
+        for host, shown in {"brought.example": "live", "ended.example": "withdrawn"}.items():
+            session.add(an_entry(host, shown, now=now))
+
     await restore(await backed_up(filled, tmp_path / "backups"), settings, now=now)
 
     database = Database(settings.database_url)
     async with database.read() as session:
-        jobs = list(await session.scalars(select(Job).where(Job.kind == "backfill")))
+        wanted = select(Job).where(Job.kind.in_(("backfill", "ask-again"))).order_by(Job.kind)
+        jobs = list(await session.scalars(wanted))
     await database.close()
-    assert [job.payload for job in jobs] == [{"actor": "https://member.example/actors/cases"}]
+    # Whom nobody follows is asked about what is shown of them.
+    assert [(job.kind, job.payload) for job in jobs] == [
+        ("ask-again", {"host": "brought.example"}),
+        ("backfill", {"actor": "https://member.example/actors/cases"}),
+    ]
 
 
 @both

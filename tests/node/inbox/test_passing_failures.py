@@ -7,12 +7,17 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from node.entries.entries import Entry
 from node.inbox.process import LONGEST_WAIT, TRIES
 from node.outbox import Job
 from node.peers.actors import RemoteActor
+from node.peers.directory import find_actor
+from node.peers.follows import read_back, unfollow
+from node.peers.ours import local_actor_at
 from node.publishing.reactions import Reaction
 from tests.node.inbox.test_forwarded import a_reply, noted
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
+from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import AS
@@ -276,3 +281,20 @@ async def test_who_is_read_anew_is_not_asked_twice_for_a_case_nor_for_those_of_o
     assert [path for path in victim.asked if path.startswith("/cases/")] == ["/cases/c1"]
     assert mallory.asked == []
     assert (await at_hub(town, host=mallory.host)).state == "live"
+
+
+async def test_an_outbox_that_waits_to_be_read_is_not_once_its_owner_is_followed_no_more(town: Town) -> None:
+    await town.befriend("b", "a")
+    node, them = town["b"].node, town["a"].settings.main_actor
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    actor = await find_actor(node, them)
+    async with node.database.begin() as session:
+        await read_back(session, them, now=town.clock.now())
+        await unfollow(session, node.settings, node.keyring, us=us, them=actor, now=town.clock.now())
+    await publish_case(town["a"].node)
+
+    await town.settle()
+
+    async with node.database.read() as session:
+        assert list(await session.scalars(select(Entry.id))) == []

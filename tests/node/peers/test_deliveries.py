@@ -18,13 +18,16 @@ def inboxes_of(host: str, *numbers: int) -> list[str]:
     return [f"https://{host}/users/{number}/inbox" for number in numbers]
 
 
-async def test_a_blocked_host_is_told_nothing(node: Node) -> None:
+async def test_a_host_that_is_blocked_takes_the_place_of_no_other_of_its_site(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "MOST_INBOXES", 2)
     async with node.database.begin() as session:
-        await decide(session, "shut.example", "block", reason="", now=node.clock.now())
-    there = inboxes_of("other.example", 1)
-    shut = [*inboxes_of("shut.example", 1), *inboxes_of("sub.shut.example", 1)]
+        await decide(session, "a.site.example", "block", reason="", now=node.clock.now())
+    shut, there = inboxes_of("a.site.example", 1), inboxes_of("b.site.example", 1, 2)
 
-    assert await told(node, *there, *shut) == there
+    assert await told(node, *shut, *there[:1]) == [*shut, *there[:1]]
+    assert await told(node, *shut, *there) == there
 
 
 async def test_of_one_site_so_many_are_told_and_of_each_of_its_hosts_one_before_any_has_two(

@@ -8,7 +8,6 @@ from sqlalchemy import delete, func, select
 
 from node.entries.entries import Entry
 from node.outbox import Job
-from node.peers.hosts import decide
 from node.peers.sending import Sent, SentTo
 from node.publishing import copies
 from node.publishing.copies import Copy, forget_copies, inboxes_of_copies, remember_copy, tell_late
@@ -197,15 +196,6 @@ async def test_whoever_is_late_is_not_sent_what_is_erased_though_it_was_said_in_
     async with node.database.read() as session:
         told = select(Sent.type).join(SentTo, SentTo.activity == Sent.id)
         assert list(await session.scalars(told)) == ["Delete"] * 8
-
-
-async def test_of_a_blocked_host_no_inbox_is_told(node: Node) -> None:
-    url = (await publish_case(node)).url
-    await remember(node, url, "https://bad.example/inbox", "https://good.example/inbox")
-    async with node.database.begin() as session:
-        await decide(session, "bad.example", "block", reason="", now=node.clock.now())
-
-    assert await kept(node, url) == ["https://good.example/inbox"]
 
 
 async def test_of_a_site_so_many_are_kept_and_no_host_pushes_out_another(
