@@ -146,7 +146,7 @@ class Unfollow:
                 session, node.settings, node.keyring, us=_main(node), them=them, now=world.clock.now()
             )
         if gone:
-            world.pairs[self.by, self.whom].is_wanted = False
+            world.ends(self.by, self.whom)
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,8 @@ class Decide:
             await decide(session, world.host(self.about), self.policy, reason="", now=world.clock.now())
         world.decided(self.by, self.about)
         if self.policy == "block":
-            for pair in ((self.by, self.about), (self.about, self.by)):
-                world.pairs[pair].is_wanted = False
+            world.ends(self.by, self.about)
+            world.ends(self.about, self.by)
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,26 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Save:
+    """Somebody makes a backup of a server."""
+
+    name: str
+
+    async def __call__(self, world: World) -> None:
+        await world.save(self.name)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A server is lost, and comes back from its backup."""
+
+    name: str
+
+    async def __call__(self, world: World) -> None:
+        await world.restore(self.name)
+
+
+@dataclass(frozen=True)
 class NewKeys:
     """A node has new keys: rotated, or because the old ones were lost."""
 
@@ -331,10 +351,7 @@ class SamFollows:
         if not self.on:
             said = world.said("Undo", said)
         if await world.sam_posts(self.whom, said) and what != PUBLIC:
-            pair = world.pairs[SAM, self.whom]
-            pair.is_wanted = self.on
-            if self.on and not world.is_shut(SAM, self.whom):
-                pair.is_cut = False
+            (world.asked if self.on else world.ends)(SAM, self.whom)
 
 
 @dataclass(frozen=True)
@@ -353,7 +370,7 @@ class SamAnswers:
         if asked:
             said = world.said("Accept" if self.accepts else "Reject", asked[-1])
             if await world.sam_posts(self.whom, said) and not self.accepts:
-                world.pairs[self.whom, SAM].is_wanted = False
+                world.ends(self.whom, SAM)
 
 
 @dataclass(frozen=True)
@@ -425,7 +442,7 @@ class SamFetches:
 
     async def __call__(self, world: World) -> None:
         case = world.case(self.pick)
-        if case is None or world.up(case.home) is None:
+        if case is None or world.up(case.home) is None or not world.sam_is_up:
             return
         signed = cavage.sign("GET", case.url, signer=world.sam.signer(), now=world.clock.now())
         headers = {name.decode(): value.decode() for name, value in signed} | {"accept": ACTIVITY_JSON}
@@ -443,8 +460,8 @@ class SamBlocks:
 
     async def __call__(self, world: World) -> None:
         if await world.sam_posts(self.whom, world.said("Block", world.actor(self.whom))):
-            for pair in ((SAM, self.whom), (self.whom, SAM)):
-                world.pairs[pair].is_wanted = False
+            world.ends(SAM, self.whom)
+            world.ends(self.whom, SAM)
 
 
 @dataclass(frozen=True)
@@ -484,12 +501,14 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (2, st.builds(Unfollow, _sites, _all)),
     (1, st.builds(Decide, _sites, _all, st.sampled_from(["block", "limit", "allow", None]))),
     (1, st.builds(Subscribe, _nodes, _bools)),
-    (1, st.builds(Down, _sites)),
-    (2, st.builds(Up, _sites)),
-    (1, st.builds(Away, _sites, _absences)),
+    (1, st.builds(Down, _all)),
+    (2, st.builds(Up, _all)),
+    (1, st.builds(Away, _all, _absences)),
     (2, st.builds(Killed, _sites)),
     (2, st.builds(Fate, _sites, st.sampled_from(["refused", "cut", "unanswered", "twice"]))),
     (2, st.builds(Again, _picks)),
+    (1, st.builds(Save, _sites)),
+    (1, st.builds(Restore, _sites)),
     (1, st.builds(NewKeys, _sites, _bools)),
     (2, st.builds(SamFollows, _sites, _bools, _bools)),
     (1, st.builds(SamAnswers, _sites, _bools)),

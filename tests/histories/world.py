@@ -5,9 +5,10 @@ the other out, or was away for so long that it was given up, is owed nothing unt
 """
 
 import asyncio
+import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,8 @@ import httpx
 from sqlalchemy import select
 
 from node import outbox, roles, worker
+from node.backup.restoring import _listen_again
+from node.entries.entries import SHOWN, Entry
 from node.inbox.keeping import FORGET
 from node.keyring import Keyring
 from node.outbox import Job
@@ -24,7 +27,7 @@ from node.peers import network, witness
 from node.peers.hosts import Standing, blocked, standings
 from node.publishing.publications import Publication
 from node.runtime import Node
-from tests.rig.clock import FrozenClock
+from tests.rig.clock import NOON, FrozenClock
 from tests.rig.databases import SQLITE, ready_database
 from tests.rig.servers import Servers
 from tests.rig.stranger import Stranger
@@ -48,6 +51,8 @@ DAILY = frozenset(
 # A server that was away for longer was given up by others.
 GIVEN_UP = timedelta(days=34)
 MOST_ROUNDS = 80
+# As long as a Follow may wait for its answer.
+AN_ANSWER = timedelta(days=40)
 
 
 class Gate(httpx.AsyncBaseTransport):
@@ -91,6 +96,10 @@ class Case:
         return self.publication.url
 
     @property
+    def changed_at(self) -> datetime:
+        return self.withdrawn_at or self.times[-1]
+
+    @property
     def is_live(self) -> bool:
         return self.withdrawn_at is None
 
@@ -104,8 +113,18 @@ class Pair:
     """
 
     is_wanted: bool = False
+    asked_at: datetime = NOON
     is_cut: bool = False
     heard_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A backup, and whom the server wanted to follow then."""
+
+    copy: Path
+    at: datetime
+    wanted: dict[tuple[str, str], bool]
 
 
 @dataclass
@@ -124,12 +143,16 @@ class World:
     notes: dict[str, str] = field(default_factory=dict)
     # A case that Sam's server fetched, and how much it had received before.
     fetched: list[tuple[str, int]] = field(default_factory=list)
-    # A server and the address of a case of which it is owed nothing more.
+    # A server and the address of a case of which it is owed nothing: while one shuts the other out, or until it follows anew.
     excused: set[tuple[str, str]] = field(default_factory=set)
+    given_up: set[tuple[str, str]] = field(default_factory=set)
+    # A server, and one whose outbox it could not read.
+    unread: set[tuple[str, str]] = field(default_factory=set)
     fates: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     down_since: dict[str, datetime] = field(default_factory=dict)
     # A server → those that it has shut out.
     shut: dict[str, frozenset[str]] = field(default_factory=lambda: dict.fromkeys(SITES, frozenset()))
+    saved: dict[str, Saved] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     keyrings: dict[str, Keyring] = field(default_factory=dict)
     numbers: int = 0
@@ -142,8 +165,12 @@ class World:
         return self.numbers
 
     def up(self, name: str) -> Node | None:
-        """The node of a server, while it runs."""
-        return self.town[name].running
+        """The node of a server of ours, while it runs."""
+        return None if name == SAM else self.town[name].running
+
+    @property
+    def sam_is_up(self) -> bool:
+        return self.sam.host in self.town.wires.apps
 
     def actor(self, name: str) -> str:
         return self.sam.id if name == SAM else self.town[name].settings.main_actor
@@ -155,6 +182,10 @@ class World:
         """Whether either has shut the other out."""
         return other in self.shut.get(one, ()) or one in self.shut.get(other, ())
 
+    def is_owed(self, name: str, case: Case) -> bool:
+        """Whether that server is to hear of everything about a case that reaches it at all."""
+        return (name, case.url) not in self.excused | self.given_up
+
     def case(self, pick: int, *, live: bool = True, home: str | None = None) -> Case | None:
         found = [one for one in self.cases if one.is_live >= live and home in (None, one.home)]
         return found[pick % len(found)] if found else None
@@ -162,6 +193,11 @@ class World:
     # ---- servers ----------------------------------------------------------------------------------------------------
 
     async def start(self, name: str) -> None:
+        if name == SAM:
+            if not self.sam_is_up:
+                self.plug_sam_in()
+                self._is_back(SAM)
+            return
         if self.up(name) is not None:
             return
         await self.town.start(name, keyring=self.keyrings.get(name))
@@ -171,9 +207,12 @@ class World:
             # As a worker that starts and is the only one.
             await outbox.release(session)
         await roles.begin(node)
+        self._is_back(name)
+
+    def _is_back(self, name: str) -> None:
         since = self.down_since.pop(name, None)
         if since is not None and self.clock.now() - since >= GIVEN_UP:
-            await self.give_up(name)
+            self.give_up(name)
 
     def plug_in(self, name: str) -> None:
         host = self.host(name)
@@ -181,6 +220,9 @@ class World:
         self.town.wires.apps[host] = self.gates[name] = gate
 
     async def stop(self, name: str) -> None:
+        if name == SAM and self.sam_is_up:
+            del self.town.wires.apps[self.sam.host]
+            self.down_since[name] = self.clock.now()
         if self.up(name) is not None:
             await self.town.stop(name)
             self.down_since[name] = self.clock.now()
@@ -196,13 +238,47 @@ class World:
         await self.town.stop(name)
         await self.start(name)
 
-    async def give_up(self, name: str) -> None:
+    async def save(self, name: str) -> None:
+        """Somebody makes a backup."""
+        if self.up(name) is not None:
+            copy = self.town._directory / f"{name}.{self.number()}"
+            with closing(sqlite3.connect(self._file(name))) as of, closing(sqlite3.connect(copy)) as to:
+                of.backup(to)
+            wanted = {pair: known.is_wanted for pair, known in self.pairs.items() if pair[0] == name}
+            self.saved[name] = Saved(copy, self.clock.now(), wanted)
+
+    async def restore(self, name: str) -> None:
+        """The server is lost, and comes back from its backup; its keys had been kept apart."""
+        saved = self.saved.get(name)
+        if saved is None or self.up(name) is None:
+            return
+        await self.town.stop(name)
+        file = self._file(name)
+        for end in ("", "-wal", "-shm"):
+            file.with_name(file.name + end).unlink(missing_ok=True)
+        file.write_bytes(saved.copy.read_bytes())
+        await _listen_again(file, self.clock.now())
+        await self.start(name)
+        for pair, known in self.pairs.items():
+            if name in pair and known.asked_at >= saved.at - AN_ANSWER:
+                known.is_cut = True
+            if name == pair[0]:
+                known.is_wanted = saved.wanted.get(pair, False)
+        # What it said since is not known there any more, and may be known elsewhere.
+        self.cases = [case for case in self.cases if case.home != name or case.changed_at <= saved.at]
+        self.reactions |= {what: None for what in self.reactions}
+        self.given_up |= {(SAM, case.url) for case in self.cases}
+
+    def _file(self, name: str) -> Path:
+        return Path(self.town[name].settings.database_url.removeprefix("sqlite:///"))
+
+    def give_up(self, name: str) -> None:
         """What waited for that server may wait no more."""
         for other in (*SITES, SAM):
             self.cut(name, other)
         for case in self.cases:
             if case.home != name:
-                self.excused.add((name, case.url))
+                self.given_up.add((name, case.url))
 
     def cut(self, one: str, other: str) -> None:
         for pair in ((one, other), (other, one)):
@@ -210,14 +286,21 @@ class World:
 
     # ---- what was done ----------------------------------------------------------------------------------------------
 
+    def ends(self, follower: str, followed: str) -> None:
+        """Somebody takes a Follow back, or ends it."""
+        pair = self.pairs[follower, followed]
+        pair.is_wanted, pair.asked_at = False, self.clock.now()
+
     def asked(self, follower: str, followed: str) -> None:
         """A new Follow: what was held up before is made good by it, if it can arrive."""
         pair = self.pairs[follower, followed]
-        pair.is_wanted = True
+        pair.is_wanted, pair.asked_at = True, self.clock.now()
         if not self.is_shut(follower, followed):
             pair.is_cut = False
-            if followed != SAM and self.up(followed) is not None:
-                self.excused -= {(follower, case.url) for case in self.cases if case.home == followed}
+            if followed in NODES and self.up(followed) is not None:
+                # All that stands there is read anew, and what stands here is asked for.
+                self.unread.discard((follower, followed))
+                self.given_up -= {(follower, case.url) for case in self.cases if case.home == followed}
 
     def decided(self, by: str, about: str) -> None:
         """What was on its way when it was decided may count or not."""
@@ -230,7 +313,7 @@ class World:
 
     async def sam_posts(self, to: str, said: dict[str, Any] | bytes) -> bool:
         """Whether that server took it."""
-        if self.up(to) is None:
+        if self.up(to) is None or not self.sam_is_up:
             return False
         self.fates[to].clear()
         return (await self.sam.post(to, said)).status_code == 202
@@ -285,9 +368,8 @@ class World:
         """All that was cut is mended, and time passes until nothing waits."""
         for fates in self.fates.values():
             fates.clear()
-        for name in SITES:
+        for name in (*SITES, SAM):
             await self.start(name)
-        self.plug_sam_in()
         await self.note()
         for rounds in range(MOST_ROUNDS):
             await self.passes(3600 if rounds < 6 else 86_400)
@@ -319,28 +401,58 @@ class World:
                     self.cut(one, other)
                     await self._excuse(one, other)
         await self._excuse_unread()
+        self._excuse_no_more()
         for (follower, followed), pair in self.pairs.items():
             if pair.is_wanted and followed not in self.shut.get(follower, ()):
                 pair.heard_until = now
 
     async def _excuse(self, one: str, other: str) -> None:
-        """What one of the two has not heard of the other's cases by now it need never hear."""
+        """What one of the two has not heard of the other's cases by now it need never hear; nor need Sam, of whom does not hear it."""
         for reader, home in ((one, other), (other, one)):
-            if reader == SAM or home == SAM:
-                continue
             for case in self.cases:
-                if case.home == home:
+                if reader == SAM and not case.is_live and home in (case.home, "hub"):
+                    self.excused.add((SAM, case.url))
+                elif case.home == home and reader != SAM and not await self.has_newest(reader, case):
                     self.excused.add((reader, case.url))
+                    if reader == "hub" and not case.is_live:
+                        self.excused.add((SAM, case.url))
+
+    def _excuse_no_more(self) -> None:
+        """Where nobody shuts anybody out any more, what was missed is made good: withheld words are sent, others are asked for."""
+        self.excused = {
+            (reader, url) for reader, url in self.excused if self._is_excused(reader, self.home_of(url))
+        }
+
+    def _is_excused(self, reader: str, home: str) -> bool:
+        return (
+            self.is_shut(reader, home)
+            or (reader == SAM and (self.is_shut(SAM, "hub") or self.is_shut("hub", home)))
+            or (reader, home) in self.unread
+        )
+
+    async def has_newest(self, reader: str, case: Case) -> bool:
+        """Whether a server shows a case as it is, or nothing of it where it is withdrawn."""
+        if (node := self.up(reader)) is None:
+            return False
+        async with node.database.read() as session:
+            entry = await session.get(Entry, case.url)
+        is_shown = entry is not None and entry.state in SHOWN
+        return is_shown and case.words[-1] in str(entry and entry.fields) if case.is_live else not is_shown
+
+    def home_of(self, url: str) -> str:
+        return next(name for name in SITES if url.startswith(f"{self.town[name].origin}/"))
 
     async def _excuse_unread(self) -> None:
-        """Whoever was to read the outbox of one that cannot be reached tries for two hours."""
+        """Whoever was to read an outbox, or to ask about cases, of one that cannot be reached tries for two hours."""
         for reader in SITES:
             if (node := self.up(reader)) is None:
                 continue
             async with node.database.read() as session:
-                jobs = list(await session.scalars(select(Job).where(Job.kind == "backfill")))
-            for home in SITES:
-                if self.up(home) is None and any(job.payload["actor"] == self.actor(home) for job in jobs):
+                jobs = await session.scalars(select(Job).where(Job.kind.in_(("backfill", "ask-again"))))
+                asked = {str(job.payload.get("actor") or job.payload.get("host")) for job in jobs}
+            for home in NODES:
+                if self.up(home) is None and not asked.isdisjoint((self.actor(home), self.host(home))):
+                    self.unread.add((reader, home))
                     self.excused |= {(reader, case.url) for case in self.cases if case.home == home}
 
     def _nothing_was_sent(self, before: dict[str, frozenset[str]]) -> None:
