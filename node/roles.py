@@ -92,6 +92,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
 async def begin(node: Node) -> None:
     """Start what ought to be under way when a process begins to work: a server may be older than one of its chores."""
     async with node.database.begin() as session:
+        await chores.catch_up(session, now=node.clock.now())
         await keeping.forget_tomorrow(session, now=node.clock.now())
         await looking.look_tomorrow(session, now=node.clock.now())
         await forgetting.forget_tomorrow(session, now=node.clock.now())

@@ -12,18 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
-
 from node import audit
 from node.backup.archive import DATABASE, QUIET, BadBackup, Contents, Tell, newest_in, read
 from node.backup.snapshot import Facts, facts_of, faults_of, fill_postgresql, rows_in, sqlite_path
 from node.database import Database
-from node.entries.entries import SHOWN, Entry
 from node.errors import Misconfigured, NodeError, WrongState
+from node.inbox.chores import read_all_back
 from node.keyring import Keyring
 from node.migrations import migrate, newest
-from node.peers.actors import RemoteActor
-from node.peers.follows import Follow, ask_again, read_back
 from node.settings import Settings
 
 BESIDES = ("-wal", "-shm", "-journal")
@@ -291,12 +287,7 @@ async def _listen_again(copy: Path, now: datetime) -> None:
     database = Database(f"sqlite:///{copy}")
     try:
         async with database.begin() as session:
-            followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
-            for actor in list(await session.scalars(followed.where(Follow.state == "accepted").distinct())):
-                await read_back(session, actor, now=now)
-            shown = select(Entry.host).where(Entry.own.is_(False), Entry.state.in_(SHOWN))
-            for host in list(await session.scalars(shown.distinct())):
-                await ask_again(session, host, now=now)
+            await read_all_back(session, now=now)
     finally:
         await database.close()
 

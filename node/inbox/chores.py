@@ -3,22 +3,24 @@
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FetchError, NotThere, Unreachable
 from node.entries.entries import RESTING, SHOWN, Entry, let_rest, set_searched, show_again
 from node.hub.quarantine import waiting
 from node.inbox.forwarded import gone
 from node.inbox.handlers import on_delete
-from node.inbox.keeping import forget_old, forget_tomorrow
+from node.inbox.keeping import FORGET, forget_old, forget_tomorrow
 from node.inbox.process import TRIES, try_again_at
 from node.inbox.proving import RefusedActivity, is_followed
 from node.inbox.taking import fetch_case
-from node.outbox import Done, Outcome, Postponed, Turn
+from node.outbox import Done, Job, Outcome, Postponed, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
-from node.peers.follows import Follow
+from node.peers.follows import Follow, ask_about, read_back
 from node.peers.hosts import blocked, is_blocked
 from node.runtime import Node
 from vocab import properties
@@ -34,6 +36,8 @@ MAX_CASES = 1000
 MAX_MISSES = 50
 # A server that says so often that it cannot is left in peace for a while.
 MAX_REFUSALS = 5
+# Five days less than what waits for a server is kept: it may have been failing before it was gone.
+AWAY = timedelta(days=30)
 
 
 async def backfill(node: Node, job: Turn) -> Outcome:
@@ -86,7 +90,7 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
 async def ask_again(node: Node, job: Turn) -> Outcome:
     """Ask whether each case still stands that is shown here, at home on that host, and of nobody whom we follow. Safe to repeat.
 
-    Its withdrawal may have come after the backup that this server was restored from. Nothing new is taken in.
+    Its withdrawal may have come after the backup that this server was restored from, or while it was away. Nothing new is taken in.
     """
     host = str(job.payload["host"])
     async with node.database.read() as session:
@@ -105,6 +109,26 @@ async def ask_again(node: Node, job: Turn) -> Outcome:
     except Unreachable as error:
         walk.passing = error
     return _ended(node, job, walk)
+
+
+async def read_all_back(session: AsyncSession, *, now: datetime) -> None:
+    """Read whoever is followed anew, and ask whether what is shown of others still stands: what they said since is lost."""
+    followed = select(Follow.followed).where(Follow.state == "accepted")
+    for actor in list(await session.scalars(followed.join(RemoteActor, RemoteActor.id == Follow.followed))):
+        await read_back(session, actor, now=now)
+    shown = select(Entry.host).where(Entry.own.is_(False), Entry.state.in_((*SHOWN, RESTING)))
+    for host in list(await session.scalars(shown.distinct())):
+        await ask_about(session, host, now=now)
+
+
+async def catch_up(session: AsyncSession, *, now: datetime) -> None:
+    """Read all back when this server was away for so long that others may have given it up: what waited for it is not sent any more."""
+    # Done every day: what is due for long tells since when nobody worked here.
+    due = select(func.min(Job.not_before)).where(Job.kind == FORGET, Job.dead_at.is_(None))
+    since = await session.scalar(due)
+    if since is not None and now - since >= AWAY:
+        log.info("backfill.was-away", extra={"since": since.date().isoformat()})
+        await read_all_back(session, now=now)
 
 
 def _ended(node: Node, job: Turn, walk: "_Walk") -> Done | Postponed:

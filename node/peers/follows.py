@@ -353,7 +353,7 @@ async def read_back(session: AsyncSession, actor: str, *, now: datetime) -> None
     )
 
 
-async def ask_again(session: AsyncSession, host: str, *, now: datetime) -> None:
+async def ask_about(session: AsyncSession, host: str, *, now: datetime) -> None:
     """Ask what stands at that host of the cases that are shown here and whose publishers we do not follow: whoever is, is read back."""
     await outbox.enqueue(
         session,
