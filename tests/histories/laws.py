@@ -43,6 +43,7 @@ async def check(world: World) -> None:
     await _follows_agree(world)
     await _reactions_count(world)
     _sam_was_told(world)
+    await _sam_has_the_newest(world)
 
 
 async def _withdrawn_is_nowhere(world: World, name: str, node: Node) -> None:
@@ -92,6 +93,8 @@ async def _live_is_shown(world: World, name: str, node: Node) -> None:
                 )
             elif world.is_owed(name, case) and not case.is_live:
                 assert not is_shown, f"(1) {name} shows {case.url}"
+            if name != case.home and case.home in world.shut[name]:
+                assert not is_shown, f"(3) {name} has shut {case.home} out and shows {case.url}"
             if not case.is_live or not world.is_owed(name, case):
                 continue
             shown = case.words[-1] in str(entry.fields) if entry is not None and is_shown else False
@@ -217,6 +220,21 @@ def _sam_was_told(world: World) -> None:
         if had:
             assert told, f"(1) Sam was never told that {case.url} is withdrawn"
             assert max(told) > max(had), f"(1) Sam was sent words of {case.url} after its withdrawal"
+
+
+async def _sam_has_the_newest(world: World) -> None:
+    """(2) Whoever followed when the newest version was said has it, and has it last."""
+    for case in world.cases:
+        if not case.is_live or not world.is_owed(SAM, case) or world.pairs[SAM, case.home].is_cut:
+            continue
+        async with world.town[case.home].node.database.read() as session:
+            row = await between(session, world.sam.id, world.actor(case.home))
+        if row is None or row.state != "accepted" or row.changed_at >= case.times[-1]:
+            continue
+        told = [json.dumps(one) for one in world.sam.received if one["actor"] == world.actor(case.home)]
+        told = [one for one in told if any(word in one for word in case.words)]
+        assert told, f"(2) Sam was not told of {case.url}"
+        assert case.words[-1] in told[-1], f"(2) Sam has an older version of {case.url}"
 
 
 def _withdraws(said: dict[str, Any], url: str) -> bool:

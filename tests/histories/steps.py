@@ -1,7 +1,7 @@
 """What people and fate do in a history, one value each, and what each comes to in the model. What cannot be done just then is not done."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Protocol
 
@@ -279,6 +279,21 @@ class Again:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """From now on a server serves its documents only to who signs and is not shut out, or to everybody again."""
+
+    name: str
+    on: bool
+
+    async def __call__(self, world: World) -> None:
+        if world.up(self.name) is not None:
+            await world.town.stop(self.name)
+            site = world.town[self.name]
+            site.settings = replace(site.settings, authorized_fetch=self.on)
+            await world.start(self.name)
+
+
+@dataclass(frozen=True)
 class Save:
     """Somebody makes a backup of a server."""
 
@@ -507,6 +522,7 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (2, st.builds(Killed, _sites)),
     (2, st.builds(Fate, _sites, st.sampled_from(["refused", "cut", "unanswered", "twice"]))),
     (2, st.builds(Again, _picks)),
+    (1, st.builds(Guard, _sites, _bools)),
     (1, st.builds(Save, _sites)),
     (1, st.builds(Restore, _sites)),
     (1, st.builds(NewKeys, _sites, _bools)),

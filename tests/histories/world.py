@@ -273,12 +273,11 @@ class World:
         return Path(self.town[name].settings.database_url.removeprefix("sqlite:///"))
 
     def give_up(self, name: str) -> None:
-        """What waited for that server may wait no more."""
+        """What waited for that server waits no more: it reads back what it can, which Sam's does not."""
         for other in (*SITES, SAM):
             self.cut(name, other)
-        for case in self.cases:
-            if case.home != name:
-                self.given_up.add((name, case.url))
+        if name == SAM:
+            self.given_up |= {(SAM, case.url) for case in self.cases}
 
     def cut(self, one: str, other: str) -> None:
         for pair in ((one, other), (other, one)):
