@@ -42,15 +42,22 @@ export class Rooms {
       if (link.dataset["room"] === room) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    // What is to be replaced takes no more clicks: what they open would be gone a moment later.
+    const from = document.activeElement;
+    this.#place.inert = true;
     try {
       const shown = room === "people" ? await this.#people() : await this.#list(room, id);
       if (turn !== this.#shown) return;
       this.#place.replaceChildren(shown);
+      this.#place.inert = false;
       const heading = shown.querySelector<HTMLElement>(id ? ".open h2" : "h1");
       if (heading) goTo(heading);
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) document.dispatchEvent(new CustomEvent("desk-lock"));
       else say(error instanceof Refused ? text("not-said") : sentenceOf(error));
+      if (turn !== this.#shown) return;
+      this.#place.inert = false;
+      if (from instanceof HTMLElement) from.focus();
     }
   }
 
