@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import Draft, Entry, last_changes, put_entries, withdraw_entry
+from node.entries.entries import WITHDRAWN, Draft, Entry, last_changes, put_entries, withdraw_entry
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
 from node.peers.actors import host_of, is_at_home
@@ -196,6 +196,8 @@ async def take_back(
     said  the publisher's public Delete, with its own proof, to be passed on; None when there is none.
     """
     entry = await withdraw_entry(session, url, actor=by, tombstone=write(tombstone), now=now)
+    if entry is None and settings.is_hub and said is not None:
+        entry = await _found_gone(session, url, by=by)
     if entry is None or not settings.is_hub:
         return entry
     found = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))
@@ -208,8 +210,9 @@ async def take_back(
         inboxes[actor] = sorted({*inboxes.get(actor, ()), *await still_told(session, went)})
     told: list[Parcel | Passed] = []
     for sent in announced:
+        is_told = not sent.is_public
         sent.is_public = False
-        if sent.wraps is not None:
+        if sent.wraps is not None or is_told:
             continue
         inner = {
             "id": sent.id,
@@ -227,6 +230,16 @@ async def take_back(
         told += _passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
     await send_all(session, [pack(keyring, parcel, now=now) for parcel in told], now=now)
     return entry
+
+
+async def _found_gone(session: AsyncSession, url: str, *, by: str) -> Entry | None:
+    """A case that was found to be withdrawn before its publisher's Delete came, which nobody here has passed on yet; else None."""
+    entry = await session.get(Entry, url)
+    if entry is None or entry.actor != by or entry.state != WITHDRAWN:
+        return None
+    # What told of the case is erased by now.
+    passed_on = select(Sent.id).where(Sent.object_id == url, Sent.wraps.is_not(None), Sent.body != b"")
+    return entry if await session.scalar(passed_on.limit(1)) is None else None
 
 
 def _announcements(

@@ -24,7 +24,7 @@ from node.peers.follows import Follow, ask_about, read_back
 from node.peers.hosts import blocked, is_blocked
 from node.runtime import Node
 from vocab import properties
-from vocab.activities import Activity
+from vocab.activities import Activity, read_activity
 from vocab.errors import NotAnAddress, VocabError
 from vocab.properties import Properties, simplified
 
@@ -147,7 +147,7 @@ class _Walk:
 
     is_repeated  it was read before, as far as that went.
     takes_nothing  nothing is taken in; only what is gone for good counts.
-    named        the cases that the outbox named.
+    named        the cases that the outbox named; withdrawals: what it named that was deleted, and where that is said.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
     """
@@ -157,6 +157,7 @@ class _Walk:
     is_repeated: bool
     takes_nothing: bool = False
     named: set[str] = field(default_factory=set)
+    withdrawals: dict[str, str] = field(default_factory=dict)
     asked: int = 0
     misses: int = 0
     refusals: int = 0
@@ -206,6 +207,8 @@ class _Walk:
         if isinstance(item, str):
             item = await self._activity(item)
         plain = simplified(item) if isinstance(item, dict) else {}
+        if "Delete" in properties.types(plain) and (said := properties.iri(plain, "id")):
+            self.withdrawals |= dict.fromkeys(properties.iris(plain, "object"), said)
         if "Create" not in properties.types(plain):
             return []
         return [url for url in properties.iris(plain, "object") if self._is_at_home(url)]
@@ -272,10 +275,26 @@ class _Walk:
             known = await session.get(Entry, url)
         if known is None or known.own or known.withdrawn_at is not None:
             return False
-        # It may show a Tombstone. Named by no activity: what is found says it all.
-        said = Activity(id=url, type="Delete", actor=known.actor, object_id=url)
-        await on_delete(self.node, await gone(self.node, said))
+        # It may show a Tombstone. What is found says it all, where no activity is named.
+        found = await gone(self.node, Activity(id=url, type="Delete", actor=known.actor, object_id=url))
+        await on_delete(self.node, await self._as_said(found) or found)
         return True
+
+    async def _as_said(self, found: Activity) -> Activity | None:
+        """The withdrawal as its publisher said it, for a hub to pass on; None where it cannot be had."""
+        at = self.withdrawals.get(found.object_id or "")
+        if at is None or not self._is_at_home(at):
+            return None
+        with suppress(FetchError, VocabError):
+            said = read_activity(await find_document(self.node, at))
+            if (said.id, said.type, said.actor, said.object_id) == (
+                at,
+                "Delete",
+                found.actor,
+                found.object_id,
+            ):
+                return said
+        return None
 
     def _is_at_home(self, url: str) -> bool:
         try:

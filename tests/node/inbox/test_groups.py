@@ -6,16 +6,19 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from federation.keys import base58_encode
 from federation.proofs import Proven, check
 from node.entries.search import entry_at
 from node.inbox.keeping import forget_old
+from node.outbox import Job
 from node.peers.directory import find_actor, proving_keys
-from node.peers.follows import follow, follows
+from node.peers.follows import follow, follows, read_back
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from node.publishing.reactions import count_reactions
+from node.runtime import Node
 from tests.attacks.stage import Stage, reasons
 from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
@@ -53,6 +56,11 @@ async def a_group(stage: Stage, at: str = "a") -> Stranger:
         row = await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
     await stage.send(group, group.activity("Accept", row.activity), to=at)
     return group
+
+
+async def read_back_at(node: Node, actor: str) -> None:
+    async with node.database.begin() as session:
+        await read_back(session, actor, now=node.clock.now())
 
 
 def wrapped(reader: Stranger) -> list[dict[str, Any]]:
@@ -167,6 +175,72 @@ async def test_who_follows_only_the_hub_hears_of_corrections_and_withdrawals(tow
     assert corrected.state == "corrected"
     assert corrected.case.title["en"] == "A corrected title of a fictional case"
     assert withdrawn.state == "withdrawn"
+
+
+async def test_a_withdrawal_that_was_found_before_it_came_is_passed_on_once_it_comes(stage: Stage) -> None:
+    alice, reader = await stage.victim(), await a_reader(stage)
+    case = stage.case(alice)
+    created = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC]))
+    await stage.send(alice, created)
+    alice.documents["/cases/c1"] = httpx.Response(410)
+    await read_back_at(stage.town.hub.node, alice.id)
+    await stage.town.settle()
+    found = await stage.entry(case["id"])
+    before = wrapped(reader)
+
+    tombstone = {"id": case["id"], "type": "Tombstone"}
+    deleted, again = (
+        stage.prove(alice, alice.activity("Delete", tombstone, number=number, to=[PUBLIC]))
+        for number in (1, 2)
+    )
+    for activity in (deleted, again):
+        await stage.send(alice, activity)
+
+    assert found is not None
+    assert found.state == "withdrawn"
+    assert before == [created]
+    assert wrapped(reader) == [created, deleted]
+    assert [one["type"] for one in reader.received].count("Undo") == 1
+
+
+async def test_of_a_case_found_withdrawn_nobody_but_its_publisher_has_anything_passed_on(
+    stage: Stage,
+) -> None:
+    alice, reader = await stage.victim(), await a_reader(stage)
+    case = stage.case(alice)
+    await stage.send(alice, stage.prove(alice, alice.activity("Create", case, to=[PUBLIC])))
+    alice.documents["/cases/c1"] = httpx.Response(410)
+    await read_back_at(stage.town.hub.node, alice.id)
+    await stage.town.settle()
+    before = len(reader.received)
+
+    neighbour = Stranger(stage.town, alice.host, "bob", key="other")
+    stage.neighbours(alice, neighbour)
+    said = neighbour.activity("Delete", {"id": case["id"], "type": "Tombstone"}, to=[PUBLIC])
+    await stage.send(neighbour, stage.prove(neighbour, said))
+
+    assert len(reader.received) == before
+
+
+async def test_a_withdrawal_that_never_came_is_passed_on_as_the_outbox_names_it(town: Town) -> None:
+    reader = Stranger(town, "reader.example", key="peer")
+    await town.befriend("hub", "a")
+    await reader.post("hub", reader.activity("Follow", town.hub.settings.main_actor))
+    publication = await publish_case(town["a"].node)
+    await town.settle()
+    town.clock.forward(minutes=1)
+    await withdraw_case(town["a"].node, publication)
+    async with town["a"].node.database.begin() as session:
+        await session.execute(delete(Job).where(Job.kind == "deliver"))
+
+    await read_back_at(town.hub.node, town["a"].settings.main_actor)
+    await town.settle()
+
+    *_, created, deleted = wrapped(reader)
+    assert (created["type"], deleted["type"]) == ("Create", "Delete")
+    assert deleted["object"]["id"] == publication.url
+    keys, _ = await proving_keys(town.hub.node, town["a"].settings.main_actor)
+    assert isinstance(check(deleted, keys, now=town.clock.now()), Proven)
 
 
 # ---- what a group passes on to us ----------------------------------------------------------------------------------
