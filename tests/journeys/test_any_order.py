@@ -3,19 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import Entry
+from node.peers.sending import Sent
 from tests.histories.__main__ import live, run
 from tests.histories.laws import LAWS
 from tests.histories.steps import (
     Decide,
     Down,
     Follow,
-    Killed,
     Passes,
     Publish,
     SamReacts,
@@ -38,12 +36,13 @@ def twice(say: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     return lambda *given, **named: [*say(*given, **named), *say(*given, **named)]
 
 
-def anyhow(withdraw: Callable[..., Any]) -> Callable[..., Any]:
-    async def withdraw_entry(session: AsyncSession, url: str, **named: Any) -> Entry | None:
-        await withdraw(session, url, **named)
-        return await session.get(Entry, url)
+def again(tell: Callable[..., Any]) -> Callable[..., Any]:
+    async def _tell(*given: Any, **named: Any) -> Sent:
+        *before, activity = given
+        await tell(*before, activity | {"id": f"{activity['id']}-again"}, **named)
+        return cast(Sent, await tell(*given, **named))
 
-    return withdraw_entry
+    return _tell
 
 
 async def broken(*_given: object, **_named: object) -> None:
@@ -113,11 +112,11 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
         lambda _: broken,
         [Publish("a"), SamReacts("like", 0, on=False)],
     ),
-    "what is done again is done twice": (
+    "what is said is said twice": (
         8,
-        "node.hub.aggregate.withdraw_entry",
-        anyhow,
-        [Follow("hub", "a"), Passes(1), Publish("a"), Passes(1), Withdraw(0), Killed("a"), Killed("hub")],
+        "node.publishing.publish._tell",
+        again,
+        [Publish("a")],
     ),
 }
 
