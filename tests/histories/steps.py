@@ -24,6 +24,7 @@ from node.runtime import Node
 from tests.histories.world import NODES, SAM, SITES, Case, World
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.publications import a_case, publish_case
+from tests.rig.stranger import Stranger
 from vocab.terms import ACTIVITY_JSON, PUBLIC
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -480,6 +481,28 @@ class SamBlocks:
 
 
 @dataclass(frozen=True)
+class SamMoves:
+    """Sam lives on another server from now on, and says so at both; once in a history."""
+
+    async def __call__(self, world: World) -> None:
+        if world.has_moved or not world.sam_is_up:
+            return
+        await world.settle()
+        old, new = world.sam, Stranger(world.town, "new.example", SAM, key="peer")
+        # One and the same letter box: what comes to the one comes to Sam.
+        new.received = old.received
+        old.documents[f"/users/{SAM}"] = old.actor(movedTo=new.id)
+        new.documents[f"/users/{SAM}"] = new.actor(alsoKnownAs=[old.id])
+        told = [
+            name
+            for name in SITES
+            if await world.is_open(name)
+            and await world.sam_posts(name, world.said("Move", old.id) | {"target": new.id})
+        ]
+        world.moved(new, told)
+
+
+@dataclass(frozen=True)
 class SamPassesOn:
     """Sam brings a server what somebody else once said, as it was or wrapped."""
 
@@ -532,6 +555,7 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (2, st.builds(SamWrites, _picks, st.sampled_from(["reply", "show", "delete", "quote"]))),
     (1, st.builds(SamFetches, _picks)),
     (1, st.builds(SamBlocks, _sites)),
+    (1, st.builds(SamMoves)),
     (2, st.builds(SamPassesOn, _sites, st.integers(0, 30), _bools)),
 )
 _STEPS = st.one_of(*(kind for weight, kind in _KINDS for _ in range(weight)))

@@ -7,7 +7,7 @@ the other out, or was away for so long that it was given up, is owed nothing unt
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -155,6 +155,7 @@ class World:
     saved: dict[str, Saved] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     keyrings: dict[str, Keyring] = field(default_factory=dict)
+    has_moved: bool = False
     numbers: int = 0
     carried: int = 0
 
@@ -317,12 +318,27 @@ class World:
         self.fates[to].clear()
         return (await self.sam.post(to, said)).status_code == 202
 
-    async def reacted(self, home: str, what: tuple[str, str], on: bool) -> None:
-        """Sam said that, or took it back, and it was taken at the home of the case."""
-        node = self.town[home].node
+    async def is_open(self, name: str) -> bool:
+        """Whether Sam may say anything there just now."""
+        if (node := self.up(name)) is None:
+            return False
         async with node.database.read() as session:
             found = (await standings(session, node.settings, [self.sam.host]))[self.sam.host]
-        if found is Standing.OPEN or not on:
+        return found is Standing.OPEN
+
+    def moved(self, new: Stranger, told: Collection[str]) -> None:
+        """Sam is somebody else from now on; whoever could not be told goes on with who Sam was."""
+        self.sam, self.has_moved = new, True
+        self.reactions |= dict.fromkeys(self.reactions)
+        self.down_since.pop(SAM, None)
+        for name in SITES:
+            for pair in ((SAM, name), (name, SAM)):
+                self.pairs[pair].is_cut |= name not in told
+                self.pairs[pair].asked_at = self.clock.now()
+
+    async def reacted(self, home: str, what: tuple[str, str], on: bool) -> None:
+        """Sam said that, or took it back, and it was taken at the home of the case."""
+        if not on or await self.is_open(home):
             self.reactions[what] = on
             self.unsettled[home].append(what)
 
