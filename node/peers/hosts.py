@@ -195,6 +195,7 @@ async def decide(
     """
     name = host_name(host)
     silent = await silenced(session) if policy in (None, "allow") else set[str]()
+    is_let_in = policy != "block" and await is_blocked(session, name)
     row = await _host(session, name)
     row.policy, row.no_media, row.no_reports = policy, no_media, no_reports
     row.reason, row.decided_at = reason[:1000], now
@@ -202,7 +203,7 @@ async def decide(
     if policy == "block":
         await drop_blocked(session, now=now)
         await rest_cases(session, now=now)
-    if policy != "block":
+    if silent or is_let_in:
         await listen_again(session, silent, now=now)
     return row
 
