@@ -16,6 +16,7 @@ from node.peers.sending import Sent
 from node.publishing.reactions import Reaction, shown_replies
 from node.runtime import Node
 from tests.histories.world import NODES, SAM, SITES, Case, World
+from tests.rig.publications import publish_case
 from vocab.cases import facets
 
 LAWS = (
@@ -44,6 +45,7 @@ async def check(world: World) -> None:
     await _reactions_count(world)
     _sam_was_told(world)
     await _sam_has_the_newest(world)
+    await _followers_are_compared(world)
 
 
 async def _withdrawn_is_nowhere(world: World, name: str, node: Node) -> None:
@@ -177,6 +179,35 @@ async def _follows_agree(world: World) -> None:
             continue
         said = {name: state == "accepted" for name, state in ends.items()}
         assert set(said.values()) == {pair.is_wanted}, f"(5) {follower} follows {followed}: {ends}, {pair}"
+
+
+async def _followers_are_compared(world: World) -> None:
+    """(5) Who is thought to follow and does not says so within a day after something public was sent to them (FEP-8fcf)."""
+    if not await _imagined(world):
+        return
+    for _ in range(2):
+        for name in NODES:
+            await publish_case(world.town[name].node)
+        await world.passes(26 * 3600)
+    imagined = await _imagined(world)
+    assert not imagined, f"(5) still thought to follow: {imagined}"
+
+
+async def _imagined(world: World) -> list[tuple[str, str]]:
+    """Who follows a node as that has it, and not as they have it themselves; of those who may speak with each other."""
+    found = []
+    for follower in SITES:
+        for followed in NODES:
+            if follower == followed or world.is_shut(follower, followed):
+                continue
+            states = []
+            for name in (follower, followed):
+                async with world.town[name].node.database.read() as session:
+                    row = await between(session, world.actor(follower), world.actor(followed))
+                states.append(row.state if row is not None else None)
+            if states[1] == "accepted" and states[0] not in ("accepted", "requested"):
+                found.append((follower, followed))
+    return found
 
 
 async def _reactions_count(world: World) -> None:
