@@ -499,6 +499,8 @@ class SamMoves:
             if await world.is_open(name)
             and await world.sam_posts(name, world.said("Move", old.id) | {"target": new.id})
         ]
+        # What either server of Sam's says is in a line of its own: the Move must not be overtaken.
+        await world.settle()
         world.moved(new, told)
 
 
