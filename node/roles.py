@@ -7,7 +7,18 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_old_answers, prepare_letters
-from node.inbox import chores, following, forgetting, groups, handlers, keeping, looking, rereading, stamping
+from node.inbox import (
+    backfill,
+    chores,
+    following,
+    forgetting,
+    groups,
+    handlers,
+    keeping,
+    looking,
+    rereading,
+    stamping,
+)
 from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
@@ -76,8 +87,8 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
         "process": Work(prepare_arrivals, partial(process, handlers=ACTIVITIES), settle_arrivals, apart),
         FORGET_ANSWERS: forget_old_answers,
         keeping.FORGET: chores.forget_received,
-        "backfill": chores.backfill,
-        "ask-again": chores.ask_again,
+        "backfill": backfill.backfill,
+        "ask-again": backfill.ask_again,
         HEED: chores.heed_searching,
         REST: chores.rest_cases,
         looking.KIND: looking.look_again,
@@ -92,7 +103,7 @@ def _jobs(**more: JobHandler) -> Mapping[str, JobHandler | Work]:
 async def begin(node: Node) -> None:
     """Start what ought to be under way when a process begins to work: a server may be older than one of its chores."""
     async with node.database.begin() as session:
-        await chores.catch_up(session, now=node.clock.now())
+        await backfill.catch_up(session, now=node.clock.now())
         await keeping.forget_tomorrow(session, now=node.clock.now())
         await looking.look_tomorrow(session, now=node.clock.now())
         await forgetting.forget_tomorrow(session, now=node.clock.now())

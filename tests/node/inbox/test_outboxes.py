@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.inbox import chores
+from node.inbox import backfill
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -77,7 +77,7 @@ async def test_nothing_of_another_host_is_asked_for(town: Town, victim: Stranger
 async def test_addresses_that_lead_nowhere_are_asked_for_a_few_times_only(
     town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chores, "MAX_MISSES", 3)
+    monkeypatch.setattr(backfill, "MAX_MISSES", 3)
     names = [f"https://{victim.host}/activities/{number}" for number in range(9)]
     victim.documents[AT] = {"@context": AS, "id": f"{victim.id}/outbox", "type": "OrderedCollection"}
     victim.documents[AT]["orderedItems"] = names
