@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from node.entries.entries import RESTING, Entry
 from node.entries.search import Filter, coverage, document_at, entry_at, search
+from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
 from node.peers import blocklists
 from node.peers.hosts import decide
@@ -145,6 +146,24 @@ async def test_while_it_cannot_be_asked_what_stands_nothing_is_shown_again(town:
     town.clock.forward(hours=3)
     await town.settle()
 
+    assert await listed(town) == [theirs.url]
+
+
+async def test_who_cannot_be_asked_for_hours_is_not_hidden_for_good(town: Town) -> None:
+    await town.befriend("a", "b")
+    theirs = await publish_case(town["b"].node)
+    await town.settle()
+    await shut_out_by_a_list(town)
+    town.wires.apps.pop("b.example")
+    await decided(town, "b.example", "allow")
+
+    shown = []
+    for _ in range(TRIES + 1):
+        shown.append(await listed(town))
+        town.clock.forward(hours=2)
+        await town.settle()
+
+    assert shown[: TRIES - 1] == [[]] * (TRIES - 1)
     assert await listed(town) == [theirs.url]
 
 
