@@ -18,6 +18,7 @@ from node.database import Row
 from node.inbox.shedding import BESIDE, LANE, WEIGHT, Shedder, weight_of
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, standings
+from node.peers.sending import lane_to
 from node.runtime import Node
 from node.statements import Bulk
 
@@ -184,7 +185,7 @@ class Keeper:
 
     async def _wake(self, hosts: set[str], now: datetime) -> None:
         async with self._node.database.begin() as session:
-            await outbox.wake(session, [f"to:{host}" for host in hosts], now=now)
+            await outbox.wake(session, [lane_to(host) for host in hosts], now=now)
 
     def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
         """Those hosts that have not been heard from for a while."""

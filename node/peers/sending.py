@@ -27,7 +27,6 @@ FORGET_ANSWERS = "forget-answers"
 ANSWERS_KEPT = timedelta(days=36)
 # Why a delivery to a host that is shut out is not made. When the host is let in again, what was for everybody is sent after all.
 WITHHELD = "the host is blocked"
-LANE = "to:"
 FOR_ONE_SERVER = ("Accept", "Reject", "Flag")
 MAX_ID = 600
 
@@ -204,7 +203,7 @@ def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:
     return outbox.Order(
         kind="deliver",
         payload={"activity": activity_id, "actor": actor, "inbox": inbox},
-        lane=f"{LANE}{host_of(inbox)}",
+        lane=lane_to(host_of(inbox)),
         key=delivery_key(activity_id, inbox),
     )
 
@@ -225,6 +224,11 @@ def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> dict[str, Any
         "is_public": parcel.is_public,
         "sent_at": now,
     }
+
+
+def lane_to(host: str) -> str:
+    """Where what goes to a host stands in line."""
+    return f"to:{host}"
 
 
 def delivery_key(activity_id: str, inbox: str) -> str:
@@ -283,7 +287,7 @@ async def forget_answers(session: AsyncSession, *, now: datetime) -> None:
 async def withheld_from(session: AsyncSession) -> set[str]:
     """The hosts to which something is not delivered because they were blocked when its turn came."""
     lanes = await outbox.lanes_of_dead(session, "deliver", WITHHELD)
-    return {lane.removeprefix(LANE) for lane in lanes}
+    return {lane.removeprefix(lane_to("")) for lane in lanes}
 
 
 async def send_withheld(session: AsyncSession, hosts: Collection[str], *, now: datetime) -> None:
@@ -291,7 +295,7 @@ async def send_withheld(session: AsyncSession, hosts: Collection[str], *, now: d
 
     Not what was said to somebody there alone: who follows whom may have changed with the block.
     """
-    for lane in sorted(f"{LANE}{host}" for host in hosts):
+    for lane in sorted(map(lane_to, hosts)):
         dead = {
             job.seq: str(job.payload["activity"]) for job in await outbox.dead_in(session, lane, WITHHELD)
         }

@@ -9,8 +9,7 @@ from node.entries.search import Filter, entry_at, search
 from node.peers.directory import find_actor, proving_keys
 from node.peers.follows import follow, follows
 from node.peers.ours import local_actor_at
-from node.publishing.publish import withdraw
-from tests.rig.publications import a_case, correct_case, publish_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON
 
@@ -88,17 +87,7 @@ async def test_a_correction_and_a_withdrawal_arrive_in_order(town: Town) -> None
     async with town.hub.node.database.read() as session:
         corrected = await entry_at(session, publication.url)
     town.clock.forward(minutes=5)
-    async with node.database.begin() as session:
-        await withdraw(
-            session,
-            node.settings,
-            node.keyring,
-            case_id=publication.case_id,
-            reason="factual-error",
-            proposed_by="one",
-            approved_by="two",
-            now=node.clock.now(),
-        )
+    await withdraw_case(node, publication)
     await town.settle()
     async with town.hub.node.database.read() as session:
         withdrawn = await entry_at(session, publication.url)
