@@ -5,7 +5,7 @@ by one worker at a time and in order, so a case's Create never overtakes its Upd
 Every job runs at least once, so every handler may run twice. Redis, where there is one, carries wake-ups only; the truth is here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, NamedTuple, cast
@@ -119,6 +119,12 @@ _CLAIM = Question(
 _NEXT_DUE = Question(select(func.min(_L.due_at)).where(_IS_FREE))
 _LOCK = Question(
     select(_L.name, _L.claimed_until).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
+)
+_RENEW = Question(
+    update(_LANES)
+    .where(among(_L.name, "lanes"), _L.claimed_until == bindparam("held", type_=UtcDateTime()))
+    .values(claimed_until=bindparam("until", type_=UtcDateTime()))
+    .returning(_L.name)
 )
 _FORGET = Change(delete(_JOBS).where(among(_J.seq, "done")))
 
@@ -239,6 +245,11 @@ async def claim(source: Source, *, now: datetime, limit: int, lease: timedelta =
     One statement for both databases; SQLite's compiler drops the lock clause. An expired lease is free again.
     """
     return [row[0] for row in await _CLAIM.ask(source, now=now, until=now + lease, limit=limit)]
+
+
+async def renew(source: Source, lanes: Collection[str], *, held: datetime, until: datetime) -> set[str]:
+    """Hold lanes on for as long as that; returns those that were still ours. held: the end of the lease under which we work them."""
+    return {row[0] for row in await _RENEW.ask(source, lanes=lanes, held=held, until=until)}
 
 
 async def release(session: AsyncSession) -> None:

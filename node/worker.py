@@ -39,6 +39,9 @@ JOBS_AT_ONCE = 1024
 # What jobs leave is kept so many at a time: on SQLite nobody else writes meanwhile.
 SETTLED_AT_ONCE = 64
 LOOK_EVERY = 2.0
+# A job may take longer than a lease: who reads a long outbox holds its lane meanwhile, but not for ever.
+RENEW_BEFORE = LEASE / 2
+LONGEST_SECONDS = 3600.0
 TRIES = 10
 
 
@@ -72,7 +75,10 @@ class _Running:
 
     @property
     def is_slow(self) -> bool:
-        return self.started_at <= time.monotonic() - SLOW_SECONDS
+        return not self.is_begun_within(SLOW_SECONDS)
+
+    def is_begun_within(self, seconds: float) -> bool:
+        return self.started_at > time.monotonic() - seconds
 
 
 async def run(node: Node) -> None:
@@ -105,6 +111,7 @@ async def run(node: Node) -> None:
             woken.clear()
             pause = next_claim - time.monotonic()
             _let_go(running.values())
+            await _hold_on(node, running.values())
             room = _room(running.values()) if pause <= 0 else 0
             claimed = await _claim(node, room, jobs, looks_first=not is_more) if room else []
             if room:
@@ -150,6 +157,21 @@ def _let_go(running: Collection[_Running]) -> None:
         for lane in running:
             if lane.is_slow:
                 del lane.line[len(lane.results) + 1 :]
+
+
+async def _hold_on(node: Node, running: Iterable[_Running]) -> None:
+    """Renew the leases that end soon: else somebody would begin a long job anew while it runs, and nobody ever end it."""
+    now = node.clock.now()
+    ending: dict[datetime, dict[str, _Running]] = {}
+    for lane in running:
+        if lane.until - now < RENEW_BEFORE and lane.is_begun_within(LONGEST_SECONDS):
+            ending.setdefault(lane.until, {})[lane.name] = lane
+    for held, lanes in ending.items():
+        until = now + LEASE
+        async with node.database.hand() as hand:
+            renewed = await outbox.renew(hand, lanes, held=held, until=until)
+        for name in renewed:
+            lanes[name].until = until
 
 
 def _room(running: Collection[_Running]) -> int:

@@ -389,3 +389,50 @@ async def test_more_lanes_than_there_is_room_for_are_all_worked(
         working.cancel()
 
     assert sorted(done) == lanes
+
+
+@pytest.mark.parametrize("is_held_on", [True, False])
+async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile_unless_it_takes_for_ever(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch, *, is_held_on: bool
+) -> None:
+    begun: list[int] = []
+    goes_on = asyncio.Event()
+
+    async def read_for_long(_node: Any, job: outbox.Turn) -> Done:
+        begun.append(job.seq)
+        await goes_on.wait()
+        return Done()
+
+    monkeypatch.setattr(worker, "SLOW_SECONDS", 0.01)
+    if not is_held_on:
+        monkeypatch.setattr(worker, "LONGEST_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": read_for_long}))
+    clock = FrozenClock(now)
+    node = SimpleNamespace(
+        settings=SimpleNamespace(redis_url=None), database=database, clock=clock, bell=LocalBell()
+    )
+    await fill(database, now, ("to:a", "1"))
+    working = asyncio.create_task(worker.run(cast(Any, node)))
+
+    async def held_until() -> datetime | None:
+        async with database.read() as session:
+            lane = await session.get(Lane, "to:a")
+            return lane.claimed_until if lane is not None else None
+
+    try:
+        async with asyncio.timeout(10):
+            while not begun:
+                await asyncio.sleep(0.01)
+            for _ in range(4):
+                clock.forward(seconds=LEASE.total_seconds() + 1)
+                while await held_until() != clock.now() + LEASE:
+                    await asyncio.sleep(0.01)
+            goes_on.set()
+            async with database.read() as session:
+                while await outbox.pending(session):
+                    await asyncio.sleep(0.01)
+                    await session.rollback()
+    finally:
+        working.cancel()
+
+    assert (len(begun) == 1) is is_held_on
