@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import HIDDEN, LIVE, SHOWN, WITHDRAWN, Entry, EntryFacet
+from node.entries.entries import HIDDEN, SHOWN, WITHDRAWN, Entry, EntryFacet
 from node.statements import among
 from vocab.cases import PublicCase, Withdrawal, read_withdrawal
 from vocab.errors import VocabError
@@ -142,9 +142,9 @@ async def document_at(session: AsyncSession, id: str) -> tuple[bytes, bool] | No
     return (found[0], found[1] == WITHDRAWN) if found else None
 
 
-async def as_published(session: AsyncSession, ids: Collection[str]) -> frozenset[str]:
-    """Those of these cases that stand as they were published: not corrected since, and not withdrawn."""
-    found = select(Entry.id).where(among(Entry.id, ids), Entry.state == LIVE)
+async def standing(session: AsyncSession, ids: Collection[str]) -> frozenset[str]:
+    """Those of these cases that are shown here: not withdrawn."""
+    found = select(Entry.id).where(among(Entry.id, ids), Entry.state.in_(SHOWN))
     return frozenset(await session.scalars(found))
 
 

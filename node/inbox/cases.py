@@ -95,20 +95,13 @@ def read_plain(
 
     None when it is not plain: that must go the ordinary way. Raises VocabError when it is no case.
     """
-    publisher, document = members.get(activity.actor), activity.object
-    if publisher is None or document is None or now - publisher.fetched_at >= FRESH:
-        return None
     # On a node a newer version may be of a reply to a case of ours, of which the desk has to decide anew.
-    kinds = ("Create", "Update") if settings.is_hub else ("Create",)
-    if activity.type not in kinds or activity.object_type != "Article":
+    if activity.type not in (("Create", "Update") if settings.is_hub else ("Create",)):
         return None
-    if activity.object_id == activity.actor:
+    found = _proven(activity, members, now=now)
+    if found is None:
         return None
-    if properties.iri(properties.simplified(document), "inReplyTo") is not None:
-        return None
-    proven = _holds(document, publisher, now=now)
-    if proven is None:
-        return None
+    publisher, proven = found
     said = None
     if is_to_pass_on(settings, activity):
         whole = _holds(activity.raw, publisher, now=now)
@@ -120,6 +113,33 @@ def read_plain(
             return None
     brought = read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, said=said, now=now)
     return () if brought is None else (brought,)
+
+
+def read_shown(activity: Activity, members: Mapping[str, Member], *, now: datetime) -> Brought | None:
+    """The case that an activity shows which stands in its actor's outbox: nobody is told anew what was said there.
+
+    None when it is not plain, or not to be kept. Raises VocabError when it is no case.
+    """
+    found = _proven(activity, members, now=now)
+    if found is None:
+        return None
+    publisher, proven = found
+    return read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, now=now)
+
+
+def _proven(
+    activity: Activity, members: Mapping[str, Member], *, now: datetime
+) -> tuple[Member, proofs.Proven] | None:
+    """Who published the article that is embedded, and what their proof holds for; None where that is not plain."""
+    publisher, document = members.get(activity.actor), activity.object
+    if publisher is None or document is None or now - publisher.fetched_at >= FRESH:
+        return None
+    if activity.object_type != "Article" or activity.object_id == activity.actor:
+        return None
+    if properties.iri(properties.simplified(document), "inReplyTo") is not None:
+        return None
+    proven = _holds(document, publisher, now=now)
+    return None if proven is None else (publisher, proven)
 
 
 def is_to_pass_on(settings: Settings, activity: Activity) -> bool:

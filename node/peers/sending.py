@@ -334,6 +334,14 @@ async def sent_by(
     return list(await session.scalars(wanted.order_by(Sent.sent_at.desc(), Sent.id.desc()).limit(limit)))
 
 
+async def last_told(session: AsyncSession, objects: Collection[str]) -> set[str]:
+    """The activities of ours that show these objects as they are: of each the last Create or Update."""
+    told = select(Sent.object_id, Sent.id).where(among(Sent.object_id, objects), Sent.is_public.is_(True))
+    told = told.where(Sent.type.in_(("Create", "Update")), Sent.wraps.is_(None))
+    found = await session.execute(told.order_by(Sent.sent_at, Sent.id))
+    return set({row[0]: row[1] for row in found}.values())
+
+
 async def count_sent(session: AsyncSession, actor: str) -> int:
     """How many public activities of its own an actor has sent."""
     counted = (

@@ -72,7 +72,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "nobody reads what was there before": (
         2,
-        "node.inbox.backfill._Walk.through",
+        "node.inbox.outboxes.Walk.through",
         lambda _: nothing,
         [Publish("a"), Follow("hub", "a")],
     ),

@@ -11,24 +11,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from node.entries.search import as_published
+from node.entries.search import standing
 from node.errors import NotFound
 from node.hub.members import member_document
 from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
-from node.peers.sending import Sent, count_sent, sent_activity, sent_by
+from node.peers.sending import Sent, count_sent, last_told, sent_activity, sent_by
 from node.peers.synchronising import PATH, followers_from, origin_of
 from node.publishing.featured import featured_cases
 from node.runtime import Node
 from vocab.properties import present, written
-from vocab.terms import AS, COLLECTION_CONTEXT
+from vocab.terms import COLLECTION_CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import caller, private, shown, tells
 
-PAGE = 20
-# Of the newest activities, so much stands in the first page as it was signed: a few cases.
-WHOLE_BYTES = 131_072
+PAGE = 10
+# Of the cases that stand, so much is in a page as it was signed: most of those of a page, and still one document to whoever reads it.
+WHOLE_BYTES = 245_760
 
 
 class _Addressed(msgspec.Struct):
@@ -83,16 +83,18 @@ async def outbox(request: Request) -> Response:
             return activity_answer(_collection(at, total, first=f"{at}?page=1", outboxOf=ours.id), max_age=30)
         after = _seen(node, request.query_params.get("after", ""))
         sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
-        creates = [item.object_id for item in sent if item.type == "Create"] if after is None else []
-        whole = await as_published(session, creates)
+        shown_here = await standing(session, [item.object_id for item in sent])
+        whole = await last_told(session, shown_here)
     items = _items(sent[:PAGE], whole=whole)
     tells(request, *(item["object"]["id"] for item in items if isinstance(item["object"], dict)))
     page: dict[str, Any] = {
-        "@context": AS,
+        "@context": COLLECTION_CONTEXT,
         # Of what is asked for and nothing besides: an address with anything more is not a page of ours.
         "id": _page_of(at, after),
         "type": "OrderedCollectionPage",
         "partOf": at,
+        # Who trusts this need not ask for each case that is here whole.
+        "srt:upToDate": True,
         "orderedItems": items,
     }
     if len(sent) > PAGE:
@@ -199,12 +201,12 @@ def _collection(id: str, total: int, **more: object) -> dict[str, Any]:
 
 
 def _items(sent: Sequence[Sent], *, whole: Collection[str]) -> list[dict[str, Any]]:
-    """The activities of a page; the first that are of these cases as they were signed, for as long as there is room."""
+    """The activities of a page; those that are to be whole as they were signed, for as long as there is room."""
     # snac 2.96 shows a new follower those that embed what they brought, and asks for none; who wants all of them asks anyway.
     items: list[dict[str, Any]] = []
     room = WHOLE_BYTES
     for one in sent:
-        is_whole = one.type == "Create" and one.object_id in whole and len(one.body) <= room
+        is_whole = one.id in whole and len(one.body) <= room
         if is_whole:
             room -= len(one.body)
         items.append(json.loads(one.body) if is_whole else _reference(one))

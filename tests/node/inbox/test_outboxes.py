@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from node.inbox import backfill
+from federation.proofs import attach
+from node.hub.aggregate import take_in
+from node.inbox import outboxes
+from node.inbox.cases import read_shown
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -16,6 +21,7 @@ __all__ = ["mallory", "victim"]
 Json = dict[str, Any]
 AT = "/users/cases/outbox"
 PAGE = "https://victim.example/users/cases/outbox/1"
+UP_TO_DATE = {"srt:upToDate": True}
 
 
 def a_page(*items: object, **more: Any) -> Json:
@@ -77,7 +83,7 @@ async def test_nothing_of_another_host_is_asked_for(town: Town, victim: Stranger
 async def test_addresses_that_lead_nowhere_are_asked_for_a_few_times_only(
     town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "MAX_MISSES", 3)
+    monkeypatch.setattr(outboxes, "MAX_MISSES", 3)
     names = [f"https://{victim.host}/activities/{number}" for number in range(9)]
     victim.documents[AT] = {"@context": AS, "id": f"{victim.id}/outbox", "type": "OrderedCollection"}
     victim.documents[AT]["orderedItems"] = names
@@ -85,3 +91,180 @@ async def test_addresses_that_lead_nowhere_are_asked_for_a_few_times_only(
     await admit(town, victim)
 
     assert len([path for path in victim.asked if path.startswith("/activities/")]) == 3
+
+
+async def test_an_item_that_says_two_things_keeps_nothing_else_from_being_read(
+    town: Town, victim: Stranger
+) -> None:
+    case = a_document(victim, town)
+    victim.documents["/cases/c1"] = case
+    create = {"type": "Create", "actor": victim.id, "object": case["id"]}
+    victim.documents[AT] |= {
+        "orderedItems": [{**create, "as:object": "https://victim.example/other"}, create]
+    }
+
+    await admit(town, victim)
+
+    assert await at_hub(town) is not None
+
+
+async def test_a_server_that_takes_for_ever_is_not_read_to_the_end(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = {f"/cases/c{number}": a_document(victim, town, f"c{number}") for number in range(5)}
+    victim.documents |= cases
+    victim.documents[AT] |= {"orderedItems": [creates(victim, case["id"]) for case in cases.values()]}
+    serve = victim._serve
+
+    def slowly(request: httpx.Request) -> httpx.Response:
+        if request.url.path.startswith("/cases/"):
+            town.clock.forward(minutes=20)
+        return serve(request)
+
+    town.wires.apps[victim.host] = httpx.MockTransport(slowly)
+
+    await admit(town, victim)
+
+    assert [path for path in victim.asked if path.startswith("/cases/")] == list(cases)[:3]
+
+
+# ---- pages that show what stands -----------------------------------------------------------------------------------
+
+
+def creates(owner: Stranger, case: object) -> Json:
+    return owner.activity("Create", case)
+
+
+async def read_anew(town: Town, owner: Stranger) -> list[str]:
+    """The hub reads the outbox once more; which cases it asked for one by one."""
+    owner.asked.clear()
+    await admit(town, owner)
+    return [path for path in owner.asked if path.startswith("/cases/")]
+
+
+@pytest.mark.both_databases
+async def test_cases_that_a_page_shows_as_they_are_now_are_taken_from_it(
+    town: Town, victim: Stranger
+) -> None:
+    shown = [a_document(victim, town, f"c{number}", minutes=number) for number in range(3)]
+    said = [victim.activity("Update" if number else "Create", case) for number, case in enumerate(shown)]
+    victim.documents["/users/cases/outbox/1"] = {"@context": AS, **a_page(*said, **UP_TO_DATE)}
+    victim.documents[AT] |= {"first": PAGE}
+
+    asked = await read_anew(town, victim)
+
+    found = [await at_hub(town, f"c{number}") for number in range(3)]
+    assert asked == []
+    assert [one.state for one in found] == ["live", "corrected", "corrected"]
+    async with town.visitor("hub") as http:
+        outbox = (await http.get("https://hub.example/actors/hub/outbox?page=1")).json()
+    assert {item["object"] for item in outbox["orderedItems"]} == {case["id"] for case in shown}
+
+
+async def test_a_page_that_promises_nothing_may_show_what_was_so_once(town: Town, victim: Stranger) -> None:
+    first = a_document(victim, town)
+    victim.documents[AT] |= {"orderedItems": [creates(victim, first)]}
+    victim.documents["/cases/c1"] = httpx.Response(410)
+
+    asked = await read_anew(town, victim)
+
+    assert asked == ["/cases/c1"]
+    assert await at_hub(town) is None
+
+
+@pytest.mark.parametrize(
+    "flaw", ["no proof", "a broken proof", "by another", "for some", "of another's home"]
+)
+async def test_what_a_page_shows_is_believed_no_more_than_what_stands_at_its_address(
+    town: Town, victim: Stranger, mallory: Stranger, flaw: str
+) -> None:
+    good, bad = a_document(victim, town, "good"), a_document(victim, town)
+    now = town.clock.now()
+    if flaw == "no proof":
+        del bad["proof"]
+    if flaw == "a broken proof":
+        bad |= {"name": "Something else (fictional)"}
+    if flaw == "by another":
+        bad = attach(bad, mallory.prover(), now=now)
+    if flaw == "for some":
+        bad = attach(bad | {"to": [f"{victim.id}/followers"], "cc": []}, victim.prover(), now=now)
+    if flaw == "of another's home":
+        bad = attach(bad | {"id": f"https://{mallory.host}/cases/c1"}, victim.prover(), now=now)
+    victim.documents[AT] |= {**UP_TO_DATE, "orderedItems": [creates(victim, bad), creates(victim, good)]}
+    victim.documents["/cases/c1"] = mallory.documents["/cases/c1"] = bad
+
+    asked = await read_anew(town, victim)
+
+    assert await at_hub(town, "good") is not None
+    assert await at_hub(town) is None
+    assert await at_hub(town, host=mallory.host) is None
+    assert asked == ([] if flaw == "of another's home" else ["/cases/c1"])
+    assert mallory.asked == []
+
+
+async def test_what_stands_and_is_known_is_not_asked_for_and_what_is_newer_is_taken(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [a_document(victim, town, f"c{number}") for number in range(3)]
+    victim.documents[AT] |= {**UP_TO_DATE, "orderedItems": [creates(victim, case) for case in shown]}
+    await admit(town, victim)
+    checked: list[str] = []
+    check = read_shown
+
+    def noted(activity: Any, *args: Any, **more: Any) -> Any:
+        checked.append(activity.object_id)
+        return check(activity, *args, **more)
+
+    monkeypatch.setattr(outboxes, "read_shown", noted)
+    better = a_document(victim, town, "c1", minutes=5)
+    victim.documents[AT]["orderedItems"] = [creates(victim, better), creates(victim, shown[2])]
+    victim.documents["/cases/c0"] = httpx.Response(410)
+    town.clock.forward(minutes=10)
+
+    asked = await read_anew(town, victim)
+
+    # What is named no more is asked about.
+    assert set(asked) == {"/cases/c0"}
+    assert checked == [better["id"]]
+    states = [(await at_hub(town, f"c{number}")).state for number in range(3)]
+    assert states == ["withdrawn", "corrected", "live"]
+
+
+async def test_what_was_withdrawn_does_not_come_back_by_an_old_page(town: Town, victim: Stranger) -> None:
+    case = a_document(victim, town)
+    victim.documents[AT] |= {**UP_TO_DATE, "orderedItems": [creates(victim, case)]}
+    await admit(town, victim)
+    town.clock.forward(minutes=1)
+    await victim.post("hub", victim.activity("Delete", case["id"]))
+    await town.settle()
+
+    await read_anew(town, victim)
+
+    assert (await at_hub(town)).state == "withdrawn"
+
+
+async def test_a_case_that_cannot_be_stored_keeps_no_other_from_being_kept(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {f"/cases/c{number}": a_document(victim, town, f"c{number}") for number in range(3)}
+    victim.documents |= shown
+    victim.documents[AT] |= {**UP_TO_DATE, "orderedItems": [creates(victim, case) for case in shown.values()]}
+
+    class TooLong(Exception):
+        sqlstate = "22001"
+
+    def refusing(keep: Any) -> Any:
+        async def take(session: Any, ready: Any, **more: Any) -> None:
+            if any(one.draft.id.endswith("c1") for one in ready):
+                raise DBAPIError("", None, TooLong())
+            await keep(session, ready, **more)
+
+        return take
+
+    for room in ("outboxes", "taking"):
+        monkeypatch.setattr(f"node.inbox.{room}.take_in", refusing(take_in))
+
+    asked = await read_anew(town, victim)
+
+    assert asked == list(shown)
+    assert [await at_hub(town, f"c{number}") is not None for number in range(3)] == [True, False, True]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from federation.proofs import Proven, check
+from node.entries.search import standing
 from node.peers.changing import announce_move
 from node.peers.directory import find_actor, proving_keys
 from node.peers.ours import say_alias
@@ -61,7 +62,7 @@ async def test_an_item_says_nothing_else_than_its_activity_does(town: Town) -> N
         assert {name: item.get(name) for name in members} == {name: activity.get(name) for name in members}
 
 
-async def test_a_case_that_stands_is_in_the_first_page_whole_as_it_was_signed(town: Town) -> None:
+async def test_a_case_that_stands_is_in_its_page_whole_as_it_was_signed(town: Town) -> None:
     """snac 2.96 shows a new follower these, and asks for none that is only named."""
     urls = {(await publish_case(town["a"].node, a_case(number))).url for number in range(2)}
 
@@ -76,44 +77,66 @@ async def test_a_case_that_stands_is_in_the_first_page_whole_as_it_was_signed(to
     assert all(isinstance(check(item, keys, now=town.clock.now()), Proven) for item in items)
 
 
-async def test_a_case_that_was_corrected_or_withdrawn_is_named_or_not_there(town: Town) -> None:
+async def test_a_case_that_was_corrected_stands_whole_as_it_is_now_and_a_withdrawn_one_nowhere(
+    town: Town,
+) -> None:
     """What was put right since must not be read anew from a list of what was said first."""
     node = town["a"].node
     wrong, withdrawn = await publish_case(node, a_case(0)), await publish_case(node, a_case(1))
     two = {"drafted_by": "one", "approved_by": "two"}
+    for title in ("Corrected (fictional)", "Corrected again (fictional)"):
+        town.clock.forward(minutes=5)
+        async with node.database.begin() as session:
+            better = a_case(0, title={"en": title})
+            now = node.clock.now()
+            await correct(
+                session, node.settings, node.keyring, case_id=wrong.case_id, case=better, now=now, **two
+            )
     town.clock.forward(minutes=5)
-    async with node.database.begin() as session:
-        better = a_case(0, title={"en": "Corrected (fictional)"})
-        now = node.clock.now()
-        await correct(
-            session, node.settings, node.keyring, case_id=wrong.case_id, case=better, now=now, **two
-        )
     await withdraw_case(node, withdrawn)
 
     async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
-        items = (await http.get("/actors/cases/outbox?page=1")).json()["orderedItems"]
+        page = (await http.get("/actors/cases/outbox?page=1")).json()
 
-    said = {(item["type"], item["object"]) for item in items}
-    assert said == {("Create", wrong.url), ("Update", wrong.url), ("Delete", withdrawn.url)}
+    delete, last, first, create = page["orderedItems"]
+    assert page["srt:upToDate"] is True
+    assert (delete["type"], delete["object"]) == ("Delete", withdrawn.url)
+    assert (last["type"], last["object"]["nameMap"]["en"]) == ("Update", "Corrected again (fictional)")
+    assert (first["type"], first["object"]) == ("Update", wrong.url)
+    assert (create["type"], create["object"]) == ("Create", wrong.url)
 
 
-async def test_the_first_page_holds_whole_what_there_is_room_for_and_the_next_nothing(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_page_holds_whole_what_there_is_room_for(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(PAGE + 2):
         await publish_case(town["a"].node, a_case(number % 2))
         town.clock.forward(seconds=1)
     async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
         one = await http.get("/actors/cases/outbox?page=1")
+        two = (await http.get(one.json()["next"])).json()
         monkeypatch.setattr(actors, "WHOLE_BYTES", 3 * len(json.dumps(one.json()["orderedItems"][0])))
-        first = (await http.get("/actors/cases/outbox?page=1")).json()
-        second = (await http.get(first["next"])).json()
+        small = (await http.get("/actors/cases/outbox?page=1")).json()
 
     assert len(one.content) < WHOLE_BYTES + PAGE * 1000
-    whole = [isinstance(item["object"], dict) for item in first["orderedItems"]]
+    for page in (one.json(), two):
+        assert all(isinstance(item["object"], dict) for item in page["orderedItems"])
+    whole = [isinstance(item["object"], dict) for item in small["orderedItems"]]
     assert whole[:2] == [True, True]
     assert 2 <= sum(whole) <= 4
-    assert not any(isinstance(item["object"], dict) for item in second["orderedItems"])
+
+
+async def test_whoever_reads_the_outbox_of_a_node_asks_for_no_case_that_stands_there(town: Town) -> None:
+    """A hub reads a new member's two hundred cases in twenty answers."""
+    node = town["a"].node
+    urls = {(await publish_case(node, a_case(number % 2))).url for number in range(2 * PAGE + 1)}
+    town.wires.carried.clear()
+    await town.befriend("hub", "a")
+    await town.settle()
+
+    async with town.hub.node.database.read() as session:
+        assert await standing(session, urls) == urls
+    asked = [request.url.path for request in town.wires.carried if request.url.host == "a.example"]
+    assert asked.count("/actors/cases/outbox") == 4
+    assert not [path for path in asked if path.startswith("/cases/")]
 
 
 async def test_a_page_has_one_address_whatever_else_is_asked(town: Town) -> None:
