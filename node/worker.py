@@ -107,30 +107,36 @@ async def run(node: Node) -> None:
 
     try:
         while True:
-            # Before the look: who rings during it is heard after it.
-            woken.clear()
-            pause = next_claim - time.monotonic()
-            _let_go(running.values())
-            await _hold_on(node, running.values())
-            room = _room(running.values()) if pause <= 0 else 0
-            claimed = await _claim(node, room, jobs, looks_first=not is_more) if room else []
-            if room:
-                # What filled all the room is rarely all there was.
-                is_more = len(claimed) == room
-            if 0 < sum(len(lane.line) for lane in claimed) < FEW_JOBS:
-                next_claim = time.monotonic() + PACE_SECONDS
-            start(claimed)
-            if not ended and pause > 0:
-                await _rest(some_ended, pause)
-            elif not ended:
-                await _rest(woken, SLOW_SECONDS if running else await _quiet(node))
-            if 0 < len(ended) < len(running):
-                await asyncio.sleep(GATHER_SECONDS)
-            done, ended[:] = list(ended), []
-            some_ended.clear()
-            for task in done:
-                del running[task]
-            start(await _finish(node, [task.result() for task in done], jobs))
+            try:
+                # Before the look: who rings during it is heard after it.
+                woken.clear()
+                pause = next_claim - time.monotonic()
+                _let_go(running.values())
+                await _hold_on(node, running.values())
+                room = _room(running.values()) if pause <= 0 else 0
+                claimed = await _claim(node, room, jobs, looks_first=not is_more) if room else []
+                if room:
+                    # What filled all the room is rarely all there was.
+                    is_more = len(claimed) == room
+                if 0 < sum(len(lane.line) for lane in claimed) < FEW_JOBS:
+                    next_claim = time.monotonic() + PACE_SECONDS
+                start(claimed)
+                if not ended and pause > 0:
+                    await _rest(some_ended, pause)
+                elif not ended:
+                    await _rest(woken, SLOW_SECONDS if running else await _quiet(node))
+                if 0 < len(ended) < len(running):
+                    await asyncio.sleep(GATHER_SECONDS)
+                done, ended[:] = list(ended), []
+                some_ended.clear()
+                for task in done:
+                    del running[task]
+                start(await _finish(node, [task.result() for task in done], jobs))
+            except Exception:
+                # Somebody holds the database for long, or it is away: what is due waits. The server, which is one process with this
+                # loop on SQLite, answers meanwhile.
+                log.exception("worker.interrupted")
+                await asyncio.sleep(LOOK_EVERY)
     finally:
         listener.cancel()
         for task in running:

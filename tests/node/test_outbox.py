@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from node import outbox, worker
 from node.errors import LeaseLost
@@ -436,3 +437,57 @@ async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile_
         working.cancel()
 
     assert (len(begun) == 1) is is_held_on
+
+
+@pytest.mark.parametrize("asked", ["next_due", "claim", "line", "renew"])
+async def test_a_worker_goes_on_after_a_time_in_which_the_database_could_not_be_asked(
+    database: Any,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    asked: str,
+) -> None:
+    """With a transaction of ten seconds in another process SQLite is locked, and the whole server used to end with its worker."""
+    done: list[str] = []
+    has_failed = False
+
+    async def note(_node: Any, job: outbox.Turn) -> Done:
+        done.append(job.lane)
+        await asyncio.sleep(0.1)
+        return Done()
+
+    ask = getattr(outbox, asked)
+
+    async def fail_at_first(*given: Any, **named: Any) -> Any:
+        nonlocal has_failed
+        if not has_failed:
+            has_failed = True
+            raise OperationalError("", None, Exception("database is locked"))
+        return await ask(*given, **named)
+
+    monkeypatch.setattr(outbox, asked, fail_at_first)
+    monkeypatch.setattr(worker, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(worker, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "RENEW_BEFORE", LEASE * 2)
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": note}))
+    clock = FrozenClock(now)
+    node = SimpleNamespace(
+        settings=SimpleNamespace(redis_url=None), database=database, clock=clock, bell=LocalBell()
+    )
+    await fill(database, now, ("to:a", "1"), ("to:b", "2"))
+    working = asyncio.create_task(worker.run(cast(Any, node)))
+    try:
+        async with asyncio.timeout(10), database.read() as session:
+            while await outbox.pending(session):
+                assert not working.done()
+                if has_failed:
+                    # What was claimed when the database failed is free when its lease is over.
+                    clock.forward(seconds=LEASE.total_seconds() + 1)
+                await asyncio.sleep(0.05)
+                await session.rollback()
+    finally:
+        working.cancel()
+
+    assert {"to:a", "to:b"} == set(done)
+    assert "worker.interrupted" in caplog.text
