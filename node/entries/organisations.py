@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import SHOWN, Entry, EntryFacet
-from node.peers.follows import followed_by
+from node.peers.follows import accepted_by
 from node.peers.hosts import blocked
 from node.peers.network import network_members
 from node.settings import Settings
@@ -50,12 +50,11 @@ async def organisations(session: AsyncSession, settings: Settings) -> tuple[Orga
         if host != settings.authority:
             found.setdefault(host, Organisation(host, name, f"{scheme}://{host}", states=frozenset(states)))
 
-    for follow, actor in await followed_by(session, settings.main_actor):
-        is_one = actor.type == "Organization" and (settings.is_hub or actor.is_network)
-        if is_one and follow.state == "accepted" and actor.gone_at is None:
-            add(actor.host, actor.name, actor.states.split())
-    for member in await network_members(session):
-        add(member.host, member.name, member.states.split())
+    for one in await accepted_by(session, settings.main_actor):
+        if one.type == "Organization" and (settings.is_hub or one.is_network):
+            add(one.host, one.name, one.states.split())
+    for host, name, states in await network_members(session):
+        add(host, name, states.split())
     for host in await blocked(session, list(found)):
         del found[host]
     if not settings.is_hub:

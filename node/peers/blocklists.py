@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError
@@ -128,10 +128,15 @@ async def blocklist_document(
     session: AsyncSession, settings: Settings, keyring: Keyring, *, page: int | None, now: datetime
 ) -> dict[str, Any]:
     """What this server publishes of its decisions: the collection, or one of its pages, with a proof. Raises NotFound."""
-    shared = [
-        _item(settings.main_actor, host) for host in await decisions(session) if host.policy in _VERB_OF
-    ]
-    return signed_list(settings, keyring, "blocklist", shared, page=page, now=now)
+    shared = Host.policy.in_(_VERB_OF)
+
+    async def some(offset: int, limit: int) -> list[dict[str, Any]]:
+        named = select(Host.name, Host.policy, Host.reason).where(shared).order_by(Host.name)
+        found = await session.execute(named.offset(offset).limit(limit))
+        return [_item(settings.main_actor, name, policy or "block", reason) for name, policy, reason in found]
+
+    total = await session.scalar(select(func.count()).select_from(Host).where(shared)) or 0
+    return await signed_list(settings, keyring, "blocklist", some, total=total, page=page, now=now)
 
 
 async def subscribe(node: Node, url: str) -> int:
@@ -253,10 +258,10 @@ async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:
     )
 
 
-def _item(actor: str, host: Host) -> dict[str, Any]:
+def _item(actor: str, name: str, policy: str, reason: str | None) -> dict[str, Any]:
     return {
-        "type": _VERB_OF[host.policy or "block"],
+        "type": _VERB_OF[policy],
         "actor": actor,
-        "object": f"https://{host.name}/",
-        **({"summary": host.reason} if host.reason else {}),
+        "object": f"https://{name}/",
+        **({"summary": reason} if reason else {}),
     }

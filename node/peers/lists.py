@@ -1,6 +1,7 @@
 """Lists that servers publish under their main actor, in pages, each signed: whom one blocks, who its members are. Ours and others'."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,31 +19,38 @@ from vocab.errors import VocabError
 from vocab.objects import ordered_collection, ordered_collection_page
 from vocab.properties import iri, one_type, simplified
 
+log = logging.getLogger(__name__)
+
 PAGE = 500
-MAX_PAGES = 40
+# A hundred thousand hosts: the largest lists that are shared name half of that.
+MAX_PAGES = 200
 LISTS = frozenset({"OrderedCollection", "OrderedCollectionPage"})
 
 
-def signed_list(
+async def signed_list(
     settings: Settings,
     keyring: Keyring,
     name: str,
-    items: Sequence[object],
+    some: Callable[[int, int], Awaitable[Sequence[object]]],
     *,
+    total: int,
     page: int | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """The collection of that name, or one of its pages, with a proof by the main actor. Raises NotFound."""
+    """The collection of that name, or one of its pages, with a proof by the main actor. Raises NotFound.
+
+    some  its items from a place on, so many at most: anybody may ask for a page, and reads no more of a long list than that.
+    """
     actor = settings.main_actor
     at = f"{actor}/{name}"
-    pages = max(1, -(-len(items) // PAGE))
+    pages = max(1, -(-total // PAGE))
     if page is None:
-        document = ordered_collection(at, total_items=len(items), first=f"{at}?page=1")
+        document = ordered_collection(at, total_items=total, first=f"{at}?page=1")
     elif 1 <= page <= pages:
         document = ordered_collection_page(
             f"{at}?page={page}",
             part_of=at,
-            items=list(items[(page - 1) * PAGE : page * PAGE]),
+            items=list(await some((page - 1) * PAGE, PAGE)),
             next=f"{at}?page={page + 1}" if page < pages else None,
         )
     else:
@@ -66,6 +74,8 @@ async def read_list(node: Node, url: str) -> tuple[str, list[dict[str, Any]]]:
         if iri(page, "partOf") != url:
             raise Mismatch("a page of another list", url=following)
         pages.append(page)
+    if iri(page, "next") is not None and len(pages) > MAX_PAGES:
+        log.warning("list.cut", extra={"host": host_of(url), "pages": MAX_PAGES})
     return owner, pages
 
 

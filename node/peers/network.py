@@ -76,9 +76,10 @@ async def read_members(node: Node, job: Turn) -> Outcome:
     return Done()
 
 
-async def network_members(session: AsyncSession) -> list[NetworkMember]:
-    """Whom the hub names, as far as this server knows."""
-    return list(await session.scalars(select(NetworkMember).order_by(NetworkMember.actor)))
+async def network_members(session: AsyncSession) -> list[tuple[str, str, str]]:
+    """Whom the hub names, as far as this server knows: host, name, and the codes of their States with a space between them."""
+    named = select(NetworkMember.host, NetworkMember.name, NetworkMember.states)
+    return [(row[0], row[1], row[2]) for row in await session.execute(named.order_by(NetworkMember.actor))]
 
 
 async def _members(node: Node, hub: str) -> list[NetworkMember]:

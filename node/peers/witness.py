@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import Date, Integer, String, bindparam, select
+from sqlalchemy import Date, Integer, Select, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,8 +20,9 @@ from federation.errors import FederationError
 from node import outbox
 from node.database import Row
 from node.outbox import Done, Job, Outcome, Turn
+from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import require_open
-from node.peers.follows import followed_by
+from node.peers.follows import Follow
 from node.runtime import Node
 from node.sealing.errors import ManifestForked, SealingError
 from node.sealing.manifest import VerifiedManifest, check_succession, named_in, verify_manifest
@@ -65,11 +66,12 @@ async def watch(session: AsyncSession, actor_id: str, *, now: datetime) -> None:
 
 async def watch_followed(session: AsyncSession, follower: str, *, now: datetime) -> None:
     """Look at the lists of all whom this actor of ours follows, where no look is under way: follows may be older than looking."""
-    found = await session.scalars(select(Job).where(Job.kind == KIND, Job.dead_at.is_(None)))
-    under_way = {str(job.payload["node"]) for job in found}
-    for one, actor in await followed_by(session, follower):
-        if one.state == "accepted" and _origin(actor.id) not in under_way:
-            await watch(session, actor.id, now=now)
+    found = await session.scalars(select(Job.payload).where(Job.kind == KIND, Job.dead_at.is_(None)))
+    under_way = {str(payload["node"]) for payload in found}
+    followed = {_origin(one) for one in await session.scalars(_followed(follower))}
+    await outbox.enqueue_many(
+        session, [_order(one, due=now) for one in sorted(followed - under_way)], now=now
+    )
 
 
 async def look(node: Node, job: Turn) -> Outcome:
@@ -77,8 +79,11 @@ async def look(node: Node, job: Turn) -> Outcome:
     origin = str(job.payload["node"])
     now = node.clock.now()
     async with node.database.read() as session:
-        followed = await followed_by(session, node.settings.main_actor)
-    if not any(_origin(actor.id) == origin and follow.state == "accepted" for follow, actor in followed):
+        # Of that host alone: a hub follows thousands, and looks at the list of each.
+        theirs = RemoteActor.host == host_of(origin)
+        found = await session.scalars(_followed(node.settings.main_actor).where(theirs))
+        is_followed = any(_origin(one) == origin for one in found)
+    if not is_followed:
         return Done()
     body = await _fetch(node, origin)
     async with node.database.begin() as session:
@@ -177,14 +182,24 @@ async def _fetch(node: Node, origin: str) -> bytes | None:
 
 
 async def _ask(session: AsyncSession, origin: str, *, due: datetime, now: datetime) -> None:
-    await outbox.enqueue(
-        session,
+    await outbox.enqueue_many(session, [_order(origin, due=due)], now=now)
+
+
+def _followed(follower: str) -> Select[str]:
+    return (
+        select(Follow.followed)
+        .join(RemoteActor, RemoteActor.id == Follow.followed)
+        .where(Follow.follower == follower, Follow.state == "accepted")
+    )
+
+
+def _order(origin: str, *, due: datetime) -> outbox.Order:
+    return outbox.Order(
         KIND,
         {"node": origin},
         lane=f"chore:witness:{urlsplit(origin).netloc}",
         key=f"witness:{due.date()}:{origin}",
         not_before=due,
-        now=now,
     )
 
 

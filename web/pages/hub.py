@@ -11,7 +11,7 @@ from starlette.routing import Route
 from node.entries.entries import CORRECTED
 from node.entries.search import Card, Coverage, Filter, Listing, coverage, search
 from node.errors import NotFound
-from node.peers.follows import followed_by
+from node.peers.follows import accepted_by
 from node.runtime import Node
 from node.settings import Settings
 from vocab import charter, states
@@ -150,12 +150,7 @@ async def member_list(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.read() as session:
         rests_on = await coverage(session, now=now)
-        followed = await followed_by(session, node.settings.main_actor)
-    joined = {
-        actor.host: actor.name
-        for follow, actor in followed
-        if follow.state == "accepted" and actor.gone_at is None
-    }
+        joined = {one.host: one.name for one in await accepted_by(session, node.settings.main_actor)}
     return render(
         request,
         "hub/nodes.html",

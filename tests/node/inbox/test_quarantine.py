@@ -311,14 +311,27 @@ async def test_a_long_list_has_pages(town: Town) -> None:
     node = town.hub.node
     items = [{"id": f"https://{number}.example/"} for number in range(PAGE + 1)]
 
-    def read(page: int | None) -> dict[str, object]:
-        return signed_list(node.settings, node.keyring, "members", items, page=page, now=node.clock.now())
+    asked: list[tuple[int, int]] = []
 
-    assert read(None)["totalItems"] == PAGE + 1
-    assert read(1)["orderedItems"] == items[:PAGE]
-    assert read(1)["next"] == read(2)["id"]
-    assert read(2)["orderedItems"] == items[PAGE:]
-    assert "next" not in read(2)
+    async def some(offset: int, limit: int) -> list[dict[str, str]]:
+        asked.append((offset, limit))
+        return items[offset : offset + limit]
+
+    async def read(page: int | None) -> dict[str, object]:
+        now = node.clock.now()
+        return await signed_list(
+            node.settings, node.keyring, "members", some, total=len(items), page=page, now=now
+        )
+
+    whole, first, second = await read(None), await read(1), await read(2)
+
+    assert whole["totalItems"] == PAGE + 1
+    assert first["orderedItems"] == items[:PAGE]
+    assert first["next"] == second["id"]
+    assert second["orderedItems"] == items[PAGE:]
+    assert "next" not in second
+    # No more of it is read for one than stands on it: each of a hub's members reads them all every hour.
+    assert asked == [(0, PAGE), (PAGE, PAGE)]
 
 
 async def found(town: Town) -> int:

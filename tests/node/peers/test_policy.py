@@ -642,6 +642,22 @@ async def test_a_long_list_comes_in_pages_and_a_list_that_is_down_keeps_what_it_
         assert await is_blocked(session, f"evil{lists.PAGE + 2}.example")
 
 
+async def test_of_a_list_without_end_the_log_says_that_the_rest_was_not_read(
+    town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lists, "PAGE", 2)
+    monkeypatch.setattr(lists, "MAX_PAGES", 2)
+    for number in range(4):
+        await decided(town, "hub", f"evil{number}.example", "block")
+    whole = await blocklists.subscribe(town["a"].node, the_list(town))
+    is_said_of_a_whole_one = "list.cut" in caplog.messages
+
+    await decided(town, "hub", "evil4.example", "block")
+
+    assert (whole, await blocklists.subscribe(town["a"].node, the_list(town))) == (4, 4)
+    assert (is_said_of_a_whole_one, "list.cut" in caplog.messages) == (False, True)
+
+
 async def test_a_list_cannot_cut_us_off_from_ourselves_and_ends_when_we_say_so(town: Town) -> None:
     for host in ("a.example", "evil.example"):
         await decided(town, "hub", host, "block")

@@ -6,15 +6,16 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
 
 from node.casework.team import intake_terms
 from node.database import Database
 from node.intake.manifest import IntakeManifest, sign_manifest
 from node.outbox import Done, Job, Turn
 from node.peers import witness
+from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
-from node.peers.follows import follow, follows
+from node.peers.follows import Follow, follow, follows
 from node.peers.hosts import Blocklist, HostAdvice
 from node.peers.ours import local_actor_at
 from node.peers.witness import KIND, PATH, forked, keep, look, seen_of
@@ -281,3 +282,25 @@ async def test_who_accepts_what_they_refused_is_not_followed_and_not_read(town: 
     async with hub.node.database.read() as session:
         assert not await follows(session, us.id, stranger.id)
     assert {PATH, "/users/sam/outbox"}.isdisjoint(stranger.asked)
+
+
+async def test_to_look_at_one_list_a_hub_reads_nothing_of_all_the_others_whom_it_follows(town: Town) -> None:
+    """A hub of thousands looks at that many lists each day, hundreds at once: with all of its members for each it fell silent."""
+    await town.open("c")
+    for name in ("a", "b", "c"):
+        await town.befriend("hub", name)
+    read: list[str] = []
+
+    def note(row: RemoteActor | Follow, _context: object) -> None:
+        read.append(row.id if isinstance(row, RemoteActor) else row.followed)
+
+    for kind in (RemoteActor, Follow):
+        event.listen(kind, "load", note)
+    try:
+        asked = await looked(town, "a")
+    finally:
+        for kind in (RemoteActor, Follow):
+            event.remove(kind, "load", note)
+
+    assert asked == [f"{town['a'].origin}{PATH}"]
+    assert {town[name].settings.main_actor for name in ("b", "c")}.isdisjoint(read)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.peers.actors import RemoteActor
-from node.peers.follows import Follow, followed_by
+from node.peers.follows import Follow, Followed, accepted_by
 from node.peers.hosts import decide
 from node.peers.network import NetworkMember
 from node.runtime import Node
@@ -181,10 +181,10 @@ async def test_a_list_that_is_not_the_hubs_own_changes_nothing(
     await town.befriend("hub", "ie")
     await read_list(town, "fr")
 
-    async def nobody(*_: object) -> list[object]:
+    async def nobody(*_: object, **__: object) -> list[object]:
         return []
 
-    monkeypatch.setattr("node.hub.members.followed_by", nobody)
+    monkeypatch.setattr("node.hub.members.accepted_by", nobody)
     monkeypatch.setattr("node.peers.lists.proofs.attach", lambda document, signer, now: document)
     town.clock.forward(hours=2)
     await town.settle()
@@ -210,12 +210,11 @@ async def test_what_is_no_address_in_the_hubs_list_takes_nobody_else_from_it(
     await town.open("fr", hub="https://hub.example")
     await town.befriend("hub", "ie")
 
-    async def more(session: AsyncSession, follower: str) -> list[tuple[Follow, RemoteActor]]:
-        found = await followed_by(session, follower)
-        nowhere = RemoteActor(id=address, type="Organization", name="Nowhere", url=address, states="IE")
-        return [(found[0][0], nowhere), *found]
+    async def more(session: AsyncSession, follower: str, **part: int) -> list[Followed]:
+        found = await accepted_by(session, follower, **part)
+        return [replace(found[0], id=address, name="Nowhere", url=address), *found]
 
-    monkeypatch.setattr("node.hub.members.followed_by", more)
+    monkeypatch.setattr("node.hub.members.accepted_by", more)
     await read_list(town, "fr")
 
     async with town.visitor("fr") as visitor:
