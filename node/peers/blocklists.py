@@ -23,9 +23,11 @@ from node.outbox import Done, Outcome, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import (
     Blocklist,
+    Decision,
     Host,
     HostAdvice,
-    decide,
+    decide_all,
+    decided_among,
     decisions,
     host_name,
     listen_again,
@@ -87,7 +89,8 @@ async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> I
         raise Invalid(
             "no column domain", public="This is not a list of blocked domains: there is no column “domain”."
         )
-    added = kept = skipped = 0
+    wanted: dict[str, Decision] = {}
+    doubles = skipped = 0
     for line in lines:
         row = dict(zip(head, line, strict=False))
         severity = row.get("severity", "suspend").strip().lower()
@@ -104,21 +107,17 @@ async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> I
         if not name or (policy is None and (severity != NEITHER or not (no_media or no_reports))):
             skipped += 1
             continue
-        known = await session.get(Host, name)
-        if known is not None and known.is_decided:
-            kept += 1
+        if name in wanted:
+            # The first line counts.
+            doubles += 1
             continue
-        await decide(
-            session,
-            name,
-            policy,
-            reason=row.get("public_comment", "").strip(),
-            now=now,
-            no_media=no_media,
-            no_reports=no_reports,
-        )
-        added += 1
-    return Imported(added, kept, skipped)
+        reason = row.get("public_comment", "").strip()
+        wanted[name] = Decision(name, policy, reason, no_media=no_media, no_reports=no_reports)
+    stands = await decided_among(session, wanted)
+    new = [one for one in wanted.values() if one.host not in stands]
+    if new:
+        await decide_all(session, new, now=now)
+    return Imported(len(new), len(stands) + doubles, skipped)
 
 
 # ---- as a list that others follow ----------------------------------------------------------------------------------

@@ -62,7 +62,16 @@ def _add(insert: Any) -> Insert:
     return added
 
 
+def _decide(insert: Any) -> Insert:
+    said = insert(Host)
+    told = {name: said.excluded[name] for name in _DECISION}
+    decided: Insert = said.on_conflict_do_update(index_elements=[Host.name], set_=told)
+    return decided
+
+
+_DECISION = ("policy", "no_media", "no_reports", "reason", "decided_at")
 _ADD = Bulk(_add, ("name", "no_media", "no_reports"))
+_DECIDE = Bulk(_decide, ("name", *_DECISION))
 
 
 class Blocklist(Row):
@@ -85,6 +94,20 @@ class HostAdvice(Row):
     name: Mapped[str] = mapped_column(String(300), primary_key=True, index=True)
     policy: Mapped[str] = mapped_column(String(10))
     reason: Mapped[str] = mapped_column(String(1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What people decide about a host and all below it; nothing at all lifts it.
+
+    host  as `host_name` spells it.
+    """
+
+    host: str
+    policy: str | None
+    reason: str
+    no_media: bool = False
+    no_reports: bool = False
 
 
 class Standing(StrEnum):
@@ -189,23 +212,40 @@ async def decide(
     no_media: bool = False,
     no_reports: bool = False,
 ) -> Host:
-    """Set what we hold against a host and all below it; nothing at all lifts it. A block forgets its keys and ends its follows.
-
-    Whom we follow and who may speak again by it is read for what came meanwhile. Raises Invalid when it is no host.
-    """
+    """Decide about one host, as `decide_all`. Raises Invalid when it is no host."""
     name = host_name(host)
-    silent = await silenced(session) if policy in (None, "allow") else set[str]()
-    is_let_in = policy != "block" and await is_blocked(session, name)
-    row = await _host(session, name)
-    row.policy, row.no_media, row.no_reports = policy, no_media, no_reports
-    row.reason, row.decided_at = reason[:1000], now
+    decision = Decision(name, policy, reason, no_media=no_media, no_reports=no_reports)
+    await decide_all(session, [decision], now=now)
+    return await session.get_one(Host, name, populate_existing=True)
+
+
+async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, now: datetime) -> None:
+    """Set what we hold against hosts, each another. A block forgets their keys and ends their follows.
+
+    Whom we follow and who may speak again by it is read for what came meanwhile. What follows from them is done once for all of them:
+    a list names fifty thousand.
+    """
+    may_speak = any(one.policy in (None, "allow") for one in decisions)
+    silent = await silenced(session) if may_speak else set[str]()
+    lets_in = bool(await blocked(session, [one.host for one in decisions if one.policy != "block"]))
+    rows = (
+        {
+            "name": one.host,
+            "policy": one.policy,
+            "no_media": one.no_media,
+            "no_reports": one.no_reports,
+            "reason": one.reason[:1000],
+            "decided_at": now,
+        }
+        for one in decisions
+    )
     await session.flush()
-    if policy == "block":
+    await _DECIDE.run(session, rows)
+    if any(one.policy == "block" for one in decisions):
         await drop_blocked(session, now=now)
         await rest_cases(session, now=now)
-    if silent or is_let_in:
+    if silent or lets_in:
         await listen_again(session, silent, now=now)
-    return row
 
 
 async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
@@ -236,6 +276,11 @@ async def listen_again(session: AsyncSession, silent: set[str], *, now: datetime
 async def decisions(session: AsyncSession) -> list[Host]:
     """Every decision that stands, by name."""
     return list(await session.scalars(select(Host).where(_DECIDED).order_by(Host.name)))
+
+
+async def decided_among(session: AsyncSession, hosts: Collection[str]) -> set[str]:
+    """Those of the hosts about which something was decided here, by exactly these names."""
+    return set(await session.scalars(select(Host.name).where(among(Host.name, hosts), _DECIDED)))
 
 
 async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:

@@ -22,7 +22,8 @@ from web.sessions import FILES, require_same_origin
 PATH = "/desk/hosts"
 MAX_REASON = 1000
 REFUSALS = ("no-media", "no-reports")
-MAX_FILE_BYTES = 2 * 1024 * 1024
+# Lists that are shared name fifty thousand hosts, with a reason for each.
+MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
 def routes(_settings: Settings) -> list[BaseRoute]:

@@ -1,15 +1,16 @@
 """What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from federation.errors import Forbidden, Mismatch
 from federation.proofs import attach
 from node.entries.search import entry_at
+from node.database import Database
 from node.errors import Invalid, NotAllowed
 from node.outbox import Job
 from node.peers import blocklists, lists
@@ -20,6 +21,7 @@ from node.peers.hosts import (
     Blocklist,
     HostAdvice,
     Standing,
+    blocked,
     decide,
     decisions,
     host_name,
@@ -421,6 +423,29 @@ async def test_what_is_refused_of_a_host_goes_out_and_comes_in_with_it(town: Tow
         "loud.example": ("limit", True, False),
         "nagging.example": (None, False, True),
     }
+
+
+async def test_a_file_of_many_hosts_takes_no_more_questions_than_one_of_few(
+    database: Database, now: datetime
+) -> None:
+    """Each line looked through all hosts: a list of fifty thousand, as are shared, held the database for hours."""
+    asked: list[int] = []
+
+    def note(*_: object) -> None:
+        asked[-1] += 1
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    for many in (3, 30):
+        lines = "".join(f"evil{number}.of{many}.example,suspend,spam\n" for number in range(many))
+        asked.append(0)
+        async with database.begin() as session:
+            content = f"#domain,#severity,#public_comment\n{lines}evil0.of{many}.example,silence,\n"
+            done = await blocklists.import_csv(session, content, now=now)
+        assert (done.added, done.kept) == (many, 1)
+
+    async with database.read() as session:
+        assert len(await blocked(session, [f"evil{number}.of30.example" for number in range(30)])) == 30
+    assert asked[0] == asked[1]
 
 
 async def test_a_file_of_something_else_is_refused_and_strange_lines_are_passed_over(town: Town) -> None:
