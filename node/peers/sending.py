@@ -19,7 +19,7 @@ from node.peers.actors import host_of
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
 from vocab.activities import Activity
-from vocab.jsonld import write
+from vocab.jsonld import parse, write
 from vocab.terms import PUBLIC
 
 # The job that erases answers to single servers, once a day, and when: nothing waits longer than that for a server.
@@ -35,7 +35,7 @@ class Sent(Row):
     """An activity of ours: the signed bytes, never serialised again.
 
     object_id  what it is about.
-    body       empty when what it told of was withdrawn.
+    body       empty when what it told of was withdrawn; without a proof what is only read, see `as_read`.
     wraps      the activity of somebody else that it passes on (FEP-1b12), or is (forwarded, FEP-ae0c); None for what we say ourselves.
     """
 
@@ -94,7 +94,7 @@ class Parcel:
     """
 
     activity: dict[str, Any]
-    inboxes: Iterable[str]
+    inboxes: Collection[str]
     is_public: bool = False
     about: str | None = None
 
@@ -136,7 +136,7 @@ async def send(
     keyring: Keyring,
     activity: dict[str, Any],
     *,
-    inboxes: Iterable[str],
+    inboxes: Collection[str],
     now: datetime,
     is_public: bool = False,
 ) -> Sent:
@@ -210,6 +210,8 @@ def _order(activity_id: str, actor: str, inbox: str) -> outbox.Order:
 
 def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> dict[str, Any]:
     activity, actor = parcel.activity, str(parcel.activity["actor"])
+    # A hub announces a case by many actors, whom often nobody follows: what is only read is signed when it is.
+    is_sent = bool(parcel.inboxes) or activity["type"] != "Announce"
     object_ = activity.get("object")
     if isinstance(object_, list):
         object_ = object_[0]
@@ -220,7 +222,7 @@ def _signed(keyring: Keyring, parcel: Parcel, *, now: datetime) -> dict[str, Any
         "type": str(activity["type"]),
         "object_id": parcel.about or object_id,
         "wraps": object_id if parcel.about else None,
-        "body": write(attach(activity, keyring.signer(actor, "ed25519"), now=now)),
+        "body": write(attach(activity, keyring.signer(actor, "ed25519"), now=now) if is_sent else activity),
         "is_public": parcel.is_public,
         "sent_at": now,
     }
@@ -303,6 +305,13 @@ async def send_withheld(session: AsyncSession, hosts: Collection[str], *, now: d
         found = await session.scalars(select(Sent.id).where(among(Sent.id, names), Sent.is_public.is_(True)))
         public = set(found)
         await outbox.revive(session, lane, [seq for seq, name in dead.items() if name in public], now=now)
+
+
+def as_read(sent: Sent, keyring: Keyring) -> bytes:
+    """The signed bytes of an activity of ours, the same each time: signed now where it was never sent to anybody."""
+    if sent.type != "Announce" or "proof" in (document := parse(sent.body)):
+        return sent.body
+    return write(attach(document, keyring.signer(sent.actor, "ed25519"), now=sent.sent_at))
 
 
 async def sent_activity(session: AsyncSession, activity_id: str) -> Sent | None:

@@ -1,13 +1,15 @@
-"""Cases that come in to a hub: what each costs from its delivery until it is an entry and announced, on SQLite and on PostgreSQL.
+"""Cases that come in to a hub: what each costs until it is an entry and announced, on SQLite and on PostgreSQL.
 
 Two hundred members on hosts of their own, whom the hub follows; each case is one of the samples in the shape in which nodes send it:
-a proof on the case, a proof on the Create, and a draft-cavage RSA signature on the request. The hub is one process with its worker
-inside, pinned to a processor. Nobody follows it: what it announces is signed and kept, and delivered to nobody. No peer does this.
+a proof on the case, a proof on the Create, and a draft-cavage RSA signature on the request. And members who are new, with two hundred
+cases each, which the hub reads from the pages of their outboxes. The hub is one process with its worker inside, pinned to a processor.
+Nobody follows it: what it announces is signed and kept, and delivered to nobody. No peer does this.
 """
 
 import asyncio
 import statistics
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,11 +23,11 @@ from federation.proofs import attach
 from node.entries.entries import Entry
 from node.outbox import Job
 from node.peers.actors import remember_actor
-from node.peers.follows import Follow
-from node.peers.sending import Sent
+from node.peers.follows import Follow, read_back
+from node.peers.sending import Sent, new_activity_id
 from node.runtime import Node
 from tests.bench.figures import Bench, Figure, measured
-from tests.bench.loopback import pace, pin, processor_seconds, replay
+from tests.bench.loopback import answer, listening, pace, pin, processor_seconds, replay
 from tests.bench.senders import KEYS, TYPE
 from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database
 from tests.rig.keys import ed25519_key, rsa_key
@@ -37,10 +39,12 @@ from vocab import activities
 from vocab.actors import Actor, PublicKey
 from vocab.cases import write_case
 from vocab.jsonld import write
-from vocab.terms import PUBLIC, SRT
+from vocab.terms import COLLECTION_CONTEXT, PUBLIC, SRT
+from web.fediverse.actors import PAGE
 
 MEMBERS = 200
 CASES, ROUNDS = 2000, 3
+NEW_MEMBERS, CASES_BEFORE = 20, 200
 FIRST_SYNC = 1_000_000
 # 5,000 members that say something once a minute.
 STEADY_RATE, STEADY_SECONDS = 83, 15
@@ -50,15 +54,15 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An organisation that the hub follows. Nothing of it is served: the hub knows actor and keys."""
+    """An organisation that the hub follows, and whose actor and keys it knows. Of some the outbox is served."""
 
     actor: str
     rsa: Signer
     ed25519: Signer
 
     @classmethod
-    def numbered(cls, number: int) -> "Member":
-        actor = f"http://127.0.{1 + number // 200}.{1 + number % 200}:9/actors/cases"
+    def numbered(cls, number: int, *, port: int = 9) -> "Member":
+        actor = f"http://127.0.{1 + number // 200}.{1 + number % 200}:{port}/actors/cases"
         prover = ed25519_key(actor).signer(f"{actor}#ed25519-key")
         return cls(actor, rsa_key(KEYS[number % len(KEYS)]).signer(f"{actor}#main-key"), prover)
 
@@ -81,9 +85,8 @@ class Member:
             implements=((SRT, ""),),
         )
 
-    def delivery(self, inbox: str, number: int) -> bytes:
-        """A whole HTTP request with one case."""
-        now = datetime.now(UTC).replace(microsecond=0)
+    def says(self, number: int, *, now: datetime) -> dict[str, object]:
+        """The Create of one case."""
         origin = self.actor.partition("/actors/")[0]
         url, to, cc = f"{origin}/cases/{number}", [PUBLIC], [f"{self.actor}/followers"]
         case = write_case(
@@ -105,12 +108,39 @@ class Member:
             cc=cc,
             published=now,
         )
-        body = write(attach(create, self.ed25519, now=now))
+        return attach(create, self.ed25519, now=now)
+
+    def delivery(self, inbox: str, number: int) -> bytes:
+        """A whole HTTP request with one case."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        body = write(self.says(number, now=now))
         digest = BodyDigest.of(body)
         headers = sign("POST", inbox, signer=self.rsa, now=now, digest=digest, content_type=TYPE)
         lines = [b"%s: %s" % header for header in headers]
         lines.append(b"content-length: %d" % len(body))
         return b"POST /inbox HTTP/1.1\r\n%s\r\n\r\n%s" % (b"\r\n".join(lines), body)
+
+    def outbox(self, numbers: range) -> dict[bytes, bytes]:
+        """What its server answers when its outbox is read, by address, in pages as a node has them."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        at, pages = f"{self.actor}/outbox", range(0, len(numbers), PAGE)
+        said: dict[str, dict[str, object]] = {
+            at: {"id": at, "type": "OrderedCollection", "first": f"{at}?page=0"}
+        }
+        for start in pages:
+            page = f"{at}?page={start}"
+            said[page] = {
+                "id": page,
+                "type": "OrderedCollectionPage",
+                "srt:upToDate": True,
+                "orderedItems": [self.says(number, now=now) for number in numbers[start : start + PAGE]],
+            }
+            if start + PAGE < len(numbers):
+                said[page]["next"] = f"{at}?page={start + PAGE}"
+        return {
+            url.encode(): answer(200, write({"@context": COLLECTION_CONTEXT, **one}))
+            for url, one in said.items()
+        }
 
 
 @dataclass
@@ -124,6 +154,7 @@ class _Hub:
     own: list[float] = field(default_factory=list)
     of_database: list[float] = field(default_factory=list)
     steady: float = 0.0
+    synced: tuple[float, float] = (0.0, 0.0)
 
     def seconds(self) -> tuple[float, float]:
         """Processor time so far: its own, and that of the database's processes."""
@@ -162,6 +193,7 @@ async def run(bench: Bench) -> list[Figure]:
             for kind, hub in hubs.items():
                 bench.say(f"{kind}, {STEADY_RATE} a second")
                 await _pace(hub, members, bench.amount(STEADY_RATE * STEADY_SECONDS))
+            await _sync(bench, list(hubs.values()))
             for hub in hubs.values():
                 await _require_all(hub)
             small.stop()
@@ -169,23 +201,50 @@ async def run(bench: Bench) -> list[Figure]:
     return [figure for kind, hub in hubs.items() for figure in _figures(kind, hub)]
 
 
-async def _admit(node: Node, members: list[Member]) -> None:
-    """Have the hub follow them, without a word to anybody."""
+async def _admit(node: Node, members: Sequence[Member], *, reads: bool = False) -> None:
+    """Have the hub follow them, without a word to anybody. reads: it has to read what they published before."""
     now = node.clock.now()
     async with node.database.begin() as session:
-        for number, member in enumerate(members):
+        for member in members:
             await remember_actor(session, member.described(), now=now)
-            follow = Follow(activity_id=f"{node.settings.origin}/activities/{number}", state="accepted")
+            follow = Follow(activity_id=new_activity_id(node.settings), state="accepted")
             follow.follower, follow.followed = node.settings.main_actor, member.actor
             follow.activity, follow.changed_at = {}, now
             session.add(follow)
+            if reads:
+                await read_back(session, member.actor, now=now)
+
+
+async def _sync(bench: Bench, hubs: Sequence[_Hub]) -> None:
+    """Have each hub admit the same members, with all that they published before."""
+    bench.say("new members")
+    documents: dict[bytes, bytes] = {}
+    none = answer(404)
+    async with listening(lambda url, host: documents.get(b"http://" + host + url, none)) as port:
+        members = [
+            Member.numbered(MEMBERS + number, port=port) for number in range(bench.amount(NEW_MEMBERS))
+        ]
+        first = max(hub.sent for hub in hubs)
+        for number, member in enumerate(members):
+            start = first + number * CASES_BEFORE
+            documents |= member.outbox(range(start, start + CASES_BEFORE))
+        count = len(members) * CASES_BEFORE
+        for hub in hubs:
+            own, others = hub.seconds()
+            async with behind(hub.served) as opened:
+                await _admit(opened, members, reads=True)
+            await _drained(hub, "backfill")
+            mine, theirs = hub.seconds()
+            hub.sent += count
+            hub.synced = ((mine - own) / count, (theirs - others) / count)
 
 
 def _figures(kind: str, hub: _Hub) -> list[Figure]:
-    a_case = statistics.median(hub.own)
-    beside = ""
-    if hub.database is not None:
-        beside = f" PostgreSQL's own processes took {statistics.median(hub.of_database) * 1000:.2f} ms more."
+    of_database = (statistics.median(hub.of_database), hub.synced[1])
+    beside, beside_sync = (
+        "" if hub.database is None else f" PostgreSQL's own processes took {one * 1000:.2f} ms more."
+        for one in of_database
+    )
     is_goal = kind == POSTGRESQL
     return [
         measured(f"hub-cases-{kind}", "cases/s", hub.rates, note="Until each is an entry and announced."),
@@ -193,17 +252,17 @@ def _figures(kind: str, hub: _Hub) -> list[Figure]:
             f"hub-case-{kind}",
             "ms",
             [one * 1000 for one in hub.own],
-            goal=300_000 / FIRST_SYNC if is_goal else None,
             more_is_better=False,
             note=f"Processor time of the hub for each case, the delivery's own checks included.{beside}",
         ),
         Figure(
             f"hub-first-sync-{kind}",
-            a_case * FIRST_SYNC / 60,
-            "min",
-            goal=5 if is_goal else None,
+            hub.synced[0] * 1000,
+            "ms",
+            goal=300_000 / FIRST_SYNC if is_goal else None,
             more_is_better=False,
-            note="A million cases at that price, computed: minutes of one core.",
+            note=f"Processor time of the hub for each of {CASES_BEFORE} cases that each of {NEW_MEMBERS} new members had published before: "
+            f"{hub.synced[0] * FIRST_SYNC / 60:.0f} minutes of one core for a million.{beside_sync}",
         ),
         Figure(
             f"hub-steady-{kind}",
@@ -255,12 +314,12 @@ def _deliveries(hub: _Hub, members: list[Member], count: int) -> list[bytes]:
     return [members[number % len(members)].delivery(inbox, number) for number in numbers]
 
 
-async def _drained(hub: _Hub) -> None:
+async def _drained(hub: _Hub, kind: str = "process") -> None:
     async with behind(hub.served) as opened:
         end = time.monotonic() + DRAIN_SECONDS
         while time.monotonic() < end:
             async with opened.database.read() as session:
-                if await session.scalar(select(Job.seq).where(Job.kind == "process").limit(1)) is None:
+                if await session.scalar(select(Job.seq).where(Job.kind == kind).limit(1)) is None:
                     return
             await asyncio.sleep(LOOK_SECONDS)
     raise RuntimeError("the jobs of the hub did not come to an end")

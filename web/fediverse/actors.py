@@ -17,7 +17,7 @@ from node.hub.members import member_document
 from node.peers.blocklists import blocklist_document
 from node.peers.follows import count_followers, count_following
 from node.peers.ours import LocalActor, actor_document, aliases_of, local_actor
-from node.peers.sending import Sent, count_sent, last_told, sent_activity, sent_by
+from node.peers.sending import Sent, as_read, count_sent, last_told, sent_activity, sent_by
 from node.peers.synchronising import PATH, followers_from, origin_of
 from node.publishing.featured import featured_cases
 from node.runtime import Node
@@ -169,7 +169,7 @@ async def activity(request: Request) -> Response:
         raise NotFound("no such public activity")
     if sent.type in ("Create", "Update") and sent.object_id.startswith(f"{node.settings.origin}/cases/"):
         tells(request, sent.object_id)
-    return activity_answer(sent.body)
+    return activity_answer(as_read(sent, node.keyring))
 
 
 def _page_of_list(request: Request, node: Node, ours: LocalActor) -> int | None:

@@ -199,3 +199,22 @@ async def test_the_first_page_of_replies_holds_few_and_the_next_the_others(town:
     assert (whole["first"]["items"], following["items"]) == (notes[:FEW_REPLIES], notes[FEW_REPLIES:])
     assert "next" not in following
     assert beyond.status_code == 404
+
+
+async def test_an_announcement_that_nobody_was_sent_is_proven_to_whoever_reads_it(town: Town) -> None:
+    """A hub announces a case by actors whom nobody follows yet."""
+    await town.befriend("hub", "a")
+    url = (await publish_case(town["a"].node, a_case(0, state="FR"))).url
+    await town.settle()
+    hub = await find_actor(town["b"].node, "https://hub.example/actors/state-fr")
+    keys, _ = await proving_keys(town["b"].node, hub.id)
+
+    async with town.visitor("hub", headers={"Accept": ACTIVITY_JSON}) as http:
+        (item,) = (await http.get("/actors/state-fr/outbox?page=1")).json()["orderedItems"]
+        first = await http.get(item["id"])
+        town.clock.forward(hours=1)
+        again = await http.get(item["id"])
+
+    assert first.json()["object"] == url
+    assert again.content == first.content
+    assert isinstance(check(first.json(), keys, now=town.clock.now()), Proven)
