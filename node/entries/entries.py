@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Insert, String, case, delete, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Insert, String, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -245,11 +245,19 @@ async def expect_withdrawn(session: AsyncSession, id: str, *, actor: str, host: 
     await _EXPECT.run(session, [row | own | times])
 
 
-async def let_rest(session: AsyncSession, hosts: Collection[str]) -> None:
-    """Show nobody what comes from these hosts."""
-    theirs = (among(Entry.host, hosts), Entry.own.is_(False), Entry.state.in_(SHOWN))
-    rested = update(Entry).where(*theirs).values(state=RESTING)
-    await session.execute(rested.execution_options(synchronize_session="fetch"))
+async def shown_of(session: AsyncSession, hosts: Collection[str]) -> Sequence[str]:
+    """The cases from these hosts that are shown."""
+    return (await session.scalars(select(Entry.id).where(*_shown_of(hosts)))).all()
+
+
+async def let_rest(session: AsyncSession, ids: Collection[str], *, hosts: Collection[str]) -> None:
+    """Show nobody those of these cases that come from these hosts."""
+    rested = update(Entry).where(among(Entry.id, ids), *_shown_of(hosts)).values(state=RESTING)
+    await session.execute(rested.execution_options(synchronize_session=False))
+
+
+def _shown_of(hosts: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (among(Entry.host, hosts), Entry.own.is_(False), Entry.state.in_(SHOWN))
 
 
 async def show_again(session: AsyncSession, actor: str) -> None:
@@ -260,15 +268,21 @@ async def show_again(session: AsyncSession, actor: str) -> None:
     await session.execute(shown.execution_options(synchronize_session="fetch"))
 
 
-async def set_searched(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
-    """A publisher agrees that the words of their cases are searched here, or no more (FEP-5feb)."""
-    theirs = (Entry.actor == actor, Entry.state.in_((*SHOWN, RESTING)))
+async def searched_otherwise(session: AsyncSession, actor: str, *, is_searched: bool) -> Sequence[str]:
+    """The cases of an actor whose words are searched and are to be no more, or the other way round."""
+    is_silent = Entry.text == ""
+    theirs = select(Entry.id).where(Entry.actor == actor, Entry.state.in_((*SHOWN, RESTING)))
+    return (await session.scalars(theirs.where(is_silent if is_searched else ~is_silent))).all()
+
+
+async def set_searched(session: AsyncSession, ids: Collection[str], *, is_searched: bool) -> None:
+    """The publisher of these cases agrees that their words are searched here, or no more (FEP-5feb)."""
     if not is_searched:
-        # Told to all of them at once: a publisher may have thousands.
-        silenced = update(Entry).where(*theirs, Entry.text != "").values(text="")
-        await session.execute(silenced.execution_options(synchronize_session="fetch"))
+        silenced = update(Entry).where(among(Entry.id, ids)).values(text="")
+        await session.execute(silenced.execution_options(synchronize_session=False))
         return
-    for row in list(await session.scalars(select(Entry).where(*theirs, Entry.text == ""))):
+    silent = select(Entry).where(among(Entry.id, ids), Entry.state.in_((*SHOWN, RESTING)), Entry.text == "")
+    for row in list(await session.scalars(silent.order_by(Entry.id).with_for_update())):
         row.text = "" if refuses_indexing(asks_robots(row.document)) else searchable(row.case())
 
 

@@ -4,33 +4,39 @@ import logging
 
 from sqlalchemy import select
 
-from node.entries.entries import SHOWN, Entry, let_rest, set_searched
+from node.entries.entries import SHOWN, Entry, let_rest, shown_of
 from node.inbox.keeping import forget_old, forget_tomorrow
+from node.inbox.searching import heed
 from node.outbox import Done, Outcome, Turn
-from node.peers.actors import RemoteActor
 from node.peers.hosts import blocked
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 500
+
 
 async def rest_cases(node: Node, job: Turn) -> Outcome:
     """Show nobody any more what comes from hosts that are shut out by now. Safe to repeat."""
-    async with node.database.begin() as session:
+    async with node.database.read() as session:
         theirs = (Entry.own.is_(False), Entry.state.in_(SHOWN))
         hosts = set(await session.scalars(select(Entry.host).where(*theirs).distinct()))
-        if shut := await blocked(session, hosts):
-            await let_rest(session, shut)
-            log.info("cases.at-rest", extra={"hosts": len(shut)})
+        shut = await blocked(session, hosts)
+        ids = await shown_of(session, shut)
+    # Some at a time: nobody else writes to SQLite meanwhile.
+    for start in range(0, len(ids), AT_ONCE):
+        async with node.database.begin() as session:
+            # One of them may have been let in again.
+            still = await blocked(session, shut)
+            await let_rest(session, ids[start : start + AT_ONCE], hosts=still)
+    if shut:
+        log.info("cases.at-rest", extra={"hosts": len(shut)})
     return Done()
 
 
 async def heed_searching(node: Node, job: Turn) -> Outcome:
     """Search the cases of an actor from now on, or no more, as it last said (FEP-5feb). Safe to repeat."""
-    async with node.database.begin() as session:
-        actor = await session.get(RemoteActor, str(job.payload["actor"]))
-        if actor is not None:
-            await set_searched(session, actor.id, is_searched=actor.indexable)
+    await heed(node, str(job.payload["actor"]))
     return Done()
 
 

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import SHOWN, Entry, expect_withdrawn, set_searched
+from node.entries.entries import SHOWN, Entry, expect_withdrawn
 from node.hub.aggregate import take_back
 from node.hub.quarantine import taken_back
 from node.inbox.proving import RefusedActivity, is_followed
+from node.inbox.searching import heed
 from node.inbox.stamping import MAX_ASKED
 from node.inbox.taking import fetch_case, take_followed_case, to_pass_on
 from node.peers.actors import forget_actor, host_of, is_at_home
@@ -80,8 +81,7 @@ async def on_update(node: Node, activity: Activity) -> None:
     if activity.object_id == activity.actor:
         # What could not be asked just now is asked again: it may be new keys, another inbox, or that nobody is to search them any more.
         actor = await find_actor(node, activity.actor, max_age=timedelta(0), or_known=False)
-        async with node.database.begin() as session:
-            await set_searched(session, actor.id, is_searched=actor.indexable)
+        await heed(node, actor.id)
         return
     if activity.object_id is not None:
         async with node.database.begin() as session:

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.errors import FederationError, FetchError, Mismatch, NotThere, Unreachable
 from node import outbox
-from node.entries.entries import SHOWN, Entry, set_searched
+from node.entries.entries import SHOWN, Entry
 from node.inbox.moving import move_in
 from node.inbox.proving import RefusedActivity
+from node.inbox.searching import heed
 from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import ask_actor, keep_actor
@@ -102,8 +103,8 @@ async def _look(node: Node, actor_id: str, *, now: datetime) -> bool:
         return True
     async with node.database.begin() as session:
         row = await keep_actor(session, actor, now=now)
-        await set_searched(session, actor.id, is_searched=actor.indexable)
         moved_to = actor.moved_to if actor.moved_to != row.moved_to else None
+    await heed(node, actor.id)
     if moved_to is not None:
         try:
             await move_in(node, actor_id, moved_to)

@@ -1,5 +1,6 @@
 """A hub shows its members' cases only, on a proof that holds; everything else waits where somebody can see it, and why."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -7,13 +8,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import Proven, attach, check
-from node.entries.entries import set_searched
 from node.entries.search import entry_at
 from node.hub import quarantine
 from node.hub.quarantine import NOT_A_MEMBER, keep_out, let_go, waiting
-from node.inbox import chores
+from node.inbox import chores, searching
+from node.inbox.searching import heed
 from node.inbox.taking import fetch_case
-from node.peers.actors import host_of
+from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import proving_keys
 from node.peers.follows import Follow
 from node.peers.lists import PAGE, signed_list
@@ -369,11 +370,11 @@ async def test_whoever_says_otherwise_is_believed_without_having_sent_an_update_
     await town.settle()
     counts, heeded = [await found(town)], []
 
-    async def heed(session: AsyncSession, actor: str, *, is_searched: bool) -> None:
-        heeded.append((actor, is_searched))
-        await set_searched(session, actor, is_searched=is_searched)
+    async def note(node: Node, actor: str) -> None:
+        heeded.append(actor)
+        await heed(node, actor)
 
-    monkeypatch.setattr(chores, "set_searched", heed)
+    monkeypatch.setattr(chores, "heed", note)
     for number, agrees in enumerate((False, False, True), start=2):
         victim.documents["/users/cases"] = victim.actor(indexable=agrees)
         town.clock.forward(days=2)
@@ -386,7 +387,39 @@ async def test_whoever_says_otherwise_is_believed_without_having_sent_an_update_
 
     assert await at_hub(town, "c4") is not None
     assert counts == [1, 0, 0, 4]
-    assert heeded == [(victim.id, False), (victim.id, True)]
+    assert heeded == [victim.id, victim.id]
+
+
+async def test_whoever_says_otherwise_while_their_cases_are_looked_through_is_believed(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked through some at a time: all of fifty thousand at once kept everybody waiting for a quarter of a minute."""
+    victim.documents["/users/cases"] = victim.actor(indexable=True)
+    await admit(town, victim)
+    for number in range(1, 4):
+        case = a_document(victim, town, f"c{number}")
+        await victim.post("hub", victim.activity("Create", case, number=number))
+    await town.settle()
+    monkeypatch.setattr(searching, "AT_ONCE", 1)
+    set_searched, looked_at = searching.set_searched, list[int]()
+
+    async def changes_their_mind(session: AsyncSession, ids: Sequence[str], *, is_searched: bool) -> None:
+        looked_at.append(len(ids))
+        await set_searched(session, ids, is_searched=is_searched)
+        actor = await session.get_one(RemoteActor, victim.id)
+        actor.indexable = not is_searched
+
+    async with town.hub.node.database.begin() as session:
+        (await session.get_one(RemoteActor, victim.id)).indexable = False
+    monkeypatch.setattr(searching, "set_searched", changes_their_mind)
+    await heed(town.hub.node, victim.id)
+    counts = [await found(town)]
+    monkeypatch.setattr(searching, "set_searched", set_searched)
+    await heed(town.hub.node, victim.id)
+    counts.append(await found(town))
+
+    assert looked_at == [1]
+    assert counts == [2, 3]
 
 
 async def test_another_key_under_the_same_id_is_asked_for_when_a_proof_does_not_hold_once_in_a_while(

@@ -1,10 +1,14 @@
 """Cases of a host that is shut out by a decision: nobody is shown them, until it may speak again and was asked what stands."""
 
+from collections.abc import Collection, Sequence
+
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import RESTING, Entry
 from node.entries.search import Filter, coverage, document_at, entry_at, search
+from node.inbox import chores
 from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
 from node.peers import blocklists
@@ -33,6 +37,30 @@ async def shut_out_by_a_list(town: Town) -> None:
 async def listed(town: Town, *, at: str = "a") -> list[str]:
     async with town[at].node.database.read() as session:
         return [card.url for card in (await search(session, Filter())).items]
+
+
+async def test_no_more_cases_of_a_host_are_put_to_rest_than_were_when_it_was_let_in(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is done some at a time, for a host may have tens of thousands and nobody else writes to SQLite meanwhile."""
+    await town.befriend("a", "b")
+    cases = {(await publish_case(town["b"].node)).url for _ in range(3)}
+    await town.settle()
+    monkeypatch.setattr(chores, "AT_ONCE", 1)
+    let_rest, rested = chores.let_rest, list[int]()
+
+    async def with_a_second_thought(
+        session: AsyncSession, ids: Sequence[str], *, hosts: Collection[str]
+    ) -> None:
+        await let_rest(session, ids, hosts=hosts)
+        rested.append(len(hosts))
+        await decide(session, "b.example", None, reason="a test", now=town.clock.now())
+
+    monkeypatch.setattr(chores, "let_rest", with_a_second_thought)
+    await decided(town, "b.example", "block")
+
+    assert rested == [1, 0, 0]
+    assert len(cases & set(await listed(town))) == 2
 
 
 @pytest.mark.parametrize("shut", ["b.example", "example"])
