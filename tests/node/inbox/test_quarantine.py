@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.proofs import Proven, attach, check
+from node.entries.entries import set_searched
 from node.entries.search import entry_at
 from node.hub import quarantine
 from node.hub.quarantine import NOT_A_MEMBER, keep_out, let_go, waiting
@@ -401,7 +402,7 @@ async def test_whoever_says_otherwise_while_their_cases_are_looked_through_is_be
         await victim.post("hub", victim.activity("Create", case, number=number))
     await town.settle()
     monkeypatch.setattr(searching, "AT_ONCE", 1)
-    set_searched, looked_at = searching.set_searched, list[int]()
+    looked_at: list[int] = []
 
     async def changes_their_mind(session: AsyncSession, ids: Sequence[str], *, is_searched: bool) -> None:
         looked_at.append(len(ids))

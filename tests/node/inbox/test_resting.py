@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import RESTING, Entry
+from node.entries.entries import RESTING, Entry, let_rest
 from node.entries.search import Filter, coverage, document_at, entry_at, search
 from node.inbox import chores
 from node.inbox.process import TRIES
@@ -47,7 +47,7 @@ async def test_no_more_cases_of_a_host_are_put_to_rest_than_were_when_it_was_let
     cases = {(await publish_case(town["b"].node)).url for _ in range(3)}
     await town.settle()
     monkeypatch.setattr(chores, "AT_ONCE", 1)
-    let_rest, rested = chores.let_rest, list[int]()
+    rested: list[int] = []
 
     async def with_a_second_thought(
         session: AsyncSession, ids: Sequence[str], *, hosts: Collection[str]
