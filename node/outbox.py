@@ -36,6 +36,8 @@ from node.errors import LeaseLost
 from node.statements import Bulk, Change, Question, Rows, Source, among, dialect_of
 
 LEASE = timedelta(seconds=60)
+# How the lanes of what this server does of itself begin.
+CHORE = "chore:"
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
 LONG_FAILED = 8
 # SQLite gives out row ids for INTEGER only; PostgreSQL needs BIGINT not to run out.

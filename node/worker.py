@@ -10,14 +10,14 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import outbox
 from node.errors import LeaseLost
-from node.outbox import LEASE, Dead, Done, Outcome, Postponed, Settlement, Turn
+from node.outbox import CHORE, LEASE, Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
 from node.roles import JobHandler, Work, role_of
 from node.runtime import Node
 
@@ -43,6 +43,7 @@ LOOK_EVERY = 2.0
 RENEW_BEFORE = LEASE / 2
 LONGEST_SECONDS = 3600.0
 TRIES = 10
+CHORES_AGAIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +278,14 @@ def _failed(node: Node, job: Turn, error: Exception) -> Outcome:
     log.error(
         "job.failed", extra={"kind": job.kind, "job": job.seq, "attempts": job.attempts}, exc_info=error
     )
-    if job.attempts >= TRIES:
-        return Dead(f"{type(error).__name__}")
-    return Postponed(node.clock.now() + LEASE / 4 * 2**job.attempts, f"{type(error).__name__}")
+    now, reason = node.clock.now(), f"{type(error).__name__}"
+    if job.attempts < TRIES:
+        return Postponed(now + LEASE / 4 * 2**job.attempts, reason)
+    if job.lane.startswith(CHORE):
+        # Most plan themselves anew when they are done, and nobody else would: a disk that is full for a night would end them for ever.
+        # Those behind it do not wait for it.
+        return Moved(f"{CHORE}again:{job.seq}", now + CHORES_AGAIN, reason)
+    return Dead(reason)
 
 
 # ---- what became of them -------------------------------------------------------------------------------------------

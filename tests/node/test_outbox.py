@@ -491,3 +491,33 @@ async def test_a_worker_goes_on_after_a_time_in_which_the_database_could_not_be_
 
     assert {"to:a", "to:b"} == set(done)
     assert "worker.interrupted" in caplog.text
+
+
+async def test_a_chore_that_fails_for_a_night_is_tried_again_each_day_and_keeps_no_other_waiting(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most plan themselves anew when they are done. One that was given up was not done again until the server was started anew."""
+    clock, done, is_full = FrozenClock(now), list[str](), True
+
+    async def tidy_up(_node: Any, job: outbox.Turn) -> Done:
+        if is_full and job.payload["n"] != "2":
+            raise RuntimeError
+        done.append(job.payload["n"])
+        return Done()
+
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": tidy_up}))
+    node = cast(Any, SimpleNamespace(settings=None, database=database, clock=clock, bell=LocalBell()))
+    await fill(database, now, ("chore:tidy", "1"), ("chore:tidy", "2"), ("to:a", "3"))
+    for _ in range(worker.TRIES + 3):
+        await worker.run_due(node)
+        clock.forward(hours=12)
+    before = list(done)
+    is_full = False
+    for _ in range(3):
+        clock.forward(days=1)
+        await worker.run_due(node)
+
+    assert (before, done) == (["2"], ["2", "1"])
+    async with database.read() as session:
+        assert await outbox.lanes_of_dead(session, "deliver", "RuntimeError") == ["to:a"]
+        assert await outbox.pending(session) == 0
