@@ -22,6 +22,7 @@ from node.keyring import Keyring
 from node.peers.actors import host_of, is_at_home
 from node.peers.deliveries import still_told
 from node.peers.follows import inboxes_of_followers
+from node.peers.hosts import blocked
 from node.peers.ours import LocalActor, local_actor_at, local_actors
 from node.peers.sending import (
     Packed,
@@ -165,10 +166,12 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
 async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetime) -> None:
     """Keep cases of organisations we follow, and announce those that are new: in as few statements as one.
 
-    Several versions of one case are kept in the order in which they came.
+    Several versions of one case are kept in the order in which they came. Of a host that was blocked since it was asked nothing is kept.
     """
     told: list[Packed] = []
     rest = list(ready)
+    shut = await blocked(session, {one.draft.host for one in rest})
+    rest = [one for one in rest if one.draft.host not in shut]
     while rest:
         first: dict[str, Ready] = {}
         later = [one for one in rest if first.setdefault(one.draft.id, one) is not one]

@@ -249,8 +249,13 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
 
 
 async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
-    """Have nothing shown any more of hosts that are blocked by now; once for all that is decided at one moment."""
-    await outbox.enqueue(session, REST, {}, lane=f"chore:{REST}", key=f"{REST}/{now.isoformat()}", now=now)
+    """Have nothing shown any more of hosts that are blocked by now; once for all that is decided at one moment.
+
+    And once more later: whoever asked before it was decided may keep a case after it was looked for.
+    """
+    for due in (now, now + outbox.LEASE):
+        key = f"{REST}/{due.isoformat()}"
+        await outbox.enqueue(session, REST, {}, lane=f"chore:{REST}", key=key, not_before=due, now=now)
 
 
 async def silenced(session: AsyncSession) -> set[str]:

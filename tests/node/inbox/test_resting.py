@@ -3,16 +3,19 @@
 from collections.abc import Collection, Sequence
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import RESTING, Entry, let_rest
+from node.entries.entries import LIVE, RESTING, Entry, let_rest
 from node.entries.search import Filter, coverage, document_at, entry_at, search
-from node.inbox import chores
+from node.hub.aggregate import Brought, Ready, make_ready
+from node.inbox import chores, taking
 from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
+from node.outbox import LEASE
 from node.peers import blocklists
 from node.peers.hosts import decide
+from node.runtime import Node
 from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.town import Town
 
@@ -229,3 +232,34 @@ async def states(town: Town) -> dict[str, str]:
     async with town["a"].node.database.read() as session:
         rows = await session.execute(select(Entry.id, Entry.state).where(Entry.own.is_(False)))
         return {row[0]: row[1] for row in rows}
+
+
+async def test_what_was_read_before_its_host_is_blocked_is_not_kept_after_it(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = await publish_case(town["b"].node)
+
+    async def blocked_meanwhile(node: Node, brought: Sequence[Brought]) -> list[Ready]:
+        await decided(town, "b.example", "block")
+        return await make_ready(node, brought)
+
+    monkeypatch.setattr(taking, "make_ready", blocked_meanwhile)
+
+    await fetch_case(town["a"].node, theirs.url, invited=True)
+
+    async with town["a"].node.database.read() as session:
+        assert await session.get(Entry, theirs.url) is None
+
+
+async def test_what_was_being_kept_while_its_host_was_blocked_rests_soon_after(town: Town) -> None:
+    """PostgreSQL shows nobody what is not committed yet, nor who commits it what was decided since."""
+    theirs = await publish_case(town["b"].node)
+    await fetch_case(town["a"].node, theirs.url, invited=True)
+    await decided(town, "b.example", "block")
+    async with town["a"].node.database.begin() as session:
+        await session.execute(update(Entry).values(state=LIVE))
+
+    town.clock.forward(seconds=LEASE.total_seconds())
+    await town.settle()
+
+    assert await listed(town) == []
