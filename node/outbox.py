@@ -33,7 +33,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row, UtcDateTime
 from node.errors import LeaseLost
-from node.statements import Bulk, Change, Question, Rows, Source, among, dialect_of
+from node.statements import Bulk, Change, Question, Rows, Source, among, dialect_of, in_order
 
 LEASE = timedelta(seconds=60)
 # How the lanes of what this server does of itself begin.
@@ -120,7 +120,10 @@ _CLAIM = Question(
 )
 _NEXT_DUE = Question(select(func.min(_L.due_at)).where(_IS_FREE))
 _LOCK = Question(
-    select(_L.name, _L.claimed_until).where(among(_L.name, "lanes")).order_by(_L.name).with_for_update()
+    select(_L.name, _L.claimed_until)
+    .where(among(_L.name, "lanes"))
+    .order_by(in_order(_L.name))
+    .with_for_update()
 )
 _RENEW = Question(
     update(_LANES)
@@ -383,7 +386,7 @@ async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) ->
         await session.scalars(
             select(Lane.name)
             .where(Lane.name.in_(sorted(lanes)), Lane.failures >= LONG_FAILED, Lane.due_at > now)
-            .order_by(Lane.name)
+            .order_by(in_order(Lane.name))
             .with_for_update()
         )
     )

@@ -304,6 +304,28 @@ class _Values(TypeDecorator[list[Any]]):
         return json.dumps(list(value or ())) if dialect.name == "sqlite" else list(value or ())
 
 
+class _Ordered(FunctionElement[Any]):
+    inherit_cache = True
+
+
+@compiles(_Ordered, "sqlite")
+def _ordered_as_it_is(element: _Ordered, compiler: Any, **more: Any) -> str:
+    return str(compiler.process(element.clauses, **more))
+
+
+@compiles(_Ordered)
+def _ordered_by_bytes(element: _Ordered, compiler: Any, **more: Any) -> str:
+    return f'{compiler.process(element.clauses, **more)} COLLATE "C"'
+
+
+def in_order(column: Any) -> ColumnElement[Any]:
+    """A text as Python's `sorted` has it, whatever PostgreSQL was set up with: rows that are locked in two orders wait for one another.
+
+    column  Any: a mapped attribute or a column of a table.
+    """
+    return _Ordered(column)
+
+
 class _Listed(FunctionElement[Any]):
     inherit_cache = True
 
