@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.sites import site_of
@@ -16,6 +16,7 @@ from node.peers.actors import host_of
 from node.peers.follows import MOST_INBOXES
 from node.peers.hosts import Host, blocked
 from node.peers.sending import Sent, SentTo, delivery_key
+from node.statements import among
 
 AT_ONCE = 500
 
@@ -58,8 +59,7 @@ async def deliveries_of(session: AsyncSession, url: str) -> Deliveries | None:
     sent = await _last_said(session, url)
     if sent is None:
         return None
-    told = await session.get(SentTo, sent.id)
-    inboxes = told.inboxes.split("\n") if told else []
+    inboxes = await _inboxes(session, sent)
     jobs: dict[str, Job] = {}
     for start in range(0, len(inboxes), AT_ONCE):
         keys = [delivery_key(sent.id, inbox) for inbox in inboxes[start : start + AT_ONCE]]
@@ -75,6 +75,18 @@ async def deliveries_of(session: AsyncSession, url: str) -> Deliveries | None:
             for inbox in inboxes
         ),
     )
+
+
+async def progress_of(session: AsyncSession, url: str) -> dict[str, int]:
+    """How many have the last public activity about an object of ours, wait for it or never get it, without a word about each."""
+    sent = await _last_said(session, url)
+    if sent is None:
+        return {"has": 0, "waiting": 0, "never": 0}
+    keys = [delivery_key(sent.id, inbox) for inbox in await _inboxes(session, sent)]
+    counted = select(Job.dead_at.is_(None), func.count()).where(among(Job.key, keys))
+    found = {waits: many for waits, many in await session.execute(counted.group_by(Job.dead_at.is_(None)))}
+    waiting, never = found.get(True, 0), found.get(False, 0)
+    return {"has": len(keys) - waiting - never, "waiting": waiting, "never": never}
 
 
 async def try_now(session: AsyncSession, url: str, inbox: str, *, now: datetime) -> None:
@@ -105,6 +117,11 @@ async def still_told(session: AsyncSession, inboxes: Iterable[str]) -> list[str]
         if of_site[site] <= MOST_INBOXES:
             told.append(inbox)
     return told
+
+
+async def _inboxes(session: AsyncSession, sent: Sent) -> list[str]:
+    told = await session.get(SentTo, sent.id)
+    return told.inboxes.split("\n") if told else []
 
 
 async def _last_said(session: AsyncSession, url: str) -> Sent | None:

@@ -278,9 +278,10 @@ async def listen_again(session: AsyncSession, silent: set[str], *, now: datetime
     await send_withheld(session, withheld - await blocked(session, withheld), now=now)
 
 
-async def decisions(session: AsyncSession) -> list[Host]:
-    """Every decision that stands, by name."""
-    return list(await session.scalars(select(Host).where(_DECIDED).order_by(Host.name)))
+async def decisions(session: AsyncSession, *, offset: int = 0, limit: int | None = None) -> list[Host]:
+    """Every decision that stands, by name; or a part of them."""
+    found = select(Host).where(_DECIDED).order_by(Host.name).offset(offset)
+    return list(await session.scalars(found.limit(limit)))
 
 
 async def decided_among(session: AsyncSession, hosts: Collection[str]) -> set[str]:

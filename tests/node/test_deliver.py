@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from node.deliver import GIVEN_UP_AFTER, SET_ASIDE_AFTER
-from node.peers.deliveries import Deliveries, deliveries_of
+from node.peers.deliveries import Deliveries, deliveries_of, progress_of
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -29,8 +29,9 @@ async def got_to(town: Town, url: str) -> dict[str, str]:
 
 async def told(town: Town, url: str) -> Deliveries:
     async with town["a"].node.database.read() as session:
-        found = await deliveries_of(session, url)
+        found, progress = await deliveries_of(session, url), await progress_of(session, url)
     assert found is not None
+    assert progress == {state: found.count(state) for state in ("has", "waiting", "never")}
     return found
 
 
@@ -47,6 +48,7 @@ async def pass_days(town: Town, days: float) -> None:
 async def test_what_was_never_sent_has_got_nowhere(town: Town) -> None:
     async with town["a"].node.database.read() as session:
         assert await deliveries_of(session, "https://a.example/cases/none") is None
+        assert set((await progress_of(session, "https://a.example/cases/none")).values()) == {0}
 
 
 async def test_the_desk_sees_who_has_a_case_who_not_yet_and_who_never_will(

@@ -32,6 +32,8 @@ async def show_deliveries(request: Request) -> Response:
     async with node.database.begin() as session:
         me = await signed_in(request, session, now=node.clock.now())
         require(me.roles, Action.READ_CASES)
+    # Thousands may have it: while this is read, others write.
+    async with node.database.read() as session:
         publication = await publication_of(session, path_id(request, "id"))
         found = await deliveries_of(session, publication.url) if publication else None
     if publication is None or found is None:

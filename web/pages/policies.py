@@ -21,6 +21,7 @@ from web.sessions import FILES, require_same_origin
 
 PATH = "/desk/hosts"
 MAX_REASON = 1000
+AT_ONCE = 200
 REFUSALS = ("no-media", "no-reports")
 # Lists that are shared name fifty thousand hosts, with a reason for each.
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -38,17 +39,23 @@ def routes(_settings: Settings) -> list[BaseRoute]:
 
 
 async def hosts_page(request: Request) -> Response:
-    """Every decision with its reason, the lists that are followed, and the forms; a host may come along (`?host=`)."""
+    """The decisions with their reasons, the lists that are followed, and the forms; a host may come along (`?host=`)."""
     node: Node = request.app.state.node
+    after = request.query_params.get("page", "0")
+    number = int(after) if after.isdecimal() and len(after) < 5 else 0
     async with node.database.begin() as session:
         me = await seated(request, session, Action.DECIDE_HOSTS)
-        decided, lists = await decisions(session), await blocklists.subscriptions(session)
+        # A file may bring tens of thousands.
+        decided = await decisions(session, offset=AT_ONCE * number, limit=AT_ONCE + 1)
+        lists = await blocklists.subscriptions(session)
     counted = [request.query_params.get(name, "") for name in ("added", "kept", "skipped")]
     return page(
         request,
         "desk/hosts.html",
         me,
-        decided=decided,
+        decided=decided[:AT_ONCE],
+        number=number,
+        has_more=len(decided) > AT_ONCE,
         lists=lists,
         host=request.query_params.get("host", "")[:300],
         counted=[int(one) for one in counted if one.isdecimal() and len(one) < 8],

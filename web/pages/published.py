@@ -1,5 +1,6 @@
 """What is public, seen from the desk: where each case has got to, what waits and why, and which cases stand first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from node import audit
 from node.deliver import SET_ASIDE_AFTER
 from node.entries.entries import Entry
 from node.errors import NotFound, WrongState
-from node.peers.deliveries import Deliveries, Delivery, deliveries_of, try_now
+from node.peers.deliveries import Delivery, deliveries_of, progress_of, try_now
 from node.publishing.featured import feature, featured_cases, unfeature
 from node.publishing.publications import Publication, publication_of
 from node.runtime import Node
@@ -40,7 +41,7 @@ class Line:
 
     publication: Publication
     entry: Entry | None
-    deliveries: Deliveries | None
+    progress: Mapping[str, int]
     is_first: bool
 
 
@@ -51,6 +52,8 @@ async def published_page(request: Request) -> Response:
     skipped = AT_ONCE * int(after) if after.isdecimal() and len(after) < 5 else 0
     async with node.database.begin() as session:
         me = await seated(request, session, Action.READ_CASES)
+    # Thousands may have each: while this is read, others write.
+    async with node.database.read() as session:
         first = await featured_cases(session)
         found = await session.execute(
             select(Publication, Entry)
@@ -61,7 +64,7 @@ async def published_page(request: Request) -> Response:
         )
         rows = found.all()
         lines = [
-            Line(publication, entry, await deliveries_of(session, publication.url), publication.url in first)
+            Line(publication, entry, await progress_of(session, publication.url), publication.url in first)
             for publication, entry in rows[:AT_ONCE]
         ]
         standing = await session.execute(
@@ -87,6 +90,7 @@ async def case_page(request: Request) -> Response:
     now = node.clock.now()
     async with node.database.begin() as session:
         me = await seated(request, session, Action.READ_CASES)
+    async with node.database.read() as session:
         publication = await publication_of(session, path_id(request, "id"))
         if publication is None:
             raise NotFound("this case is not public")

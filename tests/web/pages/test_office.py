@@ -1,5 +1,6 @@
 """The office at the desk: who may not is refused, what is missing is asked for, and each change leaves its entry."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.audit import AuditEntry
 from node.casework.retention import Kind, holds, terms
@@ -14,6 +16,7 @@ from node.casework.team import intake_terms
 from node.intake.manifest import current_manifest
 from node.intake.receive import receive_alert
 from node.intake.switch import closure
+from node.outbox import enqueue
 from node.peers.hosts import decisions
 from node.peers.reports import Report, keep_report, open_reports
 from node.publishing.featured import featured_cases
@@ -23,6 +26,7 @@ from tests.rig.keys import keyring
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from tests.web.pages.test_replies import NOTE, a_reply, arrive, listed, publish_known
+from web.pages import deliveries, policies, published
 
 ORIGIN = "https://a.example"
 ROLES = {
@@ -265,6 +269,48 @@ async def test_the_desk_sees_what_waits_and_has_it_tried_now(town: Town, seats: 
     assert (await audited(town))[-1] == "public.tried"
     assert await seats["Paul"].post(path, {"do": "try", "inbox": inbox[1]})
     assert (await audited(town))[-1] == "public.tried"
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "read"),
+    [
+        ("/desk/published", published, "progress_of"),
+        (f"/desk/published/{'c' * 32}", published, "deliveries_of"),
+        (f"/api/v1/desk/cases/{'c' * 32}/deliveries", deliveries, "deliveries_of"),
+    ],
+)
+async def test_while_the_desk_is_shown_how_far_cases_have_got_others_write(
+    town: Town, seats: dict[str, Seat], monkeypatch: pytest.MonkeyPatch, path: str, page: Any, read: str
+) -> None:
+    """Fifty cases that went to thousands each kept SQLite's only writer busy, and inboxes were answered 503."""
+    await publish_known(town)
+    wanted, found = getattr(page, read), list[object]()
+
+    async def slowly(session: AsyncSession, url: str) -> Any:
+        found.append(await wanted(session, url))
+        async with asyncio.timeout(2), town["a"].node.database.begin() as other:
+            await enqueue(other, "deliver", {}, lane="to:x.example", now=town.clock.now())
+        return found[-1]
+
+    monkeypatch.setattr(page, read, slowly)
+
+    assert (await seats["Eva"].get(path)).status_code == 200
+    assert len(found) == 1
+
+
+async def test_many_decisions_about_hosts_are_shown_some_at_a_time(
+    town: Town, seats: dict[str, Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "AT_ONCE", 2)
+    for number in range(3):
+        await seats["Olga"].tell("/desk/hosts", host=f"bad{number}.example", policy="block", reason="Noise.")
+
+    first, second = [(await seats["Olga"].get(f"/desk/hosts?page={number}")).text for number in (0, 1)]
+
+    shown = [re.findall(r'<th scope="row">([^<]+)</th>', page) for page in (first, second)]
+    assert shown == [["bad0.example", "bad1.example"], ["bad2.example"]]
+    assert ("/desk/hosts?page=1" in first, "/desk/hosts?page=2" in second) == (True, False)
+    assert "/desk/hosts?page=0" in second
 
 
 async def test_a_host_that_fails_for_days_is_set_aside_in_plain_words(
