@@ -308,8 +308,8 @@ class Dropped:
 
 
 Outcome = Done | Postponed | Moved | Dead | Dropped
-# Records what jobs left in the transaction that ends them; tells whether that may have made work for others.
-Settlement = Callable[[AsyncSession], Awaitable[bool]]
+# Records what jobs left in the transaction that ends them; tells how many jobs for others that may have made.
+Settlement = Callable[[AsyncSession], Awaitable[int]]
 
 
 async def finish(

@@ -42,7 +42,7 @@ class Work:
              before it in its lane left is settled.
     settle   makes ready, with no transaction open, what jobs leave behind that are done or dead, given what was prepared for
              them, in the order in which they ran. What it returns records that, in the transaction that ends them, and tells
-             whether it may have made work for others.
+             how many jobs for others it may have made.
     apart    makes of what was prepared for a job that left something what it is given to run by itself, leaving nothing: when
              it could not be settled. The same of one that left nothing.
     """

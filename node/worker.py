@@ -7,7 +7,7 @@ killed loses nothing: its lanes' leases run out and another takes them.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -36,8 +36,8 @@ FEW_JOBS, PACE_SECONDS = 16, 0.05
 JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
 JOBS_AT_ONCE = 1024
-# What jobs leave is kept so many at a time: on SQLite nobody else writes meanwhile.
-SETTLED_AT_ONCE = 64
+# What jobs leave is kept so many at a time, and fewer where each makes thousands of others: on SQLite nobody else writes meanwhile.
+SETTLED_AT_ONCE, MADE_AT_ONCE = 64, 20_000
 LOOK_EVERY = 2.0
 # A job may take longer than a lease: who reads a long outbox holds its lane meanwhile, but not for ever.
 RENEW_BEFORE = LEASE / 2
@@ -82,6 +82,24 @@ class _Running:
         return self.started_at > time.monotonic() - seconds
 
 
+@dataclass(slots=True)
+class _Parts:
+    """How many jobs that leave something are recorded at once: a case makes two others for each server that follows a hub.
+
+    each  how many others each made when that was looked at last. At first nobody knows, and few are recorded at once.
+    """
+
+    each: float = MADE_AT_ONCE / 8
+
+    @property
+    def size(self) -> int:
+        return max(1, min(SETTLED_AT_ONCE, int(MADE_AT_ONCE / self.each)))
+
+    def learn(self, made: int, *, jobs: int) -> None:
+        """So many jobs made so many others."""
+        self.each = max(made / max(1, jobs), self.each / 2, 1.0)
+
+
 async def run(node: Node) -> None:
     """Work until cancelled. A ring wakes it; without one it looks every few seconds."""
     jobs = role_of(node.settings).jobs
@@ -94,6 +112,7 @@ async def run(node: Node) -> None:
     listener = asyncio.create_task(_listen(node, woken))
     running: dict[asyncio.Task[_Running], _Running] = {}
     ended: list[asyncio.Task[_Running]] = []
+    parts = _Parts()
 
     def end(task: asyncio.Task[_Running]) -> None:
         ended.append(task)
@@ -102,7 +121,7 @@ async def run(node: Node) -> None:
 
     def start(lanes: Iterable[_Running]) -> None:
         for lane in lanes:
-            task = asyncio.create_task(_work(node, lane, jobs))
+            task = asyncio.create_task(_work(node, lane, jobs, most=parts.size))
             running[task] = lane
             task.add_done_callback(end)
 
@@ -132,7 +151,7 @@ async def run(node: Node) -> None:
                 some_ended.clear()
                 for task in done:
                     del running[task]
-                start(await _finish(node, [task.result() for task in done], jobs))
+                start(await _finish(node, [task.result() for task in done], jobs, parts))
             except Exception:
                 # Somebody holds the database for long, or it is away: what is due waits. The server, which is one process with this
                 # loop on SQLite, answers meanwhile.
@@ -189,13 +208,13 @@ def _room(running: Collection[_Running]) -> int:
 
 async def run_due(node: Node) -> int:
     """Run what is due now, once; returns how many jobs ran. For tests and for `tracker worker --once`."""
-    jobs = role_of(node.settings).jobs
+    jobs, parts = role_of(node.settings).jobs, _Parts()
     ran = 0
     lanes = await _claim(node, LANES, jobs, looks_first=True)
     while lanes:
         await asyncio.gather(*(_work(node, lane, jobs) for lane in lanes))
         ran += sum(len(lane.results) for lane in lanes)
-        lanes = await _finish(node, lanes, jobs)
+        lanes = await _finish(node, lanes, jobs, parts)
     return ran
 
 
@@ -246,10 +265,15 @@ async def _prepare_lane(node: Node, lane: str, line: Sequence[Turn], jobs: Jobs)
         return [(job, _Unprepared(error)) for job in head]
 
 
-async def _work(node: Node, lane: _Running, jobs: Jobs) -> _Running:
-    """Run the jobs of one lane, in order; the first that has to wait makes those behind it wait."""
+async def _work(node: Node, lane: _Running, jobs: Jobs, *, most: int = JOBS_A_LANE) -> _Running:
+    """Run the jobs of one lane, in order; the first that has to wait makes those behind it wait.
+
+    most  of those that leave something: a lane is recorded as a whole.
+    """
     started = node.clock.now()
-    while len(lane.results) < len(lane.line) and node.clock.now() - started <= LEASE / 2:
+    end = len(lane.results) + (most if _may_leave(lane, jobs) else len(lane.line))
+    # The line may be cut off while a job of it hangs.
+    while len(lane.results) < min(end, len(lane.line)) and node.clock.now() - started <= LEASE / 2:
         job, prepared = lane.line[len(lane.results)]
         outcome = await _run(node, job, prepared, jobs)
         if outcome is None:
@@ -291,13 +315,15 @@ def _failed(node: Node, job: Turn, error: Exception) -> Outcome:
 # ---- what became of them -------------------------------------------------------------------------------------------
 
 
-async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs) -> list[_Running]:
+async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs, parts: _Parts) -> list[_Running]:
     """Record what became of the jobs of some lanes, and what they leave behind; returns the lanes that have to run on."""
     is_work_left = False
     again: list[_Running] = []
-    for lanes in _recorded_together(ended, jobs):
+    for lanes in _recorded_together(ended, jobs, parts):
         try:
-            is_work_left = await _record(node, lanes, jobs) or is_work_left
+            if (made := await _record(node, lanes, jobs)) is not None:
+                parts.learn(made, jobs=sum(len(lane.results) for lane in lanes))
+                is_work_left = is_work_left or made > 0
         except Exception as error:  # whoever is at fault keeps nothing from the others
             log.warning("jobs.unsettled", extra={"reason": type(error).__name__, "lanes": len(lanes)})
             again += [lane for lane in lanes if not await _record_alone(node, lane, jobs)]
@@ -307,23 +333,25 @@ async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs) -> list[_Ru
     return again
 
 
-def _recorded_together(ended: Sequence[_Running], jobs: Jobs) -> list[list[_Running]]:
+def _recorded_together(ended: Sequence[_Running], jobs: Jobs, parts: _Parts) -> Iterator[list[_Running]]:
     """Which lanes are recorded in one transaction: those that may leave something not with the others, nor many jobs at once.
 
     What is left adds to lanes of deliveries, whose names come after those of what comes in. Who held one of them already would
     wait for somebody who waits for them.
     """
-    parts: list[list[_Running]] = [[lane for lane in ended if not _may_leave(lane, jobs)], []]
-    size = 0
+    if others := [lane for lane in ended if not _may_leave(lane, jobs)]:
+        yield others
+    part: list[_Running] = []
     for lane in ended:
         if not _may_leave(lane, jobs):
             continue
-        if parts[-1] and size + len(lane.results) > SETTLED_AT_ONCE:
-            parts.append([])
-            size = 0
-        parts[-1].append(lane)
-        size += len(lane.results)
-    return [part for part in parts if part]
+        if part and sum(len(one.results) for one in (*part, lane)) > parts.size:
+            # How many are recorded next depends on what these made.
+            yield part
+            part = []
+        part.append(lane)
+    if part:
+        yield part
 
 
 def _may_leave(lane: _Running, jobs: Jobs) -> bool:
@@ -331,13 +359,14 @@ def _may_leave(lane: _Running, jobs: Jobs) -> bool:
     return any(isinstance(work, Work) and work.settle is not None for work in works)
 
 
-async def _record(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> bool:
-    """Record all of it or nothing; returns whether what was left may have made work for others."""
+async def _record(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> int | None:
+    """Record all of it or nothing; returns how many jobs for others what was left may have made, None where nothing may be left."""
     settlements = await _settlements(node, lanes, jobs)
     async with node.database.begin() as session:
         # Lanes are locked before anything else is, and in the order of their names, here as by whoever adds to them.
         await _give_back(node, session, lanes)
-        return any([await settle(session) for settle in settlements])
+        made = [await settle(session) for settle in settlements]
+    return sum(made) if made else None
 
 
 async def _settlements(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> list[Settlement]:

@@ -132,7 +132,7 @@ def apart(arrival: Arrival | None) -> Arrival | None:
 
 
 async def settle_arrivals(node: Node, arrivals: Sequence[Arrival | None]) -> Settlement:
-    """Make ready what was left to be kept, in the order in which it came; then keep it, and tell whether there was anything.
+    """Make ready what was left to be kept, in the order in which it came; then keep it, and tell how much that was.
 
     Of what was worked off, or given up, only the digest stays, so that a repeat has no effect.
     """
@@ -145,12 +145,14 @@ async def settle_arrivals(node: Node, arrivals: Sequence[Arrival | None]) -> Set
         if some.is_remembered
     ]
 
-    async def settle(session: AsyncSession) -> bool:
+    many = sum(len(one.inboxes) for some in ready for one in (*some.announced, *some.passed_on))
+
+    async def settle(session: AsyncSession) -> int:
         await take_in(session, ready, now=node.clock.now())
         await KEEP.run(session, remembered)
         digests = [arrival.digest for arrival in ended]
         await (await session.connection()).execute(_FORGET, {"digests": digests})
-        return bool(left)
+        return len(left) + many
 
     return settle
 

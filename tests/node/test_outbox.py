@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -264,13 +265,15 @@ class Leaving:
         self.jobs = {"process": Work(cast(Any, None), cast(Any, None), self._settle)}
         self.written: list[list[str]] = []
         self.adds_to: str | None = None
+        self.makes = 0
+        self.parts = worker._Parts(each=1)
 
     async def _settle(self, _node: Any, prepared: Sequence[str]) -> Settlement:
-        async def write(session: Any) -> bool:
+        async def write(session: Any) -> int:
             self.written.append(list(prepared))
             if self.adds_to is not None:
                 await outbox.enqueue(session, "deliver", {}, lane=self.adds_to, now=self.node.clock.now())
-            return False
+            return self.makes * len(prepared)
 
         return write
 
@@ -291,7 +294,7 @@ class Leaving:
         ]
 
     async def finish(self, lanes: Sequence[worker._Running]) -> list[worker._Running]:
-        return await worker._finish(self.node, lanes, self.jobs)
+        return await worker._finish(self.node, lanes, self.jobs, self.parts)
 
 
 async def test_what_many_jobs_leave_is_kept_in_parts(database: Any, now: datetime) -> None:
@@ -302,6 +305,43 @@ async def test_what_many_jobs_leave_is_kept_in_parts(database: Any, now: datetim
     )
 
     assert [set(part) for part in leaving.written] == [{"from:a", "from:b"}, {"from:c"}]
+
+
+async def test_where_each_job_makes_thousands_of_others_few_are_recorded_at_once(
+    database: Any, now: datetime
+) -> None:
+    """On a hub that five thousand servers follow each case makes ten thousand deliveries: sixty-four of them held SQLite for longer than an
+    inbox waits, and a gigabyte of memory.
+    """
+    leaving = Leaving(database, now)
+    leaving.parts, leaving.makes = worker._Parts(), worker.MADE_AT_ONCE // 2
+    lanes = [f"from:{letter}" for letter in "abcdefghijklmnop"]
+
+    await leaving.finish(await leaving.claimed(*lanes))
+    first = [len(part) for part in leaving.written]
+    leaving.makes = 0
+    for _ in range(4):
+        await leaving.finish(await leaving.claimed(*lanes))
+
+    assert first == [8, 2, 2, 2, 2]
+    assert len(leaving.written[-1]) == len(lanes)
+
+
+async def test_of_a_lane_whose_jobs_leave_something_so_many_run_as_are_recorded_at_once(
+    database: Any, now: datetime
+) -> None:
+    leaving = Leaving(database, now)
+    (lane,) = await leaving.claimed("from:a", jobs=5)
+    lane.results = []
+
+    async def done(_node: Any, _job: outbox.Turn, _prepared: Any) -> Done:
+        return Done()
+
+    leaving.jobs["process"] = replace(leaving.jobs["process"], run=done)
+    await leaving.finish([await worker._work(leaving.node, lane, leaving.jobs, most=2)])
+
+    assert leaving.written == [["from:a"] * 2]
+    assert [len(line) for line in (await take(database, now)).values()] == [3]
 
 
 async def test_a_lane_that_cannot_be_recorded_is_put_off_and_hurts_no_other(
