@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
-from node.inbox.keeping import Received
+from node.inbox import keeping
+from node.inbox.keeping import EMPTIED, KEEP, Received, forget_old
 from node.inbox.receive import MAX_BODY_BYTES
 from node.outbox import Job
 from node.peers.hosts import Blocklist, HostAdvice
@@ -395,3 +396,35 @@ async def test_what_a_host_passes_on_is_refused_once_a_list_shuts_it_out(
 
     assert (first.status_code, second.status_code) == (202, 403)
     assert await stored(town) == kept == is_handled
+
+
+@pytest.mark.both_databases
+async def test_of_many_digests_those_of_last_year_go_and_each_is_looked_at_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thousand was looked for from the start: of a large hub's year that would have taken longer than a night."""
+    node, now = town.hub.node, town.clock.now()
+    ages = {bytes([number]) * 32: 400 * (number % 2) for number in range(12)}
+    rows = [
+        {**EMPTIED, "digest": digest, "received_at": now - timedelta(days=days)}
+        for digest, days in ages.items()
+    ]
+    unread = rows[1] | {"digest": b"x" * 32, "body": b"{}"}
+    async with node.database.begin() as session:
+        await KEEP.run(session, [*rows, unread])
+    monkeypatch.setattr(keeping, "FORGOTTEN_AT_ONCE", 2)
+    asked: list[bytes] = []
+    engine = node.database.engine.sync_engine
+
+    def note(*call: Any) -> None:
+        if call[2].startswith("SELECT received.digest"):
+            asked.append(max(bytes(one) for one in call[3] if isinstance(one, bytes | memoryview)))
+
+    event.listen(engine, "before_cursor_execute", note)
+    await forget_old(node)
+    event.remove(engine, "before_cursor_execute", note)
+
+    async with node.database.read() as session:
+        left = set(await session.scalars(select(Received.digest)))
+    assert left == {digest for digest, days in ages.items() if not days} | {b"x" * 32}
+    assert asked == [b"", *(bytes([number]) * 32 for number in (3, 7, 11))]
