@@ -9,11 +9,11 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import WITHDRAWN, Draft, Entry, last_changes, put_entries, withdraw_entry
@@ -37,6 +37,7 @@ from node.peers.sending import (
 )
 from node.runtime import Node
 from node.settings import Settings
+from node.statements import among
 from vocab import activities
 from vocab.activities import Activity
 from vocab.cases import facets, read_case
@@ -125,13 +126,17 @@ def read_brought(
 class Ready:
     """A case that is to be kept, and what a hub says of it, written and signed.
 
-    announced  its address: said where it is new.
-    passed_on  what its publisher said: where it changes anything.
+    announced   its address: said where it is new.
+    passed_on   what its publisher said: where it changes anything.
+    also        its address, by those whom it concerns since it was corrected.
+    no_more     what takes back what was announced by those whom it concerns no more, by the address of that.
     """
 
     draft: Draft
     announced: tuple[Packed, ...] = ()
     passed_on: tuple[Packed, ...] = ()
+    also: tuple[Packed, ...] = ()
+    no_more: Mapping[str, Packed] = field(default_factory=dict)
 
 
 async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
@@ -142,7 +147,9 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
     by = [[actor.id for actor in announcers(settings, facets(one.draft.case))] for one in brought]
     async with node.database.read() as session:
         changed_at = await last_changes(session, [one.draft.id for one in brought])
-        inboxes = await inboxes_of_followers(session, {PUBLIC}.union(*by))
+        standing = await _standing(session, changed_at)
+        whose = {PUBLIC}.union(*by, *standing.values())
+        inboxes = await inboxes_of_followers(session, whose)
     ready: list[Ready] = []
     for one, ours in zip(brought, by, strict=True):
         url, last = one.draft.id, changed_at.get(one.draft.id)
@@ -150,14 +157,30 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
             ready.append(Ready(one.draft))
             continue
         changed_at[url] = one.draft.newest
-        new = _announcements(settings, url, by=ours, inboxes=inboxes, now=now) if last is None else []
+        before = standing.setdefault(url, {})
+        wanting = [actor for actor in ours if actor not in before]
+        left = {actor: name for actor, name in before.items() if actor not in ours}
+        new = _announcements(settings, url, by=wanting, inboxes=inboxes, now=now)
+        # Who has it from them hears of the correction before it leaves their part.
+        told = [*ours, *left]
         said = (
-            _passed_on(settings, one.said, about=url, by=ours, inboxes=inboxes, now=now) if one.said else []
+            _passed_on(settings, one.said, about=url, by=told, inboxes=inboxes, now=now) if one.said else []
         )
         announced, passed_on = (
             tuple(pack(node.keyring, parcel, now=now) for parcel in parcels) for parcels in (new, said)
         )
-        ready.append(Ready(one.draft, announced, passed_on))
+        no_more = {
+            name: pack(
+                node.keyring, _taking_back(settings, name, actor, url, inboxes[actor], now=now), now=now
+            )
+            for actor, name in left.items()
+        }
+        standing[url] = {actor: name for actor, name in before.items() if actor in ours}
+        standing[url] |= {packed.row["actor"]: packed.id for packed in announced}
+        if last is None:
+            ready.append(Ready(one.draft, announced, passed_on))
+        else:
+            ready.append(Ready(one.draft, passed_on=passed_on, also=announced, no_more=no_more))
         # Others have their turn between one case and the next.
         await asyncio.sleep(0)
     return ready
@@ -169,6 +192,7 @@ async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetim
     Several versions of one case are kept in the order in which they came. Of a host that was blocked since it was asked nothing is kept.
     """
     told: list[Packed] = []
+    taken_back: list[str] = []
     rest = list(ready)
     shut = await blocked(session, {one.draft.host for one in rest})
     rest = [one for one in rest if one.draft.host not in shut]
@@ -178,9 +202,17 @@ async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetim
         changed = await put_entries(session, [one.draft for one in first.values()], now=now)
         await let_go_all(session, first)
         for url, is_new in changed.items():
-            told += [*(first[url].announced if is_new else ()), *first[url].passed_on]
+            one = first[url]
+            if is_new:
+                told += [*one.announced, *one.passed_on]
+            else:
+                told += [*one.also, *one.passed_on, *one.no_more.values()]
+                taken_back += one.no_more
         rest = later
     await send_all(session, told, now=now)
+    if taken_back:
+        hidden = update(Sent).where(among(Sent.id, taken_back)).values(is_public=False)
+        await session.execute(hidden.execution_options(synchronize_session=False))
 
 
 async def take_back(
@@ -217,17 +249,7 @@ async def take_back(
         sent.is_public = False
         if sent.wraps is not None or is_told:
             continue
-        inner = {
-            "id": sent.id,
-            "type": "Announce",
-            "actor": sent.actor,
-            "object": url,
-            "to": [PUBLIC],
-            "cc": [f"{sent.actor}/followers"],
-        }
-        undo = activities.undo(new_activity_id(settings), sent.actor, inner, published=now)
-        # As public as what it takes back: who is told of it only by its id can ask for it.
-        told.append(Parcel(undo, inboxes[sent.actor], is_public=True))
+        told.append(_taking_back(settings, sent.id, sent.actor, url, inboxes[sent.actor], now=now))
     if said is not None:
         ours = sorted({sent.actor for sent in announced})
         told += _passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
@@ -243,6 +265,35 @@ async def _found_gone(session: AsyncSession, url: str, *, by: str) -> Entry | No
     # What told of the case is erased by now.
     passed_on = select(Sent.id).where(Sent.object_id == url, Sent.wraps.is_not(None), Sent.body != b"")
     return entry if await session.scalar(passed_on.limit(1)) is None else None
+
+
+async def _standing(session: AsyncSession, urls: Collection[str]) -> dict[str, dict[str, str]]:
+    """Of these cases, by which actors of ours each is announced by its address, and in which activity."""
+    standing: dict[str, dict[str, str]] = {}
+    if not urls:
+        return standing
+    announced = select(Sent.object_id, Sent.actor, Sent.id).where(among(Sent.object_id, urls))
+    announced = announced.where(Sent.type == "Announce", Sent.wraps.is_(None), Sent.is_public.is_(True))
+    for url, actor, name in await session.execute(announced):
+        standing.setdefault(url, {})[actor] = name
+    return standing
+
+
+def _taking_back(
+    settings: Settings, announce: str, actor: str, url: str, inboxes: Collection[str], *, now: datetime
+) -> Parcel:
+    """The Undo of an announcement of a case."""
+    inner = {
+        "id": announce,
+        "type": "Announce",
+        "actor": actor,
+        "object": url,
+        "to": [PUBLIC],
+        "cc": [f"{actor}/followers"],
+    }
+    undo = activities.undo(new_activity_id(settings), actor, inner, published=now)
+    # As public as what it takes back: who is told of it only by its id can ask for it.
+    return Parcel(undo, inboxes, is_public=True)
 
 
 def _announcements(

@@ -177,6 +177,46 @@ async def test_who_follows_only_the_hub_hears_of_corrections_and_withdrawals(tow
     assert withdrawn.state == "withdrawn"
 
 
+async def test_a_case_that_is_corrected_to_concern_another_state_moves_from_actor_to_actor(
+    stage: Stage,
+) -> None:
+    alice, state = await stage.victim(), stage.town.hub.origin + "/actors/state-"
+    readers = {name: stage.stranger(name=name, key=key) for name, key in (("ie", "peer"), ("fr", "other"))}
+    for name, reader in readers.items():
+        await stage.send(reader, reader.activity("Follow", state + name))
+        reader.received.clear()
+    where = {"ie": {"state": "IE"}, "fr": {"state": "FR"}}
+    there, moved, back = (
+        stage.prove(
+            alice,
+            alice.activity(
+                kind, stage.case(alice, minutes=number, fields=where[to]), number=number, to=[PUBLIC]
+            ),
+        )
+        for number, kind, to in ((0, "Create", "ie"), (1, "Update", "fr"), (2, "Update", "ie"))
+    )
+    case = there["object"]["id"]
+
+    for activity in (there, moved, back):
+        await stage.send(alice, activity)
+
+    said = {name: [(one["type"], one["object"]) for one in readers[name].received] for name in readers}
+    first, again = [one["id"] for one in readers["ie"].received if one["object"] == case]
+    (other,) = [one["id"] for one in readers["fr"].received if one["object"] == case]
+    assert said["fr"][:2] == [("Announce", case), ("Announce", moved)]
+    assert said["fr"][2] == ("Announce", back)
+    assert said["ie"][:3] == [("Announce", case), ("Announce", there), ("Announce", moved)]
+    assert said["ie"][4:] == [("Announce", case), ("Announce", back)]
+    taken_back = {name: [what["id"] for kind, what in said[name] if kind == "Undo"] for name in said}
+    assert taken_back == {"ie": [first], "fr": [other]}
+    async with stage.town.visitor("hub") as http:
+        statuses = [
+            (await http.get(one, headers={"accept": ACTIVITY_JSON})).status_code
+            for one in (first, other, again)
+        ]
+    assert statuses == [404, 404, 200]
+
+
 async def test_a_withdrawal_that_was_found_before_it_came_is_passed_on_once_it_comes(stage: Stage) -> None:
     alice, reader = await stage.victim(), await a_reader(stage)
     case = stage.case(alice)

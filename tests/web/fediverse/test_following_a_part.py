@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from node.peers.ours import local_actors
-from tests.rig.publications import a_case, publish_case
+from tests.rig.publications import a_case, correct_case, publish_case
 from tests.rig.town import Town
 from vocab.terms import ACTIVITY_JSON, LD_JSON
 
@@ -53,6 +53,27 @@ async def test_an_actor_its_feeds_and_its_list_name_the_same_cases(
     assert [entry.findtext(f"{ATOM}id") for entry in atom.findall(f"{ATOM}entry")] == cases
     assert [item["id"] for item in feed["items"]] == cases
     assert [item["id"] for item in listed["cases"]] == cases
+
+
+@pytest.mark.parametrize("name", ["state-fr", "article-31", "state-ie", "article-30"])
+async def test_an_actor_names_what_its_feed_does_after_a_case_was_corrected_to_concern_others(
+    town: Town, name: str
+) -> None:
+    await town.befriend("hub", "a")
+    publication = await publish_case(town["a"].node, a_case(0, state="IE", provisions=["30"]))
+    await town.settle()
+    town.clock.forward(hours=1)
+    await correct_case(town["a"].node, publication, a_case(0, **FITTING))
+    await town.settle()
+
+    facet, _, value = name.partition("-")
+    async with town.visitor("hub", headers={"Accept": ACTIVITY_JSON}) as http:
+        items = (await http.get(f"/actors/{name}/outbox?page=1")).json()["orderedItems"]
+        feed = (await http.get(f"/feeds/cases.json?{facet}={value.upper()}")).json()["items"]
+
+    announced = [item["object"] for item in items if item["type"] == "Announce"]
+    assert announced == [item["id"] for item in feed]
+    assert announced == ([publication.url] if name in ("state-fr", "article-31") else [])
 
 
 ALTERNATE = re.compile(r'<link rel="alternate" type="application/activity\+json" href="([^"]*)">')
