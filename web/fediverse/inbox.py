@@ -15,7 +15,9 @@ from node.settings import Settings
 log = logging.getLogger(__name__)
 
 PATH = re.compile(r"/inbox|/actors/([a-z0-9.-]{1,100})/inbox")
-TYPES = ("application/activity+json", "application/ld+json")
+# SemApps, and ActivityPods on it, say no more than that it is JSON. What is fetched has to say more: there a file that somebody
+# uploaded could pass for a document of its server, and here a signature covers what is posted.
+TYPES = ("application/activity+json", "application/ld+json", "application/json")
 STATUS = {
     Answer.ACCEPTED: (202, b""),
     Answer.MALFORMED: (400, b'{"error":"This is not an activity."}'),

@@ -281,7 +281,23 @@ async def test_what_is_no_activity_is_refused_before_any_key_is_asked_for(
     assert await stored(town) == 0
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "text/html", "multipart/form-data", ""])
+KINDS = [
+    "application/activity+json; charset=utf-8",
+    'application/ld+json; profile="https://www.w3.org/ns/activitystreams"',
+    "APPLICATION/LD+JSON",
+    "application/json",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_json_by_any_of_its_names_is_taken(town: Town, stranger: Stranger, kind: str) -> None:
+    answer = await stranger.post("a", follow_of(stranger, town), content_type=kind)
+
+    assert answer.status_code == 202
+    assert await stored(town) == 1
+
+
+@pytest.mark.parametrize("kind", ["text/json", "text/plain", "text/html", "multipart/form-data", ""])
 async def test_another_content_type_is_refused(town: Town, stranger: Stranger, kind: str) -> None:
     answer = await stranger.post("a", follow_of(stranger, town), content_type=kind)
 
