@@ -419,36 +419,39 @@ async def lanes_of_dead(session: AsyncSession, kind: str, reason: str) -> Sequen
     return (await session.scalars(found.distinct())).all()
 
 
-async def dead_in(session: AsyncSession, lane: str, reason: str) -> Sequence[Job]:
-    """The jobs of a lane that were given up for that reason."""
-    found = select(Job).where(Job.lane == lane, Job.dead_at.is_not(None), Job.last_reason == reason)
-    return (await session.scalars(found.order_by(Job.seq))).all()
+async def dead_in(session: AsyncSession, lanes: Collection[str], reason: str) -> list[Turn]:
+    """The jobs of these lanes that were given up for that reason."""
+    found = select(Job.seq, Job.lane, Job.kind, Job.payload, Job.attempts).where(
+        among(Job.lane, lanes), Job.dead_at.is_not(None), Job.last_reason == reason
+    )
+    return [Turn(*row) for row in await session.execute(found.order_by(Job.seq))]
 
 
-async def revive(session: AsyncSession, lane: str, jobs: Sequence[int], *, now: datetime) -> None:
-    """Have these jobs done after all, before those that came after them in their lane."""
+async def revive(session: AsyncSession, jobs: Collection[Turn], *, now: datetime) -> None:
+    """Have these jobs done after all, before those that came after them in their lanes."""
     if not jobs:
         return
-    await session.execute(select(Lane.name).where(Lane.name == lane).with_for_update())
+    lanes = sorted({job.lane for job in jobs})
+    await _LOCK.ask(session, lanes=lanes)
     await session.execute(
         update(Job)
-        .where(among(Job.seq, jobs))
+        .where(among(Job.seq, [job.seq for job in jobs]))
         .values(dead_at=None, not_before=now, attempts=0)
         .execution_options(synchronize_session=False)
     )
-    await _call_now(session, [lane], now=now)
+    await _call_now(session, lanes, now=now)
 
 
 async def _call_now(session: AsyncSession, names: Sequence[str], *, now: datetime) -> None:
     await session.execute(
         update(Job)
-        .where(Job.lane.in_(names), Job.dead_at.is_(None), Job.not_before > now)
+        .where(among(Job.lane, names), Job.dead_at.is_(None), Job.not_before > now)
         .values(not_before=now)
         .execution_options(synchronize_session=False)
     )
     await session.execute(
         update(Lane)
-        .where(Lane.name.in_(names))
+        .where(among(Lane.name, names))
         .values(due_at=now)
         .execution_options(synchronize_session=False)
     )

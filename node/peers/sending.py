@@ -27,6 +27,7 @@ FORGET_ANSWERS = "forget-answers"
 ANSWERS_KEPT = timedelta(days=36)
 # Why a delivery to a host that is shut out is not made. When the host is let in again, what was for everybody is sent after all.
 WITHHELD = "the host is blocked"
+HOSTS_AT_ONCE = 100
 FOR_ONE_SERVER = ("Accept", "Reject", "Flag")
 MAX_ID = 600
 
@@ -297,14 +298,14 @@ async def send_withheld(session: AsyncSession, hosts: Collection[str], *, now: d
 
     Not what was said to somebody there alone: who follows whom may have changed with the block.
     """
-    for lane in sorted(map(lane_to, hosts)):
-        dead = {
-            job.seq: str(job.payload["activity"]) for job in await outbox.dead_in(session, lane, WITHHELD)
-        }
-        names = set(dead.values())
+    lanes = sorted(map(lane_to, hosts))
+    # A list that is followed no more lets thousands of hosts in, for each of which years may be withheld.
+    for start in range(0, len(lanes), HOSTS_AT_ONCE):
+        dead = await outbox.dead_in(session, lanes[start : start + HOSTS_AT_ONCE], WITHHELD)
+        names = {str(job.payload["activity"]) for job in dead}
         found = await session.scalars(select(Sent.id).where(among(Sent.id, names), Sent.is_public.is_(True)))
         public = set(found)
-        await outbox.revive(session, lane, [seq for seq, name in dead.items() if name in public], now=now)
+        await outbox.revive(session, [job for job in dead if job.payload["activity"] in public], now=now)
 
 
 def as_read(sent: Sent, keyring: Keyring) -> bytes:

@@ -1,14 +1,17 @@
 """Who was shut out, and is let in again, is told what was for everybody."""
 
-import pytest
-from sqlalchemy import select
+from datetime import datetime
 
+import pytest
+from sqlalchemy import event, func, select, update
+
+from node.database import Database
 from node.entries.entries import Entry
-from node.outbox import Job
+from node.outbox import Job, Order, enqueue_many
 from node.peers import blocklists
 from node.peers.directory import find_actor
 from node.peers.hosts import decide
-from node.peers.sending import WITHHELD
+from node.peers.sending import WITHHELD, Sent, lane_to, send_withheld
 from node.publishing.copies import remember_copy
 from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
@@ -142,3 +145,36 @@ async def test_whoever_fetched_a_case_and_is_shut_out_hears_of_its_withdrawal_wh
 
     assert meanwhile == []
     assert [one["type"] for one in reader.received] == ["Delete"]
+
+
+async def test_many_who_are_let_in_at_once_take_no_more_questions_than_few(
+    database: Database, now: datetime
+) -> None:
+    """Host by host, a list of thousands that is followed no more held SQLite for longer than an inbox waits."""
+    sent = {"actor": "https://a.example/actors/cases", "type": "Delete", "object_id": "x", "wraps": None}
+    activity = "https://a.example/activities/1"
+    async with database.begin() as session:
+        session.add(Sent(id=activity, body=b"{}", is_public=True, sent_at=now, **sent))
+    asked: list[int] = []
+    counts: list[int] = []
+
+    def note(*_: object) -> None:
+        if asked:
+            asked[-1] += 1
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    for many in (2, 40):
+        hosts = [f"of{many}-{number}.example" for number in range(many)]
+        orders = [Order("deliver", {"activity": activity}, lane_to(host), host) for host in hosts]
+        async with database.begin() as session:
+            await enqueue_many(session, orders, now=now)
+            dead = update(Job).where(Job.key.in_(hosts)).values(dead_at=now, last_reason=WITHHELD)
+            await session.execute(dead)
+        async with database.begin() as session:
+            asked.append(0)
+            await send_withheld(session, hosts, now=now)
+            counts = [*counts, asked.pop()]
+
+    assert counts[0] == counts[1]
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).where(Job.dead_at.is_(None))) == 42
