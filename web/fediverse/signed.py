@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from urllib.parse import quote
 
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -28,6 +29,8 @@ _MAY_READ = {
     "Access-Control-Max-Age": "86400",
     **OPEN,
 }
+# RFC 3986 §3.3, beside letters, digits and `-._~`.
+_IN_A_PATH = "/:@!$&'()*+,;="
 
 
 def shown(path: str, endpoint: Endpoint, *, also_page: bool = False, takes_query: bool = False) -> Route:
@@ -47,11 +50,11 @@ def _signed_where_wanted(endpoint: Endpoint, *, also_page: bool, takes_query: bo
         node: Node = request.app.state.node
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_MAY_READ)
-        if not takes_query and request.url.query and (wants_activity(request) or not also_page):
+        sent, its_own = _target(request), _its_own(request, takes_query=takes_query)
+        if sent != its_own and (wants_activity(request) or not also_page):
             # One document under two addresses: others compare the id with where they found it, byte for byte.
-            return RedirectResponse(
-                f"{node.settings.origin}{request.url.path}", 301, headers={"Vary": "Accept", **OPEN}
-            )
+            at = f"{node.settings.origin}{its_own.decode()}"
+            return RedirectResponse(at, 301, headers={"Vary": "Accept", **OPEN})
         name = request.path_params.get("name")
         open_to_all = (
             name is not None and f"{node.settings.origin}/actors/{name}" == node.settings.instance_actor
@@ -100,14 +103,25 @@ async def caller(request: Request) -> str:
 
 def _signed(request: Request) -> SignedRequest:
     """The question as a signature is held against it."""
-    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    path = path.partition(b"?")[0]
-    query: bytes = request.scope["query_string"]
     return SignedRequest(
-        method=request.method,
-        path_with_query=path + b"?" + query if query else path,
-        headers=request.scope["headers"],
+        method=request.method, path_with_query=_target(request), headers=request.scope["headers"]
     )
+
+
+def _target(request: Request) -> bytes:
+    """The path and the query as they were sent."""
+    path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return _joined(path.partition(b"?")[0], request.scope["query_string"])
+
+
+def _its_own(request: Request, *, takes_query: bool) -> bytes:
+    """The same as an id spells it: with percent signs where nothing else will do (RFC 3986 §6.2.2.2)."""
+    path = quote(request.scope["path"], safe=_IN_A_PATH).encode()
+    return _joined(path, request.scope["query_string"] if takes_query else b"")
+
+
+def _joined(path: bytes, query: bytes) -> bytes:
+    return path + b"?" + query if query else path
 
 
 def private(response: Response) -> Response:

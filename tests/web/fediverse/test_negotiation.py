@@ -199,6 +199,27 @@ async def test_a_document_has_one_address(town: Town) -> None:
             assert (await http.get(url)).json()["id"] == url
 
 
+@pytest.mark.parametrize(
+    ("spelled", "path"),
+    [
+        ("/actors/c%61ses", "/actors/cases"),
+        ("/%61ctors/cases/outbox?page=1", "/actors/cases/outbox?page=1"),
+        ("/actors/cases%2Ffollowers", "/actors/cases/followers"),
+        ("/actors/%c5%bE", "/actors/%C5%BE"),
+        ("/actors/a%0d%0aX:%20y", "/actors/a%0D%0AX:%20y"),
+    ],
+)
+async def test_an_address_that_is_spelled_otherwise_leads_to_the_document(
+    town: Town, spelled: str, path: str
+) -> None:
+    async with town.visitor("a", headers={"Accept": ACTIVITY_JSON}) as http:
+        answer = await http.get(spelled)
+        there = await http.get(path)
+
+    assert (answer.status_code, answer.headers["location"]) == (301, f"{town['a'].settings.origin}{path}")
+    assert there.status_code in (200, 404)
+
+
 async def test_people_are_led_nowhere_for_a_query(town: Town) -> None:
     case = (await publish_case(town["a"].node)).url
     async with town.visitor("a") as http:
