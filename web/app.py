@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Match, Mount, Router
 from starlette.staticfiles import NotModifiedResponse, PathLike, StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -94,6 +96,9 @@ def make_app(node: Node) -> ASGIApp:
         exception_handlers=errors.handlers(error_page),
         max_body_size=MAX_BODY_BYTES,
     )
+    # Starlette's own takes scheme and host from the request, where anybody writes them.
+    pages.router.redirect_slashes = False
+    pages.router.default = partial(_without_slash, pages.router)
     pages.state.node = node
     pages.state.templates = make_templates()
     pages.state.pressure = Pressure()
@@ -110,6 +115,25 @@ def make_app(node: Node) -> ASGIApp:
             await pages(scope, receive, send)
 
     return app
+
+
+async def _without_slash(router: Router, scope: Scope, receive: Receive, send: Send) -> None:
+    """Where no route serves an address that ends with a slash, lead to the one without it, if there is one.
+
+    By its path alone: so whoever came by the onion service stays there, and nobody is led from https to http, or to another host.
+    """
+    path: str = scope["path"]
+    there = "/" + path.strip("/")
+    if not path.endswith("/") or path.startswith("//") or not _serves(router, {**scope, "path": there}):
+        await router.not_found(scope, receive, send)
+        return
+    query: bytes = scope["query_string"]
+    at = quote(there) + (f"?{query.decode('latin-1')}" if query else "")
+    await RedirectResponse(at, 307)(scope, receive, send)
+
+
+def _serves(router: Router, scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is not Match.NONE for route in router.routes)
 
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:

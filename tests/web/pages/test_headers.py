@@ -158,3 +158,28 @@ async def test_no_byte_that_a_server_hands_on_as_it_came_breaks_the_header(raw: 
     await SecurityHeaders(page, https=True, onion="http://fictional.onion")(scope, receive, send)
 
     assert sent[0][b"onion-location"] == b"http://fictional.onion/%C5%BE%0D%0Ax:%20y?a%0D%0Ab"
+
+
+@pytest.mark.parametrize(
+    ("sent", "led"),
+    [
+        ("/alert/", "/alert"),
+        ("/alert/words/?lang=fr", "/alert/words?lang=fr"),
+        ("/actors/cases/", "/actors/cases"),
+        ("/actors/%C5%BE//?a=%20b", "/actors/%C5%BE?a=%20b"),
+        ("//evil.example/", None),
+        ("/%2Fevil.example/", None),
+        ("/nothing/", None),
+    ],
+)
+async def test_a_slash_too_many_leads_to_the_page_on_whatever_host_and_by_whatever_scheme_it_was_asked_for(
+    node: Any, sent: str, led: str | None
+) -> None:
+    # A proxy that is not trusted forwards what came by https as http; whoever writes another Host is answered all the same.
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=make_app(node))) as visitor:
+        answer = await visitor.get(
+            httpx.URL("http://a.example", raw_path=sent.encode()), headers={"Host": "evil.example"}
+        )
+
+    assert answer.headers.get("location") == led
+    assert answer.status_code == (404 if led is None else 307)
