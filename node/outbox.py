@@ -36,6 +36,8 @@ from node.errors import LeaseLost
 from node.statements import Bulk, Change, Question, Rows, Source, among, dialect_of, in_order
 
 LEASE = timedelta(seconds=60)
+# So many jobs are added in one transaction at most, where what makes them can be kept in parts: on SQLite nobody else writes meanwhile.
+MADE_AT_ONCE = 20_000
 # How the lanes of what this server does of itself begin.
 CHORE = "chore:"
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import outbox
 from node.errors import LeaseLost
-from node.outbox import CHORE, LEASE, Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
+from node.outbox import CHORE, LEASE, MADE_AT_ONCE, Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
 from node.roles import JobHandler, Work, role_of
 from node.runtime import Node
 
@@ -37,7 +37,7 @@ JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
 JOBS_AT_ONCE = 1024
 # What jobs leave is kept so many at a time, and fewer where each makes thousands of others: on SQLite nobody else writes meanwhile.
-SETTLED_AT_ONCE, MADE_AT_ONCE = 64, 20_000
+SETTLED_AT_ONCE = 64
 LOOK_EVERY = 2.0
 # A job may take longer than a lease: who reads a long outbox holds its lane meanwhile, but not for ever.
 RENEW_BEFORE = LEASE / 2

@@ -8,7 +8,7 @@ Who follows the public collection here, as Mastodon asks relays, is forwarded th
 import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.entries.entries import WITHDRAWN, Draft, Entry, last_changes, put_entries, withdraw_entry
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
+from node.outbox import MADE_AT_ONCE
 from node.peers.actors import host_of, is_at_home
 from node.peers.deliveries import still_told
 from node.peers.follows import inboxes_of_followers
@@ -137,6 +138,24 @@ class Ready:
     passed_on: tuple[Packed, ...] = ()
     also: tuple[Packed, ...] = ()
     no_more: Mapping[str, Packed] = field(default_factory=dict)
+
+    @property
+    def deliveries(self) -> int:
+        """How many jobs it may make."""
+        said = (*self.announced, *self.passed_on, *self.also, *self.no_more.values())
+        return sum(len(one.inboxes) for one in said)
+
+
+def in_parts(ready: Iterable[Ready]) -> Iterator[list[Ready]]:
+    """What may be kept in one transaction each, in order: a case makes a job or two for each server that follows a hub."""
+    part: list[Ready] = []
+    for one in ready:
+        if part and sum(other.deliveries for other in (*part, one)) > MADE_AT_ONCE:
+            yield part
+            part = []
+        part.append(one)
+    if part:
+        yield part
 
 
 async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:

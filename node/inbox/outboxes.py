@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from federation.errors import FetchError, NotThere, Unreachable
 from node.database import is_unstorable
 from node.entries.entries import Entry, last_changes
-from node.hub.aggregate import Brought, make_ready, take_in
+from node.hub.aggregate import Brought, in_parts, make_ready, take_in
 from node.inbox.cases import members_among, read_shown
 from node.inbox.forwarded import gone
 from node.inbox.handlers import on_delete
@@ -145,8 +145,9 @@ class Walk:
             await asyncio.sleep(0)
         ready = await make_ready(node, list(brought.values()))
         try:
-            async with node.database.begin() as session:
-                await take_in(session, ready, now=now)
+            for part in in_parts(ready):
+                async with node.database.begin() as session:
+                    await take_in(session, part, now=now)
         except DBAPIError as error:
             if not is_unstorable(error):
                 raise

@@ -145,7 +145,7 @@ async def settle_arrivals(node: Node, arrivals: Sequence[Arrival | None]) -> Set
         if some.is_remembered
     ]
 
-    many = sum(len(one.inboxes) for some in ready for one in (*some.announced, *some.passed_on))
+    many = sum(one.deliveries for one in ready)
 
     async def settle(session: AsyncSession) -> int:
         await take_in(session, ready, now=node.clock.now())

@@ -314,7 +314,7 @@ async def test_where_each_job_makes_thousands_of_others_few_are_recorded_at_once
     inbox waits, and a gigabyte of memory.
     """
     leaving = Leaving(database, now)
-    leaving.parts, leaving.makes = worker._Parts(), worker.MADE_AT_ONCE // 2
+    leaving.parts, leaving.makes = worker._Parts(), outbox.MADE_AT_ONCE // 2
     lanes = [f"from:{letter}" for letter in "abcdefghijklmnop"]
 
     await leaving.finish(await leaving.claimed(*lanes))

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from federation.proofs import attach
+from node.hub import aggregate
 from node.hub.aggregate import take_in
 from node.inbox import outboxes
 from node.inbox.cases import read_shown
@@ -268,3 +269,25 @@ async def test_a_case_that_cannot_be_stored_keeps_no_other_from_being_kept(
 
     assert asked == list(shown)
     assert [await at_hub(town, f"c{number}") is not None for number in range(3)] == [True, False, True]
+
+
+async def test_what_many_are_told_of_is_kept_in_parts(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub announces each case to every server that follows it; on SQLite nobody else writes meanwhile."""
+    await town.befriend("a", "hub")
+    monkeypatch.setattr(aggregate, "MADE_AT_ONCE", 2)
+    kept: list[int] = []
+
+    async def noted(session: Any, ready: Any, **more: Any) -> None:
+        kept.append(len(ready))
+        await take_in(session, ready, **more)
+
+    monkeypatch.setattr(outboxes, "take_in", noted)
+    shown = [a_document(victim, town, f"c{number}") for number in range(5)]
+    victim.documents[AT] |= {**UP_TO_DATE, "orderedItems": [creates(victim, case) for case in shown]}
+
+    await admit(town, victim)
+
+    assert kept == [2, 2, 1]
+    assert all([await at_hub(town, f"c{number}") is not None for number in range(5)])
