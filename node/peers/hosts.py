@@ -148,7 +148,8 @@ async def standings(source: Source, settings: Settings, hosts: Collection[str]) 
 
     open     everybody but who is blocked or limited.
     limited  those as with `members`; whoever else is not blocked may follow and leave.
-    members  hosts that are allowed, and those of actors that we follow or asked to.
+    members  hosts that are allowed, and those of actors that we follow or asked to. Of whom we followed once, cases may be shown
+             here yet: they may withdraw them, as one who is limited.
     closed   nobody.
     """
     if settings.federation == "closed":
@@ -167,9 +168,11 @@ async def standings(source: Source, settings: Settings, hosts: Collection[str]) 
                 found[host] = Standing.OPEN
     unknown = [host for host in hosts if host not in found]
     if unknown:
-        followed = {row[0] for row in await _FOLLOWED.ask(source, names=unknown)}
         stranger = Standing.LIMITED if settings.federation == "limited" else Standing.SHUT
-        found |= {host: Standing.OPEN if host in followed else stranger for host in unknown}
+        found |= dict.fromkeys(unknown, stranger)
+        follows = {(host, state) for host, state in await _FOLLOWED.ask(source, names=unknown)}
+        found |= {host: Standing.LIMITED for host, _ in follows}
+        found |= {host: Standing.OPEN for host, state in follows if state in ("requested", "accepted")}
     return found
 
 
@@ -372,9 +375,9 @@ _SAID = Question(
     )
 )
 _FOLLOWED = Question(
-    select(RemoteActor.host)
+    select(RemoteActor.host, Follow.state)
     .join(Follow, Follow.followed == RemoteActor.id)
-    .where(among(RemoteActor.host, "names"), among(Follow.state, ("requested", "accepted")))
+    .where(among(RemoteActor.host, "names"))
 )
 
 

@@ -16,7 +16,7 @@ from node.outbox import Job
 from node.peers import blocklists, lists
 from node.peers.actors import keys_of
 from node.peers.directory import find_actor, find_by_handle
-from node.peers.follows import between, follow, follows
+from node.peers.follows import between, follow, follows, unfollow
 from node.peers.hosts import (
     Blocklist,
     HostAdvice,
@@ -31,7 +31,8 @@ from node.peers.hosts import (
 )
 from node.peers.ours import local_actor_at
 from node.peers.reports import open_reports
-from tests.rig.publications import publish_case
+from node.publishing.publish import withdraw
+from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import AS
@@ -120,6 +121,40 @@ async def test_a_server_for_members_listens_to_whom_it_follows_and_whom_it_allow
 
     assert [answer.status_code for answer in answers] == [202, 202]
     assert [one.received[-1]["type"] for one in (member, allowed)] == ["Accept", "Accept"]
+
+
+async def test_a_hub_for_members_hears_what_one_it_let_go_withdraws_and_nothing_else_of_them(
+    town: Town,
+) -> None:
+    site = await town.open("hub-for-members", federation="members")
+    a, now = town["a"].node, town.clock.now()
+    us = local_actor_at(site.settings, site.settings.main_actor)
+    assert us is not None
+    them = await find_actor(site.node, a.settings.main_actor, invited=True)
+    async with site.node.database.begin() as session:
+        await follow(session, site.settings, site.node.keyring, us=us, them=them, now=now)
+    await town.settle()
+    shown, shown_after = await publish_case(a), a_case(title={"en": "Said after they were let go"})
+    await town.settle()
+    async with site.node.database.begin() as session:
+        await unfollow(session, site.settings, site.node.keyring, us=us, them=them, now=now)
+    await town.settle()
+    town.clock.forward(hours=1)
+
+    later = await publish_case(a, shown_after)
+    async with a.database.begin() as session:
+        await withdraw(
+            session, a.settings, a.keyring, case_id=shown.case_id, reason="factual-error",
+            proposed_by="x", approved_by="y", now=town.clock.now(),
+        )  # fmt: skip
+    await town.settle()
+
+    async with site.node.database.read() as session:
+        entry = await entry_at(session, shown.url)
+        assert await entry_at(session, later.url) is None
+    assert entry is not None
+    assert entry.withdrawn_at is not None
+    assert await standing(town, "hub-for-members", a.settings.authority) is Standing.LIMITED
 
 
 async def test_a_limited_server_lets_strangers_follow_and_add_nothing(
