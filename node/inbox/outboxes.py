@@ -30,6 +30,8 @@ from vocab.properties import Properties, simplified
 log = logging.getLogger(__name__)
 
 MAX_PAGES = 2000
+# Of these, one after the other, that name no case. What somebody withdrew, said again or passed on may fill many.
+MAX_EMPTY_PAGES = 200
 MAX_CASES = 1000
 # An outbox that names case after case that is not there only wants to keep us busy.
 MAX_MISSES = 50
@@ -47,6 +49,7 @@ class Walk:
 
     actor        whose outbox it is; none where cases are only asked about, and then nothing new is taken in: only what is gone counts.
     is_repeated  it was read before, as far as that went.
+    pages        those that were asked for: none is asked for twice.
     named        the cases that the outbox named; withdrawals: what it named that was deleted, and where that is said.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
@@ -56,6 +59,7 @@ class Walk:
     host: str
     actor: str | None = None
     is_repeated: bool = False
+    pages: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
     withdrawals: dict[str, str] = field(default_factory=dict)
     asked: int = 0
@@ -78,23 +82,31 @@ class Walk:
         page: Properties | None = simplified(await find_document(self.node, outbox))
         if page is not None and not _items(page):
             page = await self._page(page, "first")
-        for _ in range(MAX_PAGES):
+        empty = 0
+        for number in range(MAX_PAGES):
             if page is None:
                 return
-            if self.is_over:
-                log.info("backfill.ended", extra={"host": self.host, "reason": f"{self.asked} asked for"})
+            if self.is_over or empty >= MAX_EMPTY_PAGES:
+                reason = f"{self.asked} asked for, {number} pages"
+                log.info("backfill.ended", extra={"host": self.host, "reason": reason})
                 return
+            before = len(self.named)
             await self._read(page)
+            empty = empty + 1 if len(self.named) == before else 0
             page = await self._page(page, "next")
 
     async def _page(self, page: Properties, key: str) -> Properties | None:
-        """The page that is linked there, or embedded with what it names; None for one of another host. Raises FetchError."""
+        """The page that is linked there, or embedded with what it names; None for one of another host, or read before.
+
+        Raises FetchError.
+        """
         inside = properties.embedded(page, key)
         if inside is not None and _items(simplified(inside)):
             return simplified(inside)
         at = properties.iri(page, key)
-        if at is None or not self._is_at_home(at):
+        if at is None or at in self.pages or not self._is_at_home(at):
             return None
+        self.pages.add(at)
         return simplified(await find_document(self.node, at))
 
     async def _read(self, page: Properties) -> None:

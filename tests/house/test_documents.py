@@ -230,8 +230,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         "one key, with its owner and all that leads there": f"{fetch.KEY_SECONDS:g} seconds",
         "names looked up at once: of one site · of all": f"{resolving.OF_ONE_SITE} · {resolving.THREADS}",
         "interim answers (1xx) before an answer": f"{connections.MAX_INTERIM}",
-        "pages of an outbox that are read · cases asked for one by one · of them not there, one after the other": (
-            f"{outboxes.MAX_PAGES:,} · {outboxes.MAX_CASES:,} · {outboxes.MAX_MISSES}"
+        "pages of an outbox that are read · of them, one after the other, that name no case": (
+            f"{outboxes.MAX_PAGES:,} · {outboxes.MAX_EMPTY_PAGES}"
+        ),
+        "cases of an outbox asked for one by one · of them not there, one after the other": (
+            f"{outboxes.MAX_CASES:,} · {outboxes.MAX_MISSES}"
         ),
         "replies shown that are asked for again in a day · of one host": (
             f"{rereading.MOST} · {rereading.MOST_OF_A_HOST}"

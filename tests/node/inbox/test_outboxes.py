@@ -61,6 +61,8 @@ async def test_a_case_is_found_in_an_outbox_of_any_shape(town: Town, victim: Str
 
     assert await at_hub(town) is not None
     assert victim.asked.count("/cases/c1") == 1
+    # It names itself as the next.
+    assert victim.asked.count("/users/cases/outbox/1") <= 1
 
 
 async def test_nothing_of_another_host_is_asked_for(town: Town, victim: Stranger, mallory: Stranger) -> None:
@@ -92,6 +94,25 @@ async def test_addresses_that_lead_nowhere_are_asked_for_a_few_times_only(
     await admit(town, victim)
 
     assert len([path for path in victim.asked if path.startswith("/activities/")]) == 3
+
+
+async def test_pages_without_end_that_name_nothing_are_not_read_for_ever(
+    town: Town, victim: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outboxes, "MAX_EMPTY_PAGES", 3)
+    victim.documents["/cases/c1"] = case = a_document(victim, town)
+    for number in range(9):
+        items = [creates(victim, case["id"])] if number == 2 else [victim.activity("Like", case["id"])]
+        page = a_page(*items, next=f"{PAGE}{number + 1}") | {"id": f"{PAGE}{number}"}
+        victim.documents[f"/users/cases/outbox/1{number}"] = {"@context": AS, **page}
+    victim.documents[AT] |= {"first": f"{PAGE}0"}
+
+    await admit(town, victim)
+
+    assert await at_hub(town) is not None
+    pages = [path for path in victim.asked if path.startswith("/users/cases/outbox/")]
+    # Two without, the one with it, three without, and the one after them.
+    assert len(pages) == 7
 
 
 async def test_an_item_that_says_two_things_keeps_nothing_else_from_being_read(
