@@ -58,6 +58,8 @@ async def resolved(town: Town, handle: str = "cases@peer.example", *, both_ways:
         "cases@peer.example/path",
         "cases@peer.example?x",
         "cases@127.1",
+        "cases@bü_cher.example",
+        "cases@bücher..example",
         ".cases@peer.example",
         "a" * 101 + "@peer.example",
     ],
@@ -73,6 +75,19 @@ async def test_what_is_no_handle_is_refused(text: str) -> None:
 )
 def test_a_handle_is_read_however_it_is_written(text: str) -> None:
     assert parse_handle(text) == Handle("cases", "peer.example")
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("@cases@Bücher.example", "xn--bcher-kva.example"),
+        ("@cases@bu\u0308cher.example:8443", "xn--bcher-kva.example:8443"),
+        ("acct:cases@straße.example", "xn--strae-oqa.example"),
+        ("@cases@peer。example", "peer.example"),
+    ],
+)
+def test_the_host_of_a_handle_may_be_in_the_letters_of_a_language(text: str, host: str) -> None:
+    assert parse_handle(text) == Handle("cases", host)
 
 
 async def test_a_handle_leads_to_its_actor() -> None:

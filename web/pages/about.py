@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node.entries.search import Filter
+from node.errors import Invalid
+from node.peers.hosts import host_name
 from node.peers.ours import LocalActor, local_actors
 from node.peers.visitors import Asked, follow_address
 from node.runtime import Node
@@ -125,11 +127,14 @@ def _server(account: str) -> str | None:
     else:
         found = ACCOUNT.fullmatch(account)
         server = found["server"] if found else ""
-    try:
-        ascii_server = server.lower().encode("idna").decode("ascii")
-    except UnicodeError:
+    if "@" in server:
         return None
-    return ascii_server if SERVER.fullmatch(ascii_server) else None
+    try:
+        # As decisions about hosts spell it: Python's own codec leads from straße.example to the host of somebody else.
+        name = host_name(server)
+    except Invalid:
+        return None
+    return name if SERVER.fullmatch(name) else None
 
 
 def _followed(actor: LocalActor, settings: Settings, language: str) -> Followed:

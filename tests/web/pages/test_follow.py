@@ -93,6 +93,23 @@ async def test_an_account_is_asked_for_however_it_is_written(town: Town, account
     assert asked == ("https://home.example/@you" if "//" in account else "acct:you@home.example")
 
 
+@pytest.mark.parametrize(
+    ("account", "server"),
+    [
+        ("@you@Bücher.example", "xn--bcher-kva.example"),
+        ("https://bücher.example/@you", "xn--bcher-kva.example"),
+        ("@you@straße.example", "xn--strae-oqa.example"),
+        ("@you@home.example:443", "home.example"),
+    ],
+)
+async def test_a_server_in_the_letters_of_a_language_is_that_server_and_no_other(
+    town: Town, account: str, server: str
+) -> None:
+    answer = await page(town, account)
+
+    assert leads_to(answer) == FALLBACK.replace("home.example", server)
+
+
 async def test_another_place_that_the_server_names_is_said_before_anybody_goes_there(town: Town) -> None:
     Home(town, (FOLLOW, "https://social.home.example/intents?o={object}"))
 
