@@ -42,6 +42,20 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
     assert tracker("members", "waiting") == []
 
 
+def test_people_read_of_a_host_what_is_taken_of_it(tracker: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    tracker("peers", "limit", "loud.example", "--no-media")
+
+    main(["peers", "hosts"])
+
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert {line[0]: line[1] for line in said if line[1:]} == {
+        "host": "loud.example",
+        "policy": "limit",
+        "no_media": "yes",
+        "no_reports": "no",
+    }
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -66,15 +66,16 @@ def show(answer: dict[str, Any] | list[Any], *, as_json: bool) -> None:
         for key, value in row.items() if isinstance(row, dict) else [("", row)]:
             if isinstance(value, list) and value and isinstance(value[0], dict):
                 for one in value:
-                    print("  ".join(_cell(cell) for cell in one.values()))
+                    print("  ".join(_cell(key, cell) for key, cell in one.items()))
             else:
-                print(f"{key:12} {_cell(value)}" if key else value)
+                print(f"{key:12} {_cell(key, value)}" if key else value)
         if len(rows) > 1:
             print()
 
 
-def _cell(value: object) -> str:
+def _cell(key: str, value: object) -> str:
     """A value in a line for people."""
     if isinstance(value, bool):
-        return "ok" if value else "MEND"
+        yes, no = ("ok", "MEND") if key == "ok" else ("yes", "no")
+        return yes if value else no
     return f"{value:<20}" if isinstance(value, str) and len(value) < 20 else str(value)
