@@ -170,8 +170,11 @@ async def _listen(node: Node, woken: asyncio.Event) -> None:
 
 
 async def _rest(woken: asyncio.Event, seconds: float) -> None:
+    # Not `asyncio.wait_for`: of Python 3.11 it forgets that it was cancelled when it is woken at the same moment, and the worker would
+    # go on while its server waits for its end.
     with suppress(TimeoutError):
-        await asyncio.wait_for(woken.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await woken.wait()
 
 
 def _let_go(running: Collection[_Running]) -> None:

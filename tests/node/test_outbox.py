@@ -528,6 +528,8 @@ async def test_a_worker_goes_on_after_a_time_in_which_the_database_could_not_be_
                 await session.rollback()
     finally:
         working.cancel()
+        # With its connections: it may be asking just now.
+        await asyncio.gather(working, return_exceptions=True)
 
     assert {"to:a", "to:b"} == set(done)
     assert "worker.interrupted" in caplog.text
@@ -561,3 +563,34 @@ async def test_a_chore_that_fails_for_a_night_is_tried_again_each_day_and_keeps_
     async with database.read() as session:
         assert await outbox.lanes_of_dead(session, "deliver", "RuntimeError") == ["to:a"]
         assert await outbox.pending(session) == 0
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+async def test_a_worker_that_is_told_to_end_in_the_moment_in_which_it_is_woken_ends(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting: list[asyncio.Event] = []
+    rest = worker._rest
+
+    async def note(woken: asyncio.Event, seconds: float) -> None:
+        resting.append(woken)
+        await rest(woken, seconds)
+
+    monkeypatch.setattr(worker, "_rest", note)
+    monkeypatch.setattr(worker, "LOOK_EVERY", 60.0)
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={}))
+    node = SimpleNamespace(
+        settings=SimpleNamespace(redis_url=None), database=database, clock=FrozenClock(now), bell=LocalBell()
+    )
+    working = asyncio.create_task(worker.run(cast(Any, node)))
+    async with asyncio.timeout(10):
+        while not resting:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        resting[0].set()
+        await asyncio.sleep(0)
+        working.cancel()
+    is_over, _ = await asyncio.wait({working}, timeout=5)
+    working.cancel()
+
+    assert is_over == {working}
