@@ -29,7 +29,7 @@ AWAY = timedelta(days=30)
 
 
 async def backfill(node: Node, job: Turn) -> Outcome:
-    """Walk the outbox of an actor, oldest known page last, and take in each case that is there. Safe to repeat.
+    """Walk the outbox of an actor, oldest known page last, and take in each case that is there, or that a group announced. Safe to repeat.
 
     A case that is shown here and that the outbox does not name is asked about: its withdrawal may never have come, while its server was
     shut out or this one was away. At most MAX_CASES are asked for one by one, and fewer when one after the other is not there. What its
@@ -63,7 +63,9 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
     with suppress(FetchError):
         # With its keys as they are now many cases are read at once.
         await find_actor(node, actor.id)
-    walk = Walk(node, actor.host, actor.id, is_repeated=job.attempts > 0)
+    # A hub keeps its members' cases only; others read what their hub reads.
+    is_group = actor.type == "Group" and not node.settings.is_hub
+    walk = Walk(node, actor.host, actor.id, is_group=is_group, is_repeated=job.attempts > 0)
     try:
         for url in kept_out:
             await walk.take(url)

@@ -48,22 +48,26 @@ class Walk:
     """One reading of an outbox, or of cases that are shown here.
 
     actor        whose outbox it is; none where cases are only asked about, and then nothing new is taken in: only what is gone counts.
+    is_group     others' cases that it announces are taken, from their own homes.
     is_repeated  it was read before, as far as that went.
     pages        those that were asked for: none is asked for twice.
     named        the cases that the outbox named; withdrawals: what it named that was deleted, and where that is said.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
+    strays       how often, one after the other, what a group announced was no case that may be shown.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
     """
 
     node: Node
     host: str
     actor: str | None = None
+    is_group: bool = False
     is_repeated: bool = False
     pages: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
     withdrawals: dict[str, str] = field(default_factory=dict)
     asked: int = 0
     misses: int = 0
+    strays: int = 0
     refusals: int = 0
     passing: Unreachable | None = None
     begun_at: datetime = field(init=False)
@@ -114,11 +118,15 @@ class Walk:
         if properties.own_term(page, "upToDate") is True:
             await self._take_shown(page)
         for item in _items(page):
-            for url in await self._cases(item):
-                if url in self.named or self.is_over:
-                    continue
-                self.named.add(url)
-                await self.take(url)
+            said = await self._said(item)
+            for url in self._cases(said):
+                if url not in self.named and not self.is_over:
+                    self.named.add(url)
+                    await self.take(url)
+            for url in self._announced(said):
+                if url not in self.named and not self.is_over:
+                    self.named.add(url)
+                    await self._take_announced(url)
 
     async def _take_shown(self, page: Properties) -> None:
         """Keep together what stands whole on a page that is up to date; what is not plain there is asked for like any other.
@@ -168,21 +176,44 @@ class Walk:
         self.named |= stands | brought.keys()
         await node.bell.ring()
 
-    async def _cases(self, item: object) -> list[str]:
-        """Addresses of the objects that a Create names, on the actor's own host; some say only where the Create is.
-
-        Raises Unreachable when the server cannot give one after the other.
-        """
+    async def _said(self, item: object) -> Properties:
+        """An activity that is named or embedded; some say only where it is. Raises Unreachable when the server cannot give one after the other."""
         if isinstance(item, str):
             item = await self._activity(item)
-        plain: Properties = {}
         with suppress(VocabError):
-            plain = simplified(item) if isinstance(item, dict) else {}
-        if "Delete" in properties.types(plain) and (said := properties.iri(plain, "id")):
-            self.withdrawals |= dict.fromkeys(properties.iris(plain, "object"), said)
-        if "Create" not in properties.types(plain):
+            return simplified(item) if isinstance(item, dict) else {}
+        return {}
+
+    def _cases(self, said: Properties) -> list[str]:
+        """Addresses of the objects that a Create names, on the actor's own host."""
+        if "Delete" in properties.types(said) and (own_id := properties.iri(said, "id")):
+            self.withdrawals |= dict.fromkeys(properties.iris(said, "object"), own_id)
+        if "Create" not in properties.types(said):
             return []
-        return [url for url in properties.iris(plain, "object") if self._is_at_home(url)]
+        return [url for url in properties.iris(said, "object") if self._is_at_home(url)]
+
+    def _announced(self, said: Properties) -> list[str]:
+        """What a group announces by its address, wherever that is."""
+        if not self.is_group or self.strays >= MAX_MISSES or "Announce" not in properties.types(said):
+            return []
+        return [url for url in properties.strings(said, "object") if properties.is_http(url)]
+
+    async def _take_announced(self, url: str) -> None:
+        """Take a case that a group announced from its own home, as when it is announced now. What is here is not asked for."""
+        if host_of(url) == self.node.settings.authority or await self._is_here(url):
+            return
+        self.asked += 1
+        try:
+            await fetch_case(self.node, url)
+        except Unreachable as error:
+            # Its home, and not the group's, which names others: that is asked for when all is read once more.
+            self.passing = error
+        except (FetchError, RefusedActivity, VocabError) as error:
+            # Of somebody who is shut out here it may be a case all the same.
+            self.strays += not isinstance(error, RefusedActivity)
+            log.info("backfill.skipped", extra={"host": host_of(url), "reason": str(error)})
+        else:
+            self.strays = 0
 
     async def _activity(self, url: str) -> Properties | None:
         if not self._is_at_home(url) or self.is_over:

@@ -8,11 +8,17 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from federation.proofs import attach
+from node.entries.search import standing
 from node.hub import aggregate
 from node.hub.aggregate import take_in
 from node.inbox import outboxes
 from node.inbox.cases import read_shown
+from node.peers.directory import find_actor
+from node.peers.follows import follow
+from node.peers.hosts import decide
+from node.peers.ours import local_actor_at
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
+from tests.rig.publications import a_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import AS
@@ -312,3 +318,103 @@ async def test_what_many_are_told_of_is_kept_in_parts(
 
     assert kept == [2, 2, 1]
     assert all([await at_hub(town, f"c{number}") is not None for number in range(5)])
+
+
+# ---- what a group announced ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.both_databases
+async def test_who_begins_to_follow_a_hub_reads_what_it_announced_before(town: Town) -> None:
+    await town.befriend("hub", "a")
+    published = [await publish_case(town["a"].node, a_case(number)) for number in range(3)]
+    await town.settle()
+    await withdraw_case(town["a"].node, published[1])
+    await town.settle()
+
+    await town.befriend("b", "hub")
+
+    async with town["b"].node.database.read() as session:
+        found = await standing(session, [one.url for one in published])
+    assert found == {published[0].url, published[2].url}
+
+
+def announces(group: Stranger, *urls: str) -> list[Json]:
+    return [group.activity("Announce", url, number=number) for number, url in enumerate(urls)]
+
+
+async def read_group(town: Town, group: Stranger, *, at: str = "a", kind: str = "Group") -> None:
+    """A node begins to follow an actor that is a group, and reads its outbox."""
+    group.documents["/users/cases"] = group.actor(type=kind)
+    node = town[at].node
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, group.id)
+    async with node.database.begin() as session:
+        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+    await group.post(at, group.activity("Accept", row.activity, number=100))
+    await town.settle()
+
+
+async def kept_at(town: Town, site: str, case: Json) -> bool:
+    async with town[site].node.database.read() as session:
+        return case["id"] in await standing(session, [case["id"]])
+
+
+async def test_a_home_that_cannot_answer_for_a_moment_is_asked_again_for_what_a_group_announced(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    case, other = a_document(mallory, town), a_document(mallory, town, "c2")
+    mallory.documents |= {"/cases/c1": httpx.Response(503), "/cases/c2": other}
+    victim.documents[AT] |= {"orderedItems": announces(victim, case["id"], other["id"])}
+
+    await read_group(town, victim)
+    before = await kept_at(town, "a", case), await kept_at(town, "a", other)
+    mallory.documents["/cases/c1"] = case
+    town.clock.forward(minutes=5)
+    await town.settle()
+
+    assert before == (False, True)
+    assert await kept_at(town, "a", case)
+    assert mallory.asked.count("/cases/c2") == 1
+
+
+async def test_what_else_a_group_announces_is_not_asked_for_without_end(
+    town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outboxes, "MAX_MISSES", 3)
+    own = a_document(victim, town)
+    notes = {f"/notes/{number}": {"@context": AS, "type": "Note"} for number in range(9)}
+    mallory.documents |= {
+        path: {**note, "id": f"https://{mallory.host}{path}"} for path, note in notes.items()
+    }
+    victim.documents["/cases/c1"] = own
+    told = [
+        *announces(victim, *(f"https://{mallory.host}{path}" for path in notes)),
+        creates(victim, own["id"]),
+    ]
+    victim.documents[AT] |= {"orderedItems": told}
+
+    await read_group(town, victim)
+
+    assert len([path for path in mallory.asked if path in notes]) == 3
+    assert await kept_at(town, "a", own)
+
+
+@pytest.mark.parametrize(
+    "who", ["an organisation", "a group of whom a hub is told", "a host that is shut out"]
+)
+async def test_what_is_announced_is_not_asked_for(
+    town: Town, victim: Stranger, mallory: Stranger, who: str
+) -> None:
+    mallory.documents["/cases/c1"] = case = a_document(mallory, town)
+    victim.documents[AT] |= {"orderedItems": announces(victim, case["id"])}
+    site = "hub" if who == "a group of whom a hub is told" else "a"
+    if who == "a host that is shut out":
+        node = town["a"].node
+        async with node.database.begin() as session:
+            await decide(session, mallory.host, "block", reason="a test", now=node.clock.now())
+
+    await read_group(town, victim, at=site, kind="Organization" if who == "an organisation" else "Group")
+
+    assert not await kept_at(town, site, case)
+    assert "/cases/c1" not in mallory.asked
