@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, exists, or_, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import outbox
@@ -35,13 +35,9 @@ AT_ONCE = 500
 AT_MOST = LEASE / 3
 
 STANDING = ("requested", "accepted")
-# Whom we asked is shown to people here, whatever became of it; who asked us and left is nobody.
-_FOLLOWS = or_(
-    Follow.followed == RemoteActor.id,
-    and_(Follow.follower == RemoteActor.id, Follow.state.in_(STANDING)),
-)
 _IS_REFERRED_TO = or_(
-    exists().where(_FOLLOWS),
+    # Whom we asked is shown to people here, whatever became of it; who asked us and left is nobody.
+    exists().where(Follow.followed == RemoteActor.id),
     # Their keys are asked for whenever a case changes, also for what was signed before they were retired; and what was withdrawn
     # says whose it was.
     exists().where(Entry.actor == RemoteActor.id),
@@ -91,8 +87,14 @@ async def _old(session: AsyncSession, *, after: str, before: datetime) -> Sequen
 async def _forget(session: AsyncSession, settings: Settings, old: Sequence[str], *, before: datetime) -> int:
     """Forget those of them to whom nothing refers; returns how many. Asked in the statement that deletes: one may just have written."""
     hub = f"{settings.hub}/actors/hub"
+    # Once for all of them: asked for each, SQLite reads all the follows of a hub each time, for most are of one actor.
+    following = select(Follow.follower).where(among(Follow.follower, old), Follow.state.in_(STANDING))
     strangers = delete(RemoteActor).where(
-        among(RemoteActor.id, old), RemoteActor.id != hub, RemoteActor.fetched_at < before, ~_IS_REFERRED_TO
+        among(RemoteActor.id, old),
+        RemoteActor.id != hub,
+        RemoteActor.fetched_at < before,
+        RemoteActor.id.not_in(following),
+        ~_IS_REFERRED_TO,
     )
     strangers = strangers.execution_options(synchronize_session=False)
     gone = list(await session.scalars(strangers.returning(RemoteActor.id)))
