@@ -83,7 +83,8 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
 async def ask_again(node: Node, job: Turn) -> Outcome:
     """Ask whether each case still stands that is shown here, at home on that host, and of nobody whom we follow. Safe to repeat.
 
-    Its withdrawal may have come after the backup that this server was restored from, or while it was away. Nothing new is taken in.
+    Its withdrawal may have come after the backup that this server was restored from, or while it was away; so may a correction, which a hub
+    takes of its members only.
     """
     host = str(job.payload["host"])
     async with node.database.read() as session:

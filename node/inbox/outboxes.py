@@ -47,7 +47,7 @@ KEPT_AT_ONCE = 64
 class Walk:
     """One reading of an outbox, or of cases that are shown here.
 
-    actor        whose outbox it is; none where cases are only asked about, and then nothing new is taken in: only what is gone counts.
+    actor        whose outbox it is; none where cases are only asked about that are shown here.
     is_group     others' cases that it announces are taken, from their own homes.
     is_repeated  it was read before, as far as that went.
     pages        those that were asked for: none is asked for twice.
@@ -261,13 +261,18 @@ class Walk:
 
     async def _look_at(self, url: str) -> None:
         """Take what the address of a case shows now; where that is gone for good, so is the case here."""
-        if self.actor is None:
-            # Refused is what still stands: it was asked for, and not in vain.
+        if self.actor is None and self.node.settings.is_hub:
+            # A hub takes nothing of somebody who is no member, a correction neither. Refused is what still stands: it was asked for, and not
+            # in vain.
             with suppress(RefusedActivity):
                 await self._heed(url)
             return
         try:
             await fetch_case(self.node, url)
+        except RefusedActivity:
+            # It was asked about, and is there.
+            if self.actor is not None:
+                raise
         except (NotThere, VocabError):
             if not await self._heed(url):
                 raise

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from node.entries.entries import Entry
 from node.outbox import Job
 from node.roles import begin
-from tests.rig.publications import a_case, publish_case, withdraw_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.town import Town
 
 pytestmark = pytest.mark.both_databases
@@ -29,12 +29,13 @@ async def test_what_was_given_up_is_read_back(town: Town, whom: str) -> None:
     await town.befriend("hub", "a")
     await town.befriend("b", whom)
     await begin(town["b"].node)
-    withdrawn = await publish_case(town["a"].node)
+    withdrawn, corrected = [await publish_case(town["a"].node, a_case(0)) for _ in range(2)]
     await town.settle()
     before = await state(town, withdrawn.url)
     await town.stop("b")
     town.clock.forward(minutes=1)
     await withdraw_case(town["a"].node, withdrawn)
+    await correct_case(town["a"].node, corrected, a_case(0, title={"en": "Corrected (fictional)"}))
     missed = await publish_case(town["a"].node, a_case(1))
     await days_pass(town, 37)
 
@@ -44,8 +45,8 @@ async def test_what_was_given_up_is_read_back(town: Town, whom: str) -> None:
 
     assert before == "live"
     assert await state(town, withdrawn.url) == "withdrawn"
-    # A hub's outbox names the cases of others, which are not read there.
-    assert await state(town, missed.url) == ("live" if whom == "a" else None)
+    assert await state(town, corrected.url) == "corrected"
+    assert await state(town, missed.url) == "live"
 
 
 async def test_a_server_that_was_away_for_a_while_asks_nobody(town: Town) -> None:
