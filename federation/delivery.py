@@ -28,8 +28,9 @@ LONGEST_RETRY_AFTER = timedelta(days=2)
 SHORTEST_RETRY_AFTER = timedelta(seconds=5)
 
 _DEMANDS_OTHER_SIGNATURE = (400, 401)
-# 401 too: a peer that could not fetch our key just now says nothing else (Mastodon waits five minutes and asks anew).
-_PASSING = (401, 408, 421, 425, 429)
+# 401 too: a peer that could not fetch our key just now says nothing else (Mastodon waits five minutes and asks anew). And what leads
+# elsewhere for the time being: a site under repair shows a page that says so, and Mastodon sends again as well.
+_PASSING = (302, 303, 307, 401, 408, 421, 425, 429)
 _SECOND_KNOCK = {
     Dialect.CAVAGE: Dialect.RFC9421,
     Dialect.RFC9421: Dialect.CAVAGE,
@@ -169,7 +170,7 @@ def _outcome(answer: Answer, dialect: Dialect, now: datetime) -> Outcome:
         return Gone()
     if status in _PASSING or (status >= 500 and status != 501):
         return Later(f"HTTP {status}", retry_after(answer, now), status)
-    # Redirects too: an inbox that has moved is found in the actor, not by following.
+    # A redirect for good too: an inbox that has moved is found in the actor, and none is followed.
     return Refused(f"HTTP {status}", status)
 
 
