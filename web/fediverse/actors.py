@@ -1,6 +1,7 @@
 """Actors and their collections. Followers and following show counts only: who follows an organisation can be at risk."""
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -47,13 +48,13 @@ def routes() -> list[Route]:
     of = "/actors/{name}"
     return [
         shown(of, actor, also_page=True),
-        shown(f"{of}/outbox", outbox, takes_query=True),
+        shown(f"{of}/outbox", outbox, takes=("page", "after")),
         shown(f"{of}/followers", followers),
         Route(f"{of}/{PATH}", followers_of_a_server),
         shown(f"{of}/following", following),
         shown(f"{of}/featured", featured),
-        shown(f"{of}/blocklist", blocklist, takes_query=True),
-        shown(f"{of}/members", members, takes_query=True),
+        shown(f"{of}/blocklist", blocklist, takes=("page",)),
+        shown(f"{of}/members", members, takes=("page",)),
         shown("/activities/{id}", activity),
     ]
 
@@ -177,7 +178,8 @@ def _page_of_list(request: Request, node: Node, ours: LocalActor) -> int | None:
     if not node.settings.is_hub or ours.id != node.settings.main_actor:
         raise NotFound("no list here")
     page = request.query_params.get("page")
-    if page is not None and not (page.isascii() and page.isdigit() and len(page) < 5):
+    # As its id says it: `01` would be the first once more, under another address.
+    if page is not None and not re.fullmatch("[1-9][0-9]{0,3}", page, re.ASCII):
         raise NotFound("no such page")
     return int(page) if page else None
 

@@ -27,9 +27,9 @@ def routes() -> list[Route]:
     return [
         shown("/cases/{id}", case, also_page=True),
         shown("/cases/{id}/context", context),
-        shown("/cases/{id}/replies", replies, takes_query=True),
+        shown("/cases/{id}/replies", replies, takes=("page",)),
         shown("/cases/{id}/history", history),
-        shown("/cases/{id}/stamps", stamped, takes_query=True),
+        shown("/cases/{id}/stamps", stamped, takes=("of", "word")),
         shown("/positions/{id}", position, also_page=True),
         Route("/ns/v1", vocabulary),
     ]

@@ -1,6 +1,6 @@
 """Who asks: endpoints that answer signed requests only, always or where the operator wants it (authorised fetch)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from urllib.parse import quote
 
@@ -33,27 +33,27 @@ _MAY_READ = {
 _IN_A_PATH = "/:@!$&'()*+,;="
 
 
-def shown(path: str, endpoint: Endpoint, *, also_page: bool = False, takes_query: bool = False) -> Route:
+def shown(path: str, endpoint: Endpoint, *, also_page: bool = False, takes: Collection[str] = ()) -> Route:
     """The address of a document for servers, and for pages of any origin, whose browsers ask first whether they may read it."""
-    guarded = _signed_where_wanted(endpoint, also_page=also_page, takes_query=takes_query)
+    guarded = _signed_where_wanted(endpoint, also_page=also_page, takes=takes)
     return Route(path, guarded, methods=["GET", "OPTIONS"])
 
 
-def _signed_where_wanted(endpoint: Endpoint, *, also_page: bool, takes_query: bool) -> Endpoint:
+def _signed_where_wanted(endpoint: Endpoint, *, also_page: bool, takes: Collection[str]) -> Endpoint:
     """The endpoint; with TRACKER_AUTHORIZED_FETCH only for servers that sign. The instance actor is open in any case.
 
-    also_page    the address has a page for people, too, which stays open.
-    takes_query  a query is part of the id of what is served there. Of everything else the id has none: whoever adds one is led to it.
+    also_page  the address has a page for people, too, which stays open.
+    takes      what the query of an id there may say. Whoever adds anything else is led to the address without it.
     """
 
     async def guarded(request: Request) -> Response:
         node: Node = request.app.state.node
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_MAY_READ)
-        sent, its_own = _target(request), _its_own(request, takes_query=takes_query)
+        sent, its_own = _target(request), _its_own(request, takes=takes)
         if sent != its_own and (wants_activity(request) or not also_page):
             # One document under two addresses: others compare the id with where they found it, byte for byte.
-            at = f"{node.settings.origin}{its_own.decode()}"
+            at = f"{node.settings.origin}{its_own.decode('latin-1')}"
             return RedirectResponse(at, 301, headers={"Vary": "Accept", **OPEN})
         name = request.path_params.get("name")
         open_to_all = (
@@ -114,10 +114,12 @@ def _target(request: Request) -> bytes:
     return _joined(path.partition(b"?")[0], request.scope["query_string"])
 
 
-def _its_own(request: Request, *, takes_query: bool) -> bytes:
-    """The same as an id spells it: with percent signs where nothing else will do (RFC 3986 §6.2.2.2)."""
+def _its_own(request: Request, *, takes: Collection[str]) -> bytes:
+    """The same as an id spells it: with percent signs where nothing else will do (RFC 3986 §6.2.2.2), and nothing that is not asked for."""
     path = quote(request.scope["path"], safe=_IN_A_PATH).encode()
-    return _joined(path, request.scope["query_string"] if takes_query else b"")
+    query: bytes = request.scope["query_string"]
+    said = [one for one in query.split(b"&") if one.partition(b"=")[0].decode("latin-1") in takes]
+    return _joined(path, b"&".join(said))
 
 
 def _joined(path: bytes, query: bytes) -> bytes:

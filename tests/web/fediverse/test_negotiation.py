@@ -205,6 +205,10 @@ async def test_a_document_has_one_address(town: Town) -> None:
         ("/actors/c%61ses", "/actors/cases"),
         ("/%61ctors/cases/outbox?page=1", "/actors/cases/outbox?page=1"),
         ("/actors/cases%2Ffollowers", "/actors/cases/followers"),
+        ("/actors/cases/outbox?utm_source=x", "/actors/cases/outbox"),
+        ("/actors/cases/outbox?page=1&utm_source=x&after=1_x", "/actors/cases/outbox?page=1&after=1_x"),
+        ("/cases/c/replies?page=1&Page=2", "/cases/c/replies?page=1"),
+        ("/cases/c/stamps?x&of=a%20b&word=w", "/cases/c/stamps?of=a%20b&word=w"),
         ("/actors/%c5%bE", "/actors/%C5%BE"),
         ("/actors/a%0d%0aX:%20y", "/actors/a%0D%0AX:%20y"),
     ],
@@ -218,6 +222,16 @@ async def test_an_address_that_is_spelled_otherwise_leads_to_the_document(
 
     assert (answer.status_code, answer.headers["location"]) == (301, f"{town['a'].settings.origin}{path}")
     assert there.status_code in (200, 404)
+
+
+@pytest.mark.parametrize("page", ["0", "01", "+1", "x", "", "\u0661"])
+async def test_a_page_of_a_hubs_list_is_there_under_its_own_number_alone(town: Town, page: str) -> None:
+    async with town.visitor("hub", headers={"Accept": ACTIVITY_JSON}) as http:
+        first = await http.get("/actors/hub/members?page=1")
+        other = await http.get("/actors/hub/members", params={"page": page})
+
+    assert first.status_code == 200
+    assert other.status_code == 404
 
 
 async def test_people_are_led_nowhere_for_a_query(town: Town) -> None:
