@@ -26,6 +26,7 @@ from node.casework import redrawing
 from node.hub import quarantine
 from node.inbox import copying, outboxes, receive, rereading, shedding, signers, stamping
 from node.peers import follows, reports, visitors
+from node.peers.ours import local_actors
 from node.publishing import copies, reactions
 from node.settings import PREFIX, Settings
 from tests.house.examples import examples, written
@@ -66,6 +67,23 @@ def names(cell: str) -> list[str]:
 
 
 # ---- FEDERATION.md -----------------------------------------------------------------------------------------------
+
+
+def test_the_actors_that_the_page_names_are_there() -> None:
+    node, hub = (
+        {
+            actor.name
+            for actor in local_actors(
+                Settings.read({f"{PREFIX}ORIGIN": "https://host.example", f"{PREFIX}ROLE": role})
+            )
+        }
+        for role in ("node", "hub")
+    )
+    table = rows(section(text("FEDERATION.md"), "## Actors"))
+    named = {name.strip("@").removesuffix("@host") for row in table for name in names(row[0])} - {"host"}
+
+    assert named <= node | hub
+    assert {name for name in named if "-" in name} <= hub
 
 
 def test_the_activities_taken_in_are_those_that_have_a_handler() -> None:
