@@ -12,7 +12,7 @@ from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
-from node.peers.sending import WITHHELD, bodies_of, forget_answers
+from node.peers.sending import WITHHELD, begin_forgetting, bodies_of, forget_answers
 from node.peers.synchronising import Header, offers, remember_told
 from node.runtime import Node
 from node.statements import Source
@@ -83,7 +83,8 @@ async def forget_old_answers(node: Node, job: Turn) -> Outcome:
     now = node.clock.now()
     async with node.database.begin() as session:
         await forget_answers(session, now=now)
-    return Postponed(now + PROBE_EVERY, "every day")
+        await begin_forgetting(session, now=now)
+    return Done()
 
 
 async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:

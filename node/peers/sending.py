@@ -265,16 +265,8 @@ async def went_to(session: AsyncSession, object_id: str) -> dict[str, set[str]]:
 
 
 async def begin_forgetting(session: AsyncSession, *, now: datetime) -> None:
-    """Look tomorrow for answers that may be erased, unless that is due anyway."""
-    await outbox.enqueue(
-        session,
-        FORGET_ANSWERS,
-        {},
-        lane=f"chore:{FORGET_ANSWERS}",
-        key=FORGET_ANSWERS,
-        not_before=now + timedelta(days=1),
-        now=now,
-    )
+    """Look tomorrow for answers that may be erased; twice on one day is once."""
+    await outbox.enqueue_tomorrow(session, FORGET_ANSWERS, now=now)
 
 
 async def forget_answers(session: AsyncSession, *, now: datetime) -> None:
