@@ -17,15 +17,18 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.histories.laws import check
 from tests.histories.steps import Step, histories
 from tests.histories.world import opened
+from tests.rig.servers import Servers
 
 STRETCH = 50
 CHAPTERS = 6
+# Every so many stretches one lives on PostgreSQL, which is slower.
+ON_POSTGRESQL = 8
 
 
-async def live(steps: Sequence[Step]) -> None:
-    """One history, and what has to hold after it."""
+async def live(steps: Sequence[Step], servers: Servers | None = None) -> None:
+    """One history, and what has to hold after it. servers: whose PostgreSQL is used; without them, SQLite."""
     with tempfile.TemporaryDirectory() as directory:
-        async with opened(Path(directory)) as world:
+        async with opened(Path(directory), servers) as world:
             for step in steps:
                 world.clock.forward(seconds=1)
                 await step(world)
@@ -34,8 +37,15 @@ async def live(steps: Sequence[Step]) -> None:
             await check(world)
 
 
-def run(number: int, examples: int, *, chapters: int = CHAPTERS, shrinks: bool = True) -> None:
-    """Run one stretch: the same number gives the same histories."""
+def run(
+    number: int,
+    examples: int,
+    *,
+    chapters: int = CHAPTERS,
+    shrinks: bool = True,
+    servers: Servers | None = None,
+) -> None:
+    """Run one stretch: the same number gives the same histories. servers: as `live` takes them."""
 
     @seed(number)
     @settings(
@@ -48,7 +58,7 @@ def run(number: int, examples: int, *, chapters: int = CHAPTERS, shrinks: bool =
     )
     @given(histories(chapters))
     def attempt(steps: list[Step]) -> None:
-        asyncio.run(live(steps))
+        asyncio.run(live(steps, servers))
 
     attempt()
 
@@ -61,16 +71,19 @@ def main() -> int:
     asked = arguments.parse_args()
     stretches = [asked.stretch] if asked.stretch is not None else range(-(-asked.cases // STRETCH))
     started, done = time.monotonic(), 0
+    servers = Servers.prepare()
     for number in stretches:
         try:
-            run(number, STRETCH)
+            run(number, STRETCH, servers=servers if number % ON_POSTGRESQL == 1 else None)
         except BaseException:
+            servers.stop()
             sys.stderr.write(f"\nfailed; again: python -m tests.histories --stretch {number}\n")
             raise
         done += STRETCH
         rate = done / max(time.monotonic() - started, 0.001)
         sys.stdout.write(f"\r{done:,} histories, {rate:.1f} a second ")
         sys.stdout.flush()
+    servers.stop()
     sys.stdout.write("· every law held\n")
     return 0
 

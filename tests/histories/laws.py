@@ -15,7 +15,7 @@ from node.peers.hosts import Standing, standings
 from node.peers.sending import Sent
 from node.publishing.reactions import Reaction, shown_replies
 from node.runtime import Node
-from tests.histories.world import NODES, SAM, SITES, Case, World
+from tests.histories.world import SAM, Case, World
 from tests.rig.publications import publish_case
 from vocab.cases import facets
 
@@ -29,13 +29,16 @@ LAWS = (
     "what others said of a case counts as often as they say it",
     "each activity had its effect once",
 )
+# Seven days, and a few for what is done once a day.
+PATIENCE = 11 * 86_400
 # Why a delivery or an activity may be given up.
 REASONS = ("the host is blocked", "403", "cannot be reached", "ConnectError")
 
 
 async def check(world: World) -> None:
     """Raises AssertionError with the number of a law that does not hold."""
-    for name in SITES:
+    await _moved_along(world)
+    for name in world.sites:
         node = world.town[name].node
         await _withdrawn_is_nowhere(world, name, node)
         await _live_is_shown(world, name, node)
@@ -107,7 +110,7 @@ async def _live_is_shown(world: World, name: str, node: Node) -> None:
                 assert shown, f"(2) {name} does not show {case.words[-1]} of {case.url}"
             if entry is not None and is_shown and name != case.home:
                 _had_a_reason(world, name, case, entry)
-            if name == "hub" and is_shown and entry is not None:
+            if name in world.hubs and is_shown and entry is not None:
                 told = Counter(
                     await session.scalars(
                         select(Sent.actor).where(
@@ -136,8 +139,14 @@ def _had_a_reason(world: World, name: str, case: Case, entry: Entry) -> None:
     """A hub hears its members; a node whom it follows, and what they pass on."""
     made_at = max(at for word, at in zip(case.words, case.times, strict=True) if word in str(entry.fields))
     heard = [world.pairs[name, case.home].heard_until]
-    if name in NODES:
+    if name in world.nodes:
         heard += [pair.heard_until for (follower, _), pair in world.pairs.items() if follower == name]
+        heard = [
+            min(one, world.open_until[name, case.home])
+            for one in heard
+            if one is not None and (name, case.home) in world.open_until
+        ]
+    heard.append(world.let_in.get((name, case.url)))
     assert any(until is not None and until >= made_at for until in heard), (
         f"(3) {name} shows {case.url} of {made_at}"
     )
@@ -181,12 +190,49 @@ async def _follows_agree(world: World) -> None:
         assert set(said.values()) == {pair.is_wanted}, f"(5) {follower} follows {followed}: {ends}, {pair}"
 
 
+async def _moved_along(world: World) -> None:
+    """(5) Whoever followed a node that moved follows it where it is now, and has what it left behind (2)."""
+    if not world.moves:
+        return
+    if await _left_behind(world):
+        # Who did not hear of it finds it out when they look at those who are silent.
+        await world.passes(PATIENCE)
+    behind = await _left_behind(world)
+    assert not behind, f"(5) they moved, and who follows them did not: {behind}"
+    for name, url in world.had:
+        case = next((one for one in world.cases if one.url == url), None)
+        if case is None or not case.is_live or not world.is_owed(name, case):
+            continue
+        async with world.town[name].node.database.read() as session:
+            entry = await session.get(Entry, url)
+        state = entry.state if entry is not None else None
+        assert state in SHOWN, f"(2) {name} has lost {url}: {state}"
+
+
+async def _left_behind(world: World) -> list[tuple[str, list[str | None]]]:
+    """Who was to follow one who moved to where it is, and how they follow the old and the new; of those who may speak with each other."""
+    found = []
+    for name, old, new in sorted(world.movers):
+        if world.is_shut(name, old) or world.is_shut(name, new):
+            continue
+        node = world.town[name].node
+        async with node.database.read() as session:
+            hosts = [world.host(old), world.host(new)]
+            standing = await standings(session, node.settings, hosts)
+            rows = [await between(session, world.actor(name), world.actor(one)) for one in (old, new)]
+        states = [row.state if row is not None else None for row in rows]
+        is_open = all(one is Standing.OPEN for one in standing.values())
+        if is_open and (states[0] == "accepted" or states[1] != "accepted"):
+            found.append((f"{name}: {old}, {new}", states))
+    return found
+
+
 async def _followers_are_compared(world: World) -> None:
     """(5) Who is thought to follow and does not says so within a day after something public was sent to them (FEP-8fcf)."""
     if not await _imagined(world):
         return
     for _ in range(2):
-        for name in NODES:
+        for name in world.nodes:
             await publish_case(world.town[name].node)
         await world.passes(26 * 3600)
     imagined = await _imagined(world)
@@ -196,8 +242,8 @@ async def _followers_are_compared(world: World) -> None:
 async def _imagined(world: World) -> list[tuple[str, str]]:
     """Who follows a node as that has it, and not as they have it themselves; of those who may speak with each other."""
     found = []
-    for follower in SITES:
-        for followed in NODES:
+    for follower in world.sites:
+        for followed in world.nodes:
             if follower == followed or world.is_shut(follower, followed):
                 continue
             states = []

@@ -10,21 +10,25 @@ from hypothesis import strategies as st
 from federation import cavage
 from federation.errors import FederationError
 from node.errors import NodeError
+from node.hub.quarantine import waiting
+from node.inbox.proving import RefusedActivity
+from node.inbox.taking import fetch_case
 from node.keyfiles import Generation
 from node.keyring import Keyring
 from node.peers import blocklists
-from node.peers.changing import tell_of_change
+from node.peers.changing import announce_move, tell_of_change
 from node.peers.directory import find_remote
 from node.peers.follows import follow, unfollow
 from node.peers.hosts import decide
-from node.peers.ours import LocalActor, local_actor_at
+from node.peers.ours import LocalActor, local_actor_at, say_alias
 from node.publishing.publish import correct, withdraw
 from node.publishing.reactions import read_reply, show_reply
 from node.runtime import Node
-from tests.histories.world import NODES, SAM, SITES, Case, World
+from tests.histories.world import HUB2, NEW, NODES, SAM, SITES, Case, Meeting, World
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
+from vocab.errors import VocabError
 from vocab.terms import ACTIVITY_JSON, PUBLIC
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -42,11 +46,16 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Publish:
-    """Two people of a node publish a case."""
+    """Two people of a node publish a case, or several in one moment."""
 
     by: str
+    number: int = 1
 
     async def __call__(self, world: World) -> None:
+        for _ in range(self.number):
+            await self._publish(world)
+
+    async def _publish(self, world: World) -> None:
         if (node := world.up(self.by)) is None:
             return
         word = f"bramble{world.number()}thorn"
@@ -114,16 +123,20 @@ class Follow:
 
     async def __call__(self, world: World) -> None:
         node = world.up(self.by)
-        if node is None or self.by == self.whom:
+        if node is None or self.by == self.whom or not world.is_there(self.whom):
             return
         try:
             them = await find_remote(node, world.actor(self.whom))
         except FederationError:
             return
-        async with node.database.begin() as session:
-            await follow(
-                session, node.settings, node.keyring, us=_main(node), them=them, now=world.clock.now()
-            )
+        try:
+            async with node.database.begin() as session:
+                await follow(
+                    session, node.settings, node.keyring, us=_main(node), them=them, now=world.clock.now()
+                )
+        except NodeError:
+            # A closed server follows nobody.
+            return
         world.asked(self.by, self.whom)
 
 
@@ -136,7 +149,7 @@ class Unfollow:
 
     async def __call__(self, world: World) -> None:
         node = world.up(self.by)
-        if node is None or self.by == self.whom:
+        if node is None or self.by == self.whom or not world.is_there(self.whom):
             return
         try:
             them = await find_remote(node, world.actor(self.whom))
@@ -160,7 +173,7 @@ class Decide:
 
     async def __call__(self, world: World) -> None:
         node = world.up(self.by)
-        if node is None or self.by == self.about:
+        if node is None or self.by == self.about or not world.is_there(self.about):
             return
         async with node.database.begin() as session:
             await decide(session, world.host(self.about), self.policy, reason="", now=world.clock.now())
@@ -189,7 +202,7 @@ class Subscribe:
                     await blocklists.unsubscribe(session, url, now=world.clock.now())
         except (FederationError, NodeError):
             return
-        for about in (*SITES, SAM):
+        for about in (*world.sites, SAM):
             world.decided(self.by, about)
 
 
@@ -268,7 +281,7 @@ class Again:
     pick: int
 
     async def __call__(self, world: World) -> None:
-        hosts = {world.host(name): name for name in SITES if world.up(name)}
+        hosts = {world.host(name): name for name in world.sites if world.up(name)}
         posts = [
             one
             for one in world.town.wires.carried
@@ -295,6 +308,86 @@ class Guard:
 
 
 @dataclass(frozen=True)
+class Mode:
+    """From now on a server speaks with everybody, or with fewer (TRACKER_FEDERATION)."""
+
+    name: str
+    mode: str
+
+    async def __call__(self, world: World) -> None:
+        if world.up(self.name) is not None:
+            await world.town.stop(self.name)
+            site = world.town[self.name]
+            site.settings = replace(site.settings, federation=self.mode)
+            await world.start(self.name)
+
+
+@dataclass(frozen=True)
+class Then:
+    """Something happens when a page of an outbox is read, before that is written or after."""
+
+    step: Step
+    is_after: bool
+
+    def __call__(self, world: World) -> Meeting:
+        async def happen() -> None:
+            await self.step(world)
+            await world.note()
+
+        return Meeting(after=happen) if self.is_after else Meeting(before=happen)
+
+
+@dataclass(frozen=True)
+class Torn:
+    """A page of an outbox is refused, or the answer is cut."""
+
+    kind: str
+
+    def __call__(self, world: World) -> Meeting:
+        return Meeting(self.kind)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """A server follows another, anew where it does already, and its outbox is read; this happens to one page of it after the other."""
+
+    by: str
+    whom: str
+    meanwhile: tuple[Then | Torn, ...]
+
+    async def __call__(self, world: World) -> None:
+        if not world.is_there(self.whom) or self.by == self.whom:
+            return
+        meetings = world.meetings[self.whom]
+        meetings[:] = [one(world) for one in self.meanwhile]
+        await Follow(self.by, self.whom)(world)
+        await world.settle()
+        meetings.clear()
+
+
+@dataclass(frozen=True)
+class LetIn:
+    """The people of a hub let in a case that was kept out."""
+
+    hub: str
+    pick: int
+
+    async def __call__(self, world: World) -> None:
+        if (node := world.up(self.hub)) is None:
+            return
+        async with node.database.read() as session:
+            urls = [one.id for one in await waiting(session)]
+        if not urls:
+            return
+        url = urls[self.pick % len(urls)]
+        try:
+            await fetch_case(node, url, invited=True)
+        except (FederationError, NodeError, RefusedActivity, VocabError):
+            return
+        world.let_in[self.hub, url] = world.clock.now()
+
+
+@dataclass(frozen=True)
 class Save:
     """Somebody makes a backup of a server."""
 
@@ -306,12 +399,13 @@ class Save:
 
 @dataclass(frozen=True)
 class Restore:
-    """A server is lost, and comes back from its backup."""
+    """A server is lost, and comes back from its backup, perhaps with the keys that it had then."""
 
     name: str
+    with_keys: bool = False
 
     async def __call__(self, world: World) -> None:
-        await world.restore(self.name)
+        await world.restore(self.name, with_keys=self.with_keys)
 
 
 @dataclass(frozen=True)
@@ -334,7 +428,8 @@ class NewKeys:
             retired_at=now,
             is_lost=self.lost,
         )
-        name = f"{self.name} {old.generation + 1}"
+        # After a restore it may be the second that has that number.
+        name = f"{self.name} {old.generation + 1} {world.number()}"
         renewed = Keyring(
             rsa_key(name),
             ed25519_key(name),
@@ -354,6 +449,52 @@ class NewKeys:
 
 
 @dataclass(frozen=True)
+class NodeMoves:
+    """A node has a new server under another name, and says so at both; once in a history."""
+
+    who: str
+
+    async def __call__(self, world: World) -> None:
+        if world.is_there(NEW) or world.up(self.who) is None:
+            return
+        await world.open(NEW)
+        await _move(world, self.who, NEW)
+
+
+@dataclass(frozen=True)
+class NodeReturns:
+    """Who moved is again where they were before."""
+
+    async def __call__(self, world: World) -> None:
+        for old, new in list(world.moves.items()):
+            if new == NEW and world.up(old) and world.up(new):
+                await _move(world, new, old)
+
+
+async def _move(world: World, old: str, new: str) -> None:
+    """As two operators do it: `tracker keys also-known-as` there, then `tracker keys announce-move` here."""
+    before, after = world.town[old].node, world.town[new].node
+    now = world.clock.now()
+    try:
+        them = await find_remote(after, before.settings.main_actor)
+        async with after.database.begin() as session:
+            await say_alias(session, after.settings.main_actor, them.id, "also-known-as", now=now)
+        await announce_move(before, after.settings.main_actor)
+    except (FederationError, NodeError):
+        return
+    await world.node_moved(old, new)
+
+
+@dataclass(frozen=True)
+class Opens:
+    """A hub more, which may follow nodes, the other hub, and be followed."""
+
+    async def __call__(self, world: World) -> None:
+        if not world.is_there(HUB2):
+            await world.open(HUB2)
+
+
+@dataclass(frozen=True)
 class SamFollows:
     """Sam follows a server, or what a hub passes on, or takes it back."""
 
@@ -362,7 +503,9 @@ class SamFollows:
     on: bool
 
     async def __call__(self, world: World) -> None:
-        what = PUBLIC if self.relay and self.whom == "hub" else world.actor(self.whom)
+        if not world.is_there(self.whom):
+            return
+        what = PUBLIC if self.relay and self.whom in world.hubs else world.actor(self.whom)
         said = world.said("Follow", what)
         if not self.on:
             said = world.said("Undo", said)
@@ -378,6 +521,8 @@ class SamAnswers:
     accepts: bool
 
     async def __call__(self, world: World) -> None:
+        if not world.is_there(self.whom):
+            return
         asked = [
             one
             for one in world.sam.received
@@ -464,7 +609,8 @@ class SamFetches:
         headers = {name.decode(): value.decode() for name, value in signed} | {"accept": ACTIVITY_JSON}
         async with world.town.visitor(case.home) as http:
             answer = await http.get(case.url, headers=headers)
-        if answer.status_code == 200:
+        # Of whom it does not speak with it remembers nothing.
+        if answer.status_code == 200 and SAM not in world.deaf[case.home]:
             world.fetched.append((case.url, len(world.sam.received)))
 
 
@@ -475,6 +621,8 @@ class SamBlocks:
     whom: str
 
     async def __call__(self, world: World) -> None:
+        if not world.is_there(self.whom):
+            return
         if await world.sam_posts(self.whom, world.said("Block", world.actor(self.whom))):
             world.ends(SAM, self.whom)
             world.ends(self.whom, SAM)
@@ -495,7 +643,7 @@ class SamMoves:
         new.documents[f"/users/{SAM}"] = new.actor(alsoKnownAs=[old.id])
         told = [
             name
-            for name in SITES
+            for name in world.sites
             if await world.is_open(name)
             and await world.sam_posts(name, world.said("Move", old.id) | {"target": new.id})
         ]
@@ -525,16 +673,39 @@ class SamPassesOn:
 
 # ---- any of them ----------------------------------------------------------------------------------------------------
 
-_nodes, _sites, _all = st.sampled_from(NODES), st.sampled_from(SITES), st.sampled_from((*SITES, SAM))
+_nodes, _sites = st.sampled_from((*NODES, NEW)), st.sampled_from((*SITES, NEW, HUB2))
+_all = st.sampled_from((*SITES, NEW, HUB2, SAM))
 _picks = st.integers(0, 4)
 _bools = st.booleans()
+_modes = st.sampled_from(["open", "open", "members", "limited", "limited", "closed"])
 _moments = st.sampled_from([0, 1, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY])
 _absences = st.sampled_from([5 * MINUTE, 3 * HOUR, DAY, 6 * DAY, 36 * DAY])
+
+# What may happen while a page is read.
+_INSTANTS: st.SearchStrategy[Step] = st.one_of(
+    st.builds(Publish, _nodes),
+    st.builds(Correct, _picks),
+    st.builds(Correct, _picks),
+    st.builds(Withdraw, _picks),
+    st.builds(Withdraw, _picks),
+    st.builds(Follow, _sites, _all),
+    st.builds(Unfollow, _sites, _all),
+    st.builds(Decide, _sites, _all, st.sampled_from(["block", "limit", "allow", None])),
+    st.builds(NewKeys, _sites, _bools),
+    st.builds(LetIn, st.just("hub"), _picks),
+)
+
+_ON_A_PAGE = st.one_of(
+    st.builds(Then, _INSTANTS, _bools),
+    st.builds(Then, _INSTANTS, _bools),
+    st.builds(Then, _INSTANTS, _bools),
+    st.builds(Torn, st.sampled_from(["refused", "cut"])),
+)
 
 # How often beside the others, and what.
 _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (6, st.builds(Passes, _moments)),
-    (3, st.builds(Publish, _nodes)),
+    (3, st.builds(Publish, _nodes, st.sampled_from([1, 1, 1, 5]))),
     (4, st.builds(Follow, _sites, _all)),
     (2, st.builds(Correct, _picks)),
     (2, st.builds(Withdraw, _picks)),
@@ -548,9 +719,14 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (2, st.builds(Fate, _sites, st.sampled_from(["refused", "cut", "unanswered", "twice"]))),
     (2, st.builds(Again, _picks)),
     (1, st.builds(Guard, _sites, _bools)),
+    (4, st.builds(Reads, _sites, _nodes, st.lists(_ON_A_PAGE, min_size=1, max_size=4).map(tuple))),
+    (1, st.builds(LetIn, st.sampled_from(["hub", HUB2]), _picks)),
     (1, st.builds(Save, _sites)),
-    (1, st.builds(Restore, _sites)),
+    (1, st.builds(Restore, _sites, _bools)),
     (1, st.builds(NewKeys, _sites, _bools)),
+    (2, st.builds(NodeMoves, st.sampled_from(NODES))),
+    (1, st.builds(NodeReturns)),
+    (1, st.builds(Opens)),
     (2, st.builds(SamFollows, _sites, _bools, _bools)),
     (1, st.builds(SamAnswers, _sites, _bools)),
     (2, st.builds(SamReacts, st.sampled_from(["like", "boost"]), _picks, _bools)),
@@ -565,7 +741,8 @@ _STEPS = st.one_of(*(kind for weight, kind in _KINDS for _ in range(weight)))
 
 def histories(chapters: int) -> st.SearchStrategy[list[Step]]:
     """Histories of some five steps a chapter; each chapter can be left out for a shorter one that fails as well."""
-    written = st.tuples(*[st.lists(_STEPS, max_size=10)] * chapters)
+    begun = st.lists(st.builds(Mode, st.sampled_from(SITES), _modes), max_size=2)
+    written = st.tuples(begun, *[st.lists(_STEPS, max_size=10)] * chapters)
     return written.map(lambda found: list(chain.from_iterable(found)))
 
 

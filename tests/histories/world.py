@@ -7,7 +7,7 @@ the other out, or was away for so long that it was given up, is owed nothing unt
 import asyncio
 import sqlite3
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,23 +18,29 @@ import httpx
 from sqlalchemy import select
 
 from node import outbox, roles, worker
-from node.backup.restoring import _listen_again
+from node.backup.archive import QUIET
+from node.backup.restoring import BESIDES, _listen_again
+from node.backup.snapshot import copy_database, fill_postgresql, sqlite_path
 from node.entries.entries import SHOWN, Entry
 from node.inbox.keeping import FORGET
 from node.keyring import Keyring
 from node.outbox import Job
 from node.peers import network, witness
-from node.peers.hosts import Standing, blocked, standings
+from node.peers.follows import follows
+from node.peers.hosts import REST, Standing, blocked, standings
 from node.publishing.publications import Publication
 from node.runtime import Node
 from tests.rig.clock import NOON, FrozenClock
-from tests.rig.databases import SQLITE, ready_database
+from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, make_shape, ready_database
 from tests.rig.servers import Servers
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from web.fediverse import actors
 
 NODES = ("a", "b")
 SITES = ("hub", "a", "b")
+# Servers that come to be in the middle of a history: where a node moves to, and a hub more.
+NEW, HUB2 = "c", "hub2"
 SAM = "sam"
 # What is due one day after the other, for ever.
 DAILY = frozenset(
@@ -46,7 +52,7 @@ DAILY = frozenset(
         "forget-duties",
         "refresh-blocklist",
     }
-    | {FORGET, witness.KIND, network.KIND}
+    | {FORGET, REST, witness.KIND, network.KIND}
 )
 # A server that was away for longer was given up by others.
 GIVEN_UP = timedelta(days=34)
@@ -55,14 +61,33 @@ MOST_ROUNDS = 80
 AN_ANSWER = timedelta(days=40)
 
 
-class Gate(httpx.AsyncBaseTransport):
-    """The way into one server: each POST that comes meets what fate has in store, in its order, and goes through afterwards."""
+@dataclass(frozen=True)
+class Meeting:
+    """What a request for a page of an outbox meets: the answer is refused or cut, or something happens before or after it is written."""
 
-    def __init__(self, app: httpx.AsyncBaseTransport, fates: list[str]) -> None:
-        self._app, self._fates = app, fates
+    fate: str = ""
+    before: Callable[[], Awaitable[None]] | None = None
+    after: Callable[[], Awaitable[None]] | None = None
+
+
+class Gate(httpx.AsyncBaseTransport):
+    """The way into one server: each POST that comes meets what fate has in store, in its order, and goes through afterwards.
+
+    So does each question for a page of an outbox.
+    """
+
+    def __init__(self, app: httpx.AsyncBaseTransport, fates: list[str], meetings: list[Meeting]) -> None:
+        self._app, self._fates, self._meetings = app, fates, meetings
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         fate = self._fates.pop(0) if request.method == "POST" and self._fates else ""
+        if (
+            request.method == "GET"
+            and request.url.path.endswith("/outbox")
+            and request.url.query
+            and self._meetings
+        ):
+            return await self._meet(request, self._meetings.pop(0))
         if fate == "refused":
             return httpx.Response(503)
         if fate == "cut":
@@ -72,6 +97,18 @@ class Gate(httpx.AsyncBaseTransport):
         answer = await self.let_in(request)
         if fate == "unanswered":
             raise httpx.ReadTimeout("the answer is lost", request=request)
+        return answer
+
+    async def _meet(self, request: httpx.Request, meeting: Meeting) -> httpx.Response:
+        if meeting.fate == "refused":
+            return httpx.Response(503)
+        if meeting.fate == "cut":
+            raise httpx.ConnectError("cut", request=request)
+        if meeting.before is not None:
+            await meeting.before()
+        answer = await self.let_in(request)
+        if meeting.after is not None:
+            await meeting.after()
         return answer
 
     async def let_in(self, request: httpx.Request) -> httpx.Response:
@@ -110,21 +147,24 @@ class Pair:
 
     is_cut      something between the two was refused by decision, or given up: the two ends may differ until it is asked anew.
     heard_until when the follower last listened; what came to be later is not for it.
+    is_leaving  one of the two moved away: the follower listens for as long as it has not heard of that.
     """
 
     is_wanted: bool = False
     asked_at: datetime = NOON
     is_cut: bool = False
     heard_until: datetime | None = None
+    is_leaving: bool = False
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A backup, and whom the server wanted to follow then."""
+    """A backup, with the keys that the server had then, and whom it wanted to follow."""
 
     copy: Path
     at: datetime
     wanted: dict[tuple[str, str], bool]
+    keyring: Keyring
 
 
 @dataclass
@@ -134,6 +174,8 @@ class World:
     town: Town
     clock: FrozenClock
     sam: Stranger
+    # Those that have been opened.
+    sites: tuple[str, ...] = SITES
     cases: list[Case] = field(default_factory=list)
     pairs: defaultdict[tuple[str, str], Pair] = field(default_factory=lambda: defaultdict(Pair))
     # (kind, url) → whether Sam's stands at the case's home; None when a decision came in between.
@@ -149,13 +191,25 @@ class World:
     # A server, and one whose outbox it could not read.
     unread: set[tuple[str, str]] = field(default_factory=set)
     fates: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    meetings: dict[str, list[Meeting]] = field(default_factory=lambda: defaultdict(list))
+    # A hub and a case that its people let in.
+    let_in: dict[tuple[str, str], datetime] = field(default_factory=dict)
     down_since: dict[str, datetime] = field(default_factory=dict)
-    # A server → those that it has shut out.
+    # A server → those that it has shut out by decision, and by its mode too.
     shut: dict[str, frozenset[str]] = field(default_factory=lambda: dict.fromkeys(SITES, frozenset()))
+    deaf: defaultdict[str, frozenset[str]] = field(default_factory=lambda: defaultdict(frozenset))
+    # A server and another from whom it took something new at that time at the latest.
+    open_until: dict[tuple[str, str], datetime] = field(default_factory=dict)
     saved: dict[str, Saved] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     keyrings: dict[str, Keyring] = field(default_factory=dict)
     has_moved: bool = False
+    # A node that moved, and where to; who followed it and is to follow it there; of whom somebody let go, ever; and what such a
+    # follower had of the cases that stay where they are.
+    moves: dict[str, str] = field(default_factory=dict)
+    movers: set[tuple[str, str, str]] = field(default_factory=set)
+    ended: set[tuple[str, str]] = field(default_factory=set)
+    had: set[tuple[str, str]] = field(default_factory=set)
     numbers: int = 0
     carried: int = 0
 
@@ -165,9 +219,21 @@ class World:
         self.numbers += 1
         return self.numbers
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(name for name in self.sites if not name.startswith("hub"))
+
+    @property
+    def hubs(self) -> tuple[str, ...]:
+        return tuple(name for name in self.sites if name.startswith("hub"))
+
+    def is_there(self, name: str) -> bool:
+        """Whether that server has come to be."""
+        return name == SAM or name in self.sites
+
     def up(self, name: str) -> Node | None:
         """The node of a server of ours, while it runs."""
-        return None if name == SAM else self.town[name].running
+        return self.town[name].running if name in self.sites else None
 
     @property
     def sam_is_up(self) -> bool:
@@ -181,7 +247,7 @@ class World:
 
     def is_shut(self, one: str, other: str) -> bool:
         """Whether either has shut the other out."""
-        return other in self.shut.get(one, ()) or one in self.shut.get(other, ())
+        return other in self.deaf[one] or one in self.deaf[other]
 
     def is_owed(self, name: str, case: Case) -> bool:
         """Whether that server is to hear of everything about a case that reaches it at all."""
@@ -193,13 +259,22 @@ class World:
 
     # ---- servers ----------------------------------------------------------------------------------------------------
 
+    async def open(self, name: str) -> Node:
+        """A server comes to be, whom nobody knows yet."""
+        await self.town.open(name)
+        self.sites = (*self.sites, name)
+        self.shut[name] = frozenset()
+        self.plug_in(name)
+        await roles.begin(self.town[name].node)
+        return self.town[name].node
+
     async def start(self, name: str) -> None:
         if name == SAM:
             if not self.sam_is_up:
                 self.plug_sam_in()
                 self._is_back(SAM)
             return
-        if self.up(name) is not None:
+        if self.up(name) is not None or not self.is_there(name):
             return
         await self.town.start(name, keyring=self.keyrings.get(name))
         self.plug_in(name)
@@ -217,7 +292,7 @@ class World:
 
     def plug_in(self, name: str) -> None:
         host = self.host(name)
-        gate = Gate(self.town.wires.apps[host], self.fates[name])
+        gate = Gate(self.town.wires.apps[host], self.fates[name], self.meetings[name])
         self.town.wires.apps[host] = self.gates[name] = gate
 
     async def stop(self, name: str) -> None:
@@ -241,41 +316,43 @@ class World:
 
     async def save(self, name: str) -> None:
         """Somebody makes a backup."""
-        if self.up(name) is not None:
+        if (node := self.up(name)) is not None:
             copy = self.town._directory / f"{name}.{self.number()}"
-            with closing(sqlite3.connect(self._file(name))) as of, closing(sqlite3.connect(copy)) as to:
-                of.backup(to)
+            await copy_database(node.settings, copy, QUIET)
             wanted = {pair: known.is_wanted for pair, known in self.pairs.items() if pair[0] == name}
-            self.saved[name] = Saved(copy, self.clock.now(), wanted)
+            self.saved[name] = Saved(copy, self.clock.now(), wanted, _as_it_is(node.keyring))
 
-    async def restore(self, name: str) -> None:
-        """The server is lost, and comes back from its backup; its keys had been kept apart."""
+    async def restore(self, name: str, *, with_keys: bool) -> None:
+        """The server is lost, and comes back from its backup; its keys had been kept apart, or come back with it as they were then."""
         saved = self.saved.get(name)
         if saved is None or self.up(name) is None:
             return
         await self.town.stop(name)
-        file = self._file(name)
-        for end in ("", "-wal", "-shm"):
-            file.with_name(file.name + end).unlink(missing_ok=True)
-        file.write_bytes(saved.copy.read_bytes())
-        await _listen_again(file, self.clock.now())
+        copy = saved.copy.with_suffix(".again")
+        copy.write_bytes(saved.copy.read_bytes())
+        if with_keys:
+            self.keyrings[name] = _as_it_is(saved.keyring)
+            # Nobody is asked for a key that is known more than once in five minutes; and that is quick for who finds a backup.
+            self.clock.forward(seconds=600)
+        await _listen_again(copy, self.clock.now())
+        await _put_in_place(copy, self.town[name].settings.database_url)
         await self.start(name)
         for pair, known in self.pairs.items():
             if name in pair and known.asked_at >= saved.at - AN_ANSWER:
                 known.is_cut = True
             if name == pair[0]:
                 known.is_wanted = saved.wanted.get(pair, False)
+        # Of a move it may know nothing any more, nor who followed it there.
+        self.movers = {one for one in self.movers if name not in one}
+        self.had = {one for one in self.had if one[0] != name}
         # What it said since is not known there any more, and may be known elsewhere.
         self.cases = [case for case in self.cases if case.home != name or case.changed_at <= saved.at]
         self.reactions |= {what: None for what in self.reactions}
         self.given_up |= {(SAM, case.url) for case in self.cases}
 
-    def _file(self, name: str) -> Path:
-        return Path(self.town[name].settings.database_url.removeprefix("sqlite:///"))
-
     def give_up(self, name: str) -> None:
         """What waited for that server waits no more: it reads back what it can, which Sam's does not."""
-        for other in (*SITES, SAM):
+        for other in (*self.sites, SAM):
             self.cut(name, other)
         if name == SAM:
             self.given_up |= {(SAM, case.url) for case in self.cases}
@@ -290,17 +367,29 @@ class World:
         """Somebody takes a Follow back, or ends it."""
         pair = self.pairs[follower, followed]
         pair.is_wanted, pair.asked_at = False, self.clock.now()
+        self.ended.add((follower, followed))
+        self._decided_themselves(follower, followed)
 
     def asked(self, follower: str, followed: str) -> None:
         """A new Follow: what was held up before is made good by it, if it can arrive."""
         pair = self.pairs[follower, followed]
         pair.is_wanted, pair.asked_at = True, self.clock.now()
+        self._decided_themselves(follower, followed)
         if not self.is_shut(follower, followed):
-            pair.is_cut = False
-            if followed in NODES and self.up(followed) is not None:
+            # Who moved away is found elsewhere, sooner or later.
+            pair.is_cut = followed in self.moves
+            if followed in self.nodes and self.up(followed) is not None:
                 # All that stands there is read anew, and what stands here is asked for.
                 self.unread.discard((follower, followed))
                 self.given_up -= {(follower, case.url) for case in self.cases if case.home == followed}
+
+    def _decided_themselves(self, follower: str, about: str) -> None:
+        """Whom they follow of one who moved is for themselves to say now."""
+        self.movers = {one for one in self.movers if one[0] != follower or about not in one[1:]}
+        for old, new in self.moves.items():
+            if about in (old, new):
+                self.cut(follower, old)
+                self.cut(follower, new)
 
     def decided(self, by: str, about: str) -> None:
         """What was on its way when it was decided may count or not."""
@@ -331,10 +420,31 @@ class World:
         self.sam, self.has_moved = new, True
         self.reactions |= dict.fromkeys(self.reactions)
         self.down_since.pop(SAM, None)
-        for name in SITES:
+        for name in self.sites:
             for pair in ((SAM, name), (name, SAM)):
                 self.pairs[pair].is_cut |= name not in told
                 self.pairs[pair].asked_at = self.clock.now()
+
+    async def node_moved(self, old: str, new: str) -> None:
+        """A node says that it is another from now on: who follows it is to follow that one, each as soon as they hear of it."""
+        self.moves = {old: new}
+        self.movers = {one for one in self.movers if one[2] != old}
+        for name in self.sites:
+            if name in (old, new):
+                continue
+            theirs, its = self.pairs[name, old], self.pairs[old, name]
+            if theirs.is_wanted:
+                if not theirs.is_cut and (name, new) not in self.ended:
+                    self.movers.add((name, old, new))
+                self.pairs[name, new].is_wanted = True
+                for case in self.cases:
+                    if case.home == old and await self.has_newest(name, case):
+                        self.had.add((name, case.url))
+            for pair in (theirs, its):
+                pair.is_wanted, pair.is_leaving, pair.asked_at = False, True, self.clock.now()
+            for a, b in ((name, old), (name, new)):
+                self.cut(a, b)
+                self.pairs[a, b].asked_at = self.pairs[b, a].asked_at = self.clock.now()
 
     async def reacted(self, home: str, what: tuple[str, str], on: bool) -> None:
         """Sam said that, or took it back, and it was taken at the home of the case."""
@@ -350,7 +460,7 @@ class World:
 
     async def run_errands(self) -> None:
         """Whatever runs beside the answers ends, but for who waits for time to pass."""
-        for name in SITES:
+        for name in self.sites:
             node = self.up(name)
             while node is not None and len(node.errands) > self.clock.sleeping:
                 await asyncio.wait(set(node.errands), timeout=0.01)
@@ -369,7 +479,7 @@ class World:
     async def waiting(self) -> list[str]:
         """What has still to be done, besides what is done every day."""
         found = []
-        for name in SITES:
+        for name in self.sites:
             node = self.up(name)
             if node is not None:
                 async with node.database.read() as session:
@@ -383,7 +493,9 @@ class World:
         """All that was cut is mended, and time passes until nothing waits."""
         for fates in self.fates.values():
             fates.clear()
-        for name in (*SITES, SAM):
+        for meetings in self.meetings.values():
+            meetings.clear()
+        for name in (*self.sites, SAM):
             await self.start(name)
         await self.note()
         for rounds in range(MOST_ROUNDS):
@@ -402,34 +514,43 @@ class World:
         await self.run_errands()
         now = self.clock.now()
         before, self.shut = self.shut, dict(self.shut)
-        for name in SITES:
+        for name in self.sites:
             node = self.up(name)
             if node is None:
                 continue
-            hosts = {self.host(other): other for other in (*SITES, SAM) if other != name}
+            hosts = {self.host(other): other for other in (*self.sites, SAM) if other != name}
             async with node.database.read() as session:
                 self.shut[name] = frozenset(hosts[host] for host in await blocked(session, list(hosts)))
+                found = await standings(session, node.settings, list(hosts))
+            self.deaf[name] = frozenset(hosts[host] for host, one in found.items() if one is Standing.SHUT)
+            is_open = {hosts[host] for host, one in found.items() if one is Standing.OPEN}
+            self.open_until |= dict.fromkeys(((name, other) for other in is_open), now)
         self._nothing_was_sent(before)
-        for one in SITES:
-            for other in (*SITES, SAM):
+        for one in self.sites:
+            for other in (*self.sites, SAM):
                 if one != other and self.is_shut(one, other):
                     self.cut(one, other)
                     await self._excuse(one, other)
         await self._excuse_unread()
         self._excuse_no_more()
         for (follower, followed), pair in self.pairs.items():
-            if pair.is_wanted and followed not in self.shut.get(follower, ()):
+            is_shut = followed in self.deaf[follower]
+            if is_shut:
+                self.had = {
+                    (by, url) for by, url in self.had if by != follower or self.home_of(url) != followed
+                }
+            elif pair.is_wanted or (pair.is_leaving and await self._follows_yet(follower, followed)):
                 pair.heard_until = now
 
     async def _excuse(self, one: str, other: str) -> None:
         """What one of the two has not heard of the other's cases by now it need never hear; nor need Sam, of whom does not hear it."""
         for reader, home in ((one, other), (other, one)):
             for case in self.cases:
-                if reader == SAM and not case.is_live and home in (case.home, "hub"):
+                if reader == SAM and not case.is_live and home in (case.home, *self.hubs):
                     self.excused.add((SAM, case.url))
                 elif case.home == home and reader != SAM and not await self.has_newest(reader, case):
                     self.excused.add((reader, case.url))
-                    if reader == "hub" and not case.is_live:
+                    if reader in self.hubs and not case.is_live:
                         self.excused.add((SAM, case.url))
 
     def _excuse_no_more(self) -> None:
@@ -441,9 +562,16 @@ class World:
     def _is_excused(self, reader: str, home: str) -> bool:
         return (
             self.is_shut(reader, home)
-            or (reader == SAM and (self.is_shut(SAM, "hub") or self.is_shut("hub", home)))
+            or (reader == SAM and any(self.is_shut(SAM, hub) or self.is_shut(hub, home) for hub in self.hubs))
             or (reader, home) in self.unread
         )
+
+    async def _follows_yet(self, follower: str, followed: str) -> bool:
+        """Whether it still listens to one who moved, or that it followed before it moved itself."""
+        if (node := self.up(follower)) is None:
+            return follower != SAM
+        async with node.database.read() as session:
+            return await follows(session, self.actor(follower), self.actor(followed))
 
     async def has_newest(self, reader: str, case: Case) -> bool:
         """Whether a server shows a case as it is, or nothing of it where it is withdrawn."""
@@ -455,17 +583,17 @@ class World:
         return is_shown and case.words[-1] in str(entry and entry.fields) if case.is_live else not is_shown
 
     def home_of(self, url: str) -> str:
-        return next(name for name in SITES if url.startswith(f"{self.town[name].origin}/"))
+        return next(name for name in self.sites if url.startswith(f"{self.town[name].origin}/"))
 
     async def _excuse_unread(self) -> None:
         """Whoever was to read an outbox, or to ask about cases, of one that cannot be reached tries for two hours."""
-        for reader in SITES:
+        for reader in self.sites:
             if (node := self.up(reader)) is None:
                 continue
             async with node.database.read() as session:
                 jobs = await session.scalars(select(Job).where(Job.kind.in_(("backfill", "ask-again"))))
                 asked = {str(job.payload.get("actor") or job.payload.get("host")) for job in jobs}
-            for home in NODES:
+            for home in self.nodes:
                 if self.up(home) is None and not asked.isdisjoint((self.actor(home), self.host(home))):
                     self.unread.add((reader, home))
                     self.excused |= {(reader, case.url) for case in self.cases if case.home == home}
@@ -474,10 +602,10 @@ class World:
         """(4) Nobody asked or told a server anything whom it had shut out before and has since."""
         carried = self.town.wires.carried[self.carried :]
         self.carried = len(self.town.wires.carried)
-        names = {self.host(name): name for name in (*SITES, SAM)}
+        names = {self.host(name): name for name in (*self.sites, SAM)}
         for request in carried:
             by, to = names.get(_signer(request)), names.get(request.url.netloc.decode())
-            if by in SITES and to is not None and to in before[by] & self.shut[by]:
+            if by in self.sites and to is not None and to in before[by] & self.shut[by]:
                 raise AssertionError(f"(4) {by} had shut {to} out, and sent {request.method} {request.url}")
 
 
@@ -492,17 +620,58 @@ def _signer(request: httpx.Request) -> str:
 
 
 @asynccontextmanager
-async def opened(directory: Path) -> AsyncIterator[World]:
-    """A hub, two nodes and a server of somebody else, who do not know each other yet."""
+async def opened(directory: Path, servers: Servers | None = None) -> AsyncIterator[World]:
+    """A hub, two nodes and a server of somebody else, who do not know each other yet.
+
+    servers  whose PostgreSQL they all use; without them, SQLite.
+    """
     clock = FrozenClock()
 
-    def fresh(place: Path) -> Any:
-        return ready_database(SQLITE, place, cast(Servers, None))
+    @asynccontextmanager
+    async def fresh(place: Path) -> AsyncIterator[str]:
+        if servers is None:
+            async with ready_database(SQLITE, place, cast(Servers, None)) as url:
+                yield url
+            return
+        # As migrations make it: a copy of it says which shape it has.
+        async with fresh_database(POSTGRESQL, place, servers) as url:
+            await make_shape(url)
+            yield url
 
-    async with Town(directory, clock, fresh) as town:
+    async with Town(directory, clock, fresh) as town, _small_pages():
         world = World(town, clock, Stranger(town, "sam.example", SAM))
         for name in SITES:
             await town.open(name)
             world.plug_in(name)
             await roles.begin(town[name].node)
         yield world
+
+
+@asynccontextmanager
+async def _small_pages() -> AsyncIterator[None]:
+    """An outbox of a few cases has several pages."""
+    before, actors.PAGE = actors.PAGE, 2
+    try:
+        yield
+    finally:
+        actors.PAGE = before
+
+
+def _as_it_is(keyring: Keyring) -> Keyring:
+    """The same keys, whatever that one takes over."""
+    copy = Keyring(keyring._keys["rsa"], keyring._keys["ed25519"], None, born=keyring.born)
+    copy.take_over(keyring)
+    return copy
+
+
+async def _put_in_place(copy: Path, url: str) -> None:
+    """What the database of a server that was lost held is what its copy holds."""
+    file = sqlite_path(url)
+    if file is None:
+        await fill_postgresql(copy, url, QUIET)
+        return
+    for end in ("", *BESIDES):
+        file.with_name(file.name + end).unlink(missing_ok=True)
+    with closing(sqlite3.connect(copy)) as said:
+        said.execute("PRAGMA journal_mode=DELETE")
+    file.write_bytes(copy.read_bytes())

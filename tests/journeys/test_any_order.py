@@ -6,7 +6,12 @@ from pkgutil import resolve_name
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from node.entries.entries import Entry
+from node.inbox.proving import RefusedActivity
+from node.peers.actors import RemoteActor
 from node.peers.sending import Sent
 from tests.histories.__main__ import live, run
 from tests.histories.laws import LAWS
@@ -14,10 +19,14 @@ from tests.histories.steps import (
     Decide,
     Down,
     Follow,
+    Mode,
+    NodeMoves,
     Passes,
     Publish,
+    Reads,
     SamReacts,
     Step,
+    Then,
     Unfollow,
     Up,
     Withdraw,
@@ -43,6 +52,18 @@ def again(tell: Callable[..., Any]) -> Callable[..., Any]:
         return cast(Sent, await tell(*given, **named))
 
     return _tell
+
+
+def refuse(*_given: object, **_named: object) -> None:
+    raise RefusedActivity("planted")
+
+
+def forgetful(unfollow: Callable[..., Any]) -> Callable[..., Any]:
+    async def _unfollow(session: AsyncSession, *given: Any, them: RemoteActor, **named: Any) -> bool:
+        await session.execute(delete(Entry).where(Entry.actor == them.id))
+        return cast(bool, await unfollow(session, *given, them=them, **named))
+
+    return _unfollow
 
 
 async def broken(*_given: object, **_named: object) -> None:
@@ -105,6 +126,35 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
         "node.inbox.handlers.drop_reaction_to",
         lambda _: nothing,
         [Publish("a"), SamReacts("like", 0, on=True), SamReacts("like", 0, on=False)],
+    ),
+    "who moves is not followed": (
+        5,
+        "node.inbox.moving._require_settled",
+        lambda _: refuse,
+        [Follow("b", "a"), Passes(1), NodeMoves("a")],
+    ),
+    "who moves takes along what stays where it is": (
+        2,
+        "node.inbox.moving.unfollow",
+        forgetful,
+        [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), NodeMoves("a")],
+    ),
+    "whoever reads pages is not known to have read them": (
+        1,
+        "web.fediverse.actors.tells",
+        lambda _: lambda *_given: None,
+        [
+            Publish("a", 5),
+            Reads("b", "a", (Then(Publish("b"), is_after=True), Then(Unfollow("b", "a"), is_after=False))),
+            Passes(1),
+            Withdraw(4),
+        ],
+    ),
+    "whoever is only to follow adds what another points to": (
+        3,
+        "node.inbox.taking._require_open_hosts",
+        lambda _: nothing,
+        [Mode("b", "limited"), Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a")],
     ),
     "what cannot be done is given up": (
         6,
