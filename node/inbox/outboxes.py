@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class Walk:
     pages        those that were asked for: none is asked for twice.
     named        the cases that the outbox named; withdrawals: what it named that was deleted, and where that is said.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
-    strays       how often, one after the other, what a group announced was no case that may be shown.
+    strays       how often, one after the other, what a group announced was no case; silent: how often each home could not give one.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
     """
 
@@ -68,6 +69,7 @@ class Walk:
     asked: int = 0
     misses: int = 0
     strays: int = 0
+    silent: Counter[str] = field(default_factory=Counter)
     refusals: int = 0
     passing: Unreachable | None = None
     begun_at: datetime = field(init=False)
@@ -200,7 +202,9 @@ class Walk:
 
     async def _take_announced(self, url: str) -> None:
         """Take a case that a group announced from its own home, as when it is announced now. What is here is not asked for."""
-        if host_of(url) == self.node.settings.authority or await self._is_here(url):
+        host = host_of(url)
+        is_down = self.silent[host] >= MAX_REFUSALS
+        if is_down or host == self.node.settings.authority or await self._is_here(url):
             return
         self.asked += 1
         try:
@@ -208,10 +212,11 @@ class Walk:
         except Unreachable as error:
             # Its home, and not the group's, which names others: that is asked for when all is read once more.
             self.passing = error
+            self.silent[host] += 1
         except (FetchError, RefusedActivity, VocabError) as error:
             # Of somebody who is shut out here it may be a case all the same.
             self.strays += not isinstance(error, RefusedActivity)
-            log.info("backfill.skipped", extra={"host": host_of(url), "reason": str(error)})
+            log.info("backfill.skipped", extra={"host": host, "reason": str(error)})
         else:
             self.strays = 0
 

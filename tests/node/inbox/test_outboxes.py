@@ -378,6 +378,18 @@ async def test_a_home_that_cannot_answer_for_a_moment_is_asked_again_for_what_a_
     assert mallory.asked.count("/cases/c2") == 1
 
 
+async def test_a_home_that_never_answers_is_asked_for_a_few_of_many_that_a_group_announced(
+    town: Town, victim: Stranger, mallory: Stranger
+) -> None:
+    urls = [f"https://{mallory.host}/cases/{number}" for number in range(20)]
+    mallory.documents |= {f"/cases/{number}": httpx.Response(503) for number in range(20)}
+    victim.documents[AT] |= {"orderedItems": announces(victim, *urls)}
+
+    await read_group(town, victim)
+
+    assert len([path for path in mallory.asked if path.startswith("/cases/")]) == outboxes.MAX_REFUSALS
+
+
 async def test_what_else_a_group_announces_is_not_asked_for_without_end(
     town: Town, victim: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
