@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from urllib.parse import urljoin, urlsplit
 
+import idna
+
 from federation.errors import Forbidden
 
 MAX_URL_CHARACTERS = 2048
@@ -132,6 +134,17 @@ def parse(url: str) -> Address:
     if parts.query or "?" in url.partition("#")[0]:
         target += "?" + parts.query
     return Address(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], target)
+
+
+def in_ascii(authority: str) -> str:
+    """A host, perhaps with a port, as an address has it: people write its name in the letters of their language. Raises Forbidden."""
+    if authority.isascii():
+        return authority
+    name, colon, port = authority.partition(":")
+    try:
+        return idna.encode(name, uts46=True).decode("ascii") + colon + port
+    except idna.IDNAError as error:
+        raise Forbidden("not a host", url=authority[:200]) from error
 
 
 def join(url: str, location: str) -> str:

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 import httpx
-import idna
 
 from federation import addresses, discovery
 from federation.errors import BadAnswer, Forbidden, Mismatch
@@ -51,7 +50,7 @@ def parse_handle(text: str) -> Handle:
     name, at, host = text.strip().removeprefix("acct:").removeprefix("@").rpartition("@")
     if not at or not _NAME.fullmatch(name) or len(name) > _MAX_NAME or set(host) & set("/?#"):
         raise Forbidden("not a handle; name@host is one", url=text[:200])
-    return Handle(name, addresses.parse(f"https://{_in_ascii(host)}/").authority)
+    return Handle(name, addresses.parse(f"https://{addresses.in_ascii(host)}/").authority)
 
 
 def build(
@@ -167,17 +166,6 @@ async def _ask(http: httpx.AsyncClient, handle: Handle, permit: Permit | None) -
     origin = discovery.origin_of_host(handle.host)
     url = f"{origin}/.well-known/webfinger?resource={quote(f'acct:{handle}', safe=':@')}"
     return await discovery.get_json(http, url, accept=f"{JRD_JSON}, application/json", permit=permit)
-
-
-def _in_ascii(host: str) -> str:
-    """The host as addresses have it: people write its name in the letters of their language."""
-    name, colon, port = host.partition(":")
-    if name.isascii():
-        return host
-    try:
-        return idna.encode(name, uts46=True).decode("ascii") + colon + port
-    except idna.IDNAError as error:
-        raise Forbidden("not a host", url=host[:200]) from error
 
 
 def _subject(document: Mapping[str, object], handle: Handle) -> Handle:

@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from federation import addresses
+from federation.errors import Forbidden
 from node.errors import Misconfigured
 from vocab.states import is_state
 
@@ -146,7 +148,10 @@ class Settings:
 
 def _origin(text: str, name: str = "origin") -> str:
     named = f"{PREFIX}{name.upper()}"
-    parts = urlsplit(text.rstrip("/"))
+    try:
+        parts = urlsplit(text.rstrip("/"))
+    except ValueError as error:
+        raise Misconfigured(f"{named} is not an address: {error}") from error
     if (
         parts.scheme not in {"http", "https"}
         or not parts.hostname
@@ -159,7 +164,11 @@ def _origin(text: str, name: str = "origin") -> str:
         raise Misconfigured(f"{named} holds no user name")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise Misconfigured(f"{named} must be https, except on a loopback address")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    try:
+        # As everybody compares it: what stands in every address that is published is ASCII, without a port that goes without saying.
+        return addresses.parse(f"{parts.scheme}://{addresses.in_ascii(parts.netloc)}").origin
+    except Forbidden as error:
+        raise Misconfigured(f"{named} is not an address that others can reach: {error}") from error
 
 
 def _is_loopback(hostname: str) -> bool:

@@ -63,6 +63,36 @@ def test_plain_http_is_for_loopback(origin: str) -> None:
     assert read(origin=origin, allow_loopback="1").origin == origin
 
 
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://Bücher.example", "https://xn--bcher-kva.example"),
+        ("https://straße.example:8443/", "https://xn--strae-oqa.example:8443"),
+        ("https://Tracker.example.org:443", "https://tracker.example.org"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_spelled_as_every_server_compares_it(written: str, origin: str) -> None:
+    allow = "1" if origin.startswith("http:") else "0"
+
+    assert read(origin=written, allow_loopback=allow).origin == origin
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://tracker.example.org.",
+        "https://a..example",
+        "https://2130706433",
+        "https://[::1",
+        "https://a\uff0fb.example",
+    ],
+)
+def test_an_origin_that_two_servers_could_read_differently_is_refused(origin: str) -> None:
+    with pytest.raises(Misconfigured):
+        read(origin=origin)
+
+
 def test_other_variables_of_the_environment_are_none_of_our_business() -> None:
     assert Settings.read({"TRACKER_ORIGIN": "https://a.example", "PATH": "/bin"}).role == "node"
 
