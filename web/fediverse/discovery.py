@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from federation import nodeinfo, webfinger
+from federation import addresses, nodeinfo, webfinger
+from federation.errors import Forbidden
 from node import __version__
 from node.entries.entries import WITHDRAWN, Entry
 from node.entries.search import entry_at
@@ -164,17 +165,25 @@ def _asked(settings: Settings, resource: str) -> LocalActor | None:
     if resource.startswith(("https://", "http://")):
         return local_actor_at(settings, resource)
     name, at, host = resource.removeprefix("acct:").removeprefix("@").rpartition("@")
-    if not at or host.lower() != settings.authority:
+    if not at or _host(host) != settings.authority:
         return None
     return local_actor(settings, name.lower())
 
 
 def _spelled(resource: str) -> str:
-    """The resource with its scheme and its host in lower case: there, case makes no difference (RFC 3986 §6.2.2.1)."""
+    """The resource with its scheme and its host in lower case: there, case makes no difference (RFC 3986 §6.2.2.1). The host in ASCII."""
     scheme, colon, rest = resource.partition(":")
     if scheme.lower() not in {"acct", "http", "https"}:
         return resource
     if rest.startswith("//"):
         host, slash, path = rest[2:].partition("/")
-        rest = f"//{host.lower()}{slash}{path}"
+        rest = f"//{_host(host)}{slash}{path}"
     return f"{scheme.lower()}{colon}{rest}"
+
+
+def _host(text: str) -> str:
+    """The host of a resource as our own is spelled: a person may have written it in the letters of their language."""
+    try:
+        return addresses.in_ascii(text).lower()
+    except Forbidden:
+        return ""

@@ -27,6 +27,9 @@ SCHEMAS = Path(__file__).parents[3].parent / "shared" / "vectors" / "nodeinfo"
         ("ACCT:cases@a.example", "/actors/cases"),
         ("HTTPS://A.example/actors/cases", "/actors/cases"),
         ("HTTPS://a.example", "/actors/a.example"),
+        # In other letters, as people write the host of a handle; these are the same ones twice as wide.
+        ("acct:cases@\uff21\u3002example", "/actors/cases"),
+        ("https://\uff41.example/actors/cases", "/actors/cases"),
         ("@cases@a.example", "/actors/cases"),
         ("https://a.example/actors/cases", "/actors/cases"),
         ("https://a.example/", "/actors/a.example"),
@@ -56,6 +59,8 @@ async def test_webfinger_leads_to_the_actor(town: Town, resource: str, leads_to:
         ("https://b.example/actors/cases", 404),
         ("acct:../../etc@a.example", 404),
         ("nonsense", 404),
+        ("acct:cases@b\u00fccher.example", 404),
+        ("acct:cases@b\u00fc..example", 404),
         ("acct:acct:cases@a.example", 404),
         ("https://a.example/ACTORS/cases", 404),
         ("mailto:cases@a.example", 404),
