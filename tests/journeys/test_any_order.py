@@ -144,7 +144,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
         "web.fediverse.actors.tells",
         lambda _: lambda *_given: None,
         [
-            Publish("a", 5),
+            *[Publish("a")] * 5,
             Reads("b", "a", (Then(Publish("b"), is_after=True), Then(Unfollow("b", "a"), is_after=False))),
             Passes(1),
             Withdraw(4),
