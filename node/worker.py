@@ -39,7 +39,7 @@ JOBS_AT_ONCE = 1024
 # What jobs leave is kept so many at a time, and fewer where each makes thousands of others: on SQLite nobody else writes meanwhile.
 SETTLED_AT_ONCE = 64
 LOOK_EVERY = 2.0
-# A job may take longer than a lease: who reads a long outbox holds its lane meanwhile, but not for ever.
+# A job may take longer than a lease: who reads a long outbox holds its lane meanwhile. One that does not end in this time has failed.
 RENEW_BEFORE = LEASE / 2
 LONGEST_SECONDS = 3600.0
 TRIES = 10
@@ -76,10 +76,7 @@ class _Running:
 
     @property
     def is_slow(self) -> bool:
-        return not self.is_begun_within(SLOW_SECONDS)
-
-    def is_begun_within(self, seconds: float) -> bool:
-        return self.started_at > time.monotonic() - seconds
+        return self.started_at <= time.monotonic() - SLOW_SECONDS
 
 
 @dataclass(slots=True)
@@ -193,7 +190,7 @@ async def _hold_on(node: Node, running: Iterable[_Running]) -> None:
     now = node.clock.now()
     ending: dict[datetime, dict[str, _Running]] = {}
     for lane in running:
-        if lane.until - now < RENEW_BEFORE and lane.is_begun_within(LONGEST_SECONDS):
+        if lane.until - now < RENEW_BEFORE:
             ending.setdefault(lane.until, {})[lane.name] = lane
     for held, lanes in ending.items():
         until = now + LEASE
@@ -294,9 +291,11 @@ async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | No
     try:
         if isinstance(prepared, _Unprepared):
             raise prepared.error
-        if isinstance(handler, Work):
-            return await handler.run(node, job, prepared)
-        return await handler(node, job)
+        # One that hangs would be begun anew beside itself when its lease is over, again and again, until no lane had room.
+        async with asyncio.timeout(LONGEST_SECONDS):
+            if isinstance(handler, Work):
+                return await handler.run(node, job, prepared)
+            return await handler(node, job)
     except Exception as error:  # a worker that catches everything records everything
         return _failed(node, job, error)
 

@@ -432,9 +432,41 @@ async def test_more_lanes_than_there_is_room_for_are_all_worked(
     assert sorted(done) == lanes
 
 
-@pytest.mark.parametrize("is_held_on", [True, False])
-async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile_unless_it_takes_for_ever(
-    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch, *, is_held_on: bool
+async def test_a_job_that_hangs_is_ended_and_tried_again_and_others_of_its_lane_run(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It held its lane for an hour, was begun anew beside itself, and so on until there was room for no lane any more."""
+    begun: list[str] = []
+    ended: list[str] = []
+
+    async def hang(_node: Any, job: outbox.Turn) -> Done:
+        begun.append(job.payload["n"])
+        try:
+            if job.payload["n"] == "1" and len(begun) == 1:
+                await asyncio.Event().wait()
+        finally:
+            ended.append(job.payload["n"])
+        return Done()
+
+    monkeypatch.setattr(worker, "LONGEST_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": hang}))
+    clock = FrozenClock(now)
+    node = cast(Any, SimpleNamespace(settings=None, database=database, clock=clock, bell=LocalBell()))
+    await fill(database, now, ("to:a", "1"), ("to:a", "2"))
+    async with asyncio.timeout(10):
+        await worker.run_due(node)
+    async with database.read() as session:
+        found = select(outbox.Job.attempts, outbox.Job.last_reason).order_by(outbox.Job.seq)
+        waiting = (await session.execute(found)).all()
+    clock.forward(minutes=1)
+    await worker.run_due(node)
+
+    assert ended == begun == ["1", "1", "2"]
+    assert [tuple(one) for one in waiting] == [(1, "TimeoutError"), (0, None)]
+
+
+async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
     goes_on = asyncio.Event()
@@ -445,8 +477,6 @@ async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile_
         return Done()
 
     monkeypatch.setattr(worker, "SLOW_SECONDS", 0.01)
-    if not is_held_on:
-        monkeypatch.setattr(worker, "LONGEST_SECONDS", 0.0)
     monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": read_for_long}))
     clock = FrozenClock(now)
     node = SimpleNamespace(
@@ -476,7 +506,7 @@ async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile_
     finally:
         working.cancel()
 
-    assert (len(begun) == 1) is is_held_on
+    assert len(begun) == 1
 
 
 @pytest.mark.parametrize("asked", ["next_due", "claim", "line", "renew"])
