@@ -32,7 +32,7 @@ MOST_LANES = 1024
 # While others run, lanes that end within this time are recorded together.
 GATHER_SECONDS = 0.004
 # After so few jobs were claimed the next are claimed no sooner than that: what comes one by one shares reading and recording.
-FEW_JOBS, PACE_SECONDS = 16, 0.05
+FEW_JOBS, PACE_SECONDS = 16, 0.15
 JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
 JOBS_AT_ONCE = 1024
