@@ -85,6 +85,7 @@ class Walk:
 
     async def through(self, outbox: str) -> None:
         """Take what is shown or named on each page. Raises FetchError where a page cannot be had."""
+        self.pages.add(outbox)
         page: Properties | None = simplified(await find_document(self.node, outbox))
         if page is not None and not _items(page):
             page = await self._page(page, "first")
@@ -135,13 +136,11 @@ class Walk:
 
         Its publisher's server says that it is so now, as it would at the address of each; the publisher's proof holds for it here as there.
         """
-        shown = {
-            one.object_id: one
-            for one in _shown(page)
-            if one.object_id is not None
-            and one.object_id not in self.named
-            and self._is_at_home(one.object_id)
-        }
+        shown: dict[str, Activity] = {}
+        for one in _shown(page):
+            url = one.object_id
+            if url is not None and url not in self.named and self._is_at_home(url):
+                shown.setdefault(url, one)
         some = list(shown)
         for start in range(0, len(some), KEPT_AT_ONCE):
             await self._keep({url: shown[url] for url in some[start : start + KEPT_AT_ONCE]})
@@ -341,6 +340,8 @@ def _shown(page: Properties) -> Iterator[Activity]:
 
 def _is_newer(shown: Activity, known: datetime) -> bool:
     """Whether a case says that it was changed since then; nothing is proven of that yet."""
-    plain = simplified(shown.object or {})
+    plain: Properties = {}
+    with suppress(VocabError):
+        plain = simplified(shown.object or {})
     changed = properties.instant(plain, "updated") or properties.instant(plain, "published")
     return changed is None or changed > known

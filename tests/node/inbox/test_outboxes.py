@@ -244,16 +244,18 @@ async def test_what_stands_and_is_known_is_not_asked_for_and_what_is_newer_is_ta
         return check(activity, *args, **more)
 
     monkeypatch.setattr(outboxes, "read_shown", noted)
+    unclear = shown[2] | {"as:updated": "2026-01-01T00:00:00Z", "updated": "2026-01-02T00:00:00Z"}
     better = a_document(victim, town, "c1", minutes=5)
-    victim.documents[AT]["orderedItems"] = [creates(victim, better), creates(victim, shown[2])]
+    items = [creates(victim, case) for case in (better, unclear, shown[1])]
+    victim.documents[AT]["orderedItems"] = items
     victim.documents["/cases/c0"] = httpx.Response(410)
     town.clock.forward(minutes=10)
 
     asked = await read_anew(town, victim)
 
-    # What is named no more is asked about.
-    assert set(asked) == {"/cases/c0"}
-    assert checked == [better["id"]]
+    # What is named no more is asked about, and what says two things of itself.
+    assert set(asked) == {"/cases/c0", "/cases/c2"}
+    assert checked == [better["id"], unclear["id"]]
     states = [(await at_hub(town, f"c{number}")).state for number in range(3)]
     assert states == ["withdrawn", "corrected", "live"]
 
