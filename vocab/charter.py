@@ -108,7 +108,7 @@ def articles() -> tuple[Article, ...]:
 
 def article(number: int | str) -> Article:
     """Return an article of the revised Charter. Raises KeyError."""
-    found = _by_number().get(int(number) if str(number).isdecimal() else 0)
+    found = _by_number().get(str(number))
     if found is None:
         raise KeyError(number)
     return found
@@ -209,5 +209,6 @@ def _by_key(charter: str) -> MappingProxyType[str, Provision]:
 
 
 @cache
-def _by_number() -> MappingProxyType[int, Article]:
-    return MappingProxyType({item.number: item for item in articles()})
+def _by_number() -> MappingProxyType[str, Article]:
+    # As text: an address may hold any number, in any digits, and of more of them than Python reads.
+    return MappingProxyType({str(item.number): item for item in articles()})

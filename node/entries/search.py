@@ -50,7 +50,9 @@ class Filter:
         # snac (2.75, 2.96) shows the addresses of hashtags in small letters; of what ours name, only a State's code has others.
         given["state"] = given["state"].upper() if given["state"].isascii() else given["state"]
         page = query.get("page", "1")
-        given["page"] = min(max(int(page), 1), 100_000) if page.isascii() and page.isdigit() else 1
+        # Python reads no number of more than 4,300 digits.
+        is_number = page.isascii() and page.isdigit() and len(page) < 10
+        given["page"] = min(max(int(page), 1), 100_000) if is_number else 1
         return cls(**given)
 
     def facets(self) -> dict[str, str]:

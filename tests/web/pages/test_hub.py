@@ -90,8 +90,9 @@ async def test_who_did_not_accept_is_no_member_and_who_left_is_named_as_such(
 
 
 async def test_states_and_articles_that_do_not_exist_answer_404(reader: httpx.AsyncClient) -> None:
-    for path in ("/states/xx", "/articles/0", "/articles/32", "/articles/thirty", "/articles/²"):
-        assert (await reader.get(path)).status_code == 404, path
+    names = ("0", "32", "031", "thirty", "²", "٣", "9" * 5000)
+    for path in ("/states/xx", *(f"/articles/{name}" for name in names)):
+        assert (await reader.get(path)).status_code == 404, path[:40]
 
 
 async def test_a_hub_takes_no_alerts_and_says_who_does(hub: Node, reader: httpx.AsyncClient) -> None:

@@ -3,8 +3,10 @@
 import json
 import re
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from node.runtime import Node
 from tests.web.pages.readers import HTML, put, sample, sample_host, withdraw, words
@@ -232,6 +234,19 @@ async def test_pages_lead_to_each_other(node: Node, visitor: httpx.AsyncClient) 
     assert 'rel="next" href="/cases?page=2"' in first
     assert 'rel="prev" href="/cases"' in second
     assert "Page 2 of 2" in words(second)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0" * 5000, "-1", "٢", "1e3", ""])
+@pytest.mark.parametrize("path", ["/cases", "/feeds/cases.atom", "/feeds/cases.json", "/api/v1/cases"])
+async def test_a_page_of_no_number_is_the_first(
+    node: Node, visitor: httpx.AsyncClient, path: str, number: str
+) -> None:
+    url = await put(node, sample("02"), "a-case")
+
+    page = await visitor.get(path, params={"page": number})
+
+    assert page.status_code == 200
+    assert urlsplit(url).path in page.text
 
 
 async def test_an_address_that_names_a_language_keeps_it(node: Node, visitor: httpx.AsyncClient) -> None:
