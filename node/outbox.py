@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     literal_column,
     select,
@@ -259,6 +260,9 @@ async def renew(source: Source, lanes: Collection[str], *, held: datetime, until
     return {row[0] for row in await _RENEW.ask(source, lanes=lanes, held=held, until=until)}
 
 
+_HAS_JOBS = exists().where(Job.lane == Lane.name)
+
+
 async def release(session: AsyncSession) -> None:
     """Give every lane back: for a worker that starts and knows that it is the only one."""
     await session.execute(update(Lane).where(Lane.claimed_until.is_not(None)).values(claimed_until=None))
@@ -413,6 +417,15 @@ async def try_now(session: AsyncSession, key: str, *, now: datetime) -> bool:
     )
     await _call_now(session, [lane], now=now)
     return True
+
+
+async def forget_lanes(session: AsyncSession, *, limit: int) -> int:
+    """Forget lanes in which no job stands, not even one that was given up; returns how many. Each host that ever wrote had one."""
+    # Locked first, and looked at again in a second statement: whoever adds a job holds the row of its lane, and would lose it.
+    empty = select(Lane.name).where(Lane.due_at.is_(None), Lane.claimed_until.is_(None), ~_HAS_JOBS)
+    names = list(await session.scalars(empty.limit(limit).with_for_update(skip_locked=True)))
+    forgotten = delete(Lane).where(among(Lane.name, names), ~_HAS_JOBS).returning(Lane.name)
+    return len((await session.scalars(forgotten.execution_options(synchronize_session=False))).all())
 
 
 async def lanes_of_dead(session: AsyncSession, kind: str, reason: str) -> Sequence[str]:

@@ -1,12 +1,13 @@
 """Once a day, forget strangers: actors of other servers to whom nothing here refers, a month after their server last told of them.
 
 Who only passed by (signed what has no effect here, took a like back, left) is not remembered for ever. Whoever writes again is asked
-for again: what is forgotten here was a copy, and no key proves anything that is kept. Decisions about hosts stand elsewhere.
+for again: what is forgotten here was a copy, and no key proves anything that is kept. Of their hosts nothing is kept but decisions.
 """
 
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,9 +18,10 @@ from node.hub.quarantine import Waiting
 from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor
 from node.peers.follows import Follow
-from node.peers.hosts import Blocklist
+from node.peers.hosts import Blocklist, forget_hosts
 from node.peers.network import NetworkMember
 from node.peers.ours import Alias
+from node.peers.synchronising import forget_told
 from node.publishing.reactions import Reaction
 from node.runtime import Node
 from node.settings import Settings
@@ -73,9 +75,23 @@ async def forget_strangers(node: Node, job: Turn) -> Outcome:
             forgotten += await _forget(session, node.settings, old, before=before)
     if forgotten:
         log.info("actors.forgotten", extra={"count": forgotten})
+    await _forget_hosts(node, began)
     async with node.database.begin() as session:
         await forget_tomorrow(session, now=node.clock.now())
     return Done()
+
+
+async def _forget_hosts(node: Node, began: datetime) -> None:
+    """Forget what is left of hosts of whom nobody is known: how they are spoken to, what they were told, and their empty lanes."""
+    for forget in (
+        partial(forget_told, limit=AT_ONCE, now=began),
+        partial(forget_hosts, limit=AT_ONCE),
+        partial(outbox.forget_lanes, limit=AT_ONCE),
+    ):
+        count = AT_ONCE
+        while count == AT_ONCE and node.clock.now() - began <= 2 * AT_MOST:
+            async with node.database.begin() as session:
+                count = await forget(session)
 
 
 async def _old(session: AsyncSession, *, after: str, before: datetime) -> Sequence[str]:

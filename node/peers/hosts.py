@@ -11,7 +11,18 @@ from functools import lru_cache
 from typing import Any
 
 import idna
-from sqlalchemy import ForeignKey, Insert, String, delete, literal_column, or_, select, union_all, update
+from sqlalchemy import (
+    ForeignKey,
+    Insert,
+    String,
+    delete,
+    exists,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -334,6 +345,17 @@ class Habits:
 async def hosts_at(source: Source, hosts: Collection[str]) -> dict[str, Habits]:
     """What we know of hosts by exactly these names."""
     return {row[0]: Habits(*row) for row in await _HABITS.ask(source, names=hosts)}
+
+
+async def forget_hosts(session: AsyncSession, *, limit: int) -> int:
+    """Forget how hosts are spoken to of which nobody is known here and nothing was decided; returns how many."""
+    unknown = select(Host.name).where(
+        ~_DECIDED, Host.failing_since.is_(None), ~exists().where(RemoteActor.host == Host.name)
+    )
+    names = list(await session.scalars(unknown.order_by(Host.name).limit(limit)))
+    forgotten = delete(Host).where(among(Host.name, names), ~_DECIDED, Host.failing_since.is_(None))
+    gone = await session.scalars(forgotten.returning(Host.name).execution_options(synchronize_session=False))
+    return len(gone.all())
 
 
 async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Insert, String, bindparam, select
+from sqlalchemy import Insert, String, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -160,6 +160,13 @@ async def offers(
 async def remember_told(session: AsyncSession, actor_id: str, inbox: str, *, now: datetime) -> None:
     """The host of this inbox took a delivery that said who of its people follow this actor of ours."""
     await _TELL.run(session, [{"pair": _pair(actor_id, inbox), "told_at": now}])
+
+
+async def forget_told(session: AsyncSession, *, limit: int, now: datetime) -> int:
+    """Forget when hosts were told, where that is so long ago that they are told anew; returns how many."""
+    old = select(Told.pair).where(Told.told_at < now - 2 * EVERY).limit(limit)
+    forgotten = delete(Told).where(Told.pair.in_(old.scalar_subquery())).returning(Told.pair)
+    return len((await session.scalars(forgotten.execution_options(synchronize_session=False))).all())
 
 
 def _pair(actor_id: str, inbox: str) -> str:

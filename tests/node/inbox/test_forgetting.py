@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node import roles
@@ -13,13 +13,14 @@ from node.hub.quarantine import keep_out
 from node.inbox import forgetting
 from node.inbox.forgetting import FORGOTTEN_AFTER, forget_strangers
 from node.inbox.moving import NOT_AGAIN_FOR
-from node.outbox import Job, Turn
+from node.outbox import Job, Lane, Turn, enqueue
 from node.peers.actors import RemoteActor, RemoteKey, keys_of, remember_actor
 from node.peers.directory import find_actor
 from node.peers.follows import Follow, between
-from node.peers.hosts import Blocklist, Host, decide
+from node.peers.hosts import Blocklist, Host, decide, expect_dialect, remember_failure
 from node.peers.network import NetworkMember
 from node.peers.ours import say_alias
+from node.peers.synchronising import Told, remember_told
 from node.publishing.reactions import Reaction
 from node.settings import Settings
 from tests.node.inbox.test_process import a_document, admit, at_hub, victim
@@ -261,3 +262,37 @@ async def test_it_is_done_every_day_from_the_start(town: Town) -> None:
 
 def test_who_moved_is_known_for_as_long_as_they_may_not_move_again() -> None:
     assert FORGOTTEN_AFTER > NOT_AGAIN_FOR
+
+
+async def test_of_a_host_of_whom_nobody_is_known_nothing_is_left_but_what_was_decided_or_waits(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each host that ever wrote left a row here and a row there, for ever."""
+    monkeypatch.setattr(forgetting, "AT_ONCE", 2)
+    node, now = town.hub.node, town.clock.now()
+    await town.befriend("hub", "a")
+    names = ["dead.example", "decided.example", "failing.example", "gone.example", "waits.example"]
+    async with node.database.begin() as session:
+        await decide(session, "decided.example", "limit", reason="", now=now)
+        await remember_failure(session, "failing.example", now=now)
+        for name in ("gone.example", "dead.example", "waits.example"):
+            await expect_dialect(session, name, "rfc9421")
+        for name in names:
+            await remember_told(session, node.settings.main_actor, f"https://{name}/inbox", now=now)
+            await enqueue(session, "deliver", {}, lane=f"to:{name}", key=name, now=now)
+        await session.execute(update(Job).where(Job.key == "dead.example").values(dead_at=now))
+        done = delete(Job).where(Job.key.not_in(["waits.example", "dead.example"]), Job.kind == "deliver")
+        await session.execute(done)
+        await session.execute(update(Lane).where(~exists().where(Job.lane == Lane.name)).values(due_at=None))
+
+    await forget(town, days=3)
+
+    async with node.database.read() as session:
+        hosts = set(await session.scalars(select(Host.name)))
+        lanes = set(await session.scalars(select(Lane.name).where(Lane.name.startswith("to:"))))
+        told = set(await session.scalars(select(Told.pair)))
+        jobs = set(await session.scalars(select(Job.key).where(Job.kind == "deliver")))
+    assert hosts == {"a.example", "decided.example", "failing.example"}
+    assert lanes == {"to:dead.example", "to:waits.example"}
+    assert told == set()
+    assert jobs == {"dead.example", "waits.example"}
