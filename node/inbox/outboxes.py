@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from federation.errors import FetchError, NotThere, Unreachable
 from node.database import is_unstorable
-from node.entries.entries import Entry, last_changes
+from node.entries.entries import RESTING, Entry, last_changes
 from node.hub.aggregate import Brought, in_parts, make_ready, take_in
 from node.inbox.cases import members_among, read_shown
 from node.inbox.forwarded import gone
@@ -265,9 +265,9 @@ class Walk:
 
     async def _look_at(self, url: str) -> None:
         """Take what the address of a case shows now; where that is gone for good, so is the case here."""
-        if self.actor is None and self.node.settings.is_hub:
-            # A hub takes nothing of somebody who is no member, a correction neither. Refused is what still stands: it was asked for, and not
-            # in vain.
+        if self.actor is None and (self.node.settings.is_hub or await self._rests(url)):
+            # A hub takes nothing of somebody who is no member, a correction neither; and what rests waits to be let in anew. Refused is
+            # what still stands: it was asked for, and not in vain.
             with suppress(RefusedActivity):
                 await self._heed(url)
             return
@@ -316,6 +316,11 @@ class Walk:
             return host_of(url) == self.host
         except NotAnAddress:
             return False
+
+    async def _rests(self, url: str) -> bool:
+        async with self.node.database.read() as session:
+            entry = await session.get(Entry, url)
+        return entry is not None and entry.state == RESTING
 
     async def _is_here(self, url: str) -> bool:
         async with self.node.database.read() as session:

@@ -32,6 +32,7 @@ from node.peers.hosts import (
     host_name,
     listen_again,
     rest_cases,
+    shut_out,
     silenced,
 )
 from node.peers.lists import read_list, signed_list
@@ -159,10 +160,10 @@ async def unsubscribe(session: AsyncSession, url: str, *, now: datetime) -> None
     row = await session.get(Blocklist, url)
     if row is None:
         raise NotFound(f"{url} is not followed")
-    silent = await silenced(session)
+    silent, shut = await silenced(session), await shut_out(session)
     await session.delete(row)
     await session.flush()
-    await listen_again(session, silent, now=now)
+    await listen_again(session, silent, shut, now=now)
 
 
 async def subscriptions(session: AsyncSession) -> list[Blocklist]:
@@ -228,7 +229,7 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
 async def _take(
     session: AsyncSession, row: Blocklist, advice: dict[str, tuple[str, str]], *, now: datetime
 ) -> None:
-    silent = await silenced(session)
+    silent, shut = await silenced(session), await shut_out(session)
     await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
     if advice:
         await session.execute(
@@ -241,7 +242,7 @@ async def _take(
     row.read_at, row.trouble = now, None
     await session.flush()
     await rest_cases(session, now=now)
-    await listen_again(session, silent, now=now)
+    await listen_again(session, silent, shut, now=now)
 
 
 async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:

@@ -30,7 +30,7 @@ from node import outbox
 from node.database import Row
 from node.errors import Invalid
 from node.peers.actors import FRESH, RemoteActor, RemoteKey
-from node.peers.follows import Follow, read_back
+from node.peers.follows import Follow, ask_about, read_back
 from node.peers.sending import send_withheld, withheld_from
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
@@ -242,6 +242,7 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
     may_speak = any(one.policy in (None, "allow") for one in decisions)
     silent = await silenced(session) if may_speak else set[str]()
     lets_in = bool(await blocked(session, [one.host for one in decisions if one.policy != "block"]))
+    shut = await shut_out(session) if lets_in else set[str]()
     rows = (
         {
             "name": one.host,
@@ -259,7 +260,7 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
         await drop_blocked(session, now=now)
         await rest_cases(session, now=now)
     if silent or lets_in:
-        await listen_again(session, silent, now=now)
+        await listen_again(session, silent, shut, now=now)
 
 
 async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
@@ -281,11 +282,21 @@ async def silenced(session: AsyncSession) -> set[str]:
     return {actor for actor, host in host_of_actor.items() if decided.get(host) in ("block", "limit")}
 
 
-async def listen_again(session: AsyncSession, silent: set[str], *, now: datetime) -> None:
+async def shut_out(session: AsyncSession) -> set[str]:
+    """The hosts that are blocked, of those we know somebody of."""
+    return await blocked(session, set(await session.scalars(select(RemoteActor.host).distinct())))
+
+
+async def listen_again(session: AsyncSession, silent: set[str], shut: set[str], *, now: datetime) -> None:
     """Read what those published meanwhile who were silent and are no more: what they sent was refused, and is not sent again.
 
-    Nor was what we say sent to who was blocked: what is for everybody goes there now.
+    Nor was what we say sent to who was blocked: what is for everybody goes there now. Of whom we do not follow, what is here may have
+    been withdrawn; it rests, and is not to be kept for that.
+
+    silent, shut  as `silenced` and `shut_out` found them before.
     """
+    for host in sorted(shut - await blocked(session, shut)):
+        await ask_about(session, host, now=now)
     for actor in sorted(silent - await silenced(session)):
         await read_back(session, actor, now=now)
     withheld = await withheld_from(session)

@@ -210,6 +210,29 @@ async def test_a_case_of_somebody_who_is_not_followed_rests_until_it_is_let_in_a
     assert await listed(town) == [theirs.url]
 
 
+@pytest.mark.parametrize("by_a_list", [False, True])
+async def test_the_words_of_what_rests_and_was_withdrawn_meanwhile_go_when_its_host_is_let_in(
+    town: Town, by_a_list: bool
+) -> None:
+    withdrawn, stands = [await publish_case(town["b"].node) for _ in range(2)]
+    for one in (withdrawn, stands):
+        await fetch_case(town["a"].node, one.url, invited=True)
+    await (shut_out_by_a_list(town) if by_a_list else decided(town, "b.example", "block"))
+    await withdraw_case(town["b"].node, withdrawn)
+    await town.settle()
+    assert set((await states(town)).values()) == {RESTING}
+
+    if by_a_list:
+        async with town["a"].node.database.begin() as session:
+            url = f"{town.hub.settings.main_actor}/blocklist"
+            await blocklists.unsubscribe(session, url, now=town.clock.now())
+    else:
+        await decided(town, "b.example", None)
+    await town.settle()
+
+    assert await states(town) == {withdrawn.url: "withdrawn", stands.url: RESTING}
+
+
 async def test_who_was_shut_out_again_while_they_were_asked_stays_at_rest(town: Town) -> None:
     await town.befriend("a", "b")
     await publish_case(town["b"].node)
