@@ -450,15 +450,18 @@ class NewKeys:
 
 @dataclass(frozen=True)
 class NodeMoves:
-    """A node has a new server under another name, and says so at both; once in a history."""
+    """A node has a new server under another name, or goes on as another that there is, and says so at both; once in a history."""
 
     who: str
+    to: str = NEW
 
     async def __call__(self, world: World) -> None:
-        if world.is_there(NEW) or world.up(self.who) is None:
+        if world.moves or self.who == self.to or world.up(self.who) is None:
             return
-        await world.open(NEW)
-        await _move(world, self.who, NEW)
+        if not world.is_there(self.to):
+            await world.open(self.to)
+        if world.up(self.to) is not None:
+            await _move(world, self.who, self.to)
 
 
 @dataclass(frozen=True)
@@ -467,7 +470,7 @@ class NodeReturns:
 
     async def __call__(self, world: World) -> None:
         for old, new in list(world.moves.items()):
-            if new == NEW and world.up(old) and world.up(new):
+            if world.up(old) and world.up(new):
                 await _move(world, new, old)
 
 
@@ -487,11 +490,13 @@ async def _move(world: World, old: str, new: str) -> None:
 
 @dataclass(frozen=True)
 class Opens:
-    """A hub more, which may follow nodes, the other hub, and be followed."""
+    """A hub more, which may follow nodes, the other hub, and be followed; or a node more."""
+
+    name: str = HUB2
 
     async def __call__(self, world: World) -> None:
-        if not world.is_there(HUB2):
-            await world.open(HUB2)
+        if not world.is_there(self.name):
+            await world.open(self.name)
 
 
 @dataclass(frozen=True)
@@ -724,9 +729,9 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (1, st.builds(Save, _sites)),
     (1, st.builds(Restore, _sites, _bools)),
     (1, st.builds(NewKeys, _sites, _bools)),
-    (2, st.builds(NodeMoves, st.sampled_from(NODES))),
+    (2, st.builds(NodeMoves, st.sampled_from(NODES), st.sampled_from((*NODES, NEW, NEW)))),
     (1, st.builds(NodeReturns)),
-    (1, st.builds(Opens)),
+    (1, st.builds(Opens, st.sampled_from((NEW, HUB2)))),
     (2, st.builds(SamFollows, _sites, _bools, _bools)),
     (1, st.builds(SamAnswers, _sites, _bools)),
     (2, st.builds(SamReacts, st.sampled_from(["like", "boost"]), _picks, _bools)),

@@ -26,7 +26,7 @@ from node.inbox.keeping import FORGET
 from node.keyring import Keyring
 from node.outbox import Job
 from node.peers import network, witness
-from node.peers.follows import follows
+from node.peers.follows import between
 from node.peers.hosts import REST, Standing, blocked, standings
 from node.publishing.publications import Publication
 from node.runtime import Node
@@ -571,7 +571,8 @@ class World:
         if (node := self.up(follower)) is None:
             return follower != SAM
         async with node.database.read() as session:
-            return await follows(session, self.actor(follower), self.actor(followed))
+            row = await between(session, self.actor(follower), self.actor(followed))
+        return row is not None and row.state in ("requested", "accepted")
 
     async def has_newest(self, reader: str, case: Case) -> bool:
         """Whether a server shows a case as it is, or nothing of it where it is withdrawn."""
