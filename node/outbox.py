@@ -161,11 +161,14 @@ _HEADS = _heads()
 
 
 def _next_due() -> ColumnElement[Any]:
-    """When a lane comes due: at once when the job at its head is due, which the index tells; else with its earliest job."""
+    """When a lane comes due: now when the job at its head is due, which the index tells; else with its earliest job.
+
+    Not since when its head is due: a lane with many jobs would have its next turn before all that came later, such as what comes in.
+    """
     waiting = (_J.lane == _L.name, _J.dead_at.is_(None))
     head = select(_J.not_before).where(*waiting).order_by(_J.seq).limit(1).scalar_subquery()
     earliest = select(func.min(_J.not_before)).where(*waiting).scalar_subquery()
-    return case((head <= _NOW, head), else_=earliest)
+    return case((head <= _NOW, _NOW), else_=earliest)
 
 
 _GIVE_BACK = Change(

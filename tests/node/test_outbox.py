@@ -74,6 +74,25 @@ async def test_a_lane_is_worked_by_one_worker_at_a_time(database: Any, now: date
     assert await take(database, now) == {}
 
 
+async def test_a_lane_that_had_its_turn_waits_for_those_that_had_none(database: Any, now: datetime) -> None:
+    """Of ten thousand deliveries for each case that a hub announces all were made before anything was heard that came in later."""
+    second = timedelta(seconds=1)
+    await fill(database, now, ("to:a", "1"), ("to:a", "2"))
+    await fill(database, now + second, ("from:b", "3"))
+
+    (job, _) = (await take(database, now + 2 * second, limit=1))["to:a"]
+    async with database.begin() as session:
+        await outbox.finish(
+            session,
+            {"to:a": [(job.seq, Done())]},
+            until={"to:a": now + 2 * second + LEASE},
+            now=now + 3 * second,
+        )
+
+    assert list(await take(database, now + 3 * second, limit=1)) == ["from:b"]
+    assert list(await take(database, now + 3 * second, limit=1)) == ["to:a"]
+
+
 async def test_jobs_of_a_lane_keep_their_order(database: Any, now: datetime) -> None:
     await fill(database, now, ("to:a", "create"), ("to:a", "update"), ("to:a", "delete"))
 
