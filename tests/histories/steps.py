@@ -65,7 +65,7 @@ class Publish:
 
 @dataclass(frozen=True)
 class Correct:
-    """A case is corrected."""
+    """A case is corrected, to concern another State than it did."""
 
     pick: int
 
@@ -75,10 +75,11 @@ class Correct:
             return
         word = f"bramble{world.number()}thorn"
         note = {"date": world.clock.now().date().isoformat(), "text": {"en": f"It was {word}."}}
+        state = ("IE", "FR")[len(case.words) % 2]
         async with node.database.begin() as session:
             await correct(
                 session, node.settings, node.keyring, case_id=case.publication.case_id,
-                case=a_case(**_words(word), corrections=[note]), drafted_by="x", approved_by="y", now=world.clock.now(),
+                case=a_case(**_words(word), state=state, corrections=[note]), drafted_by="x", approved_by="y", now=world.clock.now(),
             )  # fmt: skip
         await node.bell.ring()
         case.words.append(word)
