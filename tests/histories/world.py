@@ -159,12 +159,13 @@ class Pair:
 
 @dataclass(frozen=True)
 class Saved:
-    """A backup, with the keys that the server had then, and whom it wanted to follow."""
+    """A backup, with the keys that the server had then, whom it wanted to follow, and who followed it."""
 
     copy: Path
     at: datetime
     wanted: dict[tuple[str, str], bool]
     keyring: Keyring
+    followers: frozenset[str]
 
 
 @dataclass
@@ -320,7 +321,10 @@ class World:
             copy = self.town._directory / f"{name}.{self.number()}"
             await copy_database(node.settings, copy, QUIET)
             wanted = {pair: known.is_wanted for pair, known in self.pairs.items() if pair[0] == name}
-            self.saved[name] = Saved(copy, self.clock.now(), wanted, _as_it_is(node.keyring))
+            async with node.database.read() as session:
+                rows = {one: await between(session, self.actor(one), self.actor(name)) for one in self.sites}
+            followers = frozenset(one for one, row in rows.items() if row and row.state == "accepted")
+            self.saved[name] = Saved(copy, self.clock.now(), wanted, _as_it_is(node.keyring), followers)
 
     async def restore(self, name: str, *, with_keys: bool) -> None:
         """The server is lost, and comes back from its backup; its keys had been kept apart, or come back with it as they were then."""
@@ -349,6 +353,9 @@ class World:
         self.cases = [case for case in self.cases if case.home != name or case.changed_at <= saved.at]
         self.reactions |= {what: None for what in self.reactions}
         self.given_up |= {(SAM, case.url) for case in self.cases}
+        # Nor who follows it since, nor who read its cases then.
+        strangers = set(self.sites) - saved.followers - {name}
+        self.given_up |= {(one, case.url) for one in strangers for case in self.cases if case.home == name}
 
     def give_up(self, name: str) -> None:
         """What waited for that server waits no more: it reads back what it can, which Sam's does not."""
