@@ -1,14 +1,12 @@
 """Fold what followed organisations publish into entries: only what their own proof holds for, newest version, once.
 
-A hub announces what is new from its main actor and from the actors of the case's State, articles and themes: the address of
-the case, which is what most software shows; and the publisher's own activity, proof and all, for software of groups (FEP-1b12).
-Who follows the public collection here, as Mastodon asks relays, is forwarded that activity as it is (FEP-ae0c).
+A hub announces what is new, in the words of `announcing`, in the transaction that keeps it.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -17,21 +15,20 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import WITHDRAWN, Draft, Entry, last_changes, put_entries, withdraw_entry
+from node.hub import announcing
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
 from node.outbox import MADE_AT_ONCE
-from node.peers.actors import host_of, is_at_home
+from node.peers.actors import is_at_home
 from node.peers.deliveries import still_told
 from node.peers.follows import inboxes_of_followers
 from node.peers.hosts import blocked
-from node.peers.ours import LocalActor, local_actor_at, local_actors
 from node.peers.sending import (
     Packed,
     Parcel,
     Passed,
     Sent,
     erase_sent,
-    new_activity_id,
     pack,
     send_all,
     went_to,
@@ -39,7 +36,6 @@ from node.peers.sending import (
 from node.runtime import Node
 from node.settings import Settings
 from node.statements import among
-from vocab import activities
 from vocab.activities import Activity
 from vocab.cases import facets, read_case
 from vocab.jsonld import write
@@ -163,10 +159,10 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
     settings, now = node.settings, node.clock.now()
     if not settings.is_hub:
         return [Ready(one.draft) for one in brought]
-    by = [[actor.id for actor in announcers(settings, facets(one.draft.case))] for one in brought]
+    by = [[actor.id for actor in announcing.announcers(settings, facets(one.draft.case))] for one in brought]
     async with node.database.read() as session:
         changed_at = await last_changes(session, [one.draft.id for one in brought])
-        standing = await _standing(session, changed_at)
+        standing = await announcing.standing(session, changed_at)
         whose = {PUBLIC}.union(*by, *standing.values())
         inboxes = await inboxes_of_followers(session, whose)
     ready: list[Ready] = []
@@ -179,18 +175,22 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
         before = standing.setdefault(url, {})
         wanting = [actor for actor in ours if actor not in before]
         left = {actor: name for actor, name in before.items() if actor not in ours}
-        new = _announcements(settings, url, by=wanting, inboxes=inboxes, now=now)
+        new = announcing.announcements(settings, url, by=wanting, inboxes=inboxes, now=now)
         # Who has it from them hears of the correction before it leaves their part.
         told = [*ours, *left]
         said = (
-            _passed_on(settings, one.said, about=url, by=told, inboxes=inboxes, now=now) if one.said else []
+            announcing.passed_on(settings, one.said, about=url, by=told, inboxes=inboxes, now=now)
+            if one.said
+            else []
         )
         announced, passed_on = (
             tuple(pack(node.keyring, parcel, now=now) for parcel in parcels) for parcels in (new, said)
         )
         no_more = {
             name: pack(
-                node.keyring, _taking_back(settings, name, actor, url, inboxes[actor], now=now), now=now
+                node.keyring,
+                announcing.taking_back(settings, name, actor, url, inboxes[actor], now=now),
+                now=now,
             )
             for actor, name in left.items()
         }
@@ -268,10 +268,10 @@ async def take_back(
         sent.is_public = False
         if sent.wraps is not None or is_told:
             continue
-        told.append(_taking_back(settings, sent.id, sent.actor, url, inboxes[sent.actor], now=now))
+        told.append(announcing.taking_back(settings, sent.id, sent.actor, url, inboxes[sent.actor], now=now))
     if said is not None:
         ours = sorted({sent.actor for sent in announced})
-        told += _passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
+        told += announcing.passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
     await send_all(session, [pack(keyring, parcel, now=now) for parcel in told], now=now)
     return entry
 
@@ -284,81 +284,3 @@ async def _found_gone(session: AsyncSession, url: str, *, by: str) -> Entry | No
     # What told of the case is erased by now.
     passed_on = select(Sent.id).where(Sent.object_id == url, Sent.wraps.is_not(None), Sent.body != b"")
     return entry if await session.scalar(passed_on.limit(1)) is None else None
-
-
-async def _standing(session: AsyncSession, urls: Collection[str]) -> dict[str, dict[str, str]]:
-    """Of these cases, by which actors of ours each is announced by its address, and in which activity."""
-    standing: dict[str, dict[str, str]] = {}
-    if not urls:
-        return standing
-    announced = select(Sent.object_id, Sent.actor, Sent.id).where(among(Sent.object_id, urls))
-    announced = announced.where(Sent.type == "Announce", Sent.wraps.is_(None), Sent.is_public.is_(True))
-    for url, actor, name in await session.execute(announced):
-        standing.setdefault(url, {})[actor] = name
-    return standing
-
-
-def _taking_back(
-    settings: Settings, announce: str, actor: str, url: str, inboxes: Collection[str], *, now: datetime
-) -> Parcel:
-    """The Undo of an announcement of a case."""
-    inner = {
-        "id": announce,
-        "type": "Announce",
-        "actor": actor,
-        "object": url,
-        "to": [PUBLIC],
-        "cc": [f"{actor}/followers"],
-    }
-    undo = activities.undo(new_activity_id(settings), actor, inner, published=now)
-    # As public as what it takes back: who is told of it only by its id can ask for it.
-    return Parcel(undo, inboxes, is_public=True)
-
-
-def _announcements(
-    settings: Settings, url: str, *, by: Collection[str], inboxes: Mapping[str, list[str]], now: datetime
-) -> list[Parcel]:
-    """A case by its address, so that everyone fetches it from its own home."""
-    return [
-        Parcel(_announcement(settings, actor, url, now=now), inboxes[actor], is_public=True) for actor in by
-    ]
-
-
-def _passed_on(
-    settings: Settings,
-    said: Activity,
-    *,
-    about: str,
-    by: Collection[str],
-    inboxes: Mapping[str, list[str]],
-    now: datetime,
-) -> list[Parcel | Passed]:
-    """A publisher's activity as it was said, to those who follow (FEP-1b12), and bare to those who asked for that.
-
-    Its proof makes it hold, not our word.
-    """
-    # It carries the whole case: what nobody is told is not kept once more.
-    wrapped = [
-        Parcel(_announcement(settings, actor, said.raw, now=now), inboxes[actor], is_public=True, about=about)
-        for actor in by
-        if inboxes[actor]
-    ]
-    publisher = host_of(said.actor)
-    others = [inbox for inbox in inboxes[PUBLIC] if host_of(inbox) != publisher]
-    bare = [Passed(said, others, by=settings.main_actor, about=about)] if others else []
-    return [*wrapped, *bare]
-
-
-def _announcement(
-    settings: Settings, actor: str, what: str | Mapping[str, object], *, now: datetime
-) -> dict[str, Any]:
-    return activities.announce(
-        new_activity_id(settings), actor, what, to=[PUBLIC], cc=[f"{actor}/followers"], published=now
-    )
-
-
-def announcers(settings: Settings, facets: Iterable[tuple[str, str]]) -> list[LocalActor]:
-    """Who announces a case with these facets: the main actor, and those of its State, articles and themes."""
-    wanted = set(facets)
-    main = local_actor_at(settings, settings.main_actor)
-    return ([main] if main else []) + [actor for actor in local_actors(settings) if actor.facet in wanted]

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from node.database import Row
 from node.entries.entries import SHOWN, Entry
-from node.hub.aggregate import announcers
+from node.hub.announcing import announcers
 from node.outbox import Job
 from node.peers.follows import between
 from node.peers.hosts import Standing, standings

@@ -160,9 +160,9 @@ CLAIMS = {
     "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
     "044f": ("node/inbox/stamping.py", "FEP-044f"),
     "7628": ("node/inbox/moving.py", "FEP-7628"),
-    "1b12": ("node/hub/aggregate.py", "FEP-1b12"),
+    "1b12": ("node/hub/announcing.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),
-    "ae0c": ("node/hub/aggregate.py", "FEP-ae0c"),
+    "ae0c": ("node/hub/announcing.py", "FEP-ae0c"),
     "3b86": ("federation/webfinger.py", "FEP-3b86"),
 }
 

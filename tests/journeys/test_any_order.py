@@ -99,7 +99,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "what is new is said twice": (
         2,
-        "node.hub.aggregate._announcements",
+        "node.hub.announcing.announcements",
         twice,
         [Follow("hub", "a"), Passes(1), Publish("a")],
     ),
