@@ -10,7 +10,9 @@ from node.peers.follows import read_back, receive_answer, receive_block, receive
 from node.peers.hosts import Standing, standings
 from node.peers.ours import local_actor_at
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import Activity
+from vocab.properties import simplified
 from vocab.terms import PUBLIC, PUBLIC_ALIASES
 
 
@@ -87,10 +89,10 @@ async def on_move(node: Node, activity: Activity) -> None:
 
 
 def _answered(activity: Activity) -> dict[str, Any]:
-    inner = activity.object or {}
-    follower = inner.get("actor")
+    inner = simplified(activity.object or {})
     return {
         "by": activity.actor,
         "follow_id": activity.object_id,
-        "follower": follower if isinstance(follower, str) else None,
+        "follower": properties.iri(inner, "actor"),
+        "followed": properties.iri(inner, "object"),
     }

@@ -179,17 +179,21 @@ async def receive_answer(
     by: str,
     follow_id: str | None,
     follower: str | None,
+    followed: str | None,
     accepted: bool,
     now: datetime,
 ) -> bool | None:
     """An Accept or Reject of a Follow that we sent: whether that is news; None when it answers nothing of ours.
 
-    by  the answering actor: must be the one we asked.
+    by                  the answering actor: must be the one we asked.
+    follower, followed  whom the Follow names, where it is embedded: as we said it, or it is another.
     """
+    if followed not in (None, by):
+        return None
     row = await session.scalar(select(Follow).where(Follow.activity_id == follow_id)) if follow_id else None
     if row is None and follower is not None:
         row = await between(session, follower, by)
-    if row is None or row.followed != by:
+    if row is None or row.followed != by or follower not in (None, row.follower):
         return None
     to = "accepted" if accepted else "rejected"
     if row.state == to:

@@ -34,8 +34,9 @@ from node.inbox.proving import RefusedActivity
 from node.inbox.taking import fetch_case
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_document, find_key
-from node.peers.follows import Follow, between
+from node.peers.follows import Follow, between, follow
 from node.peers.hosts import decide
+from node.peers.ours import local_actor_at
 from node.peers.sending import Sent
 from node.publishing.reactions import count_reactions
 from tests.attacks.stage import FORGED, Stage, a_body, reasons, served
@@ -299,6 +300,29 @@ async def test_only_who_was_asked_answers(
     assert row is not None
     assert row.state == "accepted"
     assert none is None
+
+
+@pytest.mark.parametrize(
+    "attack", ["60 an altered Follow of mallory", "60 an altered Follow by the node", ""]
+)
+async def test_an_answer_that_shows_another_follow_than_ours_answers_nothing(
+    stage: Stage, caplog: pytest.LogCaptureFixture, attack: str
+) -> None:
+    bob, mallory, node = stage.stranger(name="bob"), stage.stranger(), stage.town.hub.node
+    us = local_actor_at(node.settings, HUB)
+    assert us is not None
+    them = await find_actor(node, bob.id)
+    async with node.database.begin() as session:
+        asked = await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+    altered = {"object": mallory.id} if "mallory" in attack else {"actor": FOLLOWED} if attack else {}
+
+    await stage.send(bob, bob.activity("Accept", asked.activity | altered))
+
+    assert any("that we did not send" in reason for reason in reasons(caplog)) == bool(attack)
+    async with node.database.read() as session:
+        row = await between(session, HUB, bob.id)
+    assert row is not None
+    assert row.state == ("requested" if attack else "accepted")
 
 
 MOVES: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {

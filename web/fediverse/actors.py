@@ -26,6 +26,7 @@ from vocab.properties import present, written
 from vocab.terms import COLLECTION_CONTEXT
 from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import caller, private, shown, tells
+from web.security import OPEN
 
 PAGE = 10
 # Of the cases that stand, so much is in a page as it was signed: most of those of a page, and still one document to whoever reads it.
@@ -83,6 +84,9 @@ async def outbox(request: Request) -> Response:
             total = await count_sent(session, ours.id)
             return activity_answer(_collection(at, total, first=f"{at}?page=1", outboxOf=ours.id), max_age=30)
         after = _seen(node, request.query_params.get("after", ""))
+        if (its_own := _page_of(at, after)).partition("?")[2] != request.url.query:
+            # A page has one address, as everything that has an id.
+            return RedirectResponse(its_own, 301, headers={"Vary": "Accept", **OPEN})
         sent = await sent_by(session, ours.id, after=after, limit=PAGE + 1)
         shown_here = await standing(session, [item.object_id for item in sent])
         whole = await last_told(session, shown_here)
@@ -90,8 +94,7 @@ async def outbox(request: Request) -> Response:
     tells(request, *(item["object"]["id"] for item in items if isinstance(item["object"], dict)))
     page: dict[str, Any] = {
         "@context": COLLECTION_CONTEXT,
-        # Of what is asked for and nothing besides: an address with anything more is not a page of ours.
-        "id": _page_of(at, after),
+        "id": its_own,
         "type": "OrderedCollectionPage",
         "partOf": at,
         # Who trusts this need not ask for each case that is here whole.
