@@ -206,7 +206,10 @@ async def test_a_document_has_one_address(town: Town) -> None:
         ("/%61ctors/cases/outbox?page=1", "/actors/cases/outbox?page=1"),
         ("/actors/cases%2Ffollowers", "/actors/cases/followers"),
         ("/actors/cases/outbox?utm_source=x", "/actors/cases/outbox"),
-        ("/actors/cases/outbox?page=1&utm_source=x&after=1.000000_x", "/actors/cases/outbox?page=1&after=1.000000_x"),
+        (
+            "/actors/cases/outbox?page=1&utm_source=x&after=1.000000_x",
+            "/actors/cases/outbox?page=1&after=1.000000_x",
+        ),
         ("/cases/c/replies?page=1&Page=2", "/cases/c/replies?page=1"),
         ("/cases/c/stamps?x&of=a%20b&word=w", "/cases/c/stamps?of=a%20b&word=w"),
         ("/actors/%c5%bE", "/actors/%C5%BE"),
