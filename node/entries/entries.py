@@ -260,12 +260,13 @@ def _shown_of(hosts: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     return (among(Entry.host, hosts), Entry.own.is_(False), Entry.state.in_(SHOWN))
 
 
-async def show_again(session: AsyncSession, actor: str) -> None:
-    """Show what rested of an actor who may speak again, and was asked what stands."""
-    theirs = (Entry.actor == actor, Entry.state == RESTING)
+async def show_again(session: AsyncSession, actor: str, *, limit: int) -> int:
+    """Show some of what rested of an actor who may speak again, and was asked what stands; returns how many."""
+    some = select(Entry.id).where(Entry.actor == actor, Entry.state == RESTING).limit(limit)
     stands = case((Entry.updated_at > Entry.published_at, CORRECTED), else_=LIVE)
-    shown = update(Entry).where(*theirs).values(state=stands)
-    await session.execute(shown.execution_options(synchronize_session="fetch"))
+    shown = update(Entry).where(Entry.id.in_(some.scalar_subquery()), Entry.state == RESTING)
+    told = shown.values(state=stands).returning(Entry.id).execution_options(synchronize_session=False)
+    return len((await session.scalars(told)).all())
 
 
 async def searched_otherwise(session: AsyncSession, actor: str, *, is_searched: bool) -> Sequence[str]:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # Five days less than what waits for a server is kept: it may have been failing before it was gone.
 AWAY = timedelta(days=30)
+AT_ONCE = 500
 
 
 async def backfill(node: Node, job: Turn) -> Outcome:
@@ -41,11 +42,18 @@ async def backfill(node: Node, job: Turn) -> Outcome:
         return Done()
     outcome = await _read_outbox(node, str(job.payload["actor"]), job)
     if isinstance(outcome, Done):
-        async with node.database.begin() as session:
-            actor = await session.get(RemoteActor, str(job.payload["actor"]))
-            if actor is not None and not await is_blocked(session, actor.host):
-                await show_again(session, actor.id)
+        await _wake(node, str(job.payload["actor"]))
     return outcome
+
+
+async def _wake(node: Node, actor_id: str) -> None:
+    """Show again what rested of an actor, some at a time: nobody else writes to SQLite meanwhile."""
+    count = AT_ONCE
+    while count == AT_ONCE:
+        async with node.database.begin() as session:
+            if await is_blocked(session, host_of(actor_id)):
+                return
+            count = await show_again(session, actor_id, limit=AT_ONCE)
 
 
 async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed:
@@ -108,11 +116,10 @@ async def ask_again(node: Node, job: Turn) -> Outcome:
 async def read_all_back(session: AsyncSession, *, now: datetime) -> None:
     """Read whoever is followed anew, and ask whether what is shown of others still stands: what they said since is lost."""
     followed = select(Follow.followed).where(Follow.state == "accepted")
-    for actor in list(await session.scalars(followed.join(RemoteActor, RemoteActor.id == Follow.followed))):
-        await read_back(session, actor, now=now)
+    known = followed.join(RemoteActor, RemoteActor.id == Follow.followed).distinct()
+    await read_back(session, *await session.scalars(known), now=now)
     shown = select(Entry.host).where(Entry.own.is_(False), Entry.state.in_((*SHOWN, RESTING)))
-    for host in list(await session.scalars(shown.distinct())):
-        await ask_about(session, host, now=now)
+    await ask_about(session, *await session.scalars(shown.distinct()), now=now)
 
 
 async def catch_up(session: AsyncSession, *, now: datetime) -> None:

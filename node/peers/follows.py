@@ -382,25 +382,29 @@ async def count_accepted(session: AsyncSession, follower: str) -> int:
     return await session.scalar(counted) or 0
 
 
-async def read_back(session: AsyncSession, actor: str, *, now: datetime) -> None:
-    """Read from its outbox what an actor has published that we do not have; once, however often it is asked for."""
-    await outbox.enqueue(
-        session,
-        "backfill",
-        {"actor": actor},
-        lane=f"chore:backfill:{host_of(actor)}",
-        key=f"backfill:{actor}"[:300],
-        now=now,
-    )
+async def read_back(session: AsyncSession, *actors: str, now: datetime) -> None:
+    """Read from their outboxes what these have published that we do not have; once, however often it is asked for."""
+    orders = [
+        outbox.Order(
+            kind="backfill",
+            payload={"actor": actor},
+            lane=f"chore:backfill:{host_of(actor)}",
+            key=f"backfill:{actor}"[:300],
+        )
+        for actor in actors
+    ]
+    await outbox.enqueue_many(session, orders, now=now)
 
 
-async def ask_about(session: AsyncSession, host: str, *, now: datetime) -> None:
-    """Ask what stands at that host of the cases that are shown here and whose publishers we do not follow: whoever is, is read back."""
-    await outbox.enqueue(
-        session,
-        "ask-again",
-        {"host": host},
-        lane=f"chore:ask-again:{host}",
-        key=f"ask-again:{host}"[:300],
-        now=now,
-    )
+async def ask_about(session: AsyncSession, *hosts: str, now: datetime) -> None:
+    """Ask what stands at these hosts of the cases that are shown here and whose publishers we do not follow: whoever is, is read back."""
+    orders = [
+        outbox.Order(
+            kind="ask-again",
+            payload={"host": host},
+            lane=f"chore:ask-again:{host}",
+            key=f"ask-again:{host}"[:300],
+        )
+        for host in hosts
+    ]
+    await outbox.enqueue_many(session, orders, now=now)

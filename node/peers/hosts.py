@@ -295,10 +295,8 @@ async def listen_again(session: AsyncSession, silent: set[str], shut: set[str], 
 
     silent, shut  as `silenced` and `shut_out` found them before.
     """
-    for host in sorted(shut - await blocked(session, shut)):
-        await ask_about(session, host, now=now)
-    for actor in sorted(silent - await silenced(session)):
-        await read_back(session, actor, now=now)
+    await ask_about(session, *sorted(shut - await blocked(session, shut)), now=now)
+    await read_back(session, *sorted(silent - await silenced(session)), now=now)
     withheld = await withheld_from(session)
     await send_withheld(session, withheld - await blocked(session, withheld), now=now)
 

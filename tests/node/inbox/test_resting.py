@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.entries.entries import LIVE, RESTING, Entry, let_rest
 from node.entries.search import Filter, coverage, document_at, entry_at, search
 from node.hub.aggregate import Brought, Ready, make_ready
-from node.inbox import chores, taking
+from node.inbox import backfill, chores, taking
 from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
 from node.outbox import LEASE
@@ -112,6 +112,19 @@ async def test_it_is_shown_again_when_its_publisher_may_speak_and_is_followed_ag
 
     assert set(await listed(town)) == {live.url, corrected.url}
     assert await states(town) == before
+
+
+async def test_all_of_many_cases_are_shown_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await town.befriend("a", "b")
+    cases = {(await publish_case(town["b"].node)).url for _ in range(5)}
+    await town.settle()
+    await decided(town, "b.example", "block")
+    monkeypatch.setattr(backfill, "AT_ONCE", 2)
+
+    await decided(town, "b.example", None)
+    await town.befriend("a", "b")
+
+    assert set(await listed(town)) == cases
 
 
 async def test_what_was_withdrawn_meanwhile_is_never_shown_again(town: Town) -> None:
