@@ -277,7 +277,7 @@ class Fate:
 
 @dataclass(frozen=True)
 class Again:
-    """What was delivered before comes once more, from the wire."""
+    """What was delivered before comes once more, from the wire; but for what was refused to Sam, who could say it anew."""
 
     pick: int
 
@@ -286,7 +286,7 @@ class Again:
         posts = [
             one
             for one in world.town.wires.carried
-            if one.method == "POST" and one.url.netloc.decode() in hosts
+            if one.method == "POST" and one.url.netloc.decode() in hosts and one.content not in world.refused
         ]
         if posts:
             request = posts[-1 - self.pick % len(posts)]

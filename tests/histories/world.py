@@ -5,6 +5,7 @@ the other out, or was away for so long that it was given up, is owed nothing unt
 """
 
 import asyncio
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -184,6 +185,8 @@ class World:
     unsettled: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     # A reply of Sam's → the case.
     notes: dict[str, str] = field(default_factory=dict)
+    # What Sam said that was not taken.
+    refused: set[bytes] = field(default_factory=set)
     # A case that Sam's server fetched, and how much it had received before.
     fetched: list[tuple[str, int]] = field(default_factory=list)
     # A server and the address of a case of which it is owed nothing: while one shuts the other out, or until it follows anew.
@@ -412,7 +415,10 @@ class World:
         if self.up(to) is None or not self.sam_is_up:
             return False
         self.fates[to].clear()
-        return (await self.sam.post(to, said)).status_code == 202
+        is_taken = (await self.sam.post(to, said)).status_code == 202
+        if not is_taken:
+            self.refused.add(said if isinstance(said, bytes) else json.dumps(said).encode())
+        return is_taken
 
     async def is_open(self, name: str) -> bool:
         """Whether Sam may say anything there just now."""
