@@ -457,7 +457,7 @@ NULLS = (
     "/cases/%00",
     "/cases/x.example/%00",
     "/activities/%00",
-    "/actors/cases/outbox?page=1&after=1_%00",
+    "/actors/cases/outbox?page=1&after=1.000000_%00",
     "/authorize_interaction?uri=https://x.example/%00",
     "/feeds/cases.atom?q=%00",
     "/api/v1/cases?q=%00",
