@@ -17,7 +17,7 @@ from node.hub.aggregate import Brought, in_parts, make_ready, take_in
 from node.inbox.cases import members_among, read_shown
 from node.inbox.forwarded import gone
 from node.inbox.handlers import on_delete
-from node.inbox.proving import RefusedActivity
+from node.inbox.proving import RefusedActivity, is_followed
 from node.inbox.taking import fetch_case
 from node.peers.actors import host_of
 from node.peers.directory import find_document
@@ -96,6 +96,9 @@ class Walk:
             if self.is_over or empty >= MAX_EMPTY_PAGES:
                 reason = f"{self.asked} asked for, {number} pages"
                 log.info("backfill.ended", extra={"host": self.host, "reason": reason})
+                return
+            if self.actor is not None and not await is_followed(self.node, self.actor):
+                # No more, since it was begun.
                 return
             before = len(self.named)
             await self._read(page)

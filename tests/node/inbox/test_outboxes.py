@@ -14,7 +14,7 @@ from node.hub.aggregate import take_in
 from node.inbox import outboxes
 from node.inbox.cases import read_shown
 from node.peers.directory import find_actor
-from node.peers.follows import follow
+from node.peers.follows import between, follow
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
@@ -119,6 +119,31 @@ async def test_pages_without_end_that_name_nothing_are_not_read_for_ever(
     pages = [path for path in victim.asked if path.startswith("/users/cases/outbox/")]
     # Two without, the one with it, three without, and the one after them.
     assert len(pages) == 7
+
+
+async def test_who_is_followed_no_more_in_the_middle_is_not_read_to_the_end(
+    town: Town, victim: Stranger
+) -> None:
+    cases = {f"/cases/c{number}": a_document(victim, town, f"c{number}") for number in range(2)}
+    victim.documents |= cases
+    first, second = ([creates(victim, case["id"])] for case in cases.values())
+    victim.documents["/users/cases/outbox/1"] = {"@context": AS, **a_page(*second)}
+    victim.documents[AT] |= {"orderedItems": first, "next": PAGE}
+    node, serve = town["a"].node, victim._serve
+
+    async def leaving(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/users/cases/outbox/1":
+            async with node.database.begin() as session:
+                row = await between(session, node.settings.main_actor, victim.id)
+                assert row is not None
+                row.move("undone", node.clock.now())
+        return serve(request)
+
+    town.wires.apps[victim.host] = httpx.MockTransport(leaving)
+
+    await read_group(town, victim, kind="Organization")
+
+    assert [path for path in victim.asked if path.startswith("/cases/")] == ["/cases/c0"]
 
 
 async def test_an_item_that_says_two_things_keeps_nothing_else_from_being_read(
