@@ -384,27 +384,15 @@ async def count_accepted(session: AsyncSession, follower: str) -> int:
 
 async def read_back(session: AsyncSession, *actors: str, now: datetime) -> None:
     """Read from their outboxes what these have published that we do not have; once, however often it is asked for."""
-    orders = [
-        outbox.Order(
-            kind="backfill",
-            payload={"actor": actor},
-            lane=f"chore:backfill:{host_of(actor)}",
-            key=f"backfill:{actor}"[:300],
-        )
-        for actor in actors
-    ]
+    orders = [_reading("backfill", "actor", actor, host=host_of(actor)) for actor in actors]
     await outbox.enqueue_many(session, orders, now=now)
 
 
 async def ask_about(session: AsyncSession, *hosts: str, now: datetime) -> None:
     """Ask what stands at these hosts of the cases that are shown here and whose publishers we do not follow: whoever is, is read back."""
-    orders = [
-        outbox.Order(
-            kind="ask-again",
-            payload={"host": host},
-            lane=f"chore:ask-again:{host}",
-            key=f"ask-again:{host}"[:300],
-        )
-        for host in hosts
-    ]
+    orders = [_reading("ask-again", "host", host, host=host) for host in hosts]
     await outbox.enqueue_many(session, orders, now=now)
+
+
+def _reading(kind: str, what: str, name: str, *, host: str) -> outbox.Order:
+    return outbox.Order(kind, {what: name}, lane=f"chore:{kind}:{host}", key=f"{kind}:{name}"[:300])
