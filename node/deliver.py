@@ -11,7 +11,8 @@ from federation.digests import BodyDigest
 from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
-from node.peers.hosts import Habits, blocked, hosts_at, remember_answer, remember_failure
+from node.peers.habits import Habits, hosts_at, remember_answer, remember_failure
+from node.peers.hosts import blocked
 from node.peers.sending import WITHHELD, begin_forgetting, bodies_of, forget_answers
 from node.peers.synchronising import Header, offers, remember_told
 from node.runtime import Node

@@ -18,7 +18,8 @@ from node.hub.quarantine import Waiting
 from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor
 from node.peers.follows import Follow
-from node.peers.hosts import Blocklist, forget_hosts
+from node.peers.habits import forget_hosts
+from node.peers.hosts import Blocklist
 from node.peers.network import NetworkMember
 from node.peers.ours import Alias
 from node.peers.synchronising import forget_told

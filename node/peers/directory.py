@@ -13,7 +13,8 @@ from federation.keys import Signer, VerifyingKey, read_multibase, read_pem
 from federation.requests import Dialect
 from federation.webfinger import agree, finger, handle_of, parse_handle
 from node.peers.actors import FRESH, RemoteActor, RemoteKey, host_of, keys_of, known_key, remember_actor
-from node.peers.hosts import Standing, blocked, expect_dialect, standings
+from node.peers.habits import expect_dialect
+from node.peers.hosts import Standing, blocked, standings
 from node.runtime import Node
 from vocab.actors import Actor
 from vocab.terms import RFC9421

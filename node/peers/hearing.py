@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from federation.requests import LONGEST_LIFE, STRANGER_WINDOW, Dialect
 from federation.verification import Presented
-from node.peers.hosts import expect_dialect, hosts_at
+from node.peers.habits import expect_dialect, hosts_at
 from node.runtime import Node
 
 HOSTS_REMEMBERED = 10_000

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Insert,
     String,
     delete,
-    exists,
     literal_column,
     or_,
     select,
@@ -67,12 +66,6 @@ class Host(Row):
         return self.policy is not None or self.no_media or self.no_reports
 
 
-def _add(insert: Any) -> Insert:
-    # Any: the two dialects' inserts share on_conflict_* but no base class that says so.
-    added: Insert = insert(Host).on_conflict_do_nothing(index_elements=[Host.name])
-    return added
-
-
 def _decide(insert: Any) -> Insert:
     said = insert(Host)
     told = {name: said.excluded[name] for name in _DECISION}
@@ -81,7 +74,6 @@ def _decide(insert: Any) -> Insert:
 
 
 _DECISION = ("policy", "no_media", "no_reports", "reason", "decided_at")
-_ADD = Bulk(_add, ("name", "no_media", "no_reports"))
 _DECIDE = Bulk(_decide, ("name", *_DECISION))
 
 
@@ -212,7 +204,7 @@ async def shows_media_of(session: AsyncSession, host: str) -> bool:
 
 async def _nearest_row(session: AsyncSession, host: str) -> Host | None:
     line = _lineage(host)
-    said = {row.name: row for row in await session.scalars(select(Host).where(Host.name.in_(line), _DECIDED))}
+    said = {row.name: row for row in await session.scalars(select(Host).where(Host.name.in_(line), DECIDED))}
     return next((said[name] for name in line if name in said), None)
 
 
@@ -303,13 +295,13 @@ async def listen_again(session: AsyncSession, silent: set[str], shut: set[str], 
 
 async def decisions(session: AsyncSession, *, offset: int = 0, limit: int | None = None) -> list[Host]:
     """Every decision that stands, by name; or a part of them."""
-    found = select(Host).where(_DECIDED).order_by(Host.name).offset(offset)
+    found = select(Host).where(DECIDED).order_by(Host.name).offset(offset)
     return list(await session.scalars(found.limit(limit)))
 
 
 async def decided_among(session: AsyncSession, hosts: Collection[str]) -> set[str]:
     """Those of the hosts about which something was decided here, by exactly these names."""
-    return set(await session.scalars(select(Host.name).where(among(Host.name, hosts), _DECIDED)))
+    return set(await session.scalars(select(Host.name).where(among(Host.name, hosts), DECIDED)))
 
 
 async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
@@ -342,61 +334,9 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How deliveries to a host went."""
-
-    name: str
-    dialect: str | None
-    failing_since: datetime | None
-
-
-async def hosts_at(source: Source, hosts: Collection[str]) -> dict[str, Habits]:
-    """What we know of hosts by exactly these names."""
-    return {row[0]: Habits(*row) for row in await _HABITS.ask(source, names=hosts)}
-
-
-async def forget_hosts(session: AsyncSession, *, limit: int) -> int:
-    """Forget how hosts are spoken to of which nobody is known here and nothing was decided; returns how many."""
-    unknown = select(Host.name).where(
-        ~_DECIDED, Host.failing_since.is_(None), ~exists().where(RemoteActor.host == Host.name)
-    )
-    names = list(await session.scalars(unknown.order_by(Host.name).limit(limit)))
-    forgotten = delete(Host).where(among(Host.name, names), ~_DECIDED, Host.failing_since.is_(None))
-    gone = await session.scalars(forgotten.returning(Host.name).execution_options(synchronize_session=False))
-    return len(gone.all())
-
-
-async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None:
-    """This host says or shows that it knows this one: begin with it, unless its inbox answered to one already.
-
-    Several may say so at once, in several processes: whoever comes second changes nothing.
-    """
-    await _add_host(session, host)
-    await session.execute(
-        update(Host).where(Host.name == host, Host.dialect.is_(None)).values(dialect=dialect)
-    )
-
-
-async def remember_answer(session: AsyncSession, host: str, dialect: str) -> None:
-    """It takes what we send, knocked like this."""
-    row = await _host(session, host)
-    row.dialect, row.failing_since = dialect, None
-
-
-async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -> datetime:
-    """It did not take what we sent, for whatever passing reason; returns since when that is so."""
-    row = await _host(session, host)
-    row.failing_since = row.failing_since or now
-    return row.failing_since
-
-
-_DECIDED = or_(Host.policy.is_not(None), Host.no_media, Host.no_reports)
+DECIDED = or_(Host.policy.is_not(None), Host.no_media, Host.no_reports)
 _HOSTS, _ADVICE = Host.__table__.c, HostAdvice.__table__.c
 # Built once, as what is asked for every batch that comes in or goes out.
-_HABITS = Question(
-    select(_HOSTS.name, _HOSTS.dialect, _HOSTS.failing_since).where(among(_HOSTS.name, "names"))
-)
 _SAID = Question(
     union_all(
         select(literal_column("0").label("rank"), _HOSTS.name, _HOSTS.policy).where(
@@ -441,16 +381,3 @@ def _lineage(host: str) -> tuple[str, ...]:
     name = full.partition(":")[0]
     parts = name.split(".")
     return tuple(dict.fromkeys((full, *(".".join(parts[i:]) for i in range(len(parts))))))
-
-
-async def _host(session: AsyncSession, host: str) -> Host:
-    row = await session.get(Host, host)
-    if row is None:
-        # It may be met at the same moment by another process, which hears from it.
-        await _add_host(session, host)
-        row = await session.get_one(Host, host)
-    return row
-
-
-async def _add_host(session: AsyncSession, host: str) -> None:
-    await _ADD.run(session, [{"name": host, "no_media": False, "no_reports": False}])

@@ -18,7 +18,7 @@ from federation.keys import PrivateKey
 from federation.requests import Dialect
 from node.peers.actors import remember_actor
 from node.peers.follows import Follow
-from node.peers.hosts import remember_answer
+from node.peers.habits import remember_answer
 from node.peers.sending import Sent
 from node.peers.synchronising import remember_told
 from tests.bench.figures import Bench, Figure, measured

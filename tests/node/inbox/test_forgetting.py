@@ -17,7 +17,8 @@ from node.outbox import Job, Lane, Turn, enqueue
 from node.peers.actors import RemoteActor, RemoteKey, keys_of, remember_actor
 from node.peers.directory import find_actor
 from node.peers.follows import Follow, between
-from node.peers.hosts import Blocklist, Host, decide, expect_dialect, remember_failure
+from node.peers.habits import expect_dialect, remember_failure
+from node.peers.hosts import Blocklist, Host, decide
 from node.peers.network import NetworkMember
 from node.peers.ours import say_alias
 from node.peers.synchronising import Told, remember_told

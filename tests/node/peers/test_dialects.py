@@ -8,7 +8,7 @@ import pytest
 
 from federation.requests import Dialect
 from node.database import Database
-from node.peers.hosts import expect_dialect, hosts_at, remember_answer
+from node.peers.habits import expect_dialect, hosts_at, remember_answer
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 

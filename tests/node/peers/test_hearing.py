@@ -12,8 +12,8 @@ from federation.keys import Signer
 from federation.requests import Dialect, SignedRequest
 from federation.verification import Presented, read_signature
 from node.peers import hearing
+from node.peers.habits import expect_dialect, hosts_at, remember_answer
 from node.peers.hearing import Hearing
-from node.peers.hosts import expect_dialect, hosts_at, remember_answer
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.town import Town
 

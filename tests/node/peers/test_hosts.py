@@ -7,15 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from node.outbox import Job
-from node.peers.hosts import (
-    decide,
-    decisions,
-    hosts_at,
-    remember_answer,
-    remember_failure,
-    shows_media_of,
-    takes_reports_of,
-)
+from node.peers.habits import hosts_at, remember_answer, remember_failure
+from node.peers.hosts import decide, decisions, shows_media_of, takes_reports_of
 from node.peers.sending import Packed, Sent, send_all
 from node.runtime import Node
 from tests.rig.clock import FrozenClock
