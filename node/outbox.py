@@ -22,7 +22,6 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    exists,
     func,
     literal_column,
     select,
@@ -41,8 +40,6 @@ LEASE = timedelta(seconds=60)
 MADE_AT_ONCE = 20_000
 # How the lanes of what this server does of itself begin.
 CHORE = "chore:"
-# Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
-LONG_FAILED = 8
 # SQLite gives out row ids for INTEGER only; PostgreSQL needs BIGINT not to run out.
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -122,7 +119,7 @@ _CLAIM = Question(
     .returning(_L.name)
 )
 _NEXT_DUE = Question(select(func.min(_L.due_at)).where(_IS_FREE))
-_LOCK = Question(
+LOCK = Question(
     select(_L.name, _L.claimed_until)
     .where(among(_L.name, "lanes"))
     .order_by(in_order(_L.name))
@@ -263,9 +260,6 @@ async def renew(source: Source, lanes: Collection[str], *, held: datetime, until
     return {row[0] for row in await _RENEW.ask(source, lanes=lanes, held=held, until=until)}
 
 
-_HAS_JOBS = exists().where(Job.lane == Lane.name)
-
-
 async def release(session: AsyncSession) -> None:
     """Give every lane back: for a worker that starts and knows that it is the only one."""
     await session.execute(update(Lane).where(Lane.claimed_until.is_not(None)).values(claimed_until=None))
@@ -337,7 +331,7 @@ async def finish(
     moved = [outcome for results in outcomes.values() for _, outcome in results if isinstance(outcome, Moved)]
     locked = sorted({*names, *(outcome.lane for outcome in moved)})
     # The lane's row first: an enqueuer that is adding to it right now is waited for, and its job is seen below.
-    held = {name: claimed_until for name, claimed_until in await _LOCK.ask(session, lanes=locked)}
+    held = {name: claimed_until for name, claimed_until in await LOCK.ask(session, lanes=locked)}
     if lost := [name for name in names if held.get(name) != until[name]]:
         raise LeaseLost(f"{len(lost)} lanes are worked by somebody else by now")
     opened = {
@@ -385,92 +379,6 @@ async def _record(session: AsyncSession, lane: str, seq: int, outcome: Outcome, 
         update(Job)
         .where(which)
         .values(last_reason=reason[:200], **changed)
-        .execution_options(synchronize_session=False)
-    )
-
-
-async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) -> None:
-    """Make lanes that failed for long due now: their host has been heard from."""
-    names = list(
-        await session.scalars(
-            select(Lane.name)
-            .where(Lane.name.in_(sorted(lanes)), Lane.failures >= LONG_FAILED, Lane.due_at > now)
-            .order_by(in_order(Lane.name))
-            .with_for_update()
-        )
-    )
-    if names:
-        await _call_now(session, names, now=now)
-
-
-async def try_now(session: AsyncSession, key: str, *, now: datetime) -> bool:
-    """Make a job due now, with all that waits in its lane, also when it was given up; False when it is done.
-
-    Somebody asks for it: however often, one try follows.
-    """
-    lane = await session.scalar(select(Job.lane).where(Job.key == key))
-    if lane is None:
-        return False
-    await session.execute(select(Lane.name).where(Lane.name == lane).with_for_update())
-    await session.execute(
-        update(Job)
-        .where(Job.key == key, Job.dead_at.is_not(None))
-        .values(dead_at=None, not_before=now)
-        .execution_options(synchronize_session=False)
-    )
-    await _call_now(session, [lane], now=now)
-    return True
-
-
-async def forget_lanes(session: AsyncSession, *, limit: int) -> int:
-    """Forget lanes in which no job stands, not even one that was given up; returns how many. Each host that ever wrote had one."""
-    # Locked first, and looked at again in a second statement: whoever adds a job holds the row of its lane, and would lose it.
-    empty = select(Lane.name).where(Lane.due_at.is_(None), Lane.claimed_until.is_(None), ~_HAS_JOBS)
-    names = list(await session.scalars(empty.limit(limit).with_for_update(skip_locked=True)))
-    forgotten = delete(Lane).where(among(Lane.name, names), ~_HAS_JOBS).returning(Lane.name)
-    return len((await session.scalars(forgotten.execution_options(synchronize_session=False))).all())
-
-
-async def lanes_of_dead(session: AsyncSession, kind: str, reason: str) -> Sequence[str]:
-    """The lanes in which jobs of that kind were given up for that reason."""
-    found = select(Job.lane).where(Job.dead_at.is_not(None), Job.kind == kind, Job.last_reason == reason)
-    return (await session.scalars(found.distinct())).all()
-
-
-async def dead_in(session: AsyncSession, lanes: Collection[str], reason: str) -> list[Turn]:
-    """The jobs of these lanes that were given up for that reason."""
-    found = select(Job.seq, Job.lane, Job.kind, Job.payload, Job.attempts).where(
-        among(Job.lane, lanes), Job.dead_at.is_not(None), Job.last_reason == reason
-    )
-    return [Turn(*row) for row in await session.execute(found.order_by(Job.seq))]
-
-
-async def revive(session: AsyncSession, jobs: Collection[Turn], *, now: datetime) -> None:
-    """Have these jobs done after all, before those that came after them in their lanes."""
-    if not jobs:
-        return
-    lanes = sorted({job.lane for job in jobs})
-    await _LOCK.ask(session, lanes=lanes)
-    await session.execute(
-        update(Job)
-        .where(among(Job.seq, [job.seq for job in jobs]))
-        .values(dead_at=None, not_before=now, attempts=0)
-        .execution_options(synchronize_session=False)
-    )
-    await _call_now(session, lanes, now=now)
-
-
-async def _call_now(session: AsyncSession, names: Sequence[str], *, now: datetime) -> None:
-    await session.execute(
-        update(Job)
-        .where(among(Job.lane, names), Job.dead_at.is_(None), Job.not_before > now)
-        .values(not_before=now)
-        .execution_options(synchronize_session=False)
-    )
-    await session.execute(
-        update(Lane)
-        .where(among(Lane.name, names))
-        .values(due_at=now)
         .execution_options(synchronize_session=False)
     )
 

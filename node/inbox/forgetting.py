@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node import outbox
 from node.entries.entries import Entry
 from node.hub.quarantine import Waiting
+from node.lanes import forget_lanes
 from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor
 from node.peers.follows import Follow
@@ -87,7 +88,7 @@ async def _forget_hosts(node: Node, began: datetime) -> None:
     for forget in (
         partial(forget_told, limit=AT_ONCE, now=began),
         partial(forget_hosts, limit=AT_ONCE),
-        partial(outbox.forget_lanes, limit=AT_ONCE),
+        partial(forget_lanes, limit=AT_ONCE),
     ):
         count = AT_ONCE
         while count == AT_ONCE and node.clock.now() - began <= 2 * AT_MOST:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from node import outbox
 from node.database import Row
 from node.inbox.shedding import BESIDE, LANE, WEIGHT, Shedder, weight_of
+from node.lanes import wake
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, standings
 from node.peers.sending import lane_to
@@ -185,7 +186,7 @@ class Keeper:
 
     async def _wake(self, hosts: set[str], now: datetime) -> None:
         async with self._node.database.begin() as session:
-            await outbox.wake(session, [lane_to(host) for host in hosts], now=now)
+            await wake(session, [lane_to(host) for host in hosts], now=now)
 
     def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
         """Those hosts that have not been heard from for a while."""

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation.sites import site_of
-from node import outbox
+from node import lanes
 from node.errors import NotFound
 from node.outbox import Job
 from node.peers.actors import host_of
@@ -92,7 +92,7 @@ async def progress_of(session: AsyncSession, url: str) -> dict[str, int]:
 async def try_now(session: AsyncSession, url: str, inbox: str, *, now: datetime) -> None:
     """Deliver the last thing that was said about an object there now, also when it was given up. Raises NotFound when it has it."""
     sent = await _last_said(session, url)
-    if sent is None or not await outbox.try_now(session, delivery_key(sent.id, inbox), now=now):
+    if sent is None or not await lanes.try_now(session, delivery_key(sent.id, inbox), now=now):
         raise NotFound("nothing waits for that inbox")
 
 

@@ -15,6 +15,7 @@ from node import outbox
 from node.database import Row
 from node.ids import random_id
 from node.keyring import Keyring
+from node.lanes import dead_in, lanes_of_dead, revive
 from node.peers.actors import host_of
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
@@ -281,7 +282,7 @@ async def forget_answers(session: AsyncSession, *, now: datetime) -> None:
 
 async def withheld_from(session: AsyncSession) -> set[str]:
     """The hosts to which something is not delivered because they were blocked when its turn came."""
-    lanes = await outbox.lanes_of_dead(session, "deliver", WITHHELD)
+    lanes = await lanes_of_dead(session, "deliver", WITHHELD)
     return {lane.removeprefix(lane_to("")) for lane in lanes}
 
 
@@ -293,11 +294,11 @@ async def send_withheld(session: AsyncSession, hosts: Collection[str], *, now: d
     lanes = sorted(map(lane_to, hosts))
     # A list that is followed no more lets thousands of hosts in, for each of which years may be withheld.
     for start in range(0, len(lanes), HOSTS_AT_ONCE):
-        dead = await outbox.dead_in(session, lanes[start : start + HOSTS_AT_ONCE], WITHHELD)
+        dead = await dead_in(session, lanes[start : start + HOSTS_AT_ONCE], WITHHELD)
         names = {str(job.payload["activity"]) for job in dead}
         found = await session.scalars(select(Sent.id).where(among(Sent.id, names), Sent.is_public.is_(True)))
         public = set(found)
-        await outbox.revive(session, [job for job in dead if job.payload["activity"] in public], now=now)
+        await revive(session, [job for job in dead if job.payload["activity"] in public], now=now)
 
 
 def as_read(sent: Sent, keyring: Keyring) -> bytes:

@@ -41,6 +41,7 @@ from federation.errors import Oversized, Unreachable
 from federation.transport import Limits, Transport
 from node import outbox
 from node.inbox.receive import Inbox
+from node.lanes import LONG_FAILED
 from node.outbox import Job, Lane
 from node.publishing.stamps import stamp_address
 from node.worker import TRIES
@@ -388,7 +389,7 @@ async def test_a_third_host_that_is_down_delays_nothing_else_of_the_sender(stage
         waiting = await session.scalar(select(Job).where(Job.lane == lane))
         assert waiting is not None
         assert (waiting.dead_at, waiting.attempts) == (None, 1)
-    for _ in range(outbox.LONG_FAILED + 2):
+    for _ in range(LONG_FAILED + 2):
         stage.town.clock.forward(hours=3)
         await stage.town.settle()
     async with stage.town.hub.node.database.read() as session:

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from node.outbox import Job, try_now
+from node.lanes import try_now
+from node.outbox import Job
 from tests.rig.processes import Served
 from tests.rig.publications import a_case, behind, publish_case
 

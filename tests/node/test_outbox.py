@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from node import outbox, worker
 from node.errors import LeaseLost
+from node.lanes import lanes_of_dead, try_now
 from node.outbox import LEASE, Dead, Done, Dropped, Lane, Moved, Order, Postponed, Settlement
 from node.roles import Work
 from node.runtime import LocalBell
@@ -205,9 +206,7 @@ async def test_what_waits_or_was_given_up_is_tried_once_when_somebody_asks(
     assert await take(database, now) == {}
 
     async with database.begin() as session:
-        asked = [
-            await outbox.try_now(session, key, now=now) for key in ("waits", "waits", "dead", "done", "never")
-        ]
+        asked = [await try_now(session, key, now=now) for key in ("waits", "waits", "dead", "done", "never")]
 
     assert asked == [True, True, True, False, False]
     assert {job.payload["n"] for jobs in (await take(database, now)).values() for job in jobs} == {
@@ -610,7 +609,7 @@ async def test_a_chore_that_fails_for_a_night_is_tried_again_each_day_and_keeps_
 
     assert (before, done) == (["2"], ["2", "1"])
     async with database.read() as session:
-        assert await outbox.lanes_of_dead(session, "deliver", "RuntimeError") == ["to:a"]
+        assert await lanes_of_dead(session, "deliver", "RuntimeError") == ["to:a"]
         assert await outbox.pending(session) == 0
 
 

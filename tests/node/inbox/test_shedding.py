@@ -15,6 +15,7 @@ from node import outbox
 from node.inbox.keeping import Keeper
 from node.inbox.receive import Inbox
 from node.inbox.shedding import ONE_BYTES, TOLD_EACH, Limits, Shedder
+from node.lanes import wake
 from node.outbox import Job
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
@@ -265,13 +266,12 @@ async def test_a_host_that_writes_often_is_taken_for_awake_once_in_a_while(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger, woken = Stranger(town), []
-    wake = outbox.wake
 
     async def counting(session: AsyncSession, lanes: list[str], *, now: datetime) -> None:
         woken.append(lanes)
         await wake(session, lanes, now=now)
 
-    monkeypatch.setattr("node.outbox.wake", counting)
+    monkeypatch.setattr("node.inbox.keeping.wake", counting)
     many: list[int] = []
     for minutes in (0, 0, 9, 1):
         town.clock.forward(minutes=minutes)
