@@ -137,9 +137,7 @@ def read_actor(document: Mapping[str, object]) -> Actor:
         preferred_username=_shortened(properties.text(plain, "preferredUsername"), _MAX_NAME)
         or (webfinger or "").rpartition("@")[0],
         inbox=inbox,
-        name=_shortened(
-            properties.text(plain, "name") or _first(properties.texts(plain, "nameMap")), _MAX_NAME
-        ),
+        name=_shortened(properties.words(plain, "name"), _MAX_NAME),
         summary=_shortened(properties.text(plain, "summary"), _MAX_SUMMARY),
         shared_inbox=properties.iri(endpoints, "sharedInbox"),
         outbox=properties.iri(plain, "outbox"),
@@ -177,8 +175,9 @@ def read_states(document: Mapping[str, object]) -> tuple[str, ...]:
 def read_keys(document: Mapping[str, object]) -> tuple[PublicKey, ...]:
     """Return the keys a document shows: of an actor, of GoToSocial's stub of one, or of a key that stands alone.
 
-    A `publicKey` without an id has the actor's (SemApps 0.6 shows it so, as a blank node). Only keys that name the document's own id as owner; for a key that stands alone the owner is what it names, and the
-    caller has to ask that owner whether the key is its own (FEP-fe34).
+    A `publicKey` without an id has the actor's (SemApps 0.6 shows it so, as a blank node). Only keys that name the document's own
+    id as owner, none that name nobody; for a key that stands alone the owner is what it names, and the caller has to ask that
+    owner whether the key is its own (FEP-fe34).
     """
     plain = properties.simplified(document)
     own_id = properties.iri(plain, "id")
@@ -198,7 +197,7 @@ def _linked_keys(plain: Properties) -> tuple[str, ...]:
 def _key(item: Properties, holder: str | None) -> PublicKey | None:
     is_nameless = "publicKeyPem" in item and str(item.get("id", "_:")).startswith("_:")
     key_id = holder if is_nameless else properties.iri(item, "id")
-    owner = properties.iri(item, "owner") or properties.iri(item, "controller") or holder
+    owner = properties.iri(item, "owner") or properties.iri(item, "controller")
     if key_id is None or owner is None:
         return None
     ends = [properties.instant(item, name) for name in ("expires", "revoked") if name in item]
@@ -300,10 +299,6 @@ def _implements(plain: Properties) -> tuple[tuple[str, str], ...]:
 
 def _list(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
-
-
-def _first(texts: Mapping[str, str]) -> str | None:
-    return next(iter(texts.values()), None)
 
 
 def _shortened(words: str | None, length: int) -> str | None:

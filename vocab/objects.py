@@ -128,11 +128,8 @@ def read_object(document: Mapping[str, object]) -> Object:
         type=kinds[0],
         attributed_to=next(iter(properties.iris(plain, "attributedTo")), None)
         or properties.iri(plain, "actor"),
-        name=_shortened(properties.text(plain, "name") or next(iter(names.values()), None)),
-        summary=_html(
-            properties.text(plain, "summary")
-            or next(iter(properties.texts(plain, "summaryMap").values()), None)
-        ),
+        name=_shortened(properties.words(plain, "name")),
+        summary=_html(properties.words(plain, "summary")),
         content=_html(content) if content is not None else next(iter(contents.values()), None),
         contents=contents,
         # Mastodon and GoToSocial: the language is the first key.

@@ -164,6 +164,11 @@ def texts(document: Properties, key: str) -> dict[str, str]:
     }
 
 
+def words(document: Properties, key: str) -> str | None:
+    """Return the text under `key`; where there is none, the first by language under `<key>Map`."""
+    return text(document, key) or next(iter(texts(document, f"{key}Map").values()), None)
+
+
 def flag(document: Properties, key: str) -> bool | None:
     """Return a truth value; None when absent or anything else."""
     value = document.get(key)

@@ -173,7 +173,7 @@ async def on_flag(node: Node, activity: Activity) -> None:
             reporter=activity.actor,
             objects=ours,
             # Lemmy says it in `summary`.
-            text=properties.text(activity.raw, "content") or properties.text(activity.raw, "summary") or "",
+            text=properties.words(activity.raw, "content") or properties.words(activity.raw, "summary") or "",
             now=node.clock.now(),
         )
     if kept is None:

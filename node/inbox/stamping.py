@@ -23,7 +23,7 @@ from vocab.terms import STAMP_CONTEXT
 # Posts of one actor that quote one case, or answer it by asking: each is kept for as long as the case.
 MAX_ASKED = 20
 
-# type of the request → as what the instrument is kept, and where it names the case. Of a post that quotes nothing is looked at.
+# type of the request → as what the instrument is kept, and where it names the case. Of a post that quotes only whose it is is looked at.
 REQUESTS: Final[Mapping[str, tuple[str, str | None]]] = MappingProxyType(
     {
         "QuoteRequest": (QUOTE, None),
@@ -80,10 +80,11 @@ async def on_request(node: Node, activity: Activity) -> None:
 def _embedded(asked: properties.Properties, naming: str | None, activity: Activity) -> dict[str, Any]:
     """What is asked for, where the request carries it: it is theirs, and about the same case. Raises RefusedActivity."""
     said = asked.get("instrument")
-    if naming is None or not isinstance(said, dict):
+    if not isinstance(said, dict):
         return {}
     plain = properties.simplified(said)
     by = {*properties.iris(plain, "actor"), *properties.iris(plain, "attributedTo")}
-    if by - {activity.actor} or properties.iri(plain, naming) != activity.object_id:
+    about = activity.object_id if naming is None else properties.iri(plain, naming)
+    if by - {activity.actor} or about != activity.object_id:
         raise RefusedActivity(f"{activity.type} for something else than it carries")
     return said

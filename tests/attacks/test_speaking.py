@@ -468,6 +468,7 @@ async def test_a_neighbour_does_not_take_a_key_id_away(stage: Stage, attack: str
             lambda key: [key, {**key, "publicKeyPem": rsa_key("peer").public.pem}],
         ),
         ("13 a key of another owner", lambda key: {**key, "owner": ALICE}),
+        ("13 a key of nobody", lambda key: {"id": key["id"], "publicKeyPem": key["publicKeyPem"]}),
         ("13 two keys in one PEM", lambda key: {**key, "publicKeyPem": key["publicKeyPem"] * 2}),
         ("13 words for a key", lambda key: {**key, "publicKeyPem": "-----BEGIN PUBLIC KEY-----\nno"}),
     ],

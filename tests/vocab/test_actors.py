@@ -75,6 +75,7 @@ def test_what_cannot_be_written_to_is_no_actor(changes: dict[str, object]) -> No
         {"owner": "https://evil.example/a", "publicKeyPem": "x"},
         {"id": ["https://a.example/1", "https://a.example/2"], "owner": A, "publicKeyPem": "x"},
         {"id": f"{A}#main-key", "owner": A},
+        {"id": f"{A}#main-key", "publicKeyPem": "x"},
         {"id": f"{A}#main-key", "owner": A, "publicKeyPem": 7},
         "https://a.example/keys/1",
         None,
@@ -211,7 +212,6 @@ def test_whoever_expands_an_actor_of_ours_loses_nothing_of_it() -> None:
     "changes",
     [
         {"publicKey": [{"id": RSA.id, "owner": A, "publicKeyPem": RSA.spki_pem}]},
-        {"publicKey": {"id": RSA.id, "publicKeyPem": RSA.spki_pem}},
         {"type": ["Organization", "https://other.example/Watchdog"]},
         {"outbox": {"id": f"{A}/outbox", "type": "OrderedCollection"}},
         {"url": [{"type": "Link", "href": "https://a.example/", "mediaType": "text/html"}]},

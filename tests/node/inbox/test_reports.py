@@ -72,6 +72,28 @@ async def test_a_report_is_kept_as_plain_words_without_what_it_is_about(town: To
     assert len(second.objects) <= MAX_OBJECTS
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "It is wrong."},
+        {"contentMap": {"en": "It is wrong.", "fr": "C'est faux."}},
+        {"summary": "It is wrong."},
+        {"summaryMap": {"en": "It is wrong."}},
+    ],
+)
+async def test_what_a_report_says_is_read_wherever_its_server_puts_it(
+    town: Town, said: dict[str, object]
+) -> None:
+    publication = await publish_case(town["a"].node)
+    stranger = Stranger(town)
+
+    await stranger.post("a", stranger.activity("Flag", publication.url, **said))
+    await town.settle()
+
+    (report,) = await reports(town)
+    assert report.text == "It is wrong."
+
+
 async def test_a_host_that_reports_without_end_buries_nobody(town: Town) -> None:
     publication = await publish_case(town["a"].node)
     stranger, other = Stranger(town), Stranger(town, "other.example", key="other")

@@ -81,6 +81,7 @@ async def test_a_case_says_that_it_may_be_quoted(town: Town, case: Publication) 
 
 
 ASKED = {
+    "QuoteRequest": ({"type": "Note", "quote": "{}"}, "quote", "QuoteAuthorization"),
     "ReplyRequest": ({"type": "Note", "inReplyTo": "{}"}, "reply", "ReplyAuthorization"),
     "LikeRequest": ({"type": "Like", "object": "{}"}, "like", "LikeAuthorization"),
     "AnnounceRequest": ({"type": "Announce", "object": "{}"}, "boost", "AnnounceAuthorization"),
@@ -89,13 +90,13 @@ ASKED = {
 
 def carried(kind: str, case: str, by: str, **other: object) -> dict[str, object]:
     instrument, _, _ = ASKED[kind]
-    owner = "attributedTo" if kind == "ReplyRequest" else "actor"
+    owner = "attributedTo" if kind in ("QuoteRequest", "ReplyRequest") else "actor"
     return {"id": POST, owner: by, **{key: text.format(case) for key, text in instrument.items()}, **other}
 
 
 @pytest.mark.parametrize("embedded", [False, True])
 @pytest.mark.parametrize("kind", ASKED)
-async def test_who_asks_to_answer_like_or_pass_on_is_given_a_stamp_too(
+async def test_who_asks_to_quote_answer_like_or_pass_on_is_given_a_stamp(
     town: Town, reader: Stranger, case: Publication, kind: str, embedded: bool
 ) -> None:
     _, kept, authorization = ASKED[kind]
@@ -119,6 +120,7 @@ async def test_who_asks_to_answer_like_or_pass_on_is_given_a_stamp_too(
 @pytest.mark.parametrize(
     ("kind", "other"),
     [
+        ("QuoteRequest", {"attributedTo": "https://stranger.example/users/somebody-else"}),
         ("LikeRequest", {"actor": "https://evil.example/users/mallory"}),
         ("LikeRequest", {"object": "https://a.example/cases/none"}),
         ("ReplyRequest", {"attributedTo": "https://evil.example/users/mallory"}),
