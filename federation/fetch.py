@@ -39,19 +39,20 @@ Found = TypeVar("Found")
 async def fetch_document(by: Retrieval, url: str) -> Document:
     """Return the document at `url`, whose `id` is that address or the one it was redirected to, byte for byte.
 
+    An id may have a fragment (`https://one.example/#me`): it is found in the document before it by whoever asks for it so.
     A document that names another id is fetched once more, from there; nothing of the first answer is used.
     Raises FetchError: NotThere for 404 and 410, Unreachable for what may pass, Mismatch for a foreign id, and the other members of the family.
     """
-    url = url.partition("#")[0]
-    document, final = await by.get(url)
+    address = _document_of(url)
+    document, final = await by.get(address)
     own_id = document.get("id")
-    if own_id == final:
+    if own_id == final or (own_id == url and final == address):
         return document
     if not isinstance(own_id, str) or not own_id:
-        raise BadAnswer("a document without an id", url=url)
-    document, final = await by.get(own_id.partition("#")[0])
+        raise BadAnswer("a document without an id", url=address)
+    document, final = await by.get(_document_of(own_id))
     if document.get("id") != final or final != own_id:
-        raise Mismatch("the document names another id than its address, twice", url=url)
+        raise Mismatch("the document names another id than its address, twice", url=address)
     return document
 
 
@@ -74,10 +75,11 @@ async def fetch_key_owner(by: Retrieval, key_id: str) -> Actor:
     then asked (FEP-fe34, reciprocal claim).
     Raises FetchError; NotListed when the owner does not list the key.
     """
-    url = key_id.partition("#")[0]
+    url = _document_of(key_id)
     document, final = await by.get(url)
     asked = {url: (document, final)}
-    if not (document.get("id") == final == url and "inbox" in document):
+    own_id = document.get("id")
+    if not (isinstance(own_id, str) and _document_of(own_id) == final == url and "inbox" in document):
         owner = next((key.owner for key in read_keys(document) if key.id == key_id), None)
         if owner is None or not addresses.same_origin(owner, key_id):
             raise Mismatch("no owner of that key on its own server", url=key_id)
@@ -224,6 +226,10 @@ def _remembered_until(error: FetchError, now: datetime) -> datetime:
     return min(max(wish or now, now + PASSING_LASTS), now + FAILURE_LASTS)
 
 
+def _document_of(url: str) -> str:
+    return url.partition("#")[0]
+
+
 def _actor_of(document: Document, url: str) -> Actor:
     try:
         actor = read_actor(document)
@@ -281,7 +287,7 @@ def _only_its_own(actor: Actor) -> Actor:
         # A fragment is part of the document before it, and what stands below an actor is theirs (GoToSocial's `/main-key`): a
         # neighbour must not take it away by listing it first. BookWyrm has a slash there that the actor's id has not.
         document, hash_, _ = key_id.partition("#")
-        home = actor.id.rstrip("/")
+        home = _document_of(actor.id).rstrip("/")
         return document.rstrip("/") == home or (not hash_ and document.startswith((f"{home}/", f"{home}?")))
 
     single = [key for key in actor.keys if times[key.id] == 1 and own(key.id)]

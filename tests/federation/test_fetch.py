@@ -216,6 +216,17 @@ async def test_an_id_with_a_fragment_is_not_the_document() -> None:
         await got(town, "https://evil.example/x")
 
 
+async def test_an_id_with_a_fragment_is_found_in_the_document_before_it_by_that_id_alone() -> None:
+    part = f"{NOTE}#part"
+    town = Town({NOTE: a_document(a_note(part)), "https://evil.example/x": moved(NOTE)})
+
+    assert await got(town, part) == a_note(part)
+    assert town.asked == [NOTE]
+    for other in (NOTE, f"{NOTE}#other", "https://evil.example/x#part"):
+        with pytest.raises(Mismatch):
+            await got(town, other)
+
+
 async def test_a_redirect_is_followed_to_where_the_id_is() -> None:
     town = Town({"https://victim.example/@alice/1": moved("/notes/1"), NOTE: a_document(a_note())})
 

@@ -122,3 +122,34 @@ def test_of_two_keys_none_is_meant_by_the_id_of_their_actor(sam: Stranger) -> No
 
     assert read_actor(sam.actor(publicKey=listed)).key(sam.id) is None
     assert read_actor(sam.actor(publicKey=listed[:1])).key(sam.id) is not None
+
+
+@pytest.mark.parametrize("signed_with", ["#main-key", "#me"])
+async def test_an_actor_whose_id_has_a_fragment_speaks_like_any_other(
+    town: Town, sam: Stranger, signed_with: str
+) -> None:
+    """People who write their own documents name themselves `#me`, as on the rest of the linked web."""
+    document = sam.id
+    sam.id = f"{document}#me"
+    key = {"id": f"{document}#main-key", "owner": sam.id, "publicKeyPem": sam.rsa.public.pem}
+    sam.documents["/users/sam"] = sam.actor(publicKey=key, inbox=f"{document}/inbox")
+
+    answer = await sam.post("a", sam.activity("Follow", US), key_id=f"{document}{signed_with}")
+    await town.settle()
+
+    assert answer.status_code == 202
+    assert [item["type"] for item in sam.received] == ["Accept"]
+
+
+async def test_a_fragment_of_somebodys_document_is_nobody_who_is_not_named_there(
+    town: Town, sam: Stranger
+) -> None:
+    document, sam.id = sam.id, f"{sam.id}#me"
+
+    own = await sam.post("a", sam.activity("Follow", US), key_id=f"{document}#me")
+    passed_on = await sam.post("a", sam.activity("Follow", US, number=2), key_id=f"{document}#main-key")
+    await town.settle()
+
+    # Whose document it is may pass on what others said, and nothing here proves that they did.
+    assert (own.status_code, passed_on.status_code) == (401, 202)
+    assert sam.received == []
