@@ -91,17 +91,17 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
 async def ask_again(node: Node, job: Turn) -> Outcome:
     """Ask whether each case still stands that is shown here, at home on that host, and of nobody whom we follow. Safe to repeat.
 
-    Its withdrawal may have come after the backup that this server was restored from, or while it was away; so may a correction, which a hub
+    After a thousand of them others have their turn, and then the rest is asked about. Its withdrawal may have come after the backup that this server was restored from, or while it was away; so may a correction, which a hub
     takes of its members only.
     """
-    host = str(job.payload["host"])
+    host, after = str(job.payload["host"]), str(job.payload.get("after", ""))
     async with node.database.read() as session:
         followed = select(Follow.followed).where(
             Follow.follower == node.settings.main_actor, Follow.state == "accepted"
         )
         theirs = select(Entry.id).where(Entry.host == host, Entry.own.is_(False))
         theirs = theirs.where(Entry.state.in_((*SHOWN, RESTING)))
-        theirs = theirs.where(Entry.actor.not_in(followed)).order_by(Entry.published_at)
+        theirs = theirs.where(Entry.actor.not_in(followed), Entry.id > after).order_by(Entry.id)
         shown = list(await session.scalars(theirs.limit(MAX_CASES)))
     walk = Walk(node, host, is_repeated=job.attempts > 0)
     try:
@@ -110,7 +110,11 @@ async def ask_again(node: Node, job: Turn) -> Outcome:
                 await walk.take(url, again=True)
     except Unreachable as error:
         walk.passing = error
-    return _ended(node, job, walk)
+    outcome = _ended(node, job, walk)
+    if isinstance(outcome, Done) and walk.asked >= MAX_CASES:
+        async with node.database.begin() as session:
+            await ask_about(session, host, after=shown[-1], now=node.clock.now())
+    return outcome
 
 
 async def read_all_back(session: AsyncSession, *, now: datetime) -> None:

@@ -388,11 +388,15 @@ async def read_back(session: AsyncSession, *actors: str, now: datetime) -> None:
     await outbox.enqueue_many(session, orders, now=now)
 
 
-async def ask_about(session: AsyncSession, *hosts: str, now: datetime) -> None:
-    """Ask what stands at these hosts of the cases that are shown here and whose publishers we do not follow: whoever is, is read back."""
-    orders = [_reading("ask-again", "host", host, host=host) for host in hosts]
+async def ask_about(session: AsyncSession, *hosts: str, after: str = "", now: datetime) -> None:
+    """Ask what stands at these hosts of the cases that are shown here and whose publishers we do not follow: whoever is, is read back.
+
+    after  of those cases whose ids come after this one.
+    """
+    orders = [_reading("ask-again", "host", host, host=host, after=after) for host in hosts]
     await outbox.enqueue_many(session, orders, now=now)
 
 
-def _reading(kind: str, what: str, name: str, *, host: str) -> outbox.Order:
-    return outbox.Order(kind, {what: name}, lane=f"chore:{kind}:{host}", key=f"{kind}:{name}"[:300])
+def _reading(kind: str, what: str, name: str, *, host: str, after: str = "") -> outbox.Order:
+    payload = {what: name, "after": after} if after else {what: name}
+    return outbox.Order(kind, payload, lane=f"chore:{kind}:{host}", key=f"{kind}:{name}{after}"[:300])

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.entries.entries import LIVE, RESTING, Entry, let_rest
 from node.entries.search import Filter, coverage, document_at, entry_at, search
 from node.hub.aggregate import Brought, Ready, make_ready
-from node.inbox import backfill, chores, taking
+from node.inbox import backfill, chores, outboxes, taking
 from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
 from node.outbox import LEASE
@@ -244,6 +244,24 @@ async def test_the_words_of_what_rests_and_was_withdrawn_meanwhile_go_when_its_h
     await town.settle()
 
     assert await states(town) == {withdrawn.url: "withdrawn", stands.url: RESTING}
+
+
+async def test_all_of_many_cases_are_asked_about_some_at_a_time(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = [await publish_case(town["b"].node) for _ in range(5)]
+    for one in published:
+        await fetch_case(town["a"].node, one.url, invited=True)
+    await decided(town, "b.example", "block")
+    for one in published:
+        await withdraw_case(town["b"].node, one)
+    await town.settle()
+    for module in (backfill, outboxes):
+        monkeypatch.setattr(module, "MAX_CASES", 2)
+
+    await decided(town, "b.example", None)
+
+    assert await states(town) == {one.url: "withdrawn" for one in published}
 
 
 async def test_who_was_shut_out_again_while_they_were_asked_stays_at_rest(town: Town) -> None:
