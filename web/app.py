@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Router
 from starlette.staticfiles import NotModifiedResponse, PathLike, StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from node.inbox.copying import Copying
 from node.inbox.receive import Inbox
@@ -25,6 +25,7 @@ from node.roles import role_of
 from node.runtime import Node
 from node.settings import Settings
 from web import errors
+from web.doorstep import Site
 from web.fediverse import actors, discovery, objects
 from web.fediverse.inbox import InboxDoor
 from web.pages import (
@@ -85,7 +86,7 @@ class KeptFiles(StaticFiles):
         )
 
 
-def make_app(node: Node) -> ASGIApp:
+def make_app(node: Node) -> Site:
     """The application of one node. It holds no state of its own but parsed keys and templates."""
     settings = node.settings
     pages = Starlette(
@@ -108,13 +109,7 @@ def make_app(node: Node) -> ASGIApp:
     pages.state.copying = Copying(node, received.caller)
     inbox = InboxDoor(received, settings)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if inbox.serves(scope):
-            await inbox(scope, receive, send)
-        else:
-            await pages(scope, receive, send)
-
-    return app
+    return Site(inbox, pages)
 
 
 async def _without_slash(router: Router, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
+
+from web.doorstep import DoorstepProtocol
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ class Room(ServerState):
         return True
 
 
-class PatientProtocol(HttpToolsProtocol):
+class PatientProtocol(DoorstepProtocol):
     """HTTP/1.1 as uvicorn speaks it, for clients that may mean harm.
 
     A connection on which nothing has come yet is closed like one on which nothing comes any more. Not sooner: a proxy opens some to

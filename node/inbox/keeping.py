@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,15 +66,15 @@ EMPTIED: Mapping[str, Any] = {"activity_id": "", "actor": "", "signer": "", "bod
 KEEP = Bulk(_keep, ("digest", "activity_id", "actor", "signer", "body", "received_at"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Waiting:
-    """What the next commit is to keep: a row of `Received` but for its moment, who speaks in it, who signed it, and who waits for that."""
+    """What the next commit is to keep: a row of `Received` but for its moment, who speaks in it, who signed it, and whom to tell."""
 
     row: dict[str, Any]
     hosts: frozenset[str]
     signed_by: str  # the host
     weight: int
-    kept: asyncio.Future[bool]
+    tell: Callable[[bool | Exception], None]
 
 
 class Keeper:
@@ -88,6 +88,7 @@ class Keeper:
         self._waiting: list[_Waiting] = []
         self._weight = 0
         self._committers: set[asyncio.Task[Any] | None] = set()
+        self._most_committers = 1 if node.database.is_sqlite else WRITERS
 
     @property
     def waiting(self) -> int:
@@ -98,19 +99,19 @@ class Keeper:
         """Whether this process has committed it, not long ago."""
         return digest in self._kept
 
-    async def keep(self, row: dict[str, Any]) -> bool:
-        """Wait until the activity and its job are committed, together with whatever else arrived meanwhile.
+    def keep(self, row: dict[str, Any], tell: Callable[[bool | Exception], None]) -> None:
+        """Commit the activity and its job, together with whatever else arrives meanwhile.
 
-        row  of `Received`, without the moment. False when its host is shut out, and nothing was kept.
+        row   of `Received`, without the moment.
+        tell  is called when it is committed, with True; with False when its host is shut out, and nothing was kept; or with what
+              went wrong.
         """
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         signed_by = host_of(row["signer"])
         hosts, weight = frozenset((host_of(row["actor"]), signed_by)), weight_of(row["body"])
-        self._waiting.append(_Waiting(row, hosts, signed_by, weight, kept))
+        self._waiting.append(_Waiting(row, hosts, signed_by, weight, tell))
         self._weight += weight
-        if len(self._committers) < (1 if self._node.database.is_sqlite else WRITERS):
+        if len(self._committers) < self._most_committers:
             self._committers.add(asyncio.create_task(self._commit()))
-        return await kept
 
     async def may_speak(self, *actors: str) -> bool:
         """Whether the hosts of these may write here; for what has no effect, and is not kept."""
@@ -138,14 +139,12 @@ class Keeper:
             shut = await self._write(batch)
         except Exception as error:  # whoever waits is told; the loop goes on for the next batch
             for one in batch:
-                if not one.kept.done():
-                    one.kept.set_exception(error)
+                one.tell(error)
             return
         finally:
             self._weight -= sum(one.weight for one in batch)
         for one in batch:
-            if not one.kept.done():
-                one.kept.set_result(not shut & one.hosts)
+            one.tell(not shut & one.hosts)
         await self._node.bell.ring()
 
     async def _gather(self) -> None:

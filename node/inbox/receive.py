@@ -4,22 +4,25 @@ Order of checks: content encoding and size (the web's door), host policy, signat
 one group commit for everything that arrived meanwhile. JSON-LD is not touched here; `process` does that afterwards.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
 from federation.errors import FederationError, Forbidden, NotNow, NotThere, Unreachable
 from federation.requests import Refused, SignedRequest
-from federation.verification import read_signature
+from federation.verification import Presented, read_signature
 from node.errors import NotYet
 from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
-from node.inbox.signers import Busy, NotAsked, Signers
+from node.inbox.signers import Busy, HeldKey, NotAsked, Signers, Tried
 from node.peers.actors import RemoteActor, host_of, is_at_home, known_key
 from node.peers.hearing import Hearing
 from node.peers.hosts import Standing, standings
@@ -38,6 +41,9 @@ COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
 
 
+Told = TypeVar("Told")
+
+
 class Answer(StrEnum):
     """What the sender is told: one of these, and nothing more."""
 
@@ -47,6 +53,7 @@ class Answer(StrEnum):
     FORBIDDEN = "forbidden"
     BUSY = "busy"
     LATER = "later"
+    FAILED = "failed"
 
 
 # What people do again under the same id (Misskey, Pixelfed: follow, leave, follow): told from a repeat by its signature. Whoever
@@ -101,6 +108,19 @@ def name_of(envelope: _Envelope, body: bytes) -> str:
     return f"{envelope.actor_id}#{hashlib.sha256(body).hexdigest()}"
 
 
+class _Claim(msgspec.Struct):
+    """An activity as it says itself what it is, and the signature that came with it. Nothing of it is proven yet."""
+
+    request: SignedRequest
+    types: set[str]
+    id: str | None
+    name: str
+    actor: str
+    presented: Presented
+    key_host: str
+    is_about_itself: bool
+
+
 class Inbox:
     """The receiving side of one process: parsed keys, and activities waiting for the next commit."""
 
@@ -116,12 +136,44 @@ class Inbox:
         self._signers = Signers(node, self._shedder)
         self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._keeper = Keeper(node, self._shedder)
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def receive(self, request: SignedRequest) -> Answer:
+        """Take in one signed POST, and wait for the answer."""
+        told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.take(request, partial(_settle, told))
+        return await told
+
+    def take(self, request: SignedRequest, tell: Callable[[Answer], None]) -> None:
         """Take in one signed POST. What is ACCEPTED is durable; a repeat of it is accepted without effect.
 
-        The reason of a refusal goes to the log, never to the sender.
+        The reason of a refusal goes to the log, never to the sender. What memory is enough for, which is nearly all, is verified
+        within this call and waits for its commit without a task of its own, which would cost as much as the signature.
+
+        tell  is called once, perhaps within this call.
         """
+        claim = self._read(request)
+        if isinstance(claim, Answer):
+            tell(claim)
+            return
+        tried = None if self._needs_asking(claim) else self._signers.try_held(claim.presented, request)
+        if not isinstance(tried, HeldKey) or self._has_more_to_do(claim, tried):
+            task = asyncio.create_task(self._go_on(claim, tried, tell))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+            return
+        row = self._judge(claim, tried)
+        if isinstance(row, Answer):
+            tell(row)
+            return
+
+        def kept(outcome: bool | Exception) -> None:
+            tell(self._said(outcome, claim.actor))
+
+        self._keeper.keep(row, kept)
+
+    def _read(self, request: SignedRequest) -> _Claim | Answer:
+        """What needs nobody to be asked, and no key."""
         try:
             envelope = _decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -138,13 +190,48 @@ class Inbox:
         key_host = host_in(presented.key_id)
         if not key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-without-an-address", actor)
-        if self._is_about_itself(envelope) and not await self._is_known(presented.key_id, actor):
+        about_itself = _is_about_itself(envelope)
+        return _Claim(request, envelope.types, envelope.id, name, actor, presented, key_host, about_itself)
+
+    def _needs_asking(self, claim: _Claim) -> bool:
+        """Whether the database has to be asked before the signature is looked at."""
+        return claim.is_about_itself or not self._shedder.has_room(
+            claim.key_host, waiting=self._keeper.waiting
+        )
+
+    def _has_more_to_do(self, claim: _Claim, key: HeldKey) -> bool:
+        """Whether more is done about it than to keep it."""
+        return (
+            HEADER in claim.presented.fields
+            or not self._hearing.knows(key.host, claim.presented.dialect)
+            or not self._has_effect(claim.types)
+        )
+
+    async def _go_on(
+        self, claim: _Claim, tried: HeldKey | Tried | None, tell: Callable[[Answer], None]
+    ) -> None:
+        """Ask for what memory was not enough for, and tell the answer.
+
+        tried  the key that signed; or a key in memory by which the signature did not hold.
+        """
+        try:
+            key = tried if isinstance(tried, HeldKey) else await self._find_key(claim, tried)
+            answer = key if isinstance(key, Answer) else await self._keep(claim, key)
+        except Exception:
+            log.exception("inbox.failed")
+            answer = Answer.FAILED
+        tell(answer)
+
+    async def _find_key(self, claim: _Claim, tried: Tried | None) -> HeldKey | Answer:
+        """The key that signed, or the answer without it."""
+        actor, presented = claim.actor, claim.presented
+        if claim.is_about_itself and not await self._is_known(presented.key_id, actor):
             # Most farewells are of accounts that nobody here ever heard of: nothing to do, and nothing to fetch.
             return Answer.ACCEPTED
-        if await self._shedder.is_busy(key_host, waiting=self._keeper.waiting):
+        if await self._shedder.is_busy(claim.key_host, waiting=self._keeper.waiting):
             return self._refuse(Answer.BUSY, "too-much", actor)
         try:
-            key = await self._signers.verify(presented, request)
+            key = await self._signers.verify(presented, claim.request, tried=tried)
         except (Busy, NotNow):
             return self._refuse(Answer.BUSY, "too-many-keys", actor)
         except Unreachable as error:
@@ -154,53 +241,65 @@ class Inbox:
         except Forbidden:
             return self._refuse(Answer.FORBIDDEN, "shut-out", actor)
         except NotThere:
-            if self._is_about_itself(envelope) and envelope.type == "Delete":
+            if claim.is_about_itself and "Delete" in claim.types:
                 # Somebody we know is gone, and their key with them: nobody can prove it any more.
                 return Answer.ACCEPTED
             return self._refuse(Answer.UNAUTHORISED, "no-such-key", actor)
         except FederationError as error:
             return self._refuse(Answer.UNAUTHORISED, f"key-unreachable {type(error).__name__}", actor)
-        if isinstance(key, Refused):
-            return self._refuse(Answer.UNAUTHORISED, key.reason, actor)
-        if key.host != key_host:
+        return self._refuse(Answer.UNAUTHORISED, key.reason, actor) if isinstance(key, Refused) else key
+
+    async def _keep(self, claim: _Claim, key: HeldKey) -> Answer:
+        """Keep it, and do what follows from that."""
+        row = self._judge(claim, key)
+        if isinstance(row, Answer):
+            return row
+        if self._has_effect(claim.types):
+            kept: asyncio.Future[bool | Exception] = asyncio.get_running_loop().create_future()
+            self._keeper.keep(row, partial(_settle, kept))
+            answer = self._said(await kept, claim.actor)
+        else:
+            # What has no effect is held to all that others are, and answered alike.
+            answer = self._said(await self._keeper.may_speak(claim.actor, key.owner), claim.actor)
+        presented = claim.presented
+        if answer is Answer.ACCEPTED:
+            await beside(self._hearing.speaks(key.host, presented.dialect))
+        if key.owner == claim.actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
+            await beside(self._compare(claim.actor, presented.fields[HEADER]))
+        return answer
+
+    def _judge(self, claim: _Claim, key: HeldKey) -> dict[str, Any] | Answer:
+        """What is to be kept of an activity whose signature holds by that key, if its owner may say it."""
+        actor, name, owner = claim.actor, claim.name, key.owner
+        if key.host != claim.key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
-        owner = key.owner
-        if owner != actor and not envelope.id:
+        if owner != actor and not claim.id:
             return self._refuse(Answer.UNAUTHORISED, "passed-on-without-an-id", actor)
         if owner != actor:
             # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
             digest = hashlib.sha256(f"{owner}\n{actor}\n{name}".encode()).digest()
-        elif envelope.types & DONE_AGAIN:
-            digest = hashlib.sha256(own_digest(actor, name) + presented.signature).digest()
+        elif claim.types & DONE_AGAIN:
+            digest = hashlib.sha256(own_digest(actor, name) + claim.presented.signature).digest()
         else:
             digest = own_digest(actor, name)
         if self._keeper.has(digest):
             # A repeat of what this process has committed: nothing more of it is read, and nothing is written for it.
             return Answer.ACCEPTED
+        body = claim.request.body
         try:
             # What two readers could read differently (a name twice, half a character, 1e400) was perhaps not read above as it is
             # read afterwards. Last, because it costs most: only who can sign makes us read on.
-            parse(request.body)
+            parse(body)
         except VocabError as error:
             return self._refuse(Answer.MALFORMED, f"json {type(error).__name__}", actor)
+        return {"digest": digest, "activity_id": name, "actor": actor, "signer": owner, "body": body}
 
-        row = {
-            "digest": digest,
-            "activity_id": name,
-            "actor": actor,
-            "signer": owner,
-            "body": request.body,
-        }
-        # What has no effect is held to all that others are, and answered alike.
-        is_taken = (
-            self._keeper.keep(row) if self._has_effect(envelope) else self._keeper.may_speak(actor, owner)
-        )
-        answer = Answer.ACCEPTED if await is_taken else Answer.FORBIDDEN
-        if answer is Answer.ACCEPTED:
-            await beside(self._hearing.speaks(key.host, presented.dialect))
-        if owner == actor and HEADER in presented.fields and HEADER.decode() in presented.covered:
-            await beside(self._compare(actor, presented.fields[HEADER]))
-        return answer if answer is Answer.ACCEPTED else self._refuse(answer, "shut-out", actor)
+    def _said(self, outcome: bool | Exception, actor: str) -> Answer:
+        """The answer when it was tried to keep it."""
+        if isinstance(outcome, Exception):
+            log.error("inbox.failed", exc_info=outcome)
+            return Answer.FAILED
+        return Answer.ACCEPTED if outcome else self._refuse(Answer.FORBIDDEN, "shut-out", actor)
 
     async def caller(self, request: SignedRequest, *, asks: bool = True) -> str | None:
         """The actor who signed a GET; None when nobody did, not well enough, or somebody who is shut out.
@@ -235,23 +334,12 @@ class Inbox:
                 or await session.get(RemoteActor, actor) is not None
             )
 
-    def _has_effect(self, envelope: _Envelope) -> bool:
+    def _has_effect(self, types_: set[str]) -> bool:
         """Whether it may be of a type that is handled: what names none here may do so in another spelling."""
-        if self._handled is None or not envelope.types.isdisjoint(self._handled):
+        if self._handled is None or not types_.isdisjoint(self._handled):
             return True
-        said = types({"type": list(envelope.types)})
+        said = types({"type": list(types_)})
         return not all(said) or not said or any(kind in self._handled for kind in said)
-
-    @staticmethod
-    def _is_about_itself(envelope: _Envelope) -> bool:
-        if envelope.type not in ("Delete", "Update"):
-            return False
-        try:
-            inner = msgspec.json.decode(envelope.object)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # The first reading skipped over these bytes.
-            return False
-        return (inner.get("id") if isinstance(inner, dict) else inner) == envelope.actor_id
 
     async def _compare(self, actor: str, field: bytes) -> None:
         """Who of ours follows them, as they see it (FEP-8fcf); not at every delivery."""
@@ -270,6 +358,23 @@ class Inbox:
             host = host_of(actor) if actor else ""
             log.info("inbox.refused", extra={"reason": str(reason), "host": host, "count": count})
         return answer
+
+
+def _settle(told: asyncio.Future[Told], outcome: Told) -> None:
+    # Whoever waited may be gone.
+    if not told.done():
+        told.set_result(outcome)
+
+
+def _is_about_itself(envelope: _Envelope) -> bool:
+    if envelope.type not in ("Delete", "Update"):
+        return False
+    try:
+        inner = msgspec.json.decode(envelope.object)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The first reading skipped over these bytes.
+        return False
+    return (inner.get("id") if isinstance(inner, dict) else inner) == envelope.actor_id
 
 
 def host_in(text: str) -> str:

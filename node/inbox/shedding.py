@@ -69,12 +69,16 @@ class Shedder:
         self._followed: frozenset[str] = frozenset()
         self._looked_at: datetime | None = None
 
-    async def is_busy(self, host: str, *, waiting: int) -> bool:
-        """True when this host has to come back later.
+    def has_room(self, host: str, *, waiting: int) -> bool:
+        """True when there is room for more of this host, whoever it is, as far as memory tells.
 
         waiting  activities that wait for their commit, by weight.
         """
-        if not self._is_full(host, waiting, times=1):
+        return not self._is_full(host, waiting, times=1)
+
+    async def is_busy(self, host: str, *, waiting: int) -> bool:
+        """True when this host has to come back later; `waiting` as `has_room` has it."""
+        if self.has_room(host, waiting=waiting):
             return False
         now = self._node.clock.now()
         if self._looked_at is None or now - self._looked_at >= LOOK_AGAIN:

@@ -39,6 +39,14 @@ class HeldKey:
     read_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A key in memory by which a signature did not hold, and why not."""
+
+    key: HeldKey
+    outcome: Refused
+
+
 class Busy(Exception):
     """Too many keys of this host are being fetched already, or too much waits for keys."""
 
@@ -70,17 +78,34 @@ class Signers:
         """Whether the key is in memory."""
         return key_id in self._keys
 
+    def try_held(self, presented: Presented, request: SignedRequest) -> HeldKey | Tried | None:
+        """The key that signed, where it is in memory; else that it is not, or that it does not hold, which is to be asked about."""
+        held = self._held(presented.key_id)
+        if held is None:
+            return None
+        outcome = self._check(presented, request, held)
+        return Tried(held, outcome) if isinstance(outcome, Refused) else held
+
     async def verify(
-        self, presented: Presented, request: SignedRequest, *, asks: bool = True
+        self,
+        presented: Presented,
+        request: SignedRequest,
+        *,
+        asks: bool = True,
+        tried: Tried | None = None,
     ) -> HeldKey | Refused:
         """The key that signed, or why not. A key that fails is asked for anew, once in a while.
 
-        asks  False: nobody else is asked or waited for; NotAsked is raised where that would have to be.
+        asks   False: nobody else is asked or waited for; NotAsked is raised where that would have to be.
+        tried  what `try_held` told a moment ago.
         """
         node = self._node
         before = node.clock.now()
         known = await self._key(presented.key_id, asks=asks, size=len(request.body))
-        outcome = self._check(presented, request, known)
+        if tried is not None and tried.key is known:
+            outcome: Verified | Refused = tried.outcome
+        else:
+            outcome = self._check(presented, request, known)
         if isinstance(outcome, Refused) and known.fetched_at >= before:
             # Whoever signs with no key at all can name the keys of a thousand people of one server, which are all there.
             node.fetcher.count(presented.key_id, now=before)
@@ -149,6 +174,13 @@ class Signers:
             return Refused(Reason.EXPIRED)
         return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
 
+    def _held(self, key_id: str) -> HeldKey | None:
+        held = self._keys.get(key_id)
+        if held is None or self._node.clock.now() - held.read_at >= HELD_FOR:
+            return None
+        self._keys.move_to_end(key_id)
+        return held
+
     async def _key(
         self,
         key_id: str,
@@ -164,9 +196,8 @@ class Signers:
         Raises NotAsked where its owner would have to be asked, and nobody asks.
         """
         now = self._node.clock.now()
-        held = None if reread or refresh else self._keys.get(key_id)
-        if held is not None and now - held.read_at < HELD_FOR:
-            self._keys.move_to_end(key_id)
+        held = None if reread or refresh else self._held(key_id)
+        if held is not None:
             return held
         row = None
         if not refresh:

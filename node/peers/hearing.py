@@ -29,13 +29,17 @@ class Hearing:
         self._hosts: OrderedDict[str, None] = OrderedDict()
         self._gets: OrderedDict[bytes, datetime] = OrderedDict()
 
+    def knows(self, host: str, dialect: Dialect) -> bool:
+        """Whether that host signs so is nothing to remember: it is the older dialect, or was heard here before."""
+        return dialect is Dialect.CAVAGE or host in self._hosts
+
     async def speaks(self, host: str, dialect: Dialect) -> None:
         """A request of this host held that was signed so: whoever signs with RFC 9421 is spoken to in it first.
 
         Unless its inbox answered to a dialect already. The database is asked once for each host, and written to only where it knows
         of none.
         """
-        if dialect is Dialect.CAVAGE or host in self._hosts:
+        if self.knows(host, dialect):
             return
         self._hosts[host] = None
         if len(self._hosts) > HOSTS_REMEMBERED:

@@ -1,8 +1,11 @@
-"""POST to an inbox: a raw ASGI endpoint, because it is the one hot door. Everything else is ordinary Starlette."""
+"""POST to an inbox: a raw ASGI endpoint, because it is the one hot door, and a door for what is all there. Everything else is Starlette."""
 
 import asyncio
+import json
 import logging
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,15 +20,45 @@ log = logging.getLogger(__name__)
 PATH = re.compile(r"/inbox|/actors/([a-z0-9.-]{1,100})/inbox")
 # SemApps, and ActivityPods on it, say no more than that it is JSON. What is fetched has to say more: there a file that somebody
 # uploaded could pass for a document of its server, and here a signature covers what is posted.
-TYPES = ("application/activity+json", "application/ld+json", "application/json")
-STATUS = {
-    Answer.ACCEPTED: (202, b""),
-    Answer.MALFORMED: (400, b'{"error":"This is not an activity."}'),
-    Answer.UNAUTHORISED: (401, b'{"error":"The signature was not accepted."}'),
-    Answer.FORBIDDEN: (403, b'{"error":"This server does not take this."}'),
-    Answer.BUSY: (429, b'{"error":"Too much at once. Try again later."}'),
-    Answer.LATER: (503, b'{"error":"The key could not be had just now. Try again later."}'),
+TYPES = (b"application/activity+json", b"application/ld+json", b"application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer of this door, as HTTP has it. lines: its headers as they stand on the wire."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    lines: bytes
+
+    @classmethod
+    def of(cls, status: int, error: str = "", *more: tuple[bytes, bytes]) -> "Said":
+        """With one safe sentence, where something is to be said."""
+        body = json.dumps({"error": error}, separators=(",", ":")).encode() if error else b""
+        headers = [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
+        if body:
+            headers.append((b"content-type", b"application/json"))
+        headers += more
+        return cls(status, tuple(headers), body, b"".join(b"%s: %s\r\n" % header for header in headers))
+
+
+LATER = (b"retry-after", b"30")
+SAID = {
+    Answer.ACCEPTED: Said.of(202),
+    Answer.MALFORMED: Said.of(400, "This is not an activity."),
+    Answer.UNAUTHORISED: Said.of(401, "The signature was not accepted.", (FIELD.encode("ascii"), FOR_A_BODY)),
+    Answer.FORBIDDEN: Said.of(403, "This server does not take this."),
+    Answer.BUSY: Said.of(429, "Too much at once. Try again later.", LATER),
+    Answer.LATER: Said.of(503, "The key could not be had just now. Try again later.", LATER),
+    Answer.FAILED: Said.of(503, "Not now. Try again later.", LATER),
 }
+NOT_READ = Said.of(405, "Activities are posted here; nobody reads them here.", (b"allow", b"POST"))
+OTHER_TYPE = Said.of(415, "Activities come as application/activity+json.")
+ENCODED = Said.of(415, "Activities come without an encoding.")
+TOO_LARGE = Said.of(413, "This is larger than an activity may be.")
+# RFC 9110 §15.5.9: the rest of the body would be read as the next request.
+TOO_SLOW = Said.of(408, "This took too long.", (b"connection", b"close"))
 
 
 # From the moment its headers are read. Before the first byte of it has come, web/patience.py waits.
@@ -71,31 +104,47 @@ class InboxDoor:
 
     def serves(self, scope: Scope) -> bool:
         """True when this request is for an inbox of ours."""
-        if scope["type"] != "http":
-            return False
-        found = PATH.fullmatch(scope["path"])
-        return found is not None and (found[1] is None or local_actor(self._settings, found[1]) is not None)
+        return scope["type"] == "http" and self._is_here(scope["path"])
+
+    def takes(self, target: bytes) -> bool:
+        """True when what is posted to that target, as it stands in the request line, may be given to `take`."""
+        return self._is_here(target.decode("latin-1"))
+
+    def take(
+        self,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        tell: Callable[[Said], None],
+    ) -> None:
+        """Hand over what was posted and is all there; `tell` is called once, perhaps within this call."""
+        unfit = TOO_LARGE if len(body) > MAX_BODY_BYTES else _unfit(headers)
+        if unfit is not None:
+            tell(unfit)
+            return
+        request = SignedRequest(method="POST", path_with_query=target, headers=headers, body=body)
+        try:
+            self._inbox.take(request, lambda answer: tell(SAID[answer]))
+        except Exception:
+            log.exception("inbox.failed")
+            tell(SAID[Answer.FAILED])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read under a cap, hand over, answer with one of five answers. Nothing but POST is taken."""
+        """Read under a cap, hand over, answer with one of few answers. Nothing but POST is taken."""
         if scope["method"] != "POST":
-            await _answer(send, 405, b'{"error":"Activities are posted here; nobody reads them here."}')
+            await _answer(send, NOT_READ)
             return
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        kind = next((value for name, value in headers if name == b"content-type"), b"").decode("latin-1")
-        if kind.split(";")[0].strip().lower() not in TYPES:
-            await _answer(send, 415, b'{"error":"Activities come as application/activity+json."}')
-            return
-        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in headers):
-            await _answer(send, 415, b'{"error":"Activities come without an encoding."}')
+        if (unfit := _unfit(headers)) is not None:
+            await _answer(send, unfit)
             return
         try:
             body = await _read(headers, receive, self._unfinished, seconds=self._body_seconds)
         except TooLarge:
-            await _answer(send, 413, b'{"error":"This is larger than an activity may be."}')
+            await _answer(send, TOO_LARGE)
             return
         except TimeoutError:
-            await _answer(send, 408, b'{"error":"This took too long."}')
+            await _answer(send, TOO_SLOW)
             return
         if body is None:
             return
@@ -109,11 +158,26 @@ class InboxDoor:
             body=body,
         )
         try:
-            status, said = STATUS[await self._inbox.receive(request)]
+            answer = await self._inbox.receive(request)
         except Exception:
             log.exception("inbox.failed")
-            status, said = 503, b'{"error":"Not now. Try again later."}'
-        await _answer(send, status, said)
+            answer = Answer.FAILED
+        await _answer(send, SAID[answer])
+
+    def _is_here(self, path: str) -> bool:
+        found = PATH.fullmatch(path)
+        return found is not None and (found[1] is None or local_actor(self._settings, found[1]) is not None)
+
+
+def _unfit(headers: list[tuple[bytes, bytes]]) -> Said | None:
+    """What is said to whoever posts something else than an activity as it is."""
+    kind = b""
+    for name, value in headers:
+        if name == b"content-encoding" and value.lower() != b"identity":
+            return ENCODED
+        if name == b"content-type" and not kind:
+            kind = value
+    return None if kind.split(b";", 1)[0].strip().lower() in TYPES else OTHER_TYPE
 
 
 async def _read(
@@ -157,18 +221,6 @@ def _part(message: Message) -> bytes | None:
     return part
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store")]
-    if body:
-        headers.append((b"content-type", b"application/json"))
-    if status == 401:
-        headers.append((FIELD.encode("ascii"), FOR_A_BODY))
-    if status == 405:
-        headers.append((b"allow", b"POST"))
-    if status == 408:
-        # RFC 9110 §15.5.9: the rest of the body would be read as the next request.
-        headers.append((b"connection", b"close"))
-    if status in {429, 503}:
-        headers.append((b"retry-after", b"30"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _answer(send: Send, said: Said) -> None:
+    await send({"type": "http.response.start", "status": said.status, "headers": list(said.headers)})
+    await send({"type": "http.response.body", "body": said.body})

@@ -82,7 +82,7 @@ async def test_a_report_is_kept_as_plain_words_without_what_it_is_about(town: To
     ],
 )
 async def test_what_a_report_says_is_read_wherever_its_server_puts_it(
-    town: Town, said: dict[str, object]
+    town: Town, said: dict[str, Any]
 ) -> None:
     publication = await publish_case(town["a"].node)
     stranger = Stranger(town)

@@ -240,23 +240,25 @@ async def test_what_waits_for_its_commit_is_counted_by_its_size_until_it_is_kept
     monkeypatch.setattr(Keeper, "_write", slow)
     actor = "https://loud.example/users/loud"
 
-    def keep(number: int, size: int) -> asyncio.Task[bool]:
+    def keep(number: int, size: int) -> asyncio.Future[bool | Exception]:
         row = {
             "digest": bytes([number]) * 32,
             "activity_id": f"{actor}/{number}",
             "actor": actor,
             "signer": actor,
         }
-        return asyncio.create_task(keeper.keep(row | {"body": b"x" * size}))
+        told: asyncio.Future[bool | Exception] = asyncio.get_running_loop().create_future()
+        keeper.keep(row | {"body": b"x" * size}, told.set_result)
+        return told
 
-    tasks = [keep(1, 10)]
+    told = [keep(1, 10)]
     await asyncio.sleep(0.01)
-    tasks += [keep(number, size) for number, size in ((2, ONE_BYTES - 1), (3, ONE_BYTES), (4, 2**20))]
+    told += [keep(number, size) for number, size in ((2, ONE_BYTES - 1), (3, ONE_BYTES), (4, 2**20))]
     await asyncio.sleep(0.01)
     # The first is being written, and counts still.
     assert keeper.waiting == 1 + 1 + 2 + 65
     go_on.set()
-    done = await asyncio.gather(*tasks, return_exceptions=True)
+    done = await asyncio.gather(*told)
 
     assert [type(one) for one in done] == [RuntimeError, bool, bool, bool]
     assert keeper.waiting == 0
