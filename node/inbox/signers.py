@@ -4,16 +4,20 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import and_, bindparam, or_, select
 
 from federation.errors import FederationError, NotThere, Unreachable
 from federation.keys import VerifyingKey
 from federation.requests import OWN_WINDOW, STRANGER_WINDOW, Reason, Refused, SignedRequest, Verified
 from federation.verification import Presented, verify
 from node.inbox.shedding import Shedder
-from node.peers.actors import RemoteKey, host_of, known_key
+from node.peers.actors import RemoteActor, RemoteKey, host_of, known_key
 from node.peers.directory import find_key, require_open, verifying_key
-from node.peers.follows import is_admitted, is_followed
+from node.peers.follows import admits, is_followed
 from node.runtime import Node
+from node.statements import Question
 
 CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
@@ -24,6 +28,40 @@ READ_AGAIN = timedelta(seconds=1)
 # Whoever signs with a key that is being asked for anew waits for that so long, and so many at most; then they come back.
 RENEWAL_SECONDS = 10.0
 RENEWAL_WAITERS = 64
+
+
+class Known(NamedTuple):
+    """A key as the database holds it; is_admitted: whether its host is one of this network whom we follow, who agreed to it."""
+
+    id: str
+    owner: str
+    algorithm: str
+    material: str
+    fetched_at: datetime
+    expires_at: datetime | None
+    is_admitted: bool
+
+
+_KEYS, _OWNERS = RemoteKey.__table__.c, RemoteActor.__table__.c
+# Whoever is heard from twice a minute, or less, has their key asked for each time.
+_KNOWN = Question(
+    select(
+        _KEYS.id,
+        _KEYS.owner,
+        _KEYS.algorithm,
+        _KEYS.material,
+        _KEYS.fetched_at,
+        _KEYS.expires_at,
+        admits(_OWNERS.host).label("is_admitted"),
+    )
+    .select_from(RemoteKey.__table__.join(RemoteActor.__table__, _OWNERS.id == _KEYS.owner))
+    .where(
+        or_(
+            _KEYS.id == bindparam("key_id"),
+            and_(_KEYS.owner == bindparam("key_id"), _KEYS.algorithm == "rsa"),
+        )
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +212,13 @@ class Signers:
             return Refused(Reason.EXPIRED)
         return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
 
+    async def _known(self, key_id: str) -> Known | None:
+        """A key that the database holds; named by its actor's own id, the only RSA key of that actor."""
+        async with self._node.database.hand() as hand:
+            found = [Known(*row) for row in await _KNOWN.ask(hand, key_id=key_id)]
+        exact = next((known for known in found if known.id == key_id), None)
+        return exact or (found[0] if len(found) == 1 else None)
+
     def _held(self, key_id: str) -> HeldKey | None:
         held = self._keys.get(key_id)
         if held is None or self._node.clock.now() - held.read_at >= HELD_FOR:
@@ -199,26 +244,25 @@ class Signers:
         held = None if reread or refresh else self._held(key_id)
         if held is not None:
             return held
-        row = None
-        if not refresh:
-            async with self._node.database.read() as session:
-                row = await known_key(session, key_id)
-        if row is None and not asks:
+        known = None if refresh else await self._known(key_id)
+        if known is None and not asks:
             raise NotAsked
-        if row is None:
-            row = await self._fetch_key(key_id, size=size)
-        if row is None:
+        if known is None and await self._fetch_key(key_id, size=size) is not None:
+            known = await self._known(key_id)
+        if known is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
-        # Asked once with the key, never for a delivery.
-        async with self._node.database.read() as session:
-            is_own = await is_admitted(session, host_of(row.owner))
-        window = OWN_WINDOW if is_own else STRANGER_WINDOW
         newer = self._keys.get(key_id)
-        if newer is not None and newer.fetched_at > row.fetched_at:
+        if newer is not None and newer.fetched_at > known.fetched_at:
             # It was asked for anew while this was read.
             return newer
         held = HeldKey(
-            row.owner, host_of(row.owner), verifying_key(row), row.fetched_at, row.expires_at, window, now
+            known.owner,
+            host_of(known.owner),
+            verifying_key(known.algorithm, known.material),
+            known.fetched_at,
+            known.expires_at,
+            OWN_WINDOW if known.is_admitted else STRANGER_WINDOW,
+            now,
         )
         self._keys[key_id] = held
         self._keys.move_to_end(key_id)

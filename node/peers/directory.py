@@ -192,14 +192,14 @@ async def proving_keys(node: Node, owner: str) -> tuple[dict[str, VerifyingKey],
     async with node.database.read() as session:
         rows = await keys_of(session, owner)
     return (
-        {row.id: verifying_key(row) for row in rows},
+        {row.id: verifying_key(row.algorithm, row.material) for row in rows},
         {row.id: row.expires_at for row in rows if row.expires_at is not None},
     )
 
 
-def verifying_key(row: RemoteKey) -> VerifyingKey:
-    """The key as an object that verifies; parsing is remembered. Raises InvalidKey."""
-    return read_pem(row.material) if row.algorithm == "rsa" else read_multibase(row.material)
+def verifying_key(algorithm: str, material: str) -> VerifyingKey:
+    """A key as `RemoteKey` holds it, as an object that verifies; parsing is remembered. Raises InvalidKey."""
+    return read_pem(material) if algorithm == "rsa" else read_multibase(material)
 
 
 def fetch_signer(node: Node) -> Signer:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, String, UniqueConstraint, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from federation.sites import site_of
 from node import outbox
@@ -248,14 +248,11 @@ async def is_followed(session: AsyncSession, actor: str) -> bool:
     return await session.scalar(found.limit(1)) is not None
 
 
-async def is_admitted(session: AsyncSession, host: str) -> bool:
-    """True when an actor of this host says that it is of this network, and is followed by us and agreed to it."""
-    found = (
-        select(Follow.id)
-        .join(RemoteActor, RemoteActor.id == Follow.followed)
-        .where(RemoteActor.host == host, RemoteActor.is_network.is_(True), Follow.state == "accepted")
-    )
-    return await session.scalar(found.limit(1)) is not None
+def admits(host: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an actor of this host says that it is of this network, and is followed by us and agreed to it."""
+    other = aliased(RemoteActor)
+    found = select(Follow.id).join(other, other.id == Follow.followed)
+    return found.where(other.host == host, other.is_network.is_(True), Follow.state == "accepted").exists()
 
 
 _FOLLOWS, _ACTORS = Follow.__table__.c, RemoteActor.__table__.c

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.inbox import signers
-from node.peers.actors import RemoteKey, known_key
+from node.inbox.signers import Known, Signers
+from node.peers.actors import RemoteKey
 from node.peers.directory import require_open
 from node.runtime import Node
 from tests.rig.stranger import Stranger
@@ -193,11 +193,13 @@ async def test_for_what_is_signed_wrongly_the_database_is_asked_once_a_second(
     forger = Stranger(town, key="peer")
     asked: list[str] = []
 
-    async def counting(session: AsyncSession, key_id: str) -> RemoteKey | None:
-        asked.append(key_id)
-        return await known_key(session, key_id)
+    look = Signers._known
 
-    monkeypatch.setattr(signers, "known_key", counting)
+    async def counting(self: Signers, key_id: str) -> Known | None:
+        asked.append(key_id)
+        return await look(self, key_id)
+
+    monkeypatch.setattr(Signers, "_known", counting)
     many = []
     for _ in range(3):
         town.clock.forward(seconds=1)
