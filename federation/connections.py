@@ -6,10 +6,10 @@ Spec: RFC 9112.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
+import msgspec
 
 from federation.errors import FetchError, Oversized, Unreachable
 
@@ -19,8 +19,7 @@ MAX_HEADERS = 128
 MAX_INTERIM = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a server answered. Header names are in lower case."""
 
     status: int

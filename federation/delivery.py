@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 
 import httpx
+import msgspec
 
 from federation import cavage, client, signatures
 from federation.connections import Answer
@@ -38,8 +39,7 @@ _SECOND_KNOCK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True):
     """The inbox took it; whether it will do anything with it, no answer tells."""
 
     status: int

@@ -64,6 +64,7 @@ class _Running:
 
     until       the end of our lease.
     line        its jobs, with what was prepared for each.
+    may_leave   whether there are such among them as leave something to be kept when they end.
     results     what became of those that ran: jobs and their outcomes, in the same order.
     started_at  in seconds of the monotonic clock.
     """
@@ -71,6 +72,7 @@ class _Running:
     name: str
     until: datetime
     line: Line
+    may_leave: bool
     results: list[tuple[int, Outcome]] = field(default_factory=list)
     started_at: float = field(default_factory=time.monotonic)
 
@@ -234,7 +236,11 @@ async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> li
         prepared = await _prepare(node, lines, jobs)
     except Exception:  # whichever it was, it keeps nothing from the others
         prepared = {name: await _prepare_lane(node, name, line, jobs) for name, line in lines.items()}
-    return [_Running(name, now + LEASE, line) for name, line in prepared.items()]
+    leaving = {kind for kind, work in jobs.items() if isinstance(work, Work) and work.settle is not None}
+    return [
+        _Running(name, now + LEASE, line, any(job.kind in leaving for job, _ in line))
+        for name, line in prepared.items()
+    ]
 
 
 async def _is_due(node: Node, now: datetime) -> bool:
@@ -270,10 +276,26 @@ async def _work(node: Node, lane: _Running, jobs: Jobs, *, most: int = JOBS_A_LA
 
     most  of those that leave something: a lane is recorded as a whole.
     """
-    started = node.clock.now()
-    end = len(lane.results) + (most if _may_leave(lane, jobs) else len(lane.line))
+    end = len(lane.results) + (most if lane.may_leave else len(lane.line))
+    try:
+        # A job that hangs would be begun anew beside itself when its lease is over, again and again, until no lane had room.
+        async with asyncio.timeout(LONGEST_SECONDS) as limit:
+            await _run_some(node, lane, jobs, end, limit)
+    except TimeoutError as error:
+        job, _ = lane.line[len(lane.results)]
+        lane.results.append((job.seq, _failed(node, job, error)))
+    return lane
+
+
+async def _run_some(node: Node, lane: _Running, jobs: Jobs, end: int, limit: asyncio.Timeout) -> None:
+    started, loop = node.clock.now(), asyncio.get_running_loop()
+    renewed_at = loop.time()
     # The line may be cut off while a job of it hangs.
     while len(lane.results) < min(end, len(lane.line)) and node.clock.now() - started <= LEASE / 2:
+        # One timer for all of them: a timer each is a tenth of a delivery. Nearly as long for each as for the first.
+        if loop.time() - renewed_at > LONGEST_SECONDS / 60:
+            renewed_at = loop.time()
+            limit.reschedule(renewed_at + LONGEST_SECONDS)
         job, prepared = lane.line[len(lane.results)]
         outcome = await _run(node, job, prepared, jobs)
         if outcome is None:
@@ -281,7 +303,6 @@ async def _work(node: Node, lane: _Running, jobs: Jobs, *, most: int = JOBS_A_LA
         lane.results.append((job.seq, outcome))
         if isinstance(outcome, Postponed | outbox.Dropped):
             break
-    return lane
 
 
 async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | None:
@@ -291,11 +312,9 @@ async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | No
     try:
         if isinstance(prepared, _Unprepared):
             raise prepared.error
-        # One that hangs would be begun anew beside itself when its lease is over, again and again, until no lane had room.
-        async with asyncio.timeout(LONGEST_SECONDS):
-            if isinstance(handler, Work):
-                return await handler.run(node, job, prepared)
-            return await handler(node, job)
+        if isinstance(handler, Work):
+            return await handler.run(node, job, prepared)
+        return await handler(node, job)
     except Exception as error:  # a worker that catches everything records everything
         return _failed(node, job, error)
 
@@ -321,7 +340,7 @@ async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs, parts: _Par
     """Record what became of the jobs of some lanes, and what they leave behind; returns the lanes that have to run on."""
     is_work_left = False
     again: list[_Running] = []
-    for lanes in _recorded_together(ended, jobs, parts):
+    for lanes in _recorded_together(ended, parts):
         try:
             if (made := await _record(node, lanes, jobs)) is not None:
                 parts.learn(made, jobs=sum(len(lane.results) for lane in lanes))
@@ -335,17 +354,17 @@ async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs, parts: _Par
     return again
 
 
-def _recorded_together(ended: Sequence[_Running], jobs: Jobs, parts: _Parts) -> Iterator[list[_Running]]:
+def _recorded_together(ended: Sequence[_Running], parts: _Parts) -> Iterator[list[_Running]]:
     """Which lanes are recorded in one transaction: those that may leave something not with the others, nor many jobs at once.
 
     What is left adds to lanes of deliveries, whose names come after those of what comes in. Who held one of them already would
     wait for somebody who waits for them.
     """
-    if others := [lane for lane in ended if not _may_leave(lane, jobs)]:
+    if others := [lane for lane in ended if not lane.may_leave]:
         yield others
     part: list[_Running] = []
     for lane in ended:
-        if not _may_leave(lane, jobs):
+        if not lane.may_leave:
             continue
         if part and sum(len(one.results) for one in (*part, lane)) > parts.size:
             # How many are recorded next depends on what these made.
@@ -354,11 +373,6 @@ def _recorded_together(ended: Sequence[_Running], jobs: Jobs, parts: _Parts) -> 
         part.append(lane)
     if part:
         yield part
-
-
-def _may_leave(lane: _Running, jobs: Jobs) -> bool:
-    works = (jobs.get(job.kind) for job, _ in lane.line)
-    return any(isinstance(work, Work) and work.settle is not None for work in works)
 
 
 async def _record(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> int | None:

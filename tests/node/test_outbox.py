@@ -306,7 +306,11 @@ class Leaving:
             lines = await outbox.line(session, names, now=now, limit=100)
         return [
             worker._Running(
-                lane, now + LEASE, [(job, lane) for job in line], [(job.seq, Done()) for job in line]
+                lane,
+                now + LEASE,
+                [(job, lane) for job in line],
+                any(job.kind in self.jobs for job in line),
+                [(job.seq, Done()) for job in line],
             )
             for lane, line in sorted(lines.items())
         ]
