@@ -23,7 +23,7 @@ from node.inbox.process import Handler, apart, prepare_arrivals, process, settle
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Settlement, Turn
-from node.peers import blocklists, network, synchronising, witness
+from node.peers import blocklists, modes, network, synchronising, witness
 from node.peers.actors import HEED
 from node.peers.hosts import REST
 from node.peers.sending import FORGET_ANSWERS, begin_forgetting
@@ -104,6 +104,8 @@ async def begin(node: Node) -> None:
     """Start what ought to be under way when a process begins to work: a server may be older than one of its chores."""
     async with node.database.begin() as session:
         await backfill.catch_up(session, now=node.clock.now())
+        if await modes.note_mode(session, node.settings.federation, now=node.clock.now()):
+            await backfill.read_all_back(session, now=node.clock.now())
         await keeping.forget_tomorrow(session, now=node.clock.now())
         await looking.look_tomorrow(session, now=node.clock.now())
         await forgetting.forget_tomorrow(session, now=node.clock.now())

@@ -15,6 +15,8 @@ PREFIX = "TRACKER_"
 SECRET = {"repr": False}
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"", "0", "false", "no", "off"})
+# With whom a server speaks, from the narrowest to the widest.
+MODES = ("closed", "members", "limited", "open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Settings:
         """Refuse contradictions. Raises Misconfigured."""
         if self.role not in {"node", "hub"}:
             raise Misconfigured("TRACKER_ROLE is node or hub")
-        if self.federation not in {"open", "limited", "members", "closed"}:
+        if self.federation not in MODES:
             raise Misconfigured("TRACKER_FEDERATION is open, limited, members or closed")
         if self.allow_loopback and self.origin.startswith("https:"):
             raise Misconfigured(

@@ -1,0 +1,98 @@
+"""A mode that is widened again: what was refused meanwhile is asked for, once."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from node import roles
+from node.entries.entries import Entry
+from node.inbox.taking import fetch_case
+from node.outbox import Job
+from node.peers.modes import note_mode
+from node.settings import MODES
+from tests.rig.clock import NOON
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
+from tests.rig.town import Town
+
+pytestmark = pytest.mark.both_databases
+
+
+async def restarted(town: Town, mode: str) -> None:
+    """Node a is started anew, in that mode."""
+    await town.stop("a")
+    site = town["a"]
+    site.settings = replace(site.settings, federation=mode)
+    town.clock.forward(seconds=1)
+    await town.start("a")
+    await roles.begin(site.node)
+    await town.settle()
+
+
+async def shown(town: Town) -> dict[str, str]:
+    async with town["a"].node.database.read() as session:
+        entries = await session.scalars(select(Entry).where(Entry.own.is_(False)))
+        return {entry.id: entry.state for entry in entries}
+
+
+@pytest.mark.parametrize("mode", ["closed", "members"])
+async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town: Town, mode: str) -> None:
+    await restarted(town, "open")
+    withdrawn, corrected = [await publish_case(town["b"].node) for _ in range(2)]
+    for one in (withdrawn, corrected):
+        await fetch_case(town["a"].node, one.url, invited=True)
+    await restarted(town, mode)
+    await withdraw_case(town["b"].node, withdrawn)
+    await correct_case(town["b"].node, corrected, a_case(7))
+    await town.settle()
+    missed = await shown(town)
+
+    await restarted(town, "open")
+
+    found = await shown(town)
+    assert [missed[one.url] for one in (withdrawn, corrected)] == ["live", "live"]
+    assert found[withdrawn.url] == "withdrawn"
+    assert found[corrected.url] == "corrected"
+
+
+@pytest.mark.parametrize("followed", [True, False])
+async def test_who_is_followed_is_read_anew_after_a_closed_time(town: Town, followed: bool) -> None:
+    await restarted(town, "open")
+    if followed:
+        await town.befriend("a", "b")
+    await restarted(town, "closed")
+    case = await publish_case(town["b"].node)
+    await town.settle()
+    assert await shown(town) == {}
+
+    await restarted(town, "open")
+
+    assert (case.url in await shown(town)) is followed
+
+
+@pytest.mark.parametrize("before", [None, *MODES])
+@pytest.mark.parametrize("after", MODES)
+async def test_only_a_wider_mode_than_the_last_asks(town: Town, before: str | None, after: str) -> None:
+    node = town["a"].node
+    async with node.database.begin() as session:
+        if before is not None:
+            await note_mode(session, before, now=NOON)
+        later = node.clock.now()
+        widened = [await note_mode(session, after, now=later) for _ in range(2)]
+
+    is_wider = before is not None and MODES.index(after) > MODES.index(before)
+    assert widened == [is_wider, False]
+
+
+async def test_a_server_that_starts_as_it_was_asks_nobody(town: Town) -> None:
+    case = await publish_case(town["b"].node)
+    await fetch_case(town["a"].node, case.url, invited=True)
+    await restarted(town, "open")
+
+    await town.stop("a")
+    await town.start("a")
+    await roles.begin(town["a"].node)
+
+    async with town["a"].node.database.read() as session:
+        asked = await session.scalars(select(Job.kind).where(Job.kind.in_(("backfill", "ask-again"))))
+        assert list(asked) == []
