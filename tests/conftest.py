@@ -17,7 +17,7 @@ import pytest
 import pytest_socket
 
 from tests.rig.clock import FrozenClock
-from tests.rig.databases import POSTGRESQL, SQLITE, fresh_database, ready_database
+from tests.rig.databases import POSTGRESQL, SQLITE, compile_once, fresh_database, ready_database
 from tests.rig.missing import summary
 from tests.rig.servers import Servers
 from web.serve import YOUNG_OBJECTS
@@ -57,6 +57,7 @@ hypothesis.settings.load_profile("tracker")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    compile_once()
     config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
     given = getattr(config, "workerinput", None)
     if given is None:

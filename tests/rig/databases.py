@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_mock_engine, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import LRUCache
 
+from node import database as node_database
 from node.database import Database, Row
 from node.migrations import migrate, revision_of
 from tests.rig.servers import Servers
@@ -38,6 +43,7 @@ COUNTED = """
 """
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 TRIES = 100
+MOST_STATEMENTS = 5_000
 
 
 @contextmanager
@@ -59,6 +65,23 @@ def know_every_row() -> None:
     for module in pkgutil.walk_packages(node.__path__, "node."):
         if "migrations" not in module.name.split("."):
             importlib.import_module(module.name)
+
+
+def compile_once() -> None:
+    """Let all databases of a kind share what statements compile to: else a third of the run is compiling the same for each of thousands."""
+    statements = LRUCache[Any, Any](MOST_STATEMENTS)
+    for kind in (SQLiteDialect_aiosqlite, PGDialect_asyncpg):
+        # What is compiled is kept by dialect, of which each engine has its own; those of one kind are set up alike here.
+        setattr(kind, "__eq__", lambda one, other: type(one) is type(other))  # noqa: B010  # a class, as a type checker sees it
+        setattr(kind, "__hash__", lambda one: hash(type(one)))  # noqa: B010
+    made = node_database._engine
+
+    def engine(url: str) -> AsyncEngine:
+        found = made(url)
+        found.sync_engine.update_execution_options(compiled_cache=statements)
+        return found
+
+    node_database._engine = engine
 
 
 async def make_tables(database: Database) -> None:
