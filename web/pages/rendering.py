@@ -36,8 +36,9 @@ class Asset:
     integrity: str
 
 
+@cache
 def make_templates() -> Environment:
-    """The environment of all templates, made once per application: `app.state.templates`."""
+    """The environment of all templates, made once: nothing in it belongs to one application rather than another."""
     environment = Environment(
         loader=FileSystemLoader(str(files("web").joinpath("templates"))),
         autoescape=True,
