@@ -1,5 +1,6 @@
 """One delivery: load the signed bytes, post them to one inbox, say what came of it. Runs at least once; a peer that gets it twice sees one id."""
 
+import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from federation.digests import BodyDigest
 from federation.requests import Dialect
 from node.outbox import Dead, Done, Dropped, Outcome, Postponed, Turn
 from node.peers.actors import host_of
-from node.peers.habits import Habits, hosts_at, remember_answer, remember_failure
+from node.peers.habits import Habits, hosts_at, remember_habits
 from node.peers.hosts import blocked
 from node.peers.sending import WITHHELD, begin_forgetting, bodies_of, forget_answers
 from node.peers.synchronising import Header, offers, remember_told
@@ -38,6 +39,49 @@ class Addressee:
     is_blocked: bool
 
 
+class Lessons:
+    """What deliveries teach of hosts: kept together, for thousands of hosts are met anew each day, and on SQLite one writes at a time.
+
+    Whoever ends while something is being kept shares the next transaction.
+    """
+
+    def __init__(self, node: Node) -> None:
+        """Hold the node; nothing was learnt yet."""
+        self._node = node
+        self._habits: list[Habits] = []
+        self._told: list[tuple[str, str]] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def keep(self, habits: Habits | None = None, told: tuple[str, str] | None = None) -> None:
+        """Wait until it is kept, how a delivery went and whose followers it told of: an actor of ours and an inbox."""
+        if habits is not None:
+            self._habits.append(habits)
+        if told is not None:
+            self._told.append(told)
+        kept = asyncio.get_running_loop().create_future()
+        self._waiting.append(kept)
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep_all())
+        await kept
+
+    async def _keep_all(self) -> None:
+        while self._waiting:
+            habits, told, waiting = self._habits, self._told, self._waiting
+            self._habits, self._told, self._waiting = [], [], []
+            error: Exception | None = None
+            try:
+                async with self._node.database.begin() as session:
+                    await remember_habits(session, habits)
+                    await remember_told(session, told, now=self._node.clock.now())
+            except Exception as failure:  # each of the deliveries has failed
+                error = failure
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None) if error is None else one.set_exception(error)
+        self._keeping = None
+
+
 class Letter(NamedTuple):
     """What one delivery needs: the signed bytes with their digest, and what is known of the host. There are thousands a second."""
 
@@ -45,6 +89,7 @@ class Letter(NamedTuple):
     digest: BodyDigest
     to: Addressee
     told: Header
+    lessons: Lessons
 
 
 async def prepare_letters(node: Node, jobs: Sequence[Turn]) -> dict[int, Letter]:
@@ -59,12 +104,13 @@ async def prepare_letters(node: Node, jobs: Sequence[Turn]) -> dict[int, Letter]
         public = {(actor, inbox) for _, inbox, name, actor in wanted if activities.get(name, _NOTHING)[1]}
         told = await offers(hand, public, now=node.clock.now())
     digests = {name: BodyDigest.of(body) for name, (body, _) in activities.items()}
+    lessons = Lessons(node)
     letters: dict[int, Letter] = {}
     for job, inbox, name, actor in wanted:
         body, is_public = activities.get(name, _NOTHING)
         if name in activities:
             more = told.get((actor, inbox), ()) if is_public else ()
-            letters[job.seq] = Letter(body, digests[name], addressees[host_of(inbox)], more)
+            letters[job.seq] = Letter(body, digests[name], addressees[host_of(inbox)], more, lessons)
     return letters
 
 
@@ -92,7 +138,7 @@ async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
     """Deliver one activity to one inbox. The network is asked with no transaction open."""
     if letter is None:
         return Dead("the activity is not there any more")
-    body, digest, to, told = letter
+    body, digest, to, told, lessons = letter
     if not body:
         # Withdrawn while it waited: what says so waits behind it.
         return Done()
@@ -115,17 +161,15 @@ async def deliver(node: Node, job: Turn, letter: Letter | None) -> Outcome:
         case Delivered(_, dialect):
             is_news = about is None or dialect != to.dialect or about.failing_since is not None
             if is_news or told:
-                async with node.database.begin() as session:
-                    if is_news:
-                        await remember_answer(session, host, dialect)
-                    if told:
-                        await remember_told(session, actor, inbox, now=now)
+                await lessons.keep(
+                    Habits(host, dialect, None) if is_news else None, (actor, inbox) if told else None
+                )
             return Done()
         case Later(reason, when, _):
             since = about.failing_since if about else None
             if since is None:
-                async with node.database.begin() as session:
-                    since = await remember_failure(session, host, now=now)
+                since = now
+                await lessons.keep(Habits(host, None, since))
             if now - since >= GIVEN_UP_AFTER:
                 log.warning("delivery.given-up", extra={"host": host, "reason": reason})
                 return Dropped(reason)

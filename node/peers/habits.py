@@ -1,11 +1,11 @@
 """What a host is like: how it is spoken to, and since when it takes nothing. Nobody decides that; its answers tell it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, delete, exists, select, update
+from sqlalchemy import Insert, case, delete, exists, func, null, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.peers.actors import RemoteActor
@@ -19,7 +19,24 @@ def _add(insert: Any) -> Insert:
     return added
 
 
+def _learn(insert: Any) -> Insert:
+    host = insert(Host)
+    said = host.excluded
+    learnt: Insert = host.on_conflict_do_update(
+        index_elements=[Host.name],
+        set_={
+            "dialect": func.coalesce(said.dialect, Host.dialect),
+            "failing_since": case(
+                (said.dialect.is_not(None), null()),
+                else_=func.coalesce(Host.failing_since, said.failing_since),
+            ),
+        },
+    )
+    return learnt
+
+
 _ADD = Bulk(_add, ("name", "no_media", "no_reports"))
+_LEARN = Bulk(_learn, ("name", "no_media", "no_reports", "dialect", "failing_since"))
 _HOSTS = Host.__table__.c
 # Built once, as what is asked for every batch that comes in or goes out.
 _HABITS = Question(
@@ -63,26 +80,23 @@ async def expect_dialect(session: AsyncSession, host: str, dialect: str) -> None
     )
 
 
-async def remember_answer(session: AsyncSession, host: str, dialect: str) -> None:
-    """It takes what we send, knocked like this."""
-    row = await _host(session, host)
-    row.dialect, row.failing_since = dialect, None
-
-
-async def remember_failure(session: AsyncSession, host: str, *, now: datetime) -> datetime:
-    """It did not take what we sent, for whatever passing reason; returns since when that is so."""
-    row = await _host(session, host)
-    row.failing_since = row.failing_since or now
-    return row.failing_since
-
-
-async def _host(session: AsyncSession, host: str) -> Host:
-    row = await session.get(Host, host)
-    if row is None:
-        # It may be met at the same moment by another process, which hears from it.
-        await _add_host(session, host)
-        row = await session.get_one(Host, host)
-    return row
+async def remember_habits(session: AsyncSession, learnt: Iterable[Habits]) -> None:
+    """How deliveries went: with a dialect it takes what we send, knocked like that; without one it takes nothing, since then at the latest."""
+    # In one order: two workers that learn of the same hosts wait for one another, and never both.
+    by_name = sorted({one.name: one for one in learnt}.values(), key=lambda one: one.name)
+    await _LEARN.run(
+        session,
+        [
+            {
+                "name": one.name,
+                "no_media": False,
+                "no_reports": False,
+                "dialect": one.dialect,
+                "failing_since": one.failing_since,
+            }
+            for one in by_name
+        ],
+    )
 
 
 async def _add_host(session: AsyncSession, host: str) -> None:

@@ -157,9 +157,12 @@ async def offers(
     return {(actor_id, inbox): headers[actor_id, origin_of(inbox)] for actor_id, inbox in due}
 
 
-async def remember_told(session: AsyncSession, actor_id: str, inbox: str, *, now: datetime) -> None:
-    """The host of this inbox took a delivery that said who of its people follow this actor of ours."""
-    await _TELL.run(session, [{"pair": _pair(actor_id, inbox), "told_at": now}])
+async def remember_told(
+    session: AsyncSession, deliveries: Iterable[tuple[str, str]], *, now: datetime
+) -> None:
+    """The hosts of these inboxes took deliveries that said who of their people follow these actors of ours; each an actor and an inbox."""
+    pairs = sorted({_pair(*one) for one in deliveries})
+    await _TELL.run(session, [{"pair": pair, "told_at": now} for pair in pairs])
 
 
 async def forget_told(session: AsyncSession, *, limit: int, now: datetime) -> int:

@@ -18,7 +18,7 @@ from federation.keys import PrivateKey
 from federation.requests import Dialect
 from node.peers.actors import remember_actor
 from node.peers.follows import Follow
-from node.peers.habits import remember_answer
+from node.peers.habits import Habits, remember_habits
 from node.peers.sending import Sent
 from node.peers.synchronising import remember_told
 from tests.bench.figures import Bench, Figure, measured
@@ -239,8 +239,8 @@ async def _node(
                 actor = f"{origin}/f"
                 await _add_follower(session, opened.settings.main_actor, actor, f"{actor}/inbox", now)
                 if dialect is not None:
-                    await remember_answer(session, origin.partition("://")[2], dialect)
-                    await remember_told(session, opened.settings.main_actor, f"{actor}/inbox", now=now)
+                    await remember_habits(session, [Habits(origin.partition("://")[2], dialect, None)])
+                    await remember_told(session, [(opened.settings.main_actor, f"{actor}/inbox")], now=now)
         node.start()
         assert node.process is not None
         pin(node.process.pid)

@@ -5,9 +5,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from node import deliver
 from node.deliver import GIVEN_UP_AFTER, SET_ASIDE_AFTER
 from node.peers.deliveries import Deliveries, deliveries_of, progress_of
+from node.peers.habits import Habits, hosts_at, remember_habits
+from node.peers.synchronising import Told
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -154,3 +159,53 @@ async def test_an_inbox_that_is_gone_takes_nothing_from_others_of_its_host(town:
 
     assert created(there) == [first.url, second.url]
     assert {one.state for one in (await told(town, second.url)).to} == {"has", "never"}
+
+
+@pytest.mark.both_databases
+async def test_what_deliveries_teach_of_many_hosts_is_kept_together(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of hosts are met anew each day, and on SQLite nobody else writes meanwhile."""
+    hosts = [Stranger(town, f"host{number}.example") for number in range(12)]
+    for one in hosts:
+        await one.post("a", one.activity("Follow", town["a"].settings.main_actor))
+    await town.settle()
+    town.clock.forward(days=2)
+    for one in hosts[6:]:
+        town.wires.apps[one.host] = httpx.MockTransport(lambda _: httpx.Response(503))
+    kept: list[int] = []
+    async def counting(session: AsyncSession, learnt: list[Habits]) -> None:
+        kept.append(len(learnt))
+        await remember_habits(session, learnt)
+
+    monkeypatch.setattr(deliver, "remember_habits", counting)
+    await publish_case(town["a"].node)
+    await town.settle()
+
+    names = [one.host for one in hosts]
+    async with town["a"].node.database.read() as session:
+        failing = {name for name, one in (await hosts_at(session, names)).items() if one.failing_since}
+        told = len(list(await session.scalars(select(Told.pair))))
+    assert failing == set(names[6:])
+    assert told == 6
+    assert sum(kept) == 6
+    assert len(kept) < 6
+
+
+async def test_what_could_not_be_kept_of_a_delivery_fails_it_and_it_is_sent_again(
+    town: Town, followers: tuple[Stranger, Stranger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OSError("the disk is full")
+
+    town.clock.forward(days=2)
+    publication = await publish_case(town["a"].node)
+    with monkeypatch.context() as patched:
+        patched.setattr(deliver, "remember_told", fail)
+        await town.settle()
+    assert set((await got_to(town, publication.url)).values()) == {"waiting"}
+
+    town.clock.forward(hours=1)
+    await town.settle()
+
+    assert set((await got_to(town, publication.url)).values()) == {"has"}

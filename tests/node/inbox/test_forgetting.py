@@ -17,7 +17,7 @@ from node.outbox import Job, Lane, Turn, enqueue
 from node.peers.actors import RemoteActor, RemoteKey, keys_of, remember_actor
 from node.peers.directory import find_actor
 from node.peers.follows import Follow, between
-from node.peers.habits import expect_dialect, remember_failure
+from node.peers.habits import Habits, expect_dialect, remember_habits
 from node.peers.hosts import Blocklist, Host, decide
 from node.peers.network import NetworkMember
 from node.peers.ours import say_alias
@@ -275,11 +275,11 @@ async def test_of_a_host_of_whom_nobody_is_known_nothing_is_left_but_what_was_de
     names = ["dead.example", "decided.example", "failing.example", "gone.example", "waits.example"]
     async with node.database.begin() as session:
         await decide(session, "decided.example", "limit", reason="", now=now)
-        await remember_failure(session, "failing.example", now=now)
+        await remember_habits(session, [Habits("failing.example", None, now)])
         for name in ("gone.example", "dead.example", "waits.example"):
             await expect_dialect(session, name, "rfc9421")
         for name in names:
-            await remember_told(session, node.settings.main_actor, f"https://{name}/inbox", now=now)
+            await remember_told(session, [(node.settings.main_actor, f"https://{name}/inbox")], now=now)
             await enqueue(session, "deliver", {}, lane=f"to:{name}", key=name, now=now)
         await session.execute(update(Job).where(Job.key == "dead.example").values(dead_at=now))
         done = delete(Job).where(Job.key.not_in(["waits.example", "dead.example"]), Job.kind == "deliver")

@@ -8,7 +8,7 @@ import pytest
 
 from federation.requests import Dialect
 from node.database import Database
-from node.peers.habits import expect_dialect, hosts_at, remember_answer
+from node.peers.habits import Habits, expect_dialect, hosts_at, remember_habits
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
@@ -102,7 +102,7 @@ async def test_who_says_so_and_does_not_understand_it_is_knocked_at_once_more(
 async def test_two_who_learn_of_a_host_at_once_do_not_stand_in_each_others_way(database: Database) -> None:
     async def answered() -> None:
         async with database.begin() as session:
-            await remember_answer(session, "peer.example", Dialect.CAVAGE)
+            await remember_habits(session, [Habits("peer.example", Dialect.CAVAGE, None)])
 
     async with database.begin() as session:
         await expect_dialect(session, "peer.example", Dialect.RFC9421)

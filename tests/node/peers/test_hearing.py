@@ -12,7 +12,7 @@ from federation.keys import Signer
 from federation.requests import Dialect, SignedRequest
 from federation.verification import Presented, read_signature
 from node.peers import hearing
-from node.peers.habits import expect_dialect, hosts_at, remember_answer
+from node.peers.habits import Habits, expect_dialect, hosts_at, remember_habits
 from node.peers.hearing import Hearing
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.town import Town
@@ -47,7 +47,7 @@ async def test_what_an_inbox_answered_to_counts_more_than_how_its_host_signs(
     town: Town, heard: Hearing, answered: Dialect
 ) -> None:
     async with town["a"].node.database.begin() as session:
-        await remember_answer(session, HOST, answered)
+        await remember_habits(session, [Habits(HOST, answered, None)])
 
     await heard.speaks(HOST, Dialect.RFC9421)
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from node.outbox import Job
-from node.peers.habits import hosts_at, remember_answer, remember_failure
+from node.peers.habits import Habits, hosts_at, remember_habits
 from node.peers.hosts import decide, decisions, shows_media_of, takes_reports_of
 from node.peers.sending import Packed, Sent, send_all
 from node.runtime import Node
@@ -23,10 +23,8 @@ async def test_a_host_fails_since_the_first_time_and_until_it_takes_something(
     since = []
     for answers in (False, False, True, False):
         async with node.database.begin() as session:
-            if answers:
-                await remember_answer(session, "far.example", "cavage")
-            else:
-                await remember_failure(session, "far.example", now=clock.now())
+            said = ("cavage", None) if answers else (None, clock.now())
+            await remember_habits(session, [Habits("far.example", *said)])
         async with node.database.read() as session:
             since.append((await hosts_at(session, ["far.example"]))["far.example"].failing_since)
         clock.forward(hours=1)
