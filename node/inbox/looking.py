@@ -1,7 +1,7 @@
 """Once a day, look again at those whom we follow or show and who have been silent for longest: what they say of themselves may have changed.
 
-Whoever agreed to be searched, or moved, may have said otherwise in an Update or a Move that never came. Few are asked at a time, and
-of one host fewer. What cannot be had just now leaves all as it is; who was not there twice, days apart, counts as gone.
+Whoever agreed to be searched, or moved, may have said otherwise in an Update or a Move that never came; and a node that was restored from a
+backup may have forgotten that we follow it. Few are asked at a time, and of one host fewer. What cannot be had just now leaves all as it is; who was not there twice, days apart, counts as gone.
 """
 
 import asyncio
@@ -21,7 +21,8 @@ from node.inbox.searching import heed
 from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor, forget_actor, host_of
 from node.peers.directory import ask_actor, keep_actor
-from node.peers.follows import Follow
+from node.peers.follows import Follow, follows
+from node.peers.synchronising import ask_who_follows
 from node.runtime import Node
 from vocab.errors import VocabError
 
@@ -103,6 +104,8 @@ async def _look(node: Node, actor_id: str, *, now: datetime) -> bool:
         return True
     async with node.database.begin() as session:
         row = await keep_actor(session, actor, now=now)
+        if row.is_network and await follows(session, node.settings.main_actor, actor_id):
+            await ask_who_follows(session, actor_id, now=now)
         moved_to = actor.moved_to if actor.moved_to != row.moved_to else None
     await heed(node, actor.id)
     if moved_to is not None:

@@ -23,7 +23,7 @@ from node.database import Row, UtcDateTime
 from node.outbox import Done, Outcome, Turn
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
-from node.peers.follows import Follow, between, follows
+from node.peers.follows import Follow, between, follow, follows
 from node.peers.ours import local_actor_at
 from node.peers.sending import new_activity_id, send
 from node.runtime import Node
@@ -42,6 +42,8 @@ MAX_PAGES = 10
 EVERY = timedelta(days=1)
 # A follow that changed just now may not have been known when the header was written.
 SETTLED_AFTER = timedelta(hours=1)
+# Whoever forgot a follow that is older was perhaps restored from a backup, and is asked anew; younger, it was just asked.
+ASKED_ANEW_AFTER = timedelta(days=1)
 _PAIR = re.compile(r'\s*([A-Za-z]+)="([^"\\]{1,2000})"\s*(?:,|$)')
 
 Header = tuple[tuple[bytes, bytes], ...]
@@ -199,19 +201,31 @@ async def compare(
     ours = await _ours_following(session, settings, actor_id)
     if digest_of(row.follower for row in ours) == said.digest:
         return
+    await _ask(session, actor_id, said.url, digest=said.digest, now=now)
+
+
+async def ask_who_follows(session: AsyncSession, actor_id: str, *, now: datetime) -> None:
+    """Ask an actor of this network, of whom nothing was heard, for its list: who was restored from a backup sends nothing to whom it forgot."""
+    await _ask(session, actor_id, f"{actor_id}/{PATH}", now=now)
+
+
+async def _ask(session: AsyncSession, actor_id: str, url: str, *, digest: str = "", now: datetime) -> None:
     await outbox.enqueue(
         session,
         "synchronise",
-        {"actor": actor_id, "url": said.url, "digest": said.digest},
-        lane=f"chore:synchronise:{known.host}",
+        {"actor": actor_id, "url": url} | ({"digest": digest} if digest else {}),
+        lane=f"chore:synchronise:{host_of(actor_id)}",
         key=f"synchronise:{now:%Y-%m-%dT%H}:{actor_id}"[:300],
         now=now,
     )
 
 
 async def synchronise(node: Node, job: Turn) -> Outcome:
-    """Read who of ours follows an actor, as its server has it: what it forgot we end, what we forgot we take back."""
-    actor_id, url, digest = (str(job.payload[name]) for name in ("actor", "url", "digest"))
+    """Read who of ours follows an actor, as its server has it: what it forgot we end, and ask anew, what we forgot we take back.
+
+    Who does not want a follow any more says so in a Reject. Asked anew, they say it again.
+    """
+    actor_id, url, digest = (str(job.payload.get(name, "")) for name in ("actor", "url", "digest"))
     async with node.database.read() as session:
         is_followed = await follows(session, node.settings.main_actor, actor_id)
     try:
@@ -220,7 +234,7 @@ async def synchronise(node: Node, job: Turn) -> Outcome:
         log.info("synchronise.failed", extra={"host": host_of(actor_id), "reason": str(error)})
         return Done()
     here = {one for one in listed if origin_of(one) == node.settings.origin}
-    if digest_of(here) != digest or here != listed:
+    if here != listed or (digest and digest_of(here) != digest):
         log.info("synchronise.refused", extra={"host": host_of(actor_id)})
         return Done()
     now = node.clock.now()
@@ -229,8 +243,14 @@ async def synchronise(node: Node, job: Turn) -> Outcome:
         if them is None:
             return Done()
         for row in await _ours_following(session, node.settings, actor_id):
-            if row.follower not in here and now - row.changed_at >= SETTLED_AFTER:
-                row.move("rejected", now)
+            stood_for = now - row.changed_at
+            if row.follower in here or stood_for < SETTLED_AFTER:
+                continue
+            row.move("rejected", now)
+            ours = local_actor_at(node.settings, row.follower)
+            if ours is not None and stood_for >= ASKED_ANEW_AFTER:
+                log.info("synchronise.forgotten", extra={"host": them.host})
+                await follow(session, node.settings, node.keyring, us=ours, them=them, now=now)
         # Nobody else of ours ever follows: who names all actors of a hub would have an Undo made of each, every hour.
         us = node.settings.main_actor
         kept = await between(session, us, actor_id)

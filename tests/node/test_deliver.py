@@ -174,6 +174,7 @@ async def test_what_deliveries_teach_of_many_hosts_is_kept_together(
     for one in hosts[6:]:
         town.wires.apps[one.host] = httpx.MockTransport(lambda _: httpx.Response(503))
     kept: list[int] = []
+
     async def counting(session: AsyncSession, learnt: list[Habits]) -> None:
         kept.append(len(learnt))
         await remember_habits(session, learnt)

@@ -5,12 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete, select
 
 from federation import allowance, cavage
 from federation.digests import BodyDigest
+from node.entries.entries import Entry
 from node.entries.search import entry_at
+from node.inbox import looking
 from node.peers.directory import find_actor
-from node.peers.follows import between, follow, unfollow
+from node.peers.follows import Follow, between, follow, unfollow
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at, local_actors
 from node.peers.sending import new_activity_id, send
@@ -292,6 +295,47 @@ async def test_a_follow_that_its_server_has_forgotten_ends(town: Town) -> None:
     await offered(town, stranger, [], number=6)
 
     assert await standing(town, stranger) == "rejected"
+
+
+async def test_a_follow_that_stood_for_long_and_was_forgotten_is_asked_for_anew_once(town: Town) -> None:
+    """Whoever was restored from a backup has forgotten who followed since; who does not want it answers so."""
+    stranger = Stranger(town)
+    await befriend(town, stranger, hours=30)
+    before = len(stranger.received)
+
+    await offered(town, stranger, [])
+    (asked,) = stranger.received[before:]
+    assert (asked["type"], await standing(town, stranger)) == ("Follow", "requested")
+
+    await stranger.post("a", stranger.activity("Accept", asked, number=9))
+    await town.settle()
+    assert await standing(town, stranger) == "accepted"
+    town.clock.forward(hours=5)
+    await offered(town, stranger, [], number=6)
+    assert await standing(town, stranger) == "rejected"
+    assert len(stranger.received) == before + 1
+
+
+async def test_a_node_that_was_restored_is_followed_again_by_whom_it_forgot(town: Town) -> None:
+    """It sends them nothing any more, so they look for themselves when they have heard nothing for a week."""
+    a, b = town["a"].node, town["b"].node
+    await town.befriend("a", "b")
+    async with a.database.begin() as session:
+        await looking.look_tomorrow(session, now=a.clock.now())
+    async with b.database.begin() as session:
+        await session.execute(delete(Follow).where(Follow.followed == b.settings.main_actor))
+    missed = await publish_case(b)
+    await town.settle()
+
+    for _ in range(9):
+        town.clock.forward(days=1)
+        await town.settle()
+    heard = await publish_case(b)
+    await town.settle()
+
+    async with a.database.read() as session:
+        known = set(await session.scalars(select(Entry.id).where(Entry.own.is_(False))))
+    assert known == {missed.url, heard.url}
 
 
 @pytest.mark.parametrize(
