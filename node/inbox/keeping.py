@@ -139,12 +139,12 @@ class Keeper:
             shut = await self._write(batch)
         except Exception as error:  # whoever waits is told; the loop goes on for the next batch
             for one in batch:
-                one.tell(error)
+                _tell(one, error)
             return
         finally:
             self._weight -= sum(one.weight for one in batch)
         for one in batch:
-            one.tell(not shut & one.hosts)
+            _tell(one, not shut & one.hosts)
         await self._node.bell.ring()
 
     async def _gather(self) -> None:
@@ -196,6 +196,14 @@ class Keeper:
         while len(self._heard) > HOSTS_REMEMBERED:
             self._heard.popitem(last=False)
         return fresh
+
+
+def _tell(one: _Waiting, outcome: bool | Exception) -> None:
+    try:
+        one.tell(outcome)
+    except Exception:
+        # The others of its batch wait too, and whoever comes behind them.
+        log.exception("inbox.telling-failed")
 
 
 def _told(digest: bytes, weight: int) -> dict[str, Any]:

@@ -264,6 +264,40 @@ async def test_what_waits_for_its_commit_is_counted_by_its_size_until_it_is_kept
     assert keeper.waiting == 0
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_who_cannot_be_told_keeps_nobody_else_from_being_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_kept: bool
+) -> None:
+    keeper, told = Keeper(node, Shedder(node, Limits())), list[str]()
+    monkeypatch.setattr("node.inbox.keeping.BATCH", 3)
+
+    async def fail(*_: Any) -> set[str]:
+        raise OSError("the disk is full")
+
+    if not is_kept:
+        monkeypatch.setattr(Keeper, "_write", fail)
+
+    def keep(number: int) -> None:
+        actor = f"https://loud.example/users/{number}"
+        row = {"digest": bytes([number]) * 32, "activity_id": f"{actor}/1", "actor": actor, "signer": actor}
+
+        def tell(outcome: bool | Exception) -> None:
+            if number == 2:
+                raise RuntimeError("a mistake of ours")
+            told.append(f"{number} {type(outcome).__name__}")
+
+        keeper.keep(row | {"body": b"{}"}, tell)
+
+    for number in range(1, 6):
+        keep(number)
+    async with asyncio.timeout(5):
+        while len(told) < 4:
+            await asyncio.sleep(0.01)
+
+    assert told == [f"{number} {'bool' if is_kept else 'OSError'}" for number in (1, 3, 4, 5)]
+    assert "inbox.telling-failed" in caplog.messages
+
+
 async def test_a_host_that_writes_often_is_taken_for_awake_once_in_a_while(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
