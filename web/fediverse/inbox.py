@@ -184,8 +184,9 @@ async def _read(
     headers: list[tuple[bytes, bytes]], receive: Receive, unfinished: _Unfinished, *, seconds: float
 ) -> bytes | None:
     """The whole body, or None when the client left. Raises TooLarge as soon as that is known, TimeoutError."""
-    declared = next((value for name, value in headers if name == b"content-length"), b"0")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+    declared = next((value for name, value in headers if name == b"content-length"), b"")
+    # Zeros may stand before it, more of them than `int` reads.
+    if (digits := declared.lstrip(b"0")).isdigit() and int(digits) > MAX_BODY_BYTES:
         raise TooLarge
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -211,6 +211,16 @@ async def test_a_body_that_is_too_large_is_refused(
     assert response.status_code == 413
 
 
+async def test_a_length_is_read_with_however_many_zeros_before_it(
+    visitor: httpx.AsyncClient, manifest: IntakeManifest
+) -> None:
+    """`int` reads 4,300 digits."""
+    for length, status in (("1", 400), ("9999999", 413)):
+        said = {"content-length": "0" * 5_000 + length}
+
+        assert (await visitor.post("/api/v1/alerts", content=b"x", headers=said)).status_code == status
+
+
 async def test_a_body_that_unfolds_is_refused(visitor: httpx.AsyncClient, manifest: IntakeManifest) -> None:
     response = await visitor.post("/api/v1/alerts", content=b"x", headers={"content-encoding": "gzip"})
 
