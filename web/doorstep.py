@@ -110,13 +110,13 @@ class DoorstepProtocol(HttpToolsProtocol):
         if self._posting is not None:
             self._posting.body += body
         else:
-            # The end of another request, which may look like the beginning of one.
-            self._piece = None
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         posting, self._posting = self._posting, None
         if posting is None or self._door is None:
+            # The end of another request, its body or a trailer, may look like the beginning of one.
+            self._piece = None
             super().on_message_complete()
             return
         posting.more_body = False
@@ -141,4 +141,4 @@ class DoorstepProtocol(HttpToolsProtocol):
             return False
         length = next((value for name, value in self.headers if name == b"content-length"), b"")
         rest = len(piece) - piece.find(_END_OF_HEAD) - len(_END_OF_HEAD)
-        return length.isdigit() and int(length) == rest <= MOST_BYTES
+        return rest <= MOST_BYTES and length == b"%d" % rest

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 from sqlalchemy import func, select
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from federation import cavage
 from federation.digests import BodyDigest
@@ -236,7 +236,13 @@ async def test_what_is_posted_before_the_last_was_answered_is_answered_in_its_tu
 
 @pytest.mark.usefixtures("only_the_short_way")
 @pytest.mark.parametrize(
-    "how", [{"version": "1.0"}, {"connection": "close"}, {"connection": "close", "without": "signature"}]
+    "how",
+    [
+        {"version": "1.0"},
+        {"version": "1.0", "connection": "keep-alive"},
+        {"connection": "close"},
+        {"connection": "close", "without": "signature"},
+    ],
 )
 async def test_who_asks_for_it_is_let_go_after_the_answer(
     node: Node, connect: Connect, how: dict[str, Any]
@@ -322,6 +328,42 @@ async def test_the_rest_of_what_was_too_long_is_no_posting(node: Node, connect: 
 
     assert (refused[9:12], taken[9:12]) == (b"413", b"202")
     assert await kept(node) == 1
+
+
+async def test_a_length_is_taken_with_however_many_zeros_before_it(node: Node, connect: Connect) -> None:
+    """`int` reads 4,300 digits."""
+    connection = await connect()
+    _, _, body = posting(node, 1).partition(b"\r\n\r\n")
+    request = posting(node, 1, content_length="0" * 5_000 + str(len(body)))
+    too_large = posting(node, 1, content_length="0" * 5_000 + str(MAX_BODY_BYTES + 1))
+
+    assert (await connection.ask(request)).startswith(b"HTTP/1.1 202 ")
+    assert (await connection.ask(request[:-1], request[-1:])).startswith(b"HTTP/1.1 202 ")
+    assert (await connection.ask(too_large)).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_what_begins_within_a_trailer_and_is_not_all_there_is_no_whole_posting(
+    node: Node, server: uvicorn.Server, connect: Connect
+) -> None:
+    """Whoever was answered already may go on with what looks like a request, and be waited for past all limits of bodies."""
+    # As long as it would be, were the trailer its head.
+    length = len(posting(node, 1, content_length="000"))
+    whole = posting(node, 1, content_length=str(length))
+    connection = await connect()
+    chunked = posting(
+        node, 2, body=b"", without="content-length", transfer_encoding="chunked", content_type="text/plain"
+    )
+
+    refused = await connection.ask(chunked)
+    for piece in (b"0\r\nx: ", b"POST /\r\n\r\n" + whole):
+        connection.writer.write(piece)
+        await connection.writer.drain()
+        await asyncio.sleep(0.05)
+    (open_,) = server.server_state.connections
+
+    assert refused.startswith(b"HTTP/1.1 415 ")
+    assert isinstance(vars(open_)["cycle"], RequestResponseCycle)
+    assert await kept(node) == 0
 
 
 async def test_a_server_that_stops_answers_first(
