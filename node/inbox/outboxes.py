@@ -268,9 +268,10 @@ class Walk:
 
     async def _look_at(self, url: str) -> None:
         """Take what the address of a case shows now; where that is gone for good, so is the case here."""
-        if self.actor is None and (self.node.settings.is_hub or await self._rests(url)):
-            # A hub takes nothing of somebody who is no member, a correction neither; and what rests waits to be let in anew. Refused is
-            # what still stands: it was asked for, and not in vain.
+        is_heeded = self.actor is None and (self.node.settings.is_hub or await self._rests(url))
+        if is_heeded or await self._is_limited():
+            # A hub takes nothing of somebody who is no member, a correction neither; what rests waits to be let in anew; and who is
+            # limited adds nothing, and may withdraw. Refused is what still stands: it was asked for, and not in vain.
             with suppress(RefusedActivity):
                 await self._heed(url)
             return
@@ -319,6 +320,11 @@ class Walk:
             return host_of(url) == self.host
         except NotAnAddress:
             return False
+
+    async def _is_limited(self) -> bool:
+        async with self.node.database.read() as session:
+            found = await standings(session, self.node.settings, [self.host])
+        return found[self.host] is Standing.LIMITED
 
     async def _rests(self, url: str) -> bool:
         async with self.node.database.read() as session:

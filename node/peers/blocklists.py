@@ -32,8 +32,7 @@ from node.peers.hosts import (
     host_name,
     listen_again,
     rest_cases,
-    shut_out,
-    silenced,
+    said_of_known,
 )
 from node.peers.lists import read_list, signed_list
 from node.runtime import Node
@@ -160,10 +159,10 @@ async def unsubscribe(session: AsyncSession, url: str, *, now: datetime) -> None
     row = await session.get(Blocklist, url)
     if row is None:
         raise NotFound(f"{url} is not followed")
-    silent, shut = await silenced(session), await shut_out(session)
+    before = await said_of_known(session)
     await session.delete(row)
     await session.flush()
-    await listen_again(session, silent, shut, now=now)
+    await listen_again(session, before, now=now)
 
 
 async def subscriptions(session: AsyncSession) -> list[Blocklist]:
@@ -229,7 +228,7 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
 async def _take(
     session: AsyncSession, row: Blocklist, advice: dict[str, tuple[str, str]], *, now: datetime
 ) -> None:
-    silent, shut = await silenced(session), await shut_out(session)
+    before = await said_of_known(session)
     await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
     if advice:
         await session.execute(
@@ -242,7 +241,7 @@ async def _take(
     row.read_at, row.trouble = now, None
     await session.flush()
     await rest_cases(session, now=now)
-    await listen_again(session, silent, shut, now=now)
+    await listen_again(session, before, now=now)
 
 
 async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:

@@ -36,6 +36,8 @@ from node.statements import Bulk, Question, Source, among
 
 POLICIES = ("allow", "limit", "block")
 DEFAULT_PORTS = ("443", "80")
+# From the strictest; a host of which nothing is said may do what the mode lets everybody do.
+_FREEDOM = ("block", "limit", None, "allow")
 AT_ONCE = 500
 # The job by which what comes from hosts that are shut out is shown to nobody any more.
 REST = "rest-cases"
@@ -228,13 +230,11 @@ async def decide(
 async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, now: datetime) -> None:
     """Set what we hold against hosts, each another. A block forgets their keys and ends their follows.
 
-    Whom we follow and who may speak again by it is read for what came meanwhile. What follows from them is done once for all of them:
-    a list names fifty thousand.
+    Who may say more by it than before is read for what came meanwhile. What follows from them is done once for all of them: a list
+    names fifty thousand.
     """
-    may_speak = any(one.policy in (None, "allow") for one in decisions)
-    silent = await silenced(session) if may_speak else set[str]()
-    lets_in = bool(await blocked(session, [one.host for one in decisions if one.policy != "block"]))
-    shut = await shut_out(session) if lets_in else set[str]()
+    eases = any(one.policy != "block" for one in decisions)
+    before = await said_of_known(session) if eases else {}
     rows = (
         {
             "name": one.host,
@@ -251,8 +251,8 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
     if any(one.policy == "block" for one in decisions):
         await drop_blocked(session, now=now)
         await rest_cases(session, now=now)
-    if silent or lets_in:
-        await listen_again(session, silent, shut, now=now)
+    if eases:
+        await listen_again(session, before, now=now)
 
 
 async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
@@ -265,30 +265,29 @@ async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
         await outbox.enqueue(session, REST, {}, lane=f"chore:{REST}", key=key, not_before=due, now=now)
 
 
-async def silenced(session: AsyncSession) -> set[str]:
-    """Actors that we follow, and whose host is blocked or limited: what they publish is not taken in."""
-    following = select(RemoteActor.id, RemoteActor.host).join(Follow, Follow.followed == RemoteActor.id)
-    found = await session.execute(following.where(Follow.state == "accepted"))
-    host_of_actor = {actor: host for actor, host in found}
-    decided = await _decisions(session, set(host_of_actor.values()))
-    return {actor for actor, host in host_of_actor.items() if decided.get(host) in ("block", "limit")}
+async def said_of_known(session: AsyncSession) -> dict[str, str]:
+    """Host → the policy that holds for it, of those we know somebody of."""
+    return await _decisions(session, set(await session.scalars(select(RemoteActor.host).distinct())))
 
 
-async def shut_out(session: AsyncSession) -> set[str]:
-    """The hosts that are blocked, of those we know somebody of."""
-    return await blocked(session, set(await session.scalars(select(RemoteActor.host).distinct())))
+async def listen_again(session: AsyncSession, before: Mapping[str, str], *, now: datetime) -> None:
+    """Read what those published meanwhile whose host may say more than it might: what they sent was refused, and is not sent again.
 
+    Who is only limited yet may withdraw. Of whom we do not follow, what is here may have been corrected, or withdrawn: then it rests,
+    and is not to be kept for that. Nor was what we say sent to who was blocked: what is for everybody goes there now.
 
-async def listen_again(session: AsyncSession, silent: set[str], shut: set[str], *, now: datetime) -> None:
-    """Read what those published meanwhile who were silent and are no more: what they sent was refused, and is not sent again.
-
-    Nor was what we say sent to who was blocked: what is for everybody goes there now. Of whom we do not follow, what is here may have
-    been withdrawn; it rests, and is not to be kept for that.
-
-    silent, shut  as `silenced` and `shut_out` found them before.
+    before  as `said_of_known` had it.
     """
-    await ask_about(session, *sorted(shut - await blocked(session, shut)), now=now)
-    await read_back(session, *sorted(silent - await silenced(session)), now=now)
+    after = await said_of_known(session)
+    eased = sorted(
+        host
+        for host in before.keys() | after.keys()
+        if _FREEDOM.index(after.get(host)) > _FREEDOM.index(before.get(host))
+    )
+    await ask_about(session, *eased, now=now)
+    followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
+    followed = followed.where(among(RemoteActor.host, eased), Follow.state == "accepted").distinct()
+    await read_back(session, *await session.scalars(followed.order_by(RemoteActor.id)), now=now)
     withheld = await withheld_from(session)
     await send_withheld(session, withheld - await blocked(session, withheld), now=now)
 

@@ -177,6 +177,43 @@ async def test_what_a_list_advises_rests_for_as_long_as_it_says_so(town: Town) -
     assert await listed(town) == [theirs.url]
 
 
+@pytest.mark.parametrize("by", ["a", "hub"])
+async def test_what_was_withdrawn_is_taken_back_when_its_host_is_only_limited_yet(
+    town: Town, by: str
+) -> None:
+    await town.befriend("a", "b")
+    withdrawn, stands = [await publish_case(town["b"].node) for _ in range(2)]
+    await town.settle()
+    await shut_out_by_a_list(town)
+    await withdraw_case(town["b"].node, withdrawn)
+    await town.settle()
+    meanwhile = await states(town)
+
+    await decided(town, "b.example", "limit", at=by)
+    town.clock.forward(hours=25)
+    await town.settle()
+
+    assert meanwhile == {withdrawn.url: RESTING, stands.url: RESTING}
+    assert await states(town) == {withdrawn.url: "withdrawn", stands.url: LIVE}
+
+
+@pytest.mark.parametrize("policy", [None, "allow"])
+async def test_what_was_corrected_is_asked_for_when_the_limit_of_its_host_is_lifted(
+    town: Town, policy: str | None
+) -> None:
+    case = await publish_case(town["b"].node)
+    await fetch_case(town["a"].node, case.url, invited=True)
+    await decided(town, "b.example", "limit")
+    await correct_case(town["b"].node, case, a_case(title={"en": "As it is now"}))
+    await town.settle()
+    meanwhile = await states(town)
+
+    await decided(town, "b.example", policy)
+
+    assert meanwhile == {case.url: LIVE}
+    assert await states(town) == {case.url: "corrected"}
+
+
 async def test_while_it_cannot_be_asked_what_stands_nothing_is_shown_again(town: Town) -> None:
     await town.befriend("a", "b")
     theirs = await publish_case(town["b"].node)

@@ -9,6 +9,7 @@ from node import roles
 from node.entries.entries import Entry
 from node.inbox.taking import fetch_case
 from node.outbox import Job
+from node.peers.hosts import decide
 from node.peers.modes import note_mode
 from node.settings import MODES
 from tests.rig.clock import NOON
@@ -53,6 +54,41 @@ async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town
     assert [missed[one.url] for one in (withdrawn, corrected)] == ["live", "live"]
     assert found[withdrawn.url] == "withdrawn"
     assert found[corrected.url] == "corrected"
+
+
+async def test_what_was_withdrawn_in_a_closed_time_is_asked_for_also_of_those_who_may_only_withdraw(
+    town: Town,
+) -> None:
+    await restarted(town, "open")
+    withdrawn, corrected = [await publish_case(town["b"].node) for _ in range(2)]
+    for one in (withdrawn, corrected):
+        await fetch_case(town["a"].node, one.url, invited=True)
+    await restarted(town, "closed")
+    await withdraw_case(town["b"].node, withdrawn)
+    await correct_case(town["b"].node, corrected, a_case(7))
+    await town.settle()
+
+    await restarted(town, "limited")
+
+    assert await shown(town) == {withdrawn.url: "withdrawn", corrected.url: "live"}
+
+
+async def test_what_a_mode_refused_is_asked_for_when_its_host_is_allowed(town: Town) -> None:
+    await restarted(town, "open")
+    case = await publish_case(town["b"].node)
+    await fetch_case(town["a"].node, case.url, invited=True)
+    await restarted(town, "members")
+    await withdraw_case(town["b"].node, case)
+    await town.settle()
+    missed = await shown(town)
+
+    node = town["a"].node
+    async with node.database.begin() as session:
+        await decide(session, "b.example", "allow", reason="", now=node.clock.now())
+    await town.settle()
+
+    assert missed == {case.url: "live"}
+    assert await shown(town) == {case.url: "withdrawn"}
 
 
 @pytest.mark.parametrize("followed", [True, False])
