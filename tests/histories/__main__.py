@@ -35,6 +35,9 @@ async def live(steps: Sequence[Step], servers: Servers | None = None) -> None:
                 await world.note()
             await world.mend()
             await check(world)
+            if await world.widen():
+                await world.mend()
+                await check(world)
 
 
 def run(

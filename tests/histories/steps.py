@@ -176,6 +176,9 @@ class Decide:
         node = world.up(self.by)
         if node is None or self.by == self.about or not world.is_there(self.about):
             return
+        if self.policy == "limit" and self.about in world.deaf[self.by] - world.shut[self.by]:
+            # Who was shut out by the mode alone may withdraw from now on, and is not asked what was withdrawn before.
+            world.unread.add((self.by, self.about))
         async with node.database.begin() as session:
             await decide(session, world.host(self.about), self.policy, reason="", now=world.clock.now())
         world.decided(self.by, self.about)
@@ -317,10 +320,7 @@ class Mode:
 
     async def __call__(self, world: World) -> None:
         if world.up(self.name) is not None:
-            await world.town.stop(self.name)
-            site = world.town[self.name]
-            site.settings = replace(site.settings, federation=self.mode)
-            await world.start(self.name)
+            await world.change_mode(self.name, self.mode)
 
 
 @dataclass(frozen=True)
@@ -725,6 +725,7 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (2, st.builds(Fate, _sites, st.sampled_from(["refused", "cut", "unanswered", "twice"]))),
     (2, st.builds(Again, _picks)),
     (1, st.builds(Guard, _sites, _bools)),
+    (2, st.builds(Mode, _sites, _modes)),
     (4, st.builds(Reads, _sites, _nodes, st.lists(_ON_A_PAGE, min_size=1, max_size=4).map(tuple))),
     (1, st.builds(LetIn, st.sampled_from(["hub", HUB2]), _picks)),
     (1, st.builds(Save, _sites)),

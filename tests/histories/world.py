@@ -10,7 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -517,6 +517,24 @@ class World:
                 return
         raise AssertionError(f"(6) still waiting: {await self.waiting()}")
 
+    async def change_mode(self, name: str, mode: str) -> None:
+        """A server that runs is started anew in that mode (TRACKER_FEDERATION)."""
+        await self.town.stop(name)
+        site = self.town[name]
+        site.settings = replace(site.settings, federation=mode)
+        await self.start(name)
+        self.decided(name, SAM)
+
+    async def widen(self) -> bool:
+        """Every server speaks with everybody; False where all did. What the narrower modes refused is owed from then on."""
+        narrow = [name for name in self.sites if self.town[name].settings.federation != "open"]
+        for name in narrow:
+            # No two changes of a mode are at the same time.
+            self.clock.forward(seconds=1)
+            await self.change_mode(name, "open")
+        await self.note()
+        return bool(narrow)
+
     def plug_sam_in(self) -> None:
         self.town.wires.apps[self.sam.host] = httpx.MockTransport(self.sam._serve)
 
@@ -552,7 +570,10 @@ class World:
                 self.had = {
                     (by, url) for by, url in self.had if by != follower or self.home_of(url) != followed
                 }
-            elif pair.is_wanted or (pair.is_leaving and await self._follows_yet(follower, followed)):
+            elif pair.is_wanted or (
+                # Who was let go in silence, or could not be told, listens on.
+                (pair.is_leaving or pair.is_cut) and await self._follows_yet(follower, followed)
+            ):
                 pair.heard_until = now
 
     async def _excuse(self, one: str, other: str) -> None:

@@ -156,6 +156,12 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
         lambda _: nothing,
         [Mode("b", "limited"), Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a")],
     ),
+    "what a narrower mode refused is not asked for": (
+        1,
+        "node.peers.modes.note_mode",
+        lambda _: nothing,
+        [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Mode("b", "closed"), Withdraw(0)],
+    ),
     "what cannot be done is given up": (
         6,
         "node.inbox.handlers.drop_reaction_to",
