@@ -21,9 +21,10 @@ from federation.errors import FederationError
 from node import outbox
 from node.database import Row, UtcDateTime
 from node.outbox import Done, Outcome, Turn
+from node.peers import witness
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_document
-from node.peers.follows import Follow, between, follow, follows
+from node.peers.follows import Follow, between, follow, follows, read_back
 from node.peers.ours import local_actor_at
 from node.peers.sending import new_activity_id, send
 from node.runtime import Node
@@ -223,7 +224,8 @@ async def _ask(session: AsyncSession, actor_id: str, url: str, *, digest: str = 
 async def synchronise(node: Node, job: Turn) -> Outcome:
     """Read who of ours follows an actor, as its server has it: what it forgot we end, and ask anew, what we forgot we take back.
 
-    Who does not want a follow any more says so in a Reject. Asked anew, they say it again.
+    Who does not want a follow any more says so in a Reject. Asked anew, they say it again. Who names us, and was asked, has agreed:
+    their answer came while nobody here took it.
     """
     actor_id, url, digest = (str(job.payload.get(name, "")) for name in ("actor", "url", "digest"))
     async with node.database.read() as session:
@@ -260,8 +262,17 @@ async def synchronise(node: Node, job: Turn) -> Outcome:
                 new_activity_id(node.settings), us, activities.follow(forgotten, us, actor_id)
             )
             await send(session, node.keyring, undo, inboxes=[them.inbox], now=now)
+        elif us in here and kept is not None and _is_waiting(kept, now=now):
+            kept.move("accepted", now)
+            await read_back(session, actor_id, now=now)
+            await witness.watch(session, actor_id, now=now)
     await node.bell.ring()
     return Done()
+
+
+def _is_waiting(asked: Follow, *, now: datetime) -> bool:
+    """Whether its answer would have come by now."""
+    return asked.state == "requested" and now - asked.changed_at >= SETTLED_AFTER
 
 
 async def _ours_following(session: AsyncSession, settings: Settings, actor_id: str) -> list[Follow]:

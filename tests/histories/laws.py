@@ -261,7 +261,7 @@ async def _imagined(world: World) -> list[tuple[str, str]]:
                 async with world.town[name].node.database.read() as session:
                     row = await between(session, world.actor(follower), world.actor(followed))
                 states.append(row.state if row is not None else None)
-            if states[1] == "accepted" and states[0] not in ("accepted", "requested"):
+            if states[1] == "accepted" and states[0] != "accepted":
                 found.append((follower, followed))
     return found
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from federation import allowance, cavage
 from federation.digests import BodyDigest
@@ -336,6 +336,42 @@ async def test_a_node_that_was_restored_is_followed_again_by_whom_it_forgot(town
     async with a.database.read() as session:
         known = set(await session.scalars(select(Entry.id).where(Entry.own.is_(False))))
     assert known == {missed.url, heard.url}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_listed", "state"),
+    [(90, True, "accepted"), (90, False, "requested"), (30, True, "requested")],
+)
+async def test_who_was_asked_and_names_us_as_a_follower_has_agreed(
+    town: Town, minutes: int, is_listed: bool, state: str
+) -> None:
+    node, stranger = town["a"].node, Stranger(town)
+    us = local_actor_at(node.settings, node.settings.main_actor)
+    assert us is not None
+    them = await find_actor(node, stranger.id)
+    async with node.database.begin() as session:
+        await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
+    await town.settle()
+    town.clock.forward(minutes=minutes)
+
+    await offered(town, stranger, [us.id] if is_listed else [])
+
+    assert await standing(town, stranger) == state
+    assert [one["type"] for one in stranger.received] == ["Follow"]
+
+
+async def test_what_came_while_an_answer_was_lost_is_read(town: Town) -> None:
+    a, b = town["a"].node, town["b"].node
+    await town.befriend("a", "b")
+    async with a.database.begin() as session:
+        await session.execute(update(Follow).values(state="requested"))
+    town.clock.forward(hours=2)
+
+    missed = await publish_case(b)
+    await town.settle()
+
+    async with a.database.read() as session:
+        assert await entry_at(session, missed.url) is not None
 
 
 @pytest.mark.parametrize(
