@@ -8,10 +8,12 @@ import asyncio
 import logging
 import socket
 from collections import OrderedDict, deque
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from uvicorn import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -23,6 +25,10 @@ MOST_CONNECTIONS = 4_096
 # Then it is said again that there is no room.
 SAID_AGAIN_SECONDS = 60.0
 MAX_HEAD_BYTES = 32 * 1024
+# However short it is, each takes more than a hundred bytes of memory.
+MOST_HEADERS = 128
+# Asked before the first of them was answered. Neither browsers nor servers do that; twenty bytes of such a request take a kilobyte.
+MOST_AHEAD = 128
 _OVER_TCP = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -45,7 +51,19 @@ class Patience:
 
 
 class TooMuchBefore(Exception):
-    """More headers than anybody needs."""
+    """More headers than anybody needs, or more requests before the first was answered."""
+
+
+class _Flow(FlowControl):
+    """Who asks ahead is read no further until all that has come is begun: with each answer uvicorn would let thousands more in."""
+
+    def __init__(self, transport: asyncio.Transport, ahead: Sized) -> None:
+        super().__init__(transport)
+        self._ahead = ahead
+
+    def resume_reading(self) -> None:
+        if not self._ahead:
+            super().resume_reading()
 
 
 class Room(ServerState):
@@ -116,6 +134,7 @@ class PatientProtocol(DoorstepProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         if not self._room.has_place(at=self.loop.time()):
             transport.abort()
             return
@@ -161,12 +180,17 @@ class PatientProtocol(DoorstepProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # uvicorn puts what comes behind a body among the headers, where no proxy in front has looked at it: who asks for whom
         # (X-Forwarded-For), from where (Origin), signed by whom. RFC 9110 §6.5.1 leaves trailers out.
-        if not self._is_body:
-            super().on_header(name, value)
+        if self._is_body:
+            return
+        if len(self.headers) >= MOST_HEADERS:
+            raise TooMuchBefore
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         # What was read at once may hold the body as well.
         if self._beside > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+            raise TooMuchBefore
+        if len(self.pipeline) >= MOST_AHEAD:
             raise TooMuchBefore
         self._wait_no_more()
         self._is_body = True
@@ -191,6 +215,9 @@ class PatientProtocol(DoorstepProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if not self.transport.is_closing():
+            # The last of those that were asked ahead is begun, perhaps.
+            self.flow.resume_reading()
         if not self._is_ours():
             self._room.wait_for(self)
 

@@ -33,7 +33,7 @@ from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
 from web.fediverse.discovery import _intents as found_intents
 from web.fediverse.inbox import BODY_SECONDS, MAX_UNFINISHED_BYTES
-from web.patience import MAX_HEAD_BYTES, MOST_CONNECTIONS, Patience
+from web.patience import MAX_HEAD_BYTES, MOST_AHEAD, MOST_CONNECTIONS, MOST_HEADERS, Patience
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -226,7 +226,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         "proofs of one document": f"{proofs.MAX_PROOFS}",
         "keys of one actor": f"{actors._MAX_KEYS}",
         "one request, from the name to the last byte": f"{wire.deadline:g} seconds",
-        "headers of a request to us": f"{MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds",
+        "headers of a request to us": (
+            f"{MOST_HEADERS}, {MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds"
+        ),
+        "requests on one connection behind one that is not answered yet; then it is closed": f"{MOST_AHEAD}",
         "an answer of which nothing is taken": f"{patience.read_seconds / 60:.0f} minutes",
         "connections to us; then who has been silent for longest in its turn is let go": (
             f"{MOST_CONNECTIONS:,}, fewer where the system allows few open files"

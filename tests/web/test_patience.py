@@ -18,7 +18,14 @@ from uvicorn.server import ServerState
 
 import web
 from node.runtime import Node
-from web.patience import MAX_HEAD_BYTES, MOST_CONNECTIONS, Patience, PatientProtocol
+from web.patience import (
+    MAX_HEAD_BYTES,
+    MOST_AHEAD,
+    MOST_CONNECTIONS,
+    MOST_HEADERS,
+    Patience,
+    PatientProtocol,
+)
 from web.serve import AT_ONCE, OWN_FILES, ROUNDS, count_places, make_server
 
 pytestmark = pytest.mark.sockets
@@ -178,6 +185,25 @@ async def test_headers_that_come_at_once_are_held_to_the_same(port: int) -> None
 
     assert (await told(port, long))[0].startswith(b"HTTP/1.1 400 ")
     assert (await told(port, fit))[0].startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_no_request_has_more_headers_than_anybody_needs(port: int) -> None:
+    """Six bytes of them take a hundred here."""
+    more = MOST_HEADERS - HEAD.count(b": ")
+
+    assert (await told(port, HEAD + b"a: b\r\n" * more + b"\r\n"))[0].startswith(b"HTTP/1.1 200 OK")
+    assert (await told(port, HEAD + b"a: b\r\n" * (more + 1) + b"\r\n"))[0].startswith(b"HTTP/1.1 400 ")
+
+
+async def test_who_asks_far_ahead_is_answered_no_more(port: int) -> None:
+    """Twenty bytes of a request take a kilobyte here: ten megabytes of them took six hundred."""
+    request = HEAD + b"\r\n"
+
+    fit, _ = await told(port, request * (MOST_AHEAD + 1))
+    far, _ = await told(port, request * (MOST_AHEAD + 2))
+
+    assert fit.count(b"HTTP/1.1 200 OK") == MOST_AHEAD + 1
+    assert far.startswith(b"HTTP/1.1 400 ")
 
 
 async def test_a_large_body_that_comes_with_its_headers_is_no_header(port: int) -> None:
@@ -537,6 +563,24 @@ async def test_to_whom_is_gone_no_answer_is_made_to_its_end(
 
     assert house.application.asked == 1
     assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_who_asked_ahead_is_read_no_further_until_all_of_it_is_begun(house: House) -> None:
+    """With each answer another piece was read, of thousands of requests."""
+    ahead = [b"GET %s HTTP/1.1\r\nhost: a.example\r\n\r\n" % path for path in (b"/", b"/slow", b"/", b"/")]
+    client = await house.let_in(b"".join(ahead))
+    (connection,) = house.server.server_state.connections
+    assert isinstance(connection, PatientProtocol)
+    assert await client.is_answered()
+
+    client.writer.write(b"".join(ahead) * 2)
+    await asyncio.sleep(0.1)
+    were_ahead = len(connection.pipeline)
+    house.application.go_on.set()
+
+    assert were_ahead == 2
+    assert [await client.is_answered() for _ in range(11)] == [True] * 11
+    assert house.application.asked == 12
 
 
 async def test_who_waits_for_them_to_be_gone_is_told_also_when_more_was_asked_behind_it(house: House) -> None:
