@@ -16,6 +16,7 @@ from sqlalchemy import (
     Insert,
     String,
     delete,
+    false,
     literal_column,
     or_,
     select,
@@ -234,7 +235,8 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
     names fifty thousand.
     """
     eases = any(one.policy != "block" for one in decisions)
-    before = await said_of_known(session) if eases else {}
+    named = [one.host for one in decisions]
+    before = await said_of_known(session, named) if eases else {}
     rows = (
         {
             "name": one.host,
@@ -252,7 +254,7 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
         await drop_blocked(session, now=now)
         await rest_cases(session, now=now)
     if eases:
-        await listen_again(session, before, now=now)
+        await listen_again(session, before, named, now=now)
 
 
 async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
@@ -265,20 +267,23 @@ async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
         await outbox.enqueue(session, REST, {}, lane=f"chore:{REST}", key=key, not_before=due, now=now)
 
 
-async def said_of_known(session: AsyncSession) -> dict[str, str]:
-    """Host → the policy that holds for it, of those we know somebody of."""
-    return await _decisions(session, set(await session.scalars(select(RemoteActor.host).distinct())))
+async def said_of_known(session: AsyncSession, named: Collection[str] = ()) -> dict[str, str]:
+    """Host → the policy that holds for it, of those we know somebody of and of these."""
+    known = await session.scalars(select(RemoteActor.host).distinct())
+    return await _decisions(session, {*known, *named})
 
 
-async def listen_again(session: AsyncSession, before: Mapping[str, str], *, now: datetime) -> None:
+async def listen_again(
+    session: AsyncSession, before: Mapping[str, str], named: Collection[str] = (), *, now: datetime
+) -> None:
     """Read what those published meanwhile whose host may say more than it might: what they sent was refused, and is not sent again.
 
     Who is only limited yet may withdraw. Of whom we do not follow, what is here may have been corrected, or withdrawn: then it rests,
     and is not to be kept for that. Nor was what we say sent to who was blocked: what is for everybody goes there now.
 
-    before  as `said_of_known` had it.
+    before, named  as `said_of_known` had it, and was given.
     """
-    after = await said_of_known(session)
+    after = await said_of_known(session, named)
     eased = sorted(
         host
         for host in before.keys() | after.keys()
@@ -286,7 +291,9 @@ async def listen_again(session: AsyncSession, before: Mapping[str, str], *, now:
     )
     await ask_about(session, *eased, now=now)
     followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
-    followed = followed.where(among(RemoteActor.host, eased), Follow.state == "accepted").distinct()
+    # What a group announced of them was refused like what they said themselves.
+    concerned = or_(among(RemoteActor.host, eased), RemoteActor.type == "Group") if eased else false()
+    followed = followed.where(concerned, Follow.state == "accepted").distinct()
     await read_back(session, *await session.scalars(followed.order_by(RemoteActor.id)), now=now)
     withheld = await withheld_from(session)
     await send_withheld(session, withheld - await blocked(session, withheld), now=now)

@@ -214,6 +214,21 @@ async def test_what_was_corrected_is_asked_for_when_the_limit_of_its_host_is_lif
     assert await states(town) == {case.url: "corrected"}
 
 
+@pytest.mark.parametrize("policy", ["block", "limit"])
+async def test_what_a_hub_announced_of_who_is_let_in_is_taken(town: Town, policy: str) -> None:
+    await town.befriend("hub", "b")
+    await town.befriend("a", "hub")
+    await decided(town, "b.example", policy)
+    missed = await publish_case(town["b"].node)
+    await town.settle()
+    meanwhile = await listed(town)
+
+    await decided(town, "b.example", None)
+
+    assert meanwhile == []
+    assert await listed(town) == [missed.url]
+
+
 async def test_while_it_cannot_be_asked_what_stands_nothing_is_shown_again(town: Town) -> None:
     await town.befriend("a", "b")
     theirs = await publish_case(town["b"].node)
