@@ -54,6 +54,10 @@ class TooMuchBefore(Exception):
     """More headers than anybody needs, or more requests before the first was answered."""
 
 
+class BodyBehindUpgrade(Exception):
+    """A request for another protocol with a body."""
+
+
 class _Flow(FlowControl):
     """Who asks ahead is read no further until all that has come is begun: with each answer uvicorn would let thousands more in."""
 
@@ -192,9 +196,17 @@ class PatientProtocol(DoorstepProtocol):
             raise TooMuchBefore
         if len(self.pipeline) >= MOST_AHEAD:
             raise TooMuchBefore
+        upgrades = self.parser.should_upgrade()
+        if upgrades and self._names_a_body():
+            # httptools takes it for the other protocol's, and what comes of it later for the next request; a proxy in front, for a body.
+            # Request smuggling: the answer to what stands there is told to whoever asks next on its connection.
+            raise BodyBehindUpgrade
         self._wait_no_more()
         self._is_body = True
         super().on_headers_complete()
+        if upgrades:
+            # To nothing else, so it is answered as it stands; what comes behind it is nobody's request.
+            self.cycle.keep_alive = False
         # Answered in their order: thousands may come in one piece.
         while self._unanswered and self._unanswered[0].response_complete:
             self._unanswered.popleft()
@@ -235,6 +247,12 @@ class PatientProtocol(DoorstepProtocol):
     def _is_ours(self) -> bool:
         """Whether there is a whole request that was not answered yet."""
         return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
+
+    def _names_a_body(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 \t"))
+            for name, value in self.headers
+        )
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

@@ -187,6 +187,24 @@ async def test_headers_that_come_at_once_are_held_to_the_same(port: int) -> None
     assert (await told(port, fit))[0].startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize("framing", [b"content-length: 36\r\n", CHUNKED[:-2]], ids=["a length", "chunks"])
+@pytest.mark.parametrize("kind", [b"h2c", b"websocket"])
+async def test_what_comes_behind_a_wish_for_another_protocol_is_no_request(
+    port: int, framing: bytes, kind: bytes
+) -> None:
+    """A proxy takes it for a body, and whoever asks next on its connection would be told the answer to what stands there."""
+    upgrading = b"connection: upgrade\r\nupgrade: " + kind + b"\r\n"
+    inner = HEAD + b"\r\n"
+
+    with_body, _ = await told(port, INBOX + upgrading + framing + b"\r\n", inner)
+    without, _ = await told(port, HEAD + upgrading + b"content-length: 0\r\n\r\n", inner)
+
+    assert with_body.startswith(b"HTTP/1.1 400 ")
+    assert without.startswith(b"HTTP/1.1 200 OK")
+    assert [answer.count(b"HTTP/1.1 ") for answer in (with_body, without)] == [1, 1]
+    assert [b"\r\nconnection: close\r\n" in answer for answer in (with_body, without)] == [True, True]
+
+
 async def test_no_request_has_more_headers_than_anybody_needs(port: int) -> None:
     """Six bytes of them take a hundred here."""
     more = MOST_HEADERS - HEAD.count(b": ")

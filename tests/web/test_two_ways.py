@@ -145,10 +145,16 @@ HEADERS = st.lists(st.sampled_from(LATER), max_size=1).map(tuple)
 POSTINGS = st.one_of(
     st.builds(Asked, NUMBERS, headers=HEADERS, spelled=st.sampled_from(("lower", "odd", "tight"))),
     st.builds(
-        Asked,
+        lambda number, spoilt, later, framing: Asked(
+            number,
+            headers=(spoilt, later),
+            framing=framing,
+            is_broken=(spoilt[0], later[1]) == ("upgrade", "upgrade"),
+        ),
         NUMBERS,
-        headers=st.tuples(st.sampled_from(SPOILT), st.sampled_from(LATER)),
-        framing=st.sampled_from(("length", "chunked")),
+        st.sampled_from(SPOILT),
+        st.sampled_from(LATER),
+        st.sampled_from(("length", "chunked")),
     ),
     st.builds(
         lambda number, path, version, headers: Asked(
