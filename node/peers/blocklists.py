@@ -159,10 +159,11 @@ async def unsubscribe(session: AsyncSession, url: str, *, now: datetime) -> None
     row = await session.get(Blocklist, url)
     if row is None:
         raise NotFound(f"{url} is not followed")
-    before = await said_of_known(session)
+    named = (await _said(session, url)).keys()
+    before = await said_of_known(session, named)
     await session.delete(row)
     await session.flush()
-    await listen_again(session, before, now=now)
+    await listen_again(session, before, named, now=now)
 
 
 async def subscriptions(session: AsyncSession) -> list[Blocklist]:
@@ -228,7 +229,12 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
 async def _take(
     session: AsyncSession, row: Blocklist, advice: dict[str, tuple[str, str]], *, now: datetime
 ) -> None:
-    before = await said_of_known(session)
+    said = await _said(session, row.url)
+    # A list of tens of thousands is read every day, and hardly changes.
+    changed = [
+        name for name in said.keys() | advice.keys() if said.get(name) != advice.get(name, ("", ""))[0]
+    ]
+    before = await said_of_known(session, changed)
     await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
     if advice:
         await session.execute(
@@ -241,7 +247,15 @@ async def _take(
     row.read_at, row.trouble = now, None
     await session.flush()
     await rest_cases(session, now=now)
-    await listen_again(session, before, now=now)
+    await listen_again(session, before, changed, now=now)
+
+
+async def _said(session: AsyncSession, url: str) -> dict[str, str]:
+    """What a list said when it was last read: host → policy."""
+    found = await session.execute(
+        select(HostAdvice.name, HostAdvice.policy).where(HostAdvice.blocklist == url)
+    )
+    return {name: policy for name, policy in found}
 
 
 async def _again(session: AsyncSession, url: str, *, now: datetime) -> None:

@@ -14,7 +14,7 @@ from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
 from node.outbox import LEASE
 from node.peers import blocklists
-from node.peers.hosts import decide
+from node.peers.hosts import Blocklist, HostAdvice, decide
 from node.runtime import Node
 from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.town import Town
@@ -224,6 +224,29 @@ async def test_what_a_hub_announced_of_who_is_let_in_is_taken(town: Town, policy
     meanwhile = await listed(town)
 
     await decided(town, "b.example", None)
+
+    assert meanwhile == []
+    assert await listed(town) == [missed.url]
+
+
+@pytest.mark.parametrize("policy", ["block", "limit"])
+async def test_what_a_hub_announced_is_taken_when_a_list_says_nothing_of_its_host_any_more(
+    town: Town, policy: str
+) -> None:
+    node, url = town["a"].node, "https://lists.example/actors/hub/blocklist"
+    await town.befriend("hub", "b")
+    await town.befriend("a", "hub")
+    async with node.database.begin() as session:
+        session.add(Blocklist(url=url, actor="https://lists.example/actors/hub"))
+        await session.flush()
+        session.add(HostAdvice(blocklist=url, name="b.example", policy=policy, reason=""))
+    missed = await publish_case(town["b"].node)
+    await town.settle()
+    meanwhile = await listed(town)
+
+    async with node.database.begin() as session:
+        await blocklists.unsubscribe(session, url, now=town.clock.now())
+    await town.settle()
 
     assert meanwhile == []
     assert await listed(town) == [missed.url]
