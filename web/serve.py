@@ -4,8 +4,10 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import resource
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -19,7 +21,7 @@ from node.roles import begin
 from node.runtime import Bell, LocalBell, Node, keep_keys, open_node
 from node.settings import Settings
 from web.app import make_app
-from web.patience import MOST_CONNECTIONS, PatientProtocol, Room
+from web.patience import MOST_CONNECTIONS, SAID_AGAIN_SECONDS, PatientProtocol, Room
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +156,26 @@ def make_server(
     return server
 
 
+class Rarely(logging.Filter):
+    """What any stranger may have uvicorn warn of, with ten bytes each time, is said once a minute: a flood would fill the disk with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said_at: dict[str, float] = {}
+        self._times: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is said now, and then how often it was to be since it was said last."""
+        if record.levelno != logging.WARNING:
+            return True
+        self._times[record.msg] += 1
+        if record.created - self._said_at.get(record.msg, -math.inf) < SAID_AGAIN_SECONDS:
+            return False
+        self._said_at[record.msg] = record.created
+        vars(record)["count"] = self._times.pop(record.msg)
+        return True
+
+
 def configure_logs(*, json: bool = False, level: int = logging.INFO) -> None:
     """Events with fields on standard error: for people, or as one JSON object a line."""
     shared: list[structlog.typing.Processor] = [
@@ -178,5 +200,6 @@ def configure_logs(*, json: bool = False, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # These name addresses of peers at INFO; what matters of it is in our own events.
+    logging.getLogger("uvicorn.error").addFilter(Rarely())
     for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

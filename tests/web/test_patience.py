@@ -23,10 +23,11 @@ from web.patience import (
     MOST_AHEAD,
     MOST_CONNECTIONS,
     MOST_HEADERS,
+    SAID_AGAIN_SECONDS,
     Patience,
     PatientProtocol,
 )
-from web.serve import AT_ONCE, OWN_FILES, ROUNDS, count_places, make_server
+from web.serve import AT_ONCE, OWN_FILES, ROUNDS, Rarely, count_places, make_server
 
 pytestmark = pytest.mark.sockets
 
@@ -203,6 +204,21 @@ async def test_what_comes_behind_a_wish_for_another_protocol_is_no_request(
     assert without.startswith(b"HTTP/1.1 200 OK")
     assert [answer.count(b"HTTP/1.1 ") for answer in (with_body, without)] == [1, 1]
     assert [b"\r\nconnection: close\r\n" in answer for answer in (with_body, without)] == [True, True]
+
+
+async def test_a_flood_of_what_is_no_request_fills_no_log(
+    port: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uvicorns = logging.getLogger("uvicorn.error")
+    monkeypatch.setattr(uvicorns, "filters", [Rarely()])
+
+    for _ in range(20):
+        assert (await told(port, b"\0"))[0].startswith(b"HTTP/1.1 400 ")
+    (said,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    later = logging.makeLogRecord(vars(said) | {"created": said.created + SAID_AGAIN_SECONDS})
+
+    assert uvicorns.filter(later)
+    assert (vars(said)["count"], vars(later)["count"]) == (1, 20)
 
 
 async def test_no_request_has_more_headers_than_anybody_needs(port: int) -> None:
