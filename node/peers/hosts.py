@@ -269,8 +269,11 @@ async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
 
 async def said_of_known(session: AsyncSession, named: Collection[str] = ()) -> dict[str, str]:
     """Host → the policy that holds for it, of those we know somebody of and of these."""
-    known = await session.scalars(select(RemoteActor.host).distinct())
-    return await _decisions(session, {*known, *named})
+    return await _decisions(session, {*await _known(session), *named})
+
+
+async def _known(session: AsyncSession) -> set[str]:
+    return set(await session.scalars(select(RemoteActor.host).distinct()))
 
 
 async def listen_again(
@@ -283,16 +286,19 @@ async def listen_again(
 
     before, named  as `said_of_known` had it, and was given.
     """
-    after = await said_of_known(session, named)
-    eased = sorted(
+    known = await _known(session)
+    after = await _decisions(session, {*known, *named})
+    eased = {
         host
         for host in before.keys() | after.keys()
         if _FREEDOM.index(after.get(host)) > _FREEDOM.index(before.get(host))
-    )
-    await ask_about(session, *eased, now=now)
+    }
+    # Of others nothing is here that could be asked about: a list may name tens of thousands.
+    theirs = sorted(eased & known)
+    await ask_about(session, *theirs, now=now)
     followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
     # What a group announced of them was refused like what they said themselves.
-    concerned = or_(among(RemoteActor.host, eased), RemoteActor.type == "Group") if eased else false()
+    concerned = or_(among(RemoteActor.host, theirs), RemoteActor.type == "Group") if eased else false()
     followed = followed.where(concerned, Follow.state == "accepted").distinct()
     await read_back(session, *await session.scalars(followed.order_by(RemoteActor.id)), now=now)
     withheld = await withheld_from(session)

@@ -12,7 +12,7 @@ from node.hub.aggregate import Brought, Ready, make_ready
 from node.inbox import backfill, chores, outboxes, taking
 from node.inbox.process import TRIES
 from node.inbox.taking import fetch_case
-from node.outbox import LEASE
+from node.outbox import LEASE, Job
 from node.peers import blocklists
 from node.peers.hosts import Blocklist, HostAdvice, decide
 from node.runtime import Node
@@ -250,6 +250,19 @@ async def test_what_a_hub_announced_is_taken_when_a_list_says_nothing_of_its_hos
 
     assert meanwhile == []
     assert await listed(town) == [missed.url]
+
+
+@pytest.mark.parametrize("policy", ["block", "limit"])
+async def test_of_hosts_of_whom_nobody_is_known_nothing_is_asked(town: Town, policy: str) -> None:
+    await decided(town, "unknown.example", policy)
+    node = town["a"].node
+
+    async with node.database.begin() as session:
+        await decide(session, "unknown.example", None, reason="a test", now=node.clock.now())
+
+    async with node.database.read() as session:
+        asked = await session.scalars(select(Job.kind).where(Job.kind.in_(("backfill", "ask-again"))))
+        assert list(asked) == []
 
 
 async def test_while_it_cannot_be_asked_what_stands_nothing_is_shown_again(town: Town) -> None:
