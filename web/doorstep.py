@@ -71,8 +71,14 @@ class _Posting:
         if self.response_complete:
             return
         self.response_complete = True
-        if not self.disconnected:
+        if self.disconnected:
+            return
+        try:
             self._connection.write_answer(said, keep_alive=self.keep_alive)
+        except Exception:
+            # Whoever waits would wait for ever, in a place that nobody else gets.
+            self._connection.transport.abort()
+            raise
 
 
 class DoorstepProtocol(HttpToolsProtocol):

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from node.peers.actors import remember_actor
 from node.runtime import Node
 from tests.rig.keys import rsa_key
 from vocab.actors import Actor, PublicKey
+from web.doorstep import DoorstepProtocol
 from web.serve import make_server
 
 pytestmark = pytest.mark.sockets
@@ -308,6 +310,31 @@ async def test_what_breaks_on_the_way_is_answered(
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"mistake" not in answer
     assert "inbox.failed" in caplog.messages
+
+
+@pytest.mark.parametrize("without", ["", "signature"], ids=["what is kept", "what is refused"])
+async def test_whoever_cannot_be_answered_is_let_go(
+    node: Node,
+    server: uvicorn.Server,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    without: str,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    connection = await connect()
+    await _know_the_key(node, connection)
+    monkeypatch.setattr(DoorstepProtocol, "write_answer", fail)
+    connection.writer.write(posting(node, 1, without=without))
+
+    async with asyncio.timeout(5):
+        with suppress(ConnectionError):
+            assert await connection.reader.read() == b""
+        while server.server_state.connections:
+            await asyncio.sleep(0.01)
+    assert "RuntimeError: a mistake of ours" in caplog.text
 
 
 async def test_the_rest_of_what_was_too_long_is_no_posting(node: Node, connect: Connect) -> None:
