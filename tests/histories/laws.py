@@ -2,17 +2,21 @@
 
 import json
 from collections import Counter, defaultdict
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 
 from node.database import Row
-from node.entries.entries import SHOWN, Entry
+from node.entries.entries import RESTING, SHOWN, Entry
 from node.hub.announcing import announcers
+from node.inbox import forgetting, looking, rereading
+from node.inbox.keeping import FORGET
 from node.outbox import Job
-from node.peers.follows import between
-from node.peers.hosts import Standing, standings
-from node.peers.sending import Sent
+from node.peers import witness
+from node.peers.follows import Follow, between
+from node.peers.hosts import Blocklist, Standing, standings
+from node.peers.sending import FORGET_ANSWERS, Sent
 from node.publishing.reactions import Reaction, shown_replies
 from node.runtime import Node
 from tests.histories.world import SAM, Case, World
@@ -25,12 +29,14 @@ LAWS = (
     "nothing is shown that its reader had no reason to hear",
     "nobody sent anything to whom they had shut out",
     "both ends agree who follows whom",
-    "no job is dead but for a stated reason, and none waits for ever",
+    "no job is dead but for a stated reason, none waits for ever, and what is done every day goes on",
     "what others said of a case counts as often as they say it",
     "each activity had its effect once",
 )
 # Seven days, and a few for what is done once a day.
 PATIENCE = 11 * 86_400
+DAY = timedelta(days=1)
+EVERY_DAY = frozenset({FORGET, looking.KIND, forgetting.KIND, FORGET_ANSWERS})
 # Why a delivery or an activity may be given up.
 REASONS = ("the host is blocked", "403", "cannot be reached", "ConnectError")
 
@@ -42,7 +48,11 @@ async def check(world: World) -> None:
         node = world.town[name].node
         await _withdrawn_is_nowhere(world, name, node)
         await _live_is_shown(world, name, node)
+        if name in world.nodes:
+            await _hub_is_read(world, name, node)
         await _jobs_ended(name, node)
+        await _chores_go_on(world, name, node)
+        await _rest_for_a_reason(world, name, node)
         await _once(world, name, node)
     await _follows_agree(world)
     await _reactions_count(world)
@@ -125,6 +135,28 @@ async def _live_is_shown(world: World, name: str, node: Node) -> None:
                 assert told == wanted, f"(2) the hub announced {case.url}: {told}"
 
 
+async def _hub_is_read(world: World, name: str, node: Node) -> None:
+    """(2) Who follows a hub has what it shows, in one version or another, where nobody concerned was away or shut out."""
+    if name in world.was_away:
+        return
+    for hub in world.hubs:
+        if not world.pairs[name, hub].is_wanted or not await _both_agree(world, name, hub):
+            continue
+        for case in world.cases:
+            ways = ((name, hub), (name, case.home), (hub, case.home))
+            if name == case.home or any(world.pairs[way].is_cut for way in ways):
+                continue
+            if {hub, case.home} & world.was_away or not world.is_owed(name, case):
+                continue
+            if not case.is_live or not await world.has_newest(hub, case):
+                continue
+            async with node.database.read() as session:
+                hosts = [world.host(hub), world.host(case.home)]
+                speak = set((await standings(session, node.settings, hosts)).values()) == {Standing.OPEN}
+                entry = await session.get(Entry, case.url)
+            assert entry is not None or not speak, f"(2) {name} follows {hub} and has not {case.url}"
+
+
 async def _both_agree(world: World, follower: str, followed: str) -> bool:
     """Whether the follow stands at both ends, and nobody is shut out there."""
     for name in (follower, followed):
@@ -159,6 +191,31 @@ async def _jobs_ended(name: str, node: Node) -> None:
             assert any(one in reason for one in REASONS), f"(6) {name}: {job.kind} {job.lane} ended: {reason}"
 
 
+async def _chores_go_on(world: World, name: str, node: Node) -> None:
+    """(6) What a server does of itself is due once more within a day, once for each day; so is what it does for each whom it follows.
+
+    What was begun anew in between may be due on the day after the next: the two become one.
+    """
+    async with node.database.read() as session:
+        waiting = list(await session.scalars(select(Job).where(Job.dead_at.is_(None))))
+        lists = set(await session.scalars(select(Blocklist.url)))
+        theirs = select(Follow.followed).where(
+            Follow.follower == world.actor(name), Follow.state == "accepted"
+        )
+        followed = set(await session.scalars(theirs))
+    chores = Counter(job.kind for job in waiting)
+    wanted = EVERY_DAY if name in world.hubs else EVERY_DAY | {rereading.KIND}
+    assert all(1 <= chores[kind] <= 2 for kind in wanted), f"(6) {name} has to do {chores}"
+    read = Counter(str(job.payload["url"]) for job in waiting if job.kind == "refresh-blocklist")
+    watched = Counter(str(job.payload["node"]) for job in waiting if job.kind == witness.KIND)
+    members = {world.town[one].origin for one in world.sites if world.actor(one) in followed}
+    assert lists <= read.keys(), f"(6) {name} follows {lists} and reads {read}"
+    assert members <= watched.keys(), f"(6) {name} follows {members} and watches {watched}"
+    assert all(n <= 2 for n in (read | watched).values()), f"(6) {name} reads {read}, watches {watched}"
+    late = [job.kind for job in waiting if job.not_before < world.clock.now() - DAY]
+    assert not late, f"(6) {name} has not done {late}"
+
+
 async def _once(world: World, name: str, node: Node) -> None:
     async with node.database.read() as session:
         sent = list(await session.scalars(select(Sent).where(Sent.wraps.is_(None))))
@@ -183,6 +240,16 @@ async def _once(world: World, name: str, node: Node) -> None:
         every = set().union(*announced.values())
         undone = Counter(one.object_id for one in sent if one.type == "Undo" and one.object_id in every)
         assert all(n == 1 for n in undone.values()), f"(8) {name} undid {undone.most_common(1)}"
+
+
+async def _rest_for_a_reason(world: World, name: str, node: Node) -> None:
+    """(2) Cases of somebody who is followed, and whose host is not blocked, are shown."""
+    async with node.database.read() as session:
+        for entry in await session.scalars(select(Entry).where(Entry.state == RESTING)):
+            home = world.home_of(entry.id)
+            row = await between(session, world.actor(name), entry.actor)
+            is_followed = row is not None and row.state == "accepted"
+            assert home in world.shut[name] or not is_followed, f"(2) {name} lets {entry.id} rest"
 
 
 async def _follows_agree(world: World) -> None:

@@ -199,6 +199,8 @@ class World:
     # A hub and a case that its people let in.
     let_in: dict[tuple[str, str], datetime] = field(default_factory=dict)
     down_since: dict[str, datetime] = field(default_factory=dict)
+    # Who could not be reached for a while, or lost what it knew, ever.
+    was_away: set[str] = field(default_factory=set)
     # A server → those that it has shut out by decision, and by its mode too.
     shut: dict[str, frozenset[str]] = field(default_factory=lambda: dict.fromkeys(SITES, frozenset()))
     deaf: defaultdict[str, frozenset[str]] = field(default_factory=lambda: defaultdict(frozenset))
@@ -306,6 +308,7 @@ class World:
         if self.up(name) is not None:
             await self.town.stop(name)
             self.down_since[name] = self.clock.now()
+            self.was_away.add(name)
 
     async def killed(self, name: str) -> None:
         """The worker does what is due, and is killed before anything of that is recorded; the server starts again."""
@@ -334,6 +337,7 @@ class World:
         saved = self.saved.get(name)
         if saved is None or self.up(name) is None:
             return
+        self.was_away.add(name)
         await self.town.stop(name)
         copy = saved.copy.with_suffix(".again")
         copy.write_bytes(saved.copy.read_bytes())
@@ -545,6 +549,7 @@ class World:
         await self.run_errands()
         now = self.clock.now()
         before, self.shut = self.shut, dict(self.shut)
+        unheard = dict(self.deaf)
         for name in self.sites:
             node = self.up(name)
             if node is None:
@@ -556,7 +561,7 @@ class World:
             self.deaf[name] = frozenset(hosts[host] for host, one in found.items() if one is Standing.SHUT)
             is_open = {hosts[host] for host, one in found.items() if one is Standing.OPEN}
             self.open_until |= dict.fromkeys(((name, other) for other in is_open), now)
-        self._nothing_was_sent(before)
+        self._nothing_was_sent(before, unheard)
         for one in self.sites:
             for other in (*self.sites, SAM):
                 if one != other and self.is_shut(one, other):
@@ -633,8 +638,13 @@ class World:
                     self.unread.add((reader, home))
                     self.excused |= {(reader, case.url) for case in self.cases if case.home == home}
 
-    def _nothing_was_sent(self, before: dict[str, frozenset[str]]) -> None:
-        """(4) Nobody asked or told a server anything whom it had shut out before and has since."""
+    def _nothing_was_sent(
+        self, before: dict[str, frozenset[str]], unheard: dict[str, frozenset[str]]
+    ) -> None:
+        """(4) Nobody asked or told a server anything whom it had shut out before and has since; who is closed asks nobody.
+
+        before, unheard  who was shut out by decision, and who by the mode too.
+        """
         carried = self.town.wires.carried[self.carried :]
         self.carried = len(self.town.wires.carried)
         names = {self.host(name): name for name in (*self.sites, SAM)}
@@ -642,6 +652,9 @@ class World:
             by, to = names.get(_signer(request)), names.get(request.url.netloc.decode())
             if by in self.sites and to is not None and to in before[by] & self.shut[by]:
                 raise AssertionError(f"(4) {by} had shut {to} out, and sent {request.method} {request.url}")
+            if by in self.sites and self.town[by].settings.federation == "closed" and request.method == "GET":
+                was_closed = to is not None and to in unheard.get(by, frozenset())
+                assert not was_closed, f"(4) {by} is closed, and asked for {request.url}"
 
 
 def _signer(request: httpx.Request) -> str:

@@ -16,6 +16,7 @@ from node.peers.sending import Sent
 from tests.histories.__main__ import live, run
 from tests.histories.laws import LAWS
 from tests.histories.steps import (
+    DAY,
     Decide,
     Down,
     Follow,
@@ -26,6 +27,7 @@ from tests.histories.steps import (
     Reads,
     SamReacts,
     Step,
+    Subscribe,
     Then,
     Unfollow,
     Up,
@@ -35,6 +37,11 @@ from tests.histories.steps import (
 
 def test_after_any_history_every_law_holds() -> None:
     run(1, 10, chapters=4)
+
+
+async def none_of(*_given: object, **_named: object) -> int:
+    """There was nothing, it says."""
+    return 0
 
 
 async def nothing(*_given: object, **_named: object) -> None:
@@ -161,6 +168,33 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
         "node.peers.modes.note_mode",
         lambda _: nothing,
         [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Mode("b", "closed"), Withdraw(0)],
+    ),
+    "what a hub announces is passed over": (
+        2,
+        "node.inbox.taking._keep_case",
+        lambda _: nothing,
+        [Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a")],
+    ),
+    "what rested is shown no more": (
+        2,
+        "node.inbox.backfill.show_again",
+        lambda _: none_of,
+        [
+            *(Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Subscribe("b", on=True)),
+            *(Decide("hub", "a", "block"), Passes(2 * DAY), Decide("hub", "a", None), Passes(2 * DAY)),
+        ],
+    ),
+    "who is closed asks all the same": (
+        4,
+        "node.peers.directory.require_open",
+        lambda _: nothing,
+        [Follow("b", "a"), Passes(1), Mode("b", "closed"), Passes(9 * DAY)],
+    ),
+    "a chore is forgotten": (
+        6,
+        "node.inbox.looking.look_tomorrow",
+        lambda _: nothing,
+        [Passes(2 * DAY)],
     ),
     "what cannot be done is given up": (
         6,
