@@ -21,7 +21,7 @@ from federation.requests import Refused, SignedRequest
 from federation.sites import site_of
 from federation.verification import read_signature
 from node.errors import NotYet
-from node.inbox.receive import host_in
+from node.inbox.envelopes import host_in
 from node.peers.actors import RemoteActor
 from node.publishing.copies import MOST, is_copied_to, remember_copy, tell_late
 from node.runtime import Node

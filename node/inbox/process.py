@@ -15,10 +15,10 @@ from federation.errors import FederationError, Unavailable, Unreachable
 from node.database import is_unstorable
 from node.hub.aggregate import Brought, make_ready, take_in
 from node.inbox.cases import Member, members_among, read_plain
+from node.inbox.envelopes import DONE_AGAIN
 from node.inbox.forwarded import heard
 from node.inbox.keeping import EMPTIED, KEEP, Received, lane_of, own_digest
 from node.inbox.proving import RefusedActivity
-from node.inbox.receive import DONE_AGAIN
 from node.outbox import Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, standings

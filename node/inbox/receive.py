@@ -20,6 +20,7 @@ from federation.errors import FederationError, Forbidden, NotNow, NotThere, Unre
 from federation.requests import Refused, SignedRequest
 from federation.verification import Presented, read_signature
 from node.errors import NotYet
+from node.inbox.envelopes import DONE_AGAIN, host_in, name_of, read_envelope
 from node.inbox.keeping import Keeper, beside, own_digest
 from node.inbox.shedding import Limits, Shedder, Teller
 from node.inbox.signers import Busy, HeldKey, NotAsked, Signers, Tried
@@ -35,7 +36,6 @@ from vocab.properties import types
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_048_576
-MAX_ID_CHARACTERS = 2000
 COME_BACK_AFTER = timedelta(seconds=30)
 COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
@@ -54,58 +54,6 @@ class Answer(StrEnum):
     BUSY = "busy"
     LATER = "later"
     FAILED = "failed"
-
-
-# What people do again under the same id (Misskey, Pixelfed: follow, leave, follow): told from a repeat by its signature. Whoever
-# handles these may do so twice.
-DONE_AGAIN = frozenset(
-    {"Follow", "Undo", "Accept", "Reject", "Like", "Dislike", "EmojiReact", "Announce", "Block", "Update"}
-)
-
-
-# What may come without an id (ActivityPub §3.1, transient): nobody names it again. Mastodon's Add and Remove of what stands first,
-# Likes of older NodeBB, Deletes of django-activitypub. A Follow is answered by its id, and others fetch what was created or announced.
-NAMELESS = frozenset(
-    {
-        *("Accept", "Reject", "Undo", "Update", "Delete", "Add", "Remove", "Block", "Flag", "Move"),
-        *("Like", "Dislike", "EmojiReact"),
-    }
-)
-
-
-class _Reference(msgspec.Struct):
-    id: str = ""
-
-
-class _Envelope(msgspec.Struct):
-    """The few members that are needed before the activity is kept."""
-
-    id: str | None = None
-    type: str | list[str] = ""
-    actor: str | _Reference | list[str | _Reference] = ""
-    object: msgspec.Raw = msgspec.Raw(b"null")
-
-    @property
-    def types(self) -> set[str]:
-        return {self.type} if isinstance(self.type, str) else set(self.type)
-
-    @property
-    def actor_id(self) -> str:
-        actor = self.actor
-        if isinstance(actor, list):
-            # Several act together: nobody's key speaks for all of them.
-            actor = actor[0] if len(actor) == 1 else ""
-        return actor if isinstance(actor, str) else actor.id
-
-
-_decode = msgspec.json.Decoder(_Envelope).decode
-
-
-def name_of(envelope: _Envelope, body: bytes) -> str:
-    """Its id; of what may come without one, the same bytes of the same actor are the same. Empty where one is needed."""
-    if envelope.id or not envelope.types or not envelope.types <= NAMELESS:
-        return envelope.id or ""
-    return f"{envelope.actor_id}#{hashlib.sha256(body).hexdigest()}"
 
 
 class _Claim(msgspec.Struct):
@@ -174,9 +122,8 @@ class Inbox:
 
     def _read(self, request: SignedRequest) -> _Claim | Answer:
         """What needs nobody to be asked, and no key."""
-        try:
-            envelope = _decode(request.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        envelope = read_envelope(request.body)
+        if envelope is None:
             return self._refuse(Answer.MALFORMED, "json", "")
         actor, name = envelope.actor_id, name_of(envelope, request.body)
         if not host_in(name) or not host_in(actor):
@@ -190,8 +137,16 @@ class Inbox:
         key_host = host_in(presented.key_id)
         if not key_host:
             return self._refuse(Answer.UNAUTHORISED, "key-without-an-address", actor)
-        about_itself = _is_about_itself(envelope)
-        return _Claim(request, envelope.types, envelope.id, name, actor, presented, key_host, about_itself)
+        return _Claim(
+            request,
+            envelope.types,
+            envelope.id,
+            name,
+            actor,
+            presented,
+            key_host,
+            envelope.is_about_itself,
+        )
 
     def _needs_asking(self, claim: _Claim) -> bool:
         """Whether the database has to be asked before the signature is looked at."""
@@ -364,28 +319,3 @@ def _settle(told: asyncio.Future[Told], outcome: Told) -> None:
     # Whoever waited may be gone.
     if not told.done():
         told.set_result(outcome)
-
-
-def _is_about_itself(envelope: _Envelope) -> bool:
-    if envelope.type not in ("Delete", "Update"):
-        return False
-    try:
-        inner = msgspec.json.decode(envelope.object)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # The first reading skipped over these bytes.
-        return False
-    return (inner.get("id") if isinstance(inner, dict) else inner) == envelope.actor_id
-
-
-def host_in(text: str) -> str:
-    """The host of an address that can be kept and compared: http(s), and nothing that a database or a log stumbles over. Else empty."""
-    if (
-        not text.startswith(("https://", "http://"))
-        or len(text) > MAX_ID_CHARACTERS
-        or not text.isprintable()
-    ):
-        return ""
-    try:
-        return host_of(text)
-    except ValueError:
-        return ""

@@ -24,7 +24,7 @@ from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
 from node.hub import quarantine
-from node.inbox import copying, outboxes, receive, rereading, shedding, signers, stamping
+from node.inbox import copying, envelopes, outboxes, receive, rereading, shedding, signers, stamping
 from node.peers import follows, reports, visitors
 from node.peers.ours import local_actors
 from node.publishing import copies, reactions
@@ -283,7 +283,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "of these, whose key could not be had: asked for once more at once · of one site · that wait, of one site · of all": (
             f"{fetching.again_at_once} · {fetching.site_again_at_once} · {fetching.site_again} · {fetching.again}"
         ),
-        "an id": f"{receive.MAX_ID_CHARACTERS:,} characters",
+        "an id": f"{envelopes.MAX_ID_CHARACTERS:,} characters",
     }
     assert allowance.TRICKLE.seconds == 1
     assert visitors.WINDOW.seconds == 60
