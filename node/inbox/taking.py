@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from node.entries.entries import SHOWN, Entry
 from node.hub.aggregate import make_ready, read_brought, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.cases import is_to_pass_on
@@ -10,6 +11,7 @@ from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_actor, find_document
 from node.peers.hosts import Standing, standings
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.errors import VocabError
@@ -29,7 +31,7 @@ async def fetch_case(node: Node, url: str, *, invited: bool = False) -> None:
 
 async def take_followed_case(node: Node, activity: Activity) -> None:
     """Keep the case that a Create or Update of somebody we follow brings. Raises as `take_case`."""
-    await _require_followed(node, activity.object or {}, by=activity.actor)
+    await _require_followed(node, activity.object or {"id": activity.object_id}, by=activity.actor)
     await take_case(node, activity)
 
 
@@ -50,10 +52,21 @@ async def _require_open_hosts(node: Node, *urls: str) -> None:
 
 
 async def _require_followed(node: Node, document: dict[str, Any], *, by: str) -> None:
-    """Raises RefusedActivity for a case of somebody whom we do not follow; a hub notes it for its operator."""
-    if not await is_followed(node, by):
-        await _keep_out(node, document, by=by, reason=NOT_A_MEMBER)
-        raise RefusedActivity("a case of an organisation that we do not follow")
+    """Raises RefusedActivity for a case of somebody whom we do not follow; a hub notes it for its operator.
+
+    A node takes from anybody what becomes of a case of theirs that it shows: nobody is to read words that were corrected.
+    """
+    if await is_followed(node, by) or (not node.settings.is_hub and await _is_shown(node, document, by=by)):
+        return
+    await _keep_out(node, document, by=by, reason=NOT_A_MEMBER)
+    raise RefusedActivity("a case of an organisation that we do not follow")
+
+
+async def _is_shown(node: Node, document: dict[str, Any], *, by: str) -> bool:
+    url = properties.iri(properties.simplified(document), "id")
+    async with node.database.read() as session:
+        known = await session.get(Entry, url) if url else None
+    return known is not None and known.state in SHOWN and (known.own, known.actor) == (False, by)
 
 
 async def _keep_case(

@@ -13,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from federation import cavage, signatures
 from federation.keys import Signer
 from federation.requests import SignedRequest
+from node.entries.entries import Entry
 from node.errors import NotYet
 from node.inbox.copying import MAX_HEAD_BYTES, SEEN_FOR, Copying, Limits
 from node.inbox.receive import Inbox
 from node.inbox.shedding import Limits as InboxLimits
+from node.inbox.taking import fetch_case
 from node.peers.actors import RemoteActor
 from node.peers.hosts import decide
 from node.peers.sending import went_to
@@ -113,6 +115,50 @@ async def test_a_server_that_only_fetched_a_case_hears_of_its_correction_and_its
     assert told(reader) == ["Update", "Delete"]
     assert [one["object"]["id"] for one in reader.received] == [publication.url, publication.url]
     assert await copies(town["a"].node) == []
+
+
+@pytest.mark.parametrize("is_theirs", [True, False])
+async def test_a_node_takes_what_becomes_of_a_case_that_it_shows_from_its_publisher_alone(
+    town: Town, is_theirs: bool
+) -> None:
+    """It follows nobody: it read the case once, and shows it."""
+    case = await publish_case(town["b"].node)
+    await fetch_case(town["a"].node, case.url, invited=True)
+    await done(town["b"].node)
+
+    town.clock.forward(seconds=2)
+    if is_theirs:
+        await correct_case(town["b"].node, case, a_case(7))
+    else:
+        other = Stranger(town)
+        forged = {"id": case.url, "type": "Article", "attributedTo": other.id, "content": "Forged"}
+        await other.post("a", other.activity("Update", forged))
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        known = await session.get_one(Entry, case.url)
+    assert known.state == ("corrected" if is_theirs else "live")
+
+
+@pytest.mark.parametrize("of", ["hub", "b"])
+async def test_what_is_not_shown_is_not_taken_of_whom_nobody_follows(town: Town, of: str) -> None:
+    """A hub takes nothing of somebody who is no member, be it shown there yet; a node nothing new."""
+    here, there = (town.hub.node, town["b"].node) if of == "hub" else (town["a"].node, town["b"].node)
+    case = await publish_case(there)
+    if of == "hub":
+        await fetch_case(here, case.url, invited=True)
+        await done(there)
+    else:
+        async with there.database.begin() as session:
+            inbox, at = f"{here.settings.origin}/inbox", there.clock.now()
+            await remember_copy(session, case.url, inbox, served_at=at, now=at)
+    town.clock.forward(seconds=2)
+    await correct_case(there, case, a_case(7))
+    await town.settle()
+
+    async with here.database.read() as session:
+        known = await session.get(Entry, case.url)
+    assert (known.state if known else None) == ("live" if of == "hub" else None)
 
 
 async def test_whoever_is_given_its_words_in_an_activity_or_in_the_outbox_has_it_too(town: Town) -> None:
