@@ -11,7 +11,6 @@ from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_actor, find_document
 from node.peers.hosts import Standing, standings
 from node.runtime import Node
-from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.errors import VocabError
@@ -30,8 +29,13 @@ async def fetch_case(node: Node, url: str, *, invited: bool = False) -> None:
 
 
 async def take_followed_case(node: Node, activity: Activity) -> None:
-    """Keep the case that a Create or Update of somebody we follow brings. Raises as `take_case`."""
-    await _require_followed(node, activity.object or {"id": activity.object_id}, by=activity.actor)
+    """Keep the case that a Create or Update of somebody we follow brings. Raises as `take_case`.
+
+    A node takes from anybody what becomes of a case of theirs that it shows: nobody is to read words that were corrected.
+    """
+    changes = activity.type == "Update" and not node.settings.is_hub
+    if not (changes and await _is_shown(node, activity.object_id, by=activity.actor)):
+        await _require_followed(node, activity.object or {}, by=activity.actor)
     await take_case(node, activity)
 
 
@@ -52,18 +56,13 @@ async def _require_open_hosts(node: Node, *urls: str) -> None:
 
 
 async def _require_followed(node: Node, document: dict[str, Any], *, by: str) -> None:
-    """Raises RefusedActivity for a case of somebody whom we do not follow; a hub notes it for its operator.
-
-    A node takes from anybody what becomes of a case of theirs that it shows: nobody is to read words that were corrected.
-    """
-    if await is_followed(node, by) or (not node.settings.is_hub and await _is_shown(node, document, by=by)):
-        return
-    await _keep_out(node, document, by=by, reason=NOT_A_MEMBER)
-    raise RefusedActivity("a case of an organisation that we do not follow")
+    """Raises RefusedActivity for a case of somebody whom we do not follow; a hub notes it for its operator."""
+    if not await is_followed(node, by):
+        await _keep_out(node, document, by=by, reason=NOT_A_MEMBER)
+        raise RefusedActivity("a case of an organisation that we do not follow")
 
 
-async def _is_shown(node: Node, document: dict[str, Any], *, by: str) -> bool:
-    url = properties.iri(properties.simplified(document), "id")
+async def _is_shown(node: Node, url: str | None, *, by: str) -> bool:
     async with node.database.read() as session:
         known = await session.get(Entry, url) if url else None
     return known is not None and known.state in SHOWN and (known.own, known.actor) == (False, by)
