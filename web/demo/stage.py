@@ -71,7 +71,14 @@ class Play:
         started = time.monotonic()
         try:
             detail, ok = await act(self), True
-        except (NodeError, FederationError, VocabError, httpx.HTTPError, AssertionError, LookupError) as error:
+        except (
+            NodeError,
+            FederationError,
+            VocabError,
+            httpx.HTTPError,
+            AssertionError,
+            LookupError,
+        ) as error:
             detail, ok = f"{type(error).__name__}: {error}", False
         self.steps.append(Step(name, ok, round(time.monotonic() - started, 3), detail))
         self.say(f"  {'✓' if ok else '✗'} {name:<44} {self.steps[-1].seconds:6.1f} s   {detail}")
