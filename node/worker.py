@@ -7,18 +7,15 @@ killed loses nothing: its lanes' leases run out and another takes them.
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from node import outbox
-from node.errors import LeaseLost
-from node.outbox import CHORE, LEASE, MADE_AT_ONCE, Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
-from node.roles import JobHandler, Work, role_of
+from node.outbox import LEASE, Dead, Outcome, Postponed, Turn
+from node.recording import Jobs, Line, Parts, Running, Unprepared, failed, finish
+from node.roles import Work, role_of
 from node.runtime import Node
 
 log = logging.getLogger(__name__)
@@ -36,67 +33,10 @@ FEW_JOBS, PACE_SECONDS = 16, 0.15
 JOBS_A_LANE = 50
 # What is claimed at once is read at once: that many jobs may stand in memory, however many wait.
 JOBS_AT_ONCE = 1024
-# What jobs leave is kept so many at a time, and fewer where each makes thousands of others: on SQLite nobody else writes meanwhile.
-SETTLED_AT_ONCE = 64
 LOOK_EVERY = 2.0
 # A job may take longer than a lease: who reads a long outbox holds its lane meanwhile. One that does not end in this time has failed.
 RENEW_BEFORE = LEASE / 2
 LONGEST_SECONDS = 3600.0
-TRIES = 10
-CHORES_AGAIN = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Unprepared:
-    """What stands for a job whose needs could not be read."""
-
-    error: Exception
-
-
-# Any: what `prepare` of a kind found for `run` of the same kind.
-Line = list[tuple[Turn, Any]]
-Jobs = Mapping[str, JobHandler | Work]
-
-
-@dataclass(slots=True)
-class _Running:
-    """A lane that is being worked.
-
-    until       the end of our lease.
-    line        its jobs, with what was prepared for each.
-    may_leave   whether there are such among them as leave something to be kept when they end.
-    results     what became of those that ran: jobs and their outcomes, in the same order.
-    started_at  in seconds of the monotonic clock.
-    """
-
-    name: str
-    until: datetime
-    line: Line
-    may_leave: bool
-    results: list[tuple[int, Outcome]] = field(default_factory=list)
-    started_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_slow(self) -> bool:
-        return self.started_at <= time.monotonic() - SLOW_SECONDS
-
-
-@dataclass(slots=True)
-class _Parts:
-    """How many jobs that leave something are recorded at once: a case makes two others for each server that follows a hub.
-
-    each  how many others each made when that was looked at last. At first nobody knows, and few are recorded at once.
-    """
-
-    each: float = MADE_AT_ONCE / 8
-
-    @property
-    def size(self) -> int:
-        return max(1, min(SETTLED_AT_ONCE, int(MADE_AT_ONCE / self.each)))
-
-    def learn(self, made: int, *, jobs: int) -> None:
-        """So many jobs made so many others."""
-        self.each = max(made / max(1, jobs), self.each / 2, 1.0)
 
 
 async def run(node: Node) -> None:
@@ -109,16 +49,16 @@ async def run(node: Node) -> None:
     woken, some_ended = asyncio.Event(), asyncio.Event()
     next_claim, is_more = 0.0, False
     listener = asyncio.create_task(_listen(node, woken))
-    running: dict[asyncio.Task[_Running], _Running] = {}
-    ended: list[asyncio.Task[_Running]] = []
-    parts = _Parts()
+    running: dict[asyncio.Task[Running], Running] = {}
+    ended: list[asyncio.Task[Running]] = []
+    parts = Parts()
 
-    def end(task: asyncio.Task[_Running]) -> None:
+    def end(task: asyncio.Task[Running]) -> None:
         ended.append(task)
         woken.set()
         some_ended.set()
 
-    def start(lanes: Iterable[_Running]) -> None:
+    def start(lanes: Iterable[Running]) -> None:
         for lane in lanes:
             task = asyncio.create_task(_work(node, lane, jobs, most=parts.size))
             running[task] = lane
@@ -150,7 +90,7 @@ async def run(node: Node) -> None:
                 some_ended.clear()
                 for task in done:
                     del running[task]
-                start(await _finish(node, [task.result() for task in done], jobs, parts))
+                start(await finish(node, [task.result() for task in done], jobs, parts))
             except Exception:
                 # Somebody holds the database for long, or it is away: what is due waits. The server, which is one process with this
                 # loop on SQLite, answers meanwhile.
@@ -176,21 +116,21 @@ async def _rest(woken: asyncio.Event, seconds: float) -> None:
             await woken.wait()
 
 
-def _let_go(running: Collection[_Running]) -> None:
+def _let_go(running: Collection[Running]) -> None:
     """Of many lanes those that hang keep the job that they hang on; those behind it are read again when the lane is given back.
 
     What a thousand of them hold for their next jobs would fill the memory.
     """
     if len(running) > LANES:
         for lane in running:
-            if lane.is_slow:
+            if _is_slow(lane):
                 del lane.line[len(lane.results) + 1 :]
 
 
-async def _hold_on(node: Node, running: Iterable[_Running]) -> None:
+async def _hold_on(node: Node, running: Iterable[Running]) -> None:
     """Renew the leases that end soon: else somebody would begin a long job anew while it runs, and nobody ever end it."""
     now = node.clock.now()
-    ending: dict[datetime, dict[str, _Running]] = {}
+    ending: dict[datetime, dict[str, Running]] = {}
     for lane in running:
         if lane.until - now < RENEW_BEFORE:
             ending.setdefault(lane.until, {})[lane.name] = lane
@@ -202,25 +142,29 @@ async def _hold_on(node: Node, running: Iterable[_Running]) -> None:
             lanes[name].until = until
 
 
-def _room(running: Collection[_Running]) -> int:
+def _is_slow(lane: Running) -> bool:
+    return lane.started_at <= time.monotonic() - SLOW_SECONDS
+
+
+def _room(running: Collection[Running]) -> int:
     """How many more lanes may be worked: one that has hung for a while keeps no other waiting, up to a number of those."""
-    brisk = sum(not lane.is_slow for lane in running)
+    brisk = sum(not _is_slow(lane) for lane in running)
     return max(0, min(LANES - brisk, MOST_LANES - len(running)))
 
 
 async def run_due(node: Node) -> int:
     """Run what is due now, once; returns how many jobs ran. For tests and for `tracker worker --once`."""
-    jobs, parts = role_of(node.settings).jobs, _Parts()
+    jobs, parts = role_of(node.settings).jobs, Parts()
     ran = 0
     lanes = await _claim(node, LANES, jobs, looks_first=True)
     while lanes:
         await asyncio.gather(*(_work(node, lane, jobs) for lane in lanes))
         ran += sum(len(lane.results) for lane in lanes)
-        lanes = await _finish(node, lanes, jobs, parts)
+        lanes = await finish(node, lanes, jobs, parts)
     return ran
 
 
-async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> list[_Running]:
+async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> list[Running]:
     """Some lanes that are due, with their jobs and what these need, read for all of them at once.
 
     looks_first  whether any is due at all: a look takes no write lock, so an idle node writes nothing.
@@ -238,7 +182,7 @@ async def _claim(node: Node, limit: int, jobs: Jobs, *, looks_first: bool) -> li
         prepared = {name: await _prepare_lane(node, name, line, jobs) for name, line in lines.items()}
     leaving = {kind for kind, work in jobs.items() if isinstance(work, Work) and work.settle is not None}
     return [
-        _Running(name, now + LEASE, line, any(job.kind in leaving for job, _ in line))
+        Running(name, now + LEASE, line, any(job.kind in leaving for job, _ in line))
         for name, line in prepared.items()
     ]
 
@@ -268,10 +212,10 @@ async def _prepare_lane(node: Node, lane: str, line: Sequence[Turn], jobs: Jobs)
     try:
         return (await _prepare(node, {lane: head}, jobs))[lane]
     except Exception as error:
-        return [(job, _Unprepared(error)) for job in head]
+        return [(job, Unprepared(error)) for job in head]
 
 
-async def _work(node: Node, lane: _Running, jobs: Jobs, *, most: int = JOBS_A_LANE) -> _Running:
+async def _work(node: Node, lane: Running, jobs: Jobs, *, most: int = JOBS_A_LANE) -> Running:
     """Run the jobs of one lane, in order; the first that has to wait makes those behind it wait.
 
     most  of those that leave something: a lane is recorded as a whole.
@@ -283,11 +227,11 @@ async def _work(node: Node, lane: _Running, jobs: Jobs, *, most: int = JOBS_A_LA
             await _run_some(node, lane, jobs, end, limit)
     except TimeoutError as error:
         job, _ = lane.line[len(lane.results)]
-        lane.results.append((job.seq, _failed(node, job, error)))
+        lane.results.append((job.seq, failed(node, job, error)))
     return lane
 
 
-async def _run_some(node: Node, lane: _Running, jobs: Jobs, end: int, limit: asyncio.Timeout) -> None:
+async def _run_some(node: Node, lane: Running, jobs: Jobs, end: int, limit: asyncio.Timeout) -> None:
     started, loop = node.clock.now(), asyncio.get_running_loop()
     renewed_at = loop.time()
     # The line may be cut off while a job of it hangs.
@@ -310,144 +254,13 @@ async def _run(node: Node, job: Turn, prepared: Any, jobs: Jobs) -> Outcome | No
     if handler is None:
         return Dead(f"nobody here does {job.kind}")
     try:
-        if isinstance(prepared, _Unprepared):
+        if isinstance(prepared, Unprepared):
             raise prepared.error
         if isinstance(handler, Work):
             return await handler.run(node, job, prepared)
         return await handler(node, job)
     except Exception as error:  # a worker that catches everything records everything
-        return _failed(node, job, error)
-
-
-def _failed(node: Node, job: Turn, error: Exception) -> Outcome:
-    log.error(
-        "job.failed", extra={"kind": job.kind, "job": job.seq, "attempts": job.attempts}, exc_info=error
-    )
-    now, reason = node.clock.now(), f"{type(error).__name__}"
-    if job.attempts < TRIES:
-        return Postponed(now + LEASE / 4 * 2**job.attempts, reason)
-    if job.lane.startswith(CHORE):
-        # Most plan themselves anew when they are done, and nobody else would: a disk that is full for a night would end them for ever.
-        # Those behind it do not wait for it.
-        return Moved(f"{CHORE}again:{job.seq}", now + CHORES_AGAIN, reason)
-    return Dead(reason)
-
-
-# ---- what became of them -------------------------------------------------------------------------------------------
-
-
-async def _finish(node: Node, ended: Sequence[_Running], jobs: Jobs, parts: _Parts) -> list[_Running]:
-    """Record what became of the jobs of some lanes, and what they leave behind; returns the lanes that have to run on."""
-    is_work_left = False
-    again: list[_Running] = []
-    for lanes in _recorded_together(ended, parts):
-        try:
-            if (made := await _record(node, lanes, jobs)) is not None:
-                parts.learn(made, jobs=sum(len(lane.results) for lane in lanes))
-                is_work_left = is_work_left or made > 0
-        except Exception as error:  # whoever is at fault keeps nothing from the others
-            log.warning("jobs.unsettled", extra={"reason": type(error).__name__, "lanes": len(lanes)})
-            again += [lane for lane in lanes if not await _record_alone(node, lane, jobs)]
-            is_work_left = True
-    if is_work_left:
-        await node.bell.ring()
-    return again
-
-
-def _recorded_together(ended: Sequence[_Running], parts: _Parts) -> Iterator[list[_Running]]:
-    """Which lanes are recorded in one transaction: those that may leave something not with the others, nor many jobs at once.
-
-    What is left adds to lanes of deliveries, whose names come after those of what comes in. Who held one of them already would
-    wait for somebody who waits for them.
-    """
-    if others := [lane for lane in ended if not lane.may_leave]:
-        yield others
-    part: list[_Running] = []
-    for lane in ended:
-        if not lane.may_leave:
-            continue
-        if part and sum(len(one.results) for one in (*part, lane)) > parts.size:
-            # How many are recorded next depends on what these made.
-            yield part
-            part = []
-        part.append(lane)
-    if part:
-        yield part
-
-
-async def _record(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> int | None:
-    """Record all of it or nothing; returns how many jobs for others what was left may have made, None where nothing may be left."""
-    settlements = await _settlements(node, lanes, jobs)
-    async with node.database.begin() as session:
-        # Lanes are locked before anything else is, and in the order of their names, here as by whoever adds to them.
-        await _give_back(node, session, lanes)
-        made = [await settle(session) for settle in settlements]
-    return sum(made) if made else None
-
-
-async def _settlements(node: Node, lanes: Sequence[_Running], jobs: Jobs) -> list[Settlement]:
-    ended: dict[str, list[Any]] = {}
-    for lane in lanes:
-        for (job, prepared), (_, outcome) in zip(lane.line, lane.results, strict=False):
-            if isinstance(outcome, Done | Dead) and not isinstance(prepared, _Unprepared):
-                ended.setdefault(job.kind, []).append(prepared)
-    works = ((jobs.get(kind), prepared) for kind, prepared in ended.items())
-    return [
-        await work.settle(node, prepared)
-        for work, prepared in works
-        if isinstance(work, Work) and work.settle is not None
-    ]
-
-
-async def _give_back(node: Node, session: AsyncSession, lanes: Sequence[_Running]) -> None:
-    await outbox.finish(
-        session,
-        {lane.name: lane.results for lane in lanes},
-        until={lane.name: lane.until for lane in lanes},
-        now=node.clock.now(),
-    )
-
-
-async def _record_alone(node: Node, lane: _Running, jobs: Jobs) -> bool:
-    """Record one lane by itself. False when that cannot be done before some of it has run again, and left nothing."""
-    try:
-        await _record(node, [lane], jobs)
-    except LeaseLost:
-        log.warning("lane.lost", extra={"lane": lane.name})
-    except Exception as error:
-        if _is_taken_apart(lane, jobs):
-            return False
-        await _put_off(node, lane, error)
-    return True
-
-
-def _is_taken_apart(lane: _Running, jobs: Jobs) -> bool:
-    """Whether some of its jobs left something: they are to run again then, each by itself, from the first of them on."""
-    apart = [(job, _apart(prepared, jobs.get(job.kind))) for job, prepared in lane.line[: len(lane.results)]]
-    changed = (one is not was for (_, one), (_, was) in zip(apart, lane.line, strict=False))
-    first = next((n for n, is_changed in enumerate(changed) if is_changed), None)
-    if first is None:
-        return False
-    lane.line, lane.results, lane.started_at = apart, lane.results[:first], time.monotonic()
-    return True
-
-
-def _apart(prepared: Any, work: JobHandler | Work | None) -> Any:
-    if not isinstance(work, Work) or work.apart is None or isinstance(prepared, _Unprepared):
-        return prepared
-    return work.apart(prepared)
-
-
-async def _put_off(node: Node, lane: _Running, error: Exception) -> None:
-    """What cannot be recorded, though nothing is left, waits as if its first job had failed: all of it runs again."""
-    if lane.results:
-        job, _ = lane.line[0]
-        lane.results = [(job.seq, _failed(node, job, error))]
-    try:
-        async with node.database.begin() as session:
-            await _give_back(node, session, [lane])
-    except Exception:  # its lease runs out, and it runs again
-        log.exception("jobs.unrecorded")
+        return failed(node, job, error)
 
 
 async def _quiet(node: Node) -> float:

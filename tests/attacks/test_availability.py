@@ -44,7 +44,7 @@ from node.inbox.receive import Inbox
 from node.lanes import LONG_FAILED
 from node.outbox import Job, Lane
 from node.publishing.stamps import stamp_address
-from node.worker import TRIES
+from node.recording import TRIES
 from tests.attacks.stage import Stage, reasons, served
 from tests.attacks.tap import PUBLIC_ADDRESS, an_answer
 from tests.federation.requests_to_us import signed

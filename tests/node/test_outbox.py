@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from node import outbox, worker
+from node import outbox, recording, worker
 from node.errors import LeaseLost
 from node.lanes import lanes_of_dead, try_now
 from node.outbox import LEASE, Dead, Done, Dropped, Lane, Moved, Order, Postponed, Settlement
@@ -284,7 +284,7 @@ class Leaving:
         self.written: list[list[str]] = []
         self.adds_to: str | None = None
         self.makes = 0
-        self.parts = worker._Parts(each=1)
+        self.parts = recording.Parts(each=1)
 
     async def _settle(self, _node: Any, prepared: Sequence[str]) -> Settlement:
         async def write(session: Any) -> int:
@@ -295,7 +295,7 @@ class Leaving:
 
         return write
 
-    async def claimed(self, *lanes: str, jobs: int = 1) -> list[worker._Running]:
+    async def claimed(self, *lanes: str, jobs: int = 1) -> list[recording.Running]:
         """Lanes with jobs of that kind, each done, none recorded."""
         now = self.node.clock.now()
         orders = [Order("process", {}, lane) for lane in lanes for _ in range(jobs)]
@@ -305,7 +305,7 @@ class Leaving:
             names = await outbox.claim(session, now=now, limit=100)
             lines = await outbox.line(session, names, now=now, limit=100)
         return [
-            worker._Running(
+            recording.Running(
                 lane,
                 now + LEASE,
                 [(job, lane) for job in line],
@@ -315,15 +315,15 @@ class Leaving:
             for lane, line in sorted(lines.items())
         ]
 
-    async def finish(self, lanes: Sequence[worker._Running]) -> list[worker._Running]:
-        return await worker._finish(self.node, lanes, self.jobs, self.parts)
+    async def finish(self, lanes: Sequence[recording.Running]) -> list[recording.Running]:
+        return await recording.finish(self.node, lanes, self.jobs, self.parts)
 
 
 async def test_what_many_jobs_leave_is_kept_in_parts(database: Any, now: datetime) -> None:
     leaving = Leaving(database, now)
 
     await leaving.finish(
-        await leaving.claimed("from:a", "from:b", "from:c", jobs=worker.SETTLED_AT_ONCE // 2)
+        await leaving.claimed("from:a", "from:b", "from:c", jobs=recording.SETTLED_AT_ONCE // 2)
     )
 
     assert [set(part) for part in leaving.written] == [{"from:a", "from:b"}, {"from:c"}]
@@ -336,7 +336,7 @@ async def test_where_each_job_makes_thousands_of_others_few_are_recorded_at_once
     inbox waits, and a gigabyte of memory.
     """
     leaving = Leaving(database, now)
-    leaving.parts, leaving.makes = worker._Parts(), outbox.MADE_AT_ONCE // 2
+    leaving.parts, leaving.makes = recording.Parts(), outbox.MADE_AT_ONCE // 2
     lanes = [f"from:{letter}" for letter in "abcdefghijklmnop"]
 
     await leaving.finish(await leaving.claimed(*lanes))
@@ -602,7 +602,7 @@ async def test_a_chore_that_fails_for_a_night_is_tried_again_each_day_and_keeps_
     monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": tidy_up}))
     node = cast(Any, SimpleNamespace(settings=None, database=database, clock=clock, bell=LocalBell()))
     await fill(database, now, ("chore:tidy", "1"), ("chore:tidy", "2"), ("to:a", "3"))
-    for _ in range(worker.TRIES + 3):
+    for _ in range(recording.TRIES + 3):
         await worker.run_due(node)
         clock.forward(hours=12)
     before = list(done)
