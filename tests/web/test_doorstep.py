@@ -20,6 +20,7 @@ from node.inbox.receive import MAX_BODY_BYTES
 from node.peers.actors import remember_actor
 from node.runtime import Node
 from tests.rig.keys import rsa_key
+from tests.rig.serving import port_of, serving
 from vocab.actors import Actor, PublicKey
 from web.doorstep import DoorstepProtocol
 from web.serve import make_server
@@ -38,19 +39,13 @@ async def server(node: Node) -> AsyncIterator[uvicorn.Server]:
     sam = Actor(SAM, "Person", "sam", f"{SAM}/inbox", keys=(key,))
     async with node.database.begin() as session:
         await remember_actor(session, sam, now=node.clock.now())
-    server = make_server(node)
-    server.config.port = 0
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server
-    server.should_exit = server.force_exit = True
-    await serving
+    async with serving(make_server(node)) as server:
+        yield server
 
 
 @pytest.fixture
 def port(server: uvicorn.Server) -> int:
-    return int(server.servers[0].sockets[0].getsockname()[1])
+    return port_of(server)
 
 
 @pytest.fixture
@@ -91,6 +86,19 @@ def posting(
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if name != without)
     return f"POST {path} HTTP/{version}\r\n{lines}\r\n".encode() + content
+
+
+def held_back(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """From now on nothing is committed before the second of these is set; the first says that something waits for it."""
+    begun, go_on, write = asyncio.Event(), asyncio.Event(), Keeper._write
+
+    async def slow(self: Keeper, batch: list[Any]) -> set[str]:
+        begun.set()
+        await go_on.wait()
+        return await write(self, batch)
+
+    monkeypatch.setattr(Keeper, "_write", slow)
+    return begun, go_on
 
 
 class Connection:
@@ -175,16 +183,9 @@ async def test_what_comes_whole_is_answered_like_what_comes_in_pieces(
 async def test_nobody_is_told_that_it_was_kept_before_it_was(
     node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, begun, write = asyncio.Event(), asyncio.Event(), Keeper._write
-
-    async def slow(self: Keeper, batch: list[Any]) -> set[str]:
-        begun.set()
-        await go_on.wait()
-        return await write(self, batch)
-
     connection = await connect()
     await _know_the_key(node, connection)
-    monkeypatch.setattr(Keeper, "_write", slow)
+    begun, go_on = held_back(monkeypatch)
     connection.writer.write(posting(node, 1))
     answer = asyncio.create_task(connection.answer())
     await begun.wait()
@@ -396,14 +397,7 @@ async def test_what_begins_within_a_trailer_and_is_not_all_there_is_no_whole_pos
 async def test_a_server_that_stops_answers_first(
     node: Node, server: uvicorn.Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, begun, write = asyncio.Event(), asyncio.Event(), Keeper._write
-
-    async def slow(self: Keeper, batch: list[Any]) -> set[str]:
-        begun.set()
-        await go_on.wait()
-        return await write(self, batch)
-
-    monkeypatch.setattr(Keeper, "_write", slow)
+    begun, go_on = held_back(monkeypatch)
     connection = await connect()
     connection.writer.write(posting(node, 1))
     await begun.wait()

@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 import web
 from node.runtime import Node
+from tests.rig.serving import port_of, serving
 from web.patience import (
     MAX_HEAD_BYTES,
     MOST_AHEAD,
@@ -49,19 +50,15 @@ class Hasty(PatientProtocol):
 async def server(node: Node) -> AsyncIterator[uvicorn.Server]:
     """A node that has little patience, served."""
     server = make_server(node, protocol=Hasty)
-    server.config.port, server.config.timeout_keep_alive = 0, 1
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    yield server
-    server.should_exit = server.force_exit = True
-    await serving
+    server.config.timeout_keep_alive = 1
+    async with serving(server):
+        yield server
 
 
 @pytest.fixture
 def port(server: uvicorn.Server) -> int:
     """Where it is served."""
-    return int(server.servers[0].sockets[0].getsockname()[1])
+    return port_of(server)
 
 
 async def told(port: int, first: bytes, *drips: bytes, every: float = 0.02) -> tuple[bytes, float]:
