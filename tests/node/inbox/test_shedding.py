@@ -294,7 +294,8 @@ async def test_who_cannot_be_told_keeps_nobody_else_from_being_told(
         while len(told) < 4:
             await asyncio.sleep(0.01)
 
-    assert told == [f"{number} {'bool' if is_kept else 'OSError'}" for number in (1, 3, 4, 5)]
+    # In any order: where there is more than one writer, the second of the two batches may be committed first.
+    assert sorted(told) == [f"{number} {'bool' if is_kept else 'OSError'}" for number in (1, 3, 4, 5)]
     assert "inbox.telling-failed" in caplog.messages
 
 
