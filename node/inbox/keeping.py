@@ -145,7 +145,8 @@ class Keeper:
             self._weight -= sum(one.weight for one in batch)
         for one in batch:
             _tell(one, not shut & one.hosts)
-        await self._node.bell.ring()
+        # A bell that nobody hears must not keep the next batch waiting: workers look by themselves.
+        await beside(self._node.bell.ring())
 
     async def _gather(self) -> None:
         """Under load, let more come to share the next commit, as long as they come at once."""

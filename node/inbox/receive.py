@@ -116,7 +116,12 @@ class Inbox:
             return
 
         def kept(outcome: bool | Exception) -> None:
-            tell(self._said(outcome, claim.actor))
+            answer = Answer.FAILED
+            try:
+                answer = self._said(outcome, claim.actor)
+            finally:
+                # Whatever breaks before: whoever waits would wait for ever.
+                tell(answer)
 
         self._keeper.keep(row, kept)
 

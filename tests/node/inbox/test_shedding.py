@@ -1,6 +1,7 @@
 """A flood is shed with 429 and Retry-After, while those whom we follow are still served."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -297,6 +298,60 @@ async def test_who_cannot_be_told_keeps_nobody_else_from_being_told(
     # In any order: where there is more than one writer, the second of the two batches may be committed first.
     assert sorted(told) == [f"{number} {'bool' if is_kept else 'OSError'}" for number in (1, 3, 4, 5)]
     assert "inbox.telling-failed" in caplog.messages
+
+
+class Broken:
+    """A bell that cannot be rung."""
+
+    rung = 0
+
+    async def ring(self) -> None:
+        self.rung += 1
+        raise RuntimeError("a mistake of ours")
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+async def test_a_bell_that_breaks_keeps_nobody_from_being_told_and_no_batch_from_its_commit(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bell, told = Broken(), list[bool | Exception]()
+    keeper = Keeper(replace(node, bell=bell), Shedder(node, Limits()))
+    monkeypatch.setattr("node.inbox.keeping.BATCH", 2)
+
+    for number in range(1, 6):
+        actor = f"https://loud.example/users/{number}"
+        row = {"digest": bytes([number]) * 32, "activity_id": f"{actor}/1", "actor": actor, "signer": actor}
+        keeper.keep(row | {"body": b"{}"}, told.append)
+    async with asyncio.timeout(5):
+        while len(told) < 5 or keeper._committers:
+            await asyncio.sleep(0.01)
+
+    assert told == [True] * 5
+    assert bell.rung == 3
+    assert keeper.waiting == 0
+    assert caplog.messages.count("inbox.beside-failed") == 3
+
+
+async def test_who_waits_is_told_whatever_breaks_once_it_is_kept(
+    town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a place that nobody else gets, they would wait for ever."""
+    stranger = Stranger(town)
+    assert await flood(stranger, 1) == [202]
+
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("a mistake of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("node.inbox.receive.Inbox._said", fail)
+        async with asyncio.timeout(5):
+            broken = await flood(stranger, 3, first=2)
+
+    assert broken == [503] * 3
+    assert "inbox.telling-failed" in caplog.messages
+    assert await flood(stranger, 3, first=2) == [202] * 3
 
 
 async def test_a_host_that_writes_often_is_taken_for_awake_once_in_a_while(
