@@ -23,6 +23,7 @@ CACHED_KEYS = 10_000
 REFETCH_AFTER = timedelta(minutes=5)
 # Then a key in memory is looked up again: its owner may have said since, to another process, that it is lost.
 HELD_FOR = timedelta(seconds=30)
+_AT_ONCE = timedelta(0)
 # A key that does not fit may have been renewed since it was read here: looked at again this often.
 READ_AGAIN = timedelta(seconds=1)
 # Whoever signs with a key that is being asked for anew waits for that so long, and so many at most; then they come back.
@@ -221,7 +222,8 @@ class Signers:
 
     def _held(self, key_id: str) -> HeldKey | None:
         held = self._keys.get(key_id)
-        if held is None or self._node.clock.now() - held.read_at >= HELD_FOR:
+        # A clock that is set back makes no key held for longer.
+        if held is None or not _AT_ONCE <= self._node.clock.now() - held.read_at < HELD_FOR:
             return None
         self._keys.move_to_end(key_id)
         return held
@@ -241,6 +243,7 @@ class Signers:
         Raises NotAsked where its owner would have to be asked, and nobody asks.
         """
         now = self._node.clock.now()
+        before = self._keys.get(key_id)
         held = None if reread or refresh else self._held(key_id)
         if held is not None:
             return held
@@ -252,8 +255,9 @@ class Signers:
         if known is None:
             raise NotThere("the owner lists no such key", url=key_id, status=404)
         newer = self._keys.get(key_id)
-        if newer is not None and newer.fetched_at > known.fetched_at:
-            # It was asked for anew while this was read.
+        if newer is not None and newer is not before and newer.fetched_at > known.fetched_at:
+            # It was asked for anew while this was read. What was in memory before counts no more, whatever its date: that is perhaps
+            # by another process's clock, and a key that is lost would count for as long as that one is ahead, or for ever.
             return newer
         held = HeldKey(
             known.owner,
