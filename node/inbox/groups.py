@@ -11,6 +11,7 @@ from node.inbox.forwarded import as_it_is_now, gone
 from node.inbox.process import Handler, is_repeat, remember_worked_off, require_standing
 from node.inbox.proving import RefusedActivity, authorised, is_followed
 from node.inbox.taking import take_case
+from node.inbox.undone import expect_taken_back
 from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_document
 from node.publishing.reactions import drop_reaction, drop_reaction_to
@@ -24,6 +25,7 @@ async def on_undo(node: Node, activity: Activity) -> None:
     liked = properties.iri(activity.object or {}, "object")
     if activity.object_type not in {None, "Like"}:
         raise RefusedActivity(f"no Undo of a {activity.object_type} is passed on")
+    await expect_taken_back(node, activity)
     async with node.database.begin() as session:
         if liked:
             await drop_reaction_to(session, kind="like", case_url=liked, actor=activity.actor)

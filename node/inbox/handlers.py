@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from node.entries.entries import SHOWN, Entry, expect_withdrawn
 from node.hub.aggregate import take_back
 from node.hub.quarantine import taken_back
+from node.inbox.process import is_repeat
 from node.inbox.proving import RefusedActivity, is_followed
 from node.inbox.searching import heed
 from node.inbox.stamping import MAX_ASKED
 from node.inbox.taking import fetch_case, take_followed_case, to_pass_on
+from node.inbox.undone import REACTIONS, expect_taken_back, was_taken_back
 from node.peers.actors import forget_actor, host_of, is_at_home
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import followed_by_activity, follows, receive_farewell, receive_undo
@@ -43,14 +45,14 @@ from vocab.terms import PUBLIC, PUBLIC_ALIASES
 
 log = logging.getLogger(__name__)
 
-# What is taken back with the activity of that type.
-REACTIONS = {"Like": "like", "EmojiReact": "like", "Announce": "boost"}
-
 
 async def on_undo(node: Node, activity: Activity) -> None:
     """Somebody takes back a Follow, a like or a boost of their own."""
     inner = activity.object or {}
     now = node.clock.now()
+    if not await is_repeat(node, activity):
+        # Said once more, it may be older than what was done again since.
+        await expect_taken_back(node, activity)
     async with node.database.begin() as session:
         named = properties.iri(inner, "object")
         followed = named if activity.object_type == "Follow" else None
@@ -253,14 +255,20 @@ async def _own_case(session: AsyncSession, url: str | None) -> Entry | None:
 
 
 async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:
+    now = node.clock.now()
+    said = {"id": activity.id, "kind": kind, "actor": activity.actor, "case_url": url}
     async with node.database.begin() as session:
         case = await session.get(Entry, url)
-        if case is not None and case.own:
-            await keep_reaction(
-                session,
-                id=activity.id,
-                kind=kind,
-                actor=activity.actor,
-                case_url=url,
-                now=node.clock.now(),
-            )
+        if case is None or not case.own:
+            return
+        # What stands of that actor's is not replaced by it.
+        is_undone = await was_taken_back(session, **said, now=now)
+        if not is_undone:
+            await keep_reaction(session, **said, now=now)
+    async with node.database.begin() as session:
+        # Once more: what another worker takes back at the same moment neither of the two would find.
+        is_undone = is_undone or await was_taken_back(session, **said, now=now)
+        if is_undone:
+            await drop_reaction(session, id=activity.id, actor=activity.actor)
+    if is_undone:
+        raise RefusedActivity(f"a {kind} that was taken back before it came")

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from node.entries.entries import Entry
 from node.inbox.proving import RefusedActivity
+from node.inbox.undone import was_taken_back
 from node.peers.actors import is_at_home
 from node.peers.directory import find_actor
 from node.peers.sending import new_activity_id, send
-from node.publishing.reactions import Reaction, count_of, keep_reaction
+from node.publishing.reactions import COUNTED_ONCE, Reaction, count_of, keep_reaction
 from node.publishing.stamps import QUOTE, stamp_address
 from node.runtime import Node
 from vocab import activities, properties
@@ -55,15 +56,11 @@ async def on_request(node: Node, activity: Activity) -> None:
             raise RefusedActivity(f"{activity.type} for what is known as something else")
         if known is None and await count_of(session, kind, case.id, by=activity.actor) >= MAX_ASKED:
             raise RefusedActivity(f"too many of one actor: {activity.type}")
-        kept = await keep_reaction(
-            session,
-            id=instrument,
-            kind=kind,
-            actor=activity.actor,
-            case_url=case.id,
-            position=read_position(said) if kind == "reply" else None,
-            now=now,
-        )
+        asked_for = {"id": instrument, "kind": kind, "actor": activity.actor, "case_url": case.id}
+        if kind in COUNTED_ONCE and await was_taken_back(session, **asked_for, now=now):
+            raise RefusedActivity(f"taken back before it came: {activity.type}")
+        position = read_position(said) if kind == "reply" else None
+        kept = await keep_reaction(session, **asked_for, position=position, now=now)
         if not kept:
             raise RefusedActivity(f"too many of one site: {activity.type}")
         answer = activities.accept(

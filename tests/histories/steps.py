@@ -560,6 +560,27 @@ class SamReacts:
 
 
 @dataclass(frozen=True)
+class SamTakesBackFirst:
+    """Sam likes or boosts a case and takes that back, and the Undo is quicker: the other comes afterwards, or never."""
+
+    kind: str
+    pick: int
+    comes: bool
+
+    async def __call__(self, world: World) -> None:
+        if (case := world.case(self.pick)) is None:
+            return
+        verb, kind = {"like": ("Like", "like"), "boost": ("Announce", "boost")}[self.kind]
+        said = world.said(verb, case.url)
+        if not await world.sam_posts(case.home, world.said("Undo", said)):
+            return
+        await world.reacted(case.home, (kind, case.url), False)
+        if self.comes:
+            await world.settle()
+            await world.sam_posts(case.home, said)
+
+
+@dataclass(frozen=True)
 class SamWrites:
     """Sam answers or quotes a case; the desk shows the answer, or Sam takes it back."""
 
@@ -737,6 +758,7 @@ _KINDS: tuple[tuple[int, st.SearchStrategy[Step]], ...] = (
     (2, st.builds(SamFollows, _sites, _bools, _bools)),
     (1, st.builds(SamAnswers, _sites, _bools)),
     (2, st.builds(SamReacts, st.sampled_from(["like", "boost"]), _picks, _bools)),
+    (1, st.builds(SamTakesBackFirst, st.sampled_from(["like", "boost"]), _picks, _bools)),
     (2, st.builds(SamWrites, _picks, st.sampled_from(["reply", "show", "delete", "quote"]))),
     (1, st.builds(SamFetches, _picks)),
     (1, st.builds(SamBlocks, _sites)),

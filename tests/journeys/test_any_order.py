@@ -26,6 +26,7 @@ from tests.histories.steps import (
     Publish,
     Reads,
     SamReacts,
+    SamTakesBackFirst,
     Step,
     Subscribe,
     Then,
@@ -133,6 +134,12 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
         "node.inbox.handlers.drop_reaction_to",
         lambda _: nothing,
         [Publish("a"), SamReacts("like", 0, on=True), SamReacts("like", 0, on=False)],
+    ),
+    "what is taken back before it comes is forgotten": (
+        7,
+        "node.inbox.handlers.expect_taken_back",
+        lambda _: nothing,
+        [Publish("a"), SamTakesBackFirst("like", 0, comes=True)],
     ),
     "who moves is not followed": (
         5,
