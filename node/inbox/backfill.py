@@ -78,6 +78,7 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
         for url in kept_out:
             await walk.take(url)
         await walk.through(actor.outbox)
+        await walk.ask_behind()
         for url in shown:
             if url not in walk.named and not walk.is_over:
                 await walk.take(url, again=True)

@@ -18,7 +18,7 @@ from node.inbox.process import is_repeat
 from node.inbox.proving import RefusedActivity, is_followed
 from node.inbox.searching import heed
 from node.inbox.stamping import MAX_ASKED
-from node.inbox.taking import fetch_case, take_followed_case, to_pass_on
+from node.inbox.taking import fetch_case, may_be_behind, take_followed_case, to_pass_on
 from node.inbox.undone import REACTIONS, expect_taken_back, was_taken_back
 from node.peers.actors import forget_actor, host_of, is_at_home
 from node.peers.directory import find_actor, find_document
@@ -146,9 +146,11 @@ async def on_announce(node: Node, activity: Activity) -> None:
     if known is not None and known.own:
         await _react(node, activity, "boost", url)
         return
-    if known is not None or not followed or host_of(url) == node.settings.authority:
+    if not followed or host_of(url) == node.settings.authority:
         return
-    await fetch_case(node, url)
+    now = node.clock.now()
+    if known is None or await may_be_behind(node, url, by=activity.actor, announced_at=now):
+        await fetch_case(node, url)
 
 
 async def on_like(node: Node, activity: Activity) -> None:

@@ -18,7 +18,7 @@ from node.inbox.cases import members_among, read_shown
 from node.inbox.forwarded import gone
 from node.inbox.handlers import on_delete
 from node.inbox.proving import RefusedActivity, is_followed
-from node.inbox.taking import fetch_case
+from node.inbox.taking import fetch_case, may_be_behind
 from node.peers.actors import host_of
 from node.peers.directory import find_document
 from node.peers.hosts import Standing, standings
@@ -54,6 +54,7 @@ class Walk:
     pages        those that were asked for: none is asked for twice.
     named        the cases that the outbox named; withdrawals: what it named that was deleted, and where that is said.
     asked        for how many cases; misses: of these, how many were not there, one after the other.
+    behind       what a group announced that is here, and is to be asked for once all else has been.
     strays       how often, one after the other, what a group announced was no case; silent: how often each home could not give one.
     refusals     how often, one after the other, the server could not give one just now; passing: the last of these failures.
     """
@@ -68,6 +69,7 @@ class Walk:
     withdrawals: dict[str, str] = field(default_factory=dict)
     asked: int = 0
     misses: int = 0
+    behind: list[str] = field(default_factory=list)
     strays: int = 0
     silent: Counter[str] = field(default_factory=Counter)
     refusals: int = 0
@@ -132,7 +134,7 @@ class Walk:
             for url in self._announced(said):
                 if url not in self.named and not self.is_over:
                     self.named.add(url)
-                    await self._take_announced(url)
+                    await self._take_announced(url, announced_at=properties.instant(said, "published"))
 
     async def _take_shown(self, page: Properties) -> None:
         """Keep together what stands whole on a page that is up to date; what is not plain there is asked for like any other.
@@ -202,15 +204,26 @@ class Walk:
             return []
         return [url for url in properties.strings(said, "object") if properties.is_http(url)]
 
-    async def _take_announced(self, url: str) -> None:
-        """Take a case that a group announced from its own home, as when it is announced now. What is here is not asked for."""
+    async def _take_announced(self, url: str, *, announced_at: datetime | None) -> None:
+        """Take a case that a group announced from its own home, as when it is announced now. What is here has time."""
+        if not await self._is_here(url):
+            await self._ask_its_home(url)
+        elif await may_be_behind(self.node, url, by=self.actor or "", announced_at=announced_at):
+            self.behind.append(url)
+
+    async def ask_behind(self) -> None:
+        """Ask for what is here, and may rest for no reason any more, or be older than what was announced."""
+        for url in self.behind:
+            if not self.is_over:
+                await self._ask_its_home(url)
+
+    async def _ask_its_home(self, url: str) -> None:
         host = host_of(url)
-        is_down = self.silent[host] >= MAX_REFUSALS
-        if is_down or host == self.node.settings.authority or await self._is_here(url):
+        if self.silent[host] >= MAX_REFUSALS or host == self.node.settings.authority:
             return
         self.asked += 1
         try:
-            await fetch_case(self.node, url)
+            await self._fetch(url)
         except Unreachable as error:
             # Its home, and not the group's, which names others: that is asked for when all is read once more.
             self.passing = error
@@ -276,11 +289,15 @@ class Walk:
                 await self._heed(url)
             return
         try:
-            await fetch_case(self.node, url)
+            await self._fetch(url)
         except RefusedActivity:
             # It was asked about, and is there.
             if self.actor is not None:
                 raise
+
+    async def _fetch(self, url: str) -> None:
+        try:
+            await fetch_case(self.node, url)
         except (NotThere, VocabError):
             if not await self._heed(url):
                 raise

@@ -1,19 +1,24 @@
 """A case comes in, brought or fetched: kept on its publisher's proof alone, and at a hub only when the publisher is a member."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
-from node.entries.entries import SHOWN, Entry
+from node.entries.entries import RESTING, SHOWN, Entry
 from node.hub.aggregate import make_ready, read_brought, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.inbox.cases import is_to_pass_on
 from node.inbox.proving import RefusedActivity, is_followed, prove, prove_activity
 from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_actor, find_document
+from node.peers.follows import between, follows
 from node.peers.hosts import Standing, standings
 from node.runtime import Node
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.errors import VocabError
+
+# Several whom we follow announce a case at about the same time: what came with the first is not asked for with each.
+TOLD_WITHIN = timedelta(hours=1)
 
 
 async def fetch_case(node: Node, url: str, *, invited: bool = False) -> None:
@@ -26,6 +31,25 @@ async def fetch_case(node: Node, url: str, *, invited: bool = False) -> None:
     _, meta = read_case(document)
     await _require_open_hosts(node, meta.id, meta.actor)
     await _keep_case(node, document, by=meta.actor, invited=invited)
+
+
+async def may_be_behind(node: Node, url: str, *, by: str, announced_at: datetime | None) -> bool:
+    """Whether a case that is here is to be asked for anew because somebody we follow announces it: on a node, where nobody else tells.
+
+    It may rest, though its host was let in again; or have been corrected before we followed who announces it, or before they had it.
+    Who follows its publisher hears of it from there.
+    """
+    async with node.database.read() as session:
+        known = await session.get(Entry, url)
+        if node.settings.is_hub or known is None or known.own or known.state not in (*SHOWN, RESTING):
+            return False
+        if await follows(session, node.settings.main_actor, known.actor):
+            return False
+        followed = await between(session, node.settings.main_actor, by)
+    if known.state == RESTING:
+        return True
+    is_older = announced_at is not None and known.received_at < announced_at - TOLD_WITHIN
+    return is_older or (followed is not None and known.received_at < followed.changed_at)
 
 
 async def take_followed_case(node: Node, activity: Activity) -> None:

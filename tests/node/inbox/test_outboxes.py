@@ -5,20 +5,24 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.exc import DBAPIError
 
 from federation.proofs import attach
+from node.entries.entries import SHOWN, Entry
 from node.entries.search import standing
 from node.hub import aggregate
 from node.hub.aggregate import take_in
 from node.inbox import outboxes
 from node.inbox.cases import read_shown
+from node.inbox.taking import fetch_case
+from node.outbox import Job
 from node.peers.directory import find_actor
-from node.peers.follows import between, follow
+from node.peers.follows import between, follow, read_back
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
-from tests.rig.publications import a_case, publish_case, withdraw_case
+from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import AS
@@ -363,6 +367,96 @@ async def test_who_begins_to_follow_a_hub_reads_what_it_announced_before(town: T
     async with town["b"].node.database.read() as session:
         found = await standing(session, [one.url for one in published])
     assert found == {published[0].url, published[2].url}
+
+
+async def shown_title(town: Town, url: str) -> str | None:
+    async with town["b"].node.database.read() as session:
+        entry = await session.get(Entry, url)
+    return entry.case().title["en"] if entry is not None and entry.state in SHOWN else None
+
+
+async def an_older_version_at_b(town: Town) -> str:
+    """Somebody read it there once; what became of it since they were not told."""
+    node = town["a"].node
+    case = await publish_case(node, a_case(title={"en": "As it was"}))
+    await fetch_case(town["b"].node, case.url, invited=True)
+    town.clock.forward(minutes=1)
+    door = town.wires.apps.pop("b.example")
+    await correct_case(node, case, a_case(title={"en": "As it is"}))
+    async with node.database.begin() as session:
+        await session.execute(delete(Job).where(Job.kind == "deliver"))
+    town.wires.apps["b.example"] = door
+    return case.url
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("is_later", [True, False])
+async def test_what_a_hub_announces_and_is_here_in_an_older_version_is_taken_as_it_is(
+    town: Town, is_later: bool
+) -> None:
+    url = await an_older_version_at_b(town)
+    before = await shown_title(town, url)
+
+    town.clock.forward(hours=2)
+    for follower, followed in (("b", "hub"), ("hub", "a"))[:: 1 if is_later else -1]:
+        await town.befriend(follower, followed)
+
+    assert before == "As it was"
+    assert await shown_title(town, url) == "As it is"
+
+
+@pytest.mark.parametrize("flaw", ["a broken proof", "by another", "of a host that is limited"])
+async def test_a_newer_version_of_what_is_here_is_believed_no_more_than_the_first(
+    town: Town, victim: Stranger, mallory: Stranger, flaw: str
+) -> None:
+    group = Stranger(town, "group.example", "cases", key="peer")
+    case = a_document(victim, town)
+    victim.documents["/cases/c1"] = case
+    await fetch_case(town["b"].node, case["id"], invited=True)
+    newer = a_document(victim, town, minutes=5)
+    if flaw == "a broken proof":
+        newer |= {"name": "Something else (fictional)"}
+    if flaw == "by another":
+        newer = attach(newer | {"attributedTo": mallory.id}, mallory.prover(), now=town.clock.now())
+    if flaw == "of a host that is limited":
+        async with town["b"].node.database.begin() as session:
+            await decide(session, victim.host, "limit", reason="a test", now=town.clock.now())
+    victim.documents["/cases/c1"] = newer
+    group.documents[AT] |= {"orderedItems": announces(group, case["id"])}
+    town.clock.forward(minutes=10)
+
+    await read_group(town, group, at="b")
+    await group.post("b", group.activity("Announce", case["id"], number=50))
+    await town.settle()
+
+    async with town["b"].node.database.read() as session:
+        assert (await session.get_one(Entry, case["id"])).state == "live"
+
+
+@pytest.mark.parametrize("is_shown_by", ["a hub", "its publisher"])
+async def test_what_came_since_a_hub_is_followed_is_not_asked_for_with_each_announcement(
+    town: Town, victim: Stranger, is_shown_by: str
+) -> None:
+    group = Stranger(town, "group.example", "cases", key="peer")
+    case = a_document(victim, town)
+    victim.documents["/cases/c1"] = case
+    group.documents[AT] |= {"orderedItems": announces(group, case["id"])}
+    if is_shown_by == "its publisher":
+        victim.documents[AT] |= {"orderedItems": [creates(victim, case["id"])]}
+        await read_group(town, victim, at="b", kind="Organization")
+        town.clock.forward(hours=2)
+    await read_group(town, group, at="b")
+    asked = victim.asked.count("/cases/c1")
+
+    town.clock.forward(minutes=1)
+    await group.post("b", group.activity("Announce", case["id"], number=50))
+    await town.settle()
+    async with town["b"].node.database.begin() as session:
+        await read_back(session, group.id, now=town.clock.now())
+    await town.settle()
+
+    assert asked == 1
+    assert victim.asked.count("/cases/c1") == 1
 
 
 def announces(group: Stranger, *urls: str) -> list[Json]:

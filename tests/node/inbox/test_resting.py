@@ -214,6 +214,48 @@ async def test_what_was_corrected_is_asked_for_when_the_limit_of_its_host_is_lif
     assert await states(town) == {case.url: "corrected"}
 
 
+@pytest.mark.parametrize("by_a_list", [False, True])
+async def test_what_a_hub_announced_and_rests_is_shown_again_as_it_is_when_its_host_is_let_in(
+    town: Town, by_a_list: bool
+) -> None:
+    await town.befriend("hub", "b")
+    await town.befriend("a", "hub")
+    stands, corrected, withdrawn = [await publish_case(town["b"].node) for _ in range(3)]
+    await town.settle()
+    await (shut_out_by_a_list(town) if by_a_list else decided(town, "b.example", "block"))
+    town.clock.forward(minutes=1)
+    await correct_case(town["b"].node, corrected, a_case(title={"en": "As it is now"}))
+    await withdraw_case(town["b"].node, withdrawn)
+    await town.settle()
+    meanwhile = await states(town)
+
+    await decided(town, "b.example", None, at="hub" if by_a_list else "a")
+    town.clock.forward(hours=25)
+    await town.settle()
+
+    assert set(meanwhile.values()) == {RESTING}
+    assert await states(town) == {
+        stands.url: LIVE,
+        corrected.url: "corrected",
+        withdrawn.url: "withdrawn",
+    }
+
+
+async def test_what_a_hub_announced_and_rests_stays_at_rest_while_its_host_is_blocked(town: Town) -> None:
+    await town.befriend("hub", "b")
+    await town.befriend("a", "hub")
+    case = await publish_case(town["b"].node)
+    await town.settle()
+    await decided(town, "b.example", "block")
+    asked = len(town.wires.carried)
+
+    await decided(town, "other.example", "block")
+    await town.befriend("a", "hub")
+
+    assert await states(town) == {case.url: RESTING}
+    assert not [one for one in town.wires.carried[asked:] if str(one.url) == case.url]
+
+
 @pytest.mark.parametrize("policy", ["block", "limit"])
 async def test_what_a_hub_announced_of_who_is_let_in_is_taken(town: Town, policy: str) -> None:
     await town.befriend("hub", "b")
