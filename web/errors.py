@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from node import errors as node_errors
@@ -131,6 +131,10 @@ def handlers(
         note(request, 400, "not stored")
         return await answer(request, 400, sentence(400), error)
 
+    async def gone(request: Request, error: Exception) -> Response:
+        # In the middle of what they sent; nobody hears this. Two pages of log for each are a flood that costs a stranger nothing.
+        return Response(status_code=400)
+
     async def unknown(request: Request, error: Exception) -> Response:
         log.error("request.failed", extra={"reason": type(error).__name__}, exc_info=error)
         return await answer(request, 500, sentence(500), error)
@@ -140,6 +144,7 @@ def handlers(
         node_errors.NodeError: known,
         VocabError: known,
         DBAPIError: of_the_database,
+        ClientDisconnect: gone,
         Exception: unknown,
         500: unknown,
     }

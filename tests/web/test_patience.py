@@ -305,6 +305,30 @@ async def test_of_what_was_answered_on_a_connection_nothing_is_kept(
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(HEAD, id="half a head"),
+        pytest.param(PART + b"content-length: 1000\r\n\r\n" + b" " * 100, id="half a body"),
+        pytest.param(PART + CHUNKED + b"1\r\n \r\n", id="a body without an end"),
+    ],
+)
+async def test_who_sends_no_more_in_the_middle_of_a_request_is_let_go_at_once(
+    node: Node, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    async with serving(make_server(node)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(said)
+        writer.write_eof()
+
+        async with asyncio.timeout(SOON):
+            assert await reader.read() == b""
+    writer.close()
+
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 @pytest.mark.parametrize("said", [b"", HEAD], ids=["nothing", "half a head"])
 async def test_nobody_is_waited_for_whose_connection_was_cut(
     server: uvicorn.Server, port: int, said: bytes
