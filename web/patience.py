@@ -2,6 +2,7 @@
 
 Slow headers and bodies cost a client nothing and hold a connection here (slowloris); a header without end holds memory. What a
 client sends whole, in one piece, costs no timer. Of who reads nothing of an answer the system loses patience, without any timer here.
+However it ends: what was asked in full before is answered first, in its order.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class Patience:
     least_bytes   so much.
     read_seconds  the time in which a client has to make room for more of an answer (TCP_USER_TIMEOUT, RFC 5482 §3.1). Long, because a
                   client behind a slow line, or a proxy, makes room in large steps; who makes some goes on for as long as it takes.
+                  Also the time in which all is answered to a client that sends nothing more: perhaps it is gone altogether.
     """
 
     head_seconds: float = 15.0
@@ -71,7 +73,7 @@ class _Flow(FlowControl):
 
 
 class Room(ServerState):
-    """The connections of one server, and those of them on which it is the client's turn: to ask, to go on, to read.
+    """The connections of one server, and those on which it is the client's turn (to ask, to go on, to read), or which it has left.
 
     When there is no place for one more, who has been silent for longest in its turn is let go: else a few thousand connections that
     say nothing would shut all others out, and take the files and sockets that the node itself needs.
@@ -121,6 +123,8 @@ class PatientProtocol(DoorstepProtocol):
     _beside = 0  # bytes since the request began, or since its body last went on: headers, trailers, extensions of chunks
     _is_begun = False
     _is_body = False
+    _is_ended = False  # what comes is heard no more, and what was asked in full is not answered yet
+    _refusal = ""  # what is said behind those answers
     _waiting: asyncio.TimerHandle | None = None
 
     def __init__(
@@ -163,11 +167,14 @@ class PatientProtocol(DoorstepProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_ended:
+            # Read all the same: what is left unread when the connection is closed takes the answers with it (RFC 9112 §9.6).
+            return
         self._beside += len(data)
         if not self._is_ours():
             self._room.wait_for(self)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._is_ended or self.transport.is_closing():
             return
         # Empty lines before a request begin one too: they end the wait for it.
         if not (self._is_begun or self._beside):
@@ -176,6 +183,26 @@ class PatientProtocol(DoorstepProtocol):
             self.send_400_response("Too much beside the body.")
         elif self._waiting is None:
             self._wait()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """Nothing more is sent, though answers are read perhaps: whoever asked in full has theirs, and the others are dropped."""
+        if not self._end():
+            return False
+        if not self._refusal:
+            self.cycle.keep_alive = False
+        self._room.wait_for(self)
+        self._waiting = self.loop.call_later(self.patience.read_seconds, self.transport.abort)
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, in its turn: before the answer to another it would be taken for that (RFC 9112 §9.3.2)."""
+        if self._end():
+            self._refusal = msg
+        elif self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            super().send_400_response(msg)
+        else:
+            # Its own answer is begun.
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         self._is_begun = True
@@ -232,6 +259,8 @@ class PatientProtocol(DoorstepProtocol):
             self.flow.resume_reading()
         if not self._is_ours():
             self._room.wait_for(self)
+            if self._refusal and not self.transport.is_closing():
+                super().send_400_response(self._refusal)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -247,6 +276,17 @@ class PatientProtocol(DoorstepProtocol):
     def _is_ours(self) -> bool:
         """Whether there is a whole request that was not answered yet."""
         return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
+
+    def _end(self) -> bool:
+        """Hear nothing more; whether something that was asked in full is to be answered before the connection is closed."""
+        self._wait_no_more()
+        if self.pipeline and self.cycle.more_body:
+            # It never comes to its end, and was not begun here.
+            self.pipeline.popleft()
+            self._unanswered.pop()
+            self.cycle = self._unanswered[-1]
+        self._is_ended = self._is_ours()
+        return self._is_ended
 
     def _names_a_body(self) -> bool:
         return any(

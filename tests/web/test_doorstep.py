@@ -237,6 +237,36 @@ async def test_what_is_posted_before_the_last_was_answered_is_answered_in_its_tu
     assert await kept(node) == 3
 
 
+@pytest.mark.parametrize(
+    "behind", [b"\0", b"", b"POST /inbox HTTP/1.1\r\nhost:"], ids=["no request", "nothing", "half"]
+)
+async def test_what_waits_for_its_commit_is_answered_before_what_comes_behind_it(
+    node: Node, connect: Connect, monkeypatch: pytest.MonkeyPatch, behind: bytes
+) -> None:
+    """No request, the end, or half a request and the end."""
+    connection = await connect()
+    await _know_the_key(node, connection)
+    begun, go_on = held_back(monkeypatch)
+    connection.writer.write(posting(node, 1))
+    await begun.wait()
+    connection.writer.write(behind)
+    if behind != b"\0":
+        connection.writer.write_eof()
+    await asyncio.sleep(0.05)
+    go_on.set()
+
+    answer = await connection.answer()
+    async with asyncio.timeout(5):
+        rest = await connection.reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    assert await kept(node) == 2
+    assert (rest[9:12], b"\r\nconnection: close\r\n" in (rest or answer)) == (
+        b"400" if behind == b"\0" else b"",
+        True,
+    )
+
+
 @pytest.mark.usefixtures("only_the_short_way")
 @pytest.mark.parametrize(
     "how",

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import re
 import resource
 import socket
 import struct
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -233,8 +235,8 @@ async def test_who_asks_far_ahead_is_answered_no_more(port: int) -> None:
     fit, _ = await told(port, request * (MOST_AHEAD + 1))
     far, _ = await told(port, request * (MOST_AHEAD + 2))
 
-    assert fit.count(b"HTTP/1.1 200 OK") == MOST_AHEAD + 1
-    assert far.startswith(b"HTTP/1.1 400 ")
+    assert [answers.count(b"HTTP/1.1 200 OK") for answers in (fit, far)] == [MOST_AHEAD + 1] * 2
+    assert [answers.count(b"HTTP/1.1 400 ") for answers in (fit, far)] == [0, 1]
 
 
 async def test_a_large_body_that_comes_with_its_headers_is_no_header(port: int) -> None:
@@ -424,6 +426,21 @@ async def test_who_reads_slowly_and_goes_on_is_told_everything(port: int) -> Non
     assert time.monotonic() - start > 2.0
 
 
+async def test_who_asked_for_much_and_sends_no_more_is_told_everything(port: int) -> None:
+    longest = max(BUILT.glob("*.js"), key=lambda file: file.stat().st_size)
+    reader, writer = await asked_for_much(port)
+    writer.write_eof()
+
+    heard = b""
+    async with asyncio.timeout(4 * SOON):
+        while piece := await reader.read(65536):
+            heard += piece
+    writer.close()
+
+    assert heard.count(b"HTTP/1.1 200 OK") == TIMES
+    assert heard.endswith(longest.read_bytes()[-100:])
+
+
 PLACES = 3
 PIECE, LARGE = 1_000_000, 60_000_000
 
@@ -433,11 +450,15 @@ class Slow:
     """An application that answers when it is told to; /large and /rest with more than anybody takes unread; /gone never."""
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: int = 0
+    heard: list[str] = field(default_factory=list)
     gone: int = 0
 
+    @property
+    def asked(self) -> int:
+        return len(self.heard)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.asked += 1
+        self.heard.append(scope["path"])
         size = LARGE if scope["path"] in ("/large", "/rest") else 2
         if scope["path"] == "/slow":
             await self.go_on.wait()
@@ -517,6 +538,120 @@ async def house(node: Node) -> AsyncIterator[House]:
         client.writer.transport.abort()
     server.should_exit = server.force_exit = True
     await serving
+
+
+GET = b"GET %s HTTP/1.1\r\nhost: a.example\r\n\r\n"
+POST = b"POST /gone HTTP/1.1\r\nhost: a.example\r\n"
+NO_REQUESTS = [
+    pytest.param(b"\0", id="a letter"),
+    pytest.param(POST + b"content-length: x\r\n\r\n", id="headers"),
+    pytest.param(POST + b"x: y\r\n" * MOST_HEADERS + b"\r\n", id="many headers"),
+    pytest.param(POST + b"x: " + b"y" * MAX_HEAD_BYTES, id="a header without end"),
+    pytest.param(POST + CHUNKED + b"x\r\n", id="a body"),
+    pytest.param(POST + CHUNKED + b"0\r\nx: " + b"y" * MAX_HEAD_BYTES, id="trailers without end"),
+]
+
+
+async def everything(client: Client) -> bytes:
+    """All that is said until the connection is closed."""
+    async with asyncio.timeout(SOON):
+        return await client.reader.read()
+
+
+@pytest.mark.parametrize("said", NO_REQUESTS)
+@pytest.mark.parametrize("is_at_once", [True, False], ids=["in one piece", "later"])
+@pytest.mark.parametrize("is_left", [False, True], ids=["and stays", "and sends no more"])
+async def test_what_is_no_request_is_refused_behind_the_answers_to_what_was_asked_before(
+    house: House, said: bytes, is_at_once: bool, is_left: bool
+) -> None:
+    """A client, or a proxy, takes the first answer for that to its first request (RFC 9112 §9.3.2)."""
+    asked = [GET % path for path in (b"/slow", b"/")]
+    client = await house.let_in(b"".join(asked) + (said if is_at_once else b""))
+    if not is_at_once:
+        client.writer.write(said)
+    client.writer.write(b"y" * 2 * MAX_HEAD_BYTES)
+    if is_left:
+        client.writer.write_eof()
+    await asyncio.sleep(0.05)
+    had_said = len(house.application.heard)
+    house.application.go_on.set()
+
+    heard = await everything(client)
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", heard) == [b"200", b"200", b"400"]
+    assert had_said == 1
+    assert house.application.heard[:2] == ["/slow", "/"]
+
+
+async def test_no_refusal_stands_in_the_middle_of_an_answer(house: House) -> None:
+    client = await house.let_in(GET % b"/rest?slowly")
+    client.writer.write(b"\0")
+    await client.reader.readuntil(b"\r\n\r\n")
+    await client.reader.readexactly(LARGE - 1)
+    house.application.go_on.set()
+
+    heard = await everything(client)
+
+    assert heard.startswith(b"\0HTTP/1.1 400 ")
+
+
+async def test_nor_in_that_to_the_very_request_that_breaks_off(house: House) -> None:
+    request = b"POST /rest?slowly HTTP/1.1\r\nhost: a.example\r\n" + CHUNKED
+    client = await house.let_in(request)
+    await client.reader.readuntil(b"\r\n\r\n")
+    await client.reader.readexactly(LARGE - 1)
+    client.writer.write(b"x\r\n")
+
+    assert await everything(client) == b""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(b"", id="nothing more"),
+        pytest.param(b"GET / HTTP/1.1\r\nhost:", id="half a head"),
+        pytest.param(POST + b"content-length: 5\r\n\r\n", id="half a body"),
+    ],
+)
+async def test_who_sends_no_more_is_answered_all_that_was_asked_in_full(house: House, more: bytes) -> None:
+    asked = [GET % path for path in (b"/", b"/slow", b"/")]
+    client = await house.let_in(b"".join(asked) + more)
+    client.writer.write_eof()
+    await asyncio.sleep(0.05)
+    house.application.go_on.set()
+
+    heard = await everything(client)
+
+    assert heard.count(b"HTTP/1.1 200 OK") == heard.count(b"\0\0") == 3
+    assert house.application.heard[:3] == ["/", "/slow", "/"]
+    assert not house.server.server_state.connections
+
+
+async def test_who_sends_no_more_and_is_never_answered_is_waited_for_no_longer_than_for_who_reads_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatientProtocol, "patience", Hasty.patience)
+    client = await house.let_in(GET % b"/slow")
+    client.writer.write_eof()
+
+    with suppress(ConnectionError):
+        assert await everything(client) == b""
+    await asyncio.sleep(0.05)
+    assert not house.server.server_state.connections
+
+
+async def test_who_sends_no_more_is_let_go_before_others_whose_request_is_being_worked_on(
+    house: House,
+) -> None:
+    """Perhaps they are gone altogether."""
+    working = [await house.let_in(GET % b"/slow") for _ in range(PLACES)]
+    working[1].writer.write_eof()
+    await asyncio.sleep(0.05)
+
+    assert await (await house.let_in()).asks()
+
+    house.application.go_on.set()
+    assert [await one.is_answered() for one in working] == [True, False, True]
 
 
 async def test_when_there_is_no_place_who_has_been_silent_for_longest_is_let_go(house: House) -> None:

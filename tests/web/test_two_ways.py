@@ -221,6 +221,7 @@ class Visit:
     ends      which requests are the last of what comes at once.
     waits     after which requests, beside, the client waits for its answers.
     is_quick  what was written is taken at once; else nothing of it until there is nothing more to ask, or nobody listens any more.
+    leaves    behind all that, nothing more is sent.
     """
 
     asked: list[Asked]
@@ -228,6 +229,7 @@ class Visit:
     ends: list[bool]
     waits: list[bool]
     is_quick: bool
+    leaves: bool
 
     @property
     def pieces(self) -> list[tuple[bytes, bool]]:
@@ -237,8 +239,7 @@ class Visit:
         everything = [asked.bytes for asked in self.asked]
         for number, whole in enumerate(everything):
             together += whole
-            # When what is no request comes before the last was answered, that never is: which is sooner depends on the way.
-            waits = self.waits[number] or any(one.is_broken for one in self.asked[number : number + 2])
+            waits = self.waits[number]
             if waits or self.ends[number] or number == len(everything) - 1:
                 places = sorted({round(cut * len(together)) for cut in self.cuts} | {0, len(together)})
                 parts = [together[start:end] for start, end in pairwise(places)]
@@ -254,6 +255,7 @@ VISITS = st.lists(st.one_of(POSTINGS, POSTINGS, OTHERS, BROKEN), min_size=1, max
         st.one_of(st.just([]), st.lists(st.floats(0, 1), max_size=3)),
         st.lists(st.booleans(), min_size=len(asked), max_size=len(asked)),
         st.lists(st.booleans(), min_size=len(asked), max_size=len(asked)),
+        st.booleans(),
         st.booleans(),
     )
 )
@@ -329,6 +331,8 @@ class House:
                     protocol.data_received(piece)
                 if waits:
                     await _until_answered(protocol, wire)
+            if visit.leaves and not wire.is_closing() and not protocol.eof_received():
+                wire.close()
             await _until_answered(protocol, wire)
             wire.close()
             while protocol.parser or protocol.tasks or inbox._asking or inbox._keeper._committers:
@@ -337,9 +341,8 @@ class House:
             kept = (await session.execute(select(Received.activity_id, Received.body))).all()
             await session.execute(delete(Received))
             await session.execute(delete(Job))
-        return re.sub(rb"HTTP/1.1 100 Continue\r\n\r\n", b"", wire.said), sorted(
-            (row[0], row[1] or b"") for row in kept
-        )
+        passing = rb"HTTP/1.1 100 Continue\r\n\r\n" + (rb"|connection: close\r\n" if visit.leaves else b"")
+        return re.sub(passing, b"", wire.said), sorted((row[0], row[1] or b"") for row in kept)
 
 
 async def _until_answered(protocol: PatientProtocol, wire: Wire) -> None:
