@@ -274,6 +274,18 @@ async def line(source: Source, lanes: Sequence[str], *, now: datetime, limit: in
     return found
 
 
+async def let_another_wait(session: AsyncSession, job: Turn) -> None:
+    """Give up the key of a job that begins: what somebody asks for from now on it may have passed already, and is done after it.
+
+    Its lane is locked first, as by whoever adds to it: they were told that it waits, and what made them ask is committed before anything
+    is read here. Twice is once.
+    """
+    await LOCK.ask(session, lanes=[job.lane])
+    await session.execute(
+        update(Job).where(Job.seq == job.seq).values(key=None).execution_options(synchronize_session=False)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The job's work is in place."""

@@ -14,7 +14,7 @@ from node.inbox.keeping import FORGET
 from node.inbox.outboxes import MAX_CASES, Walk
 from node.inbox.process import TRIES, try_again_at
 from node.inbox.proving import is_followed
-from node.outbox import Done, Job, Outcome, Postponed, Turn
+from node.outbox import Done, Job, Outcome, Postponed, Turn, let_another_wait
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor
 from node.peers.follows import Follow, ask_about, read_back
@@ -37,6 +37,7 @@ async def backfill(node: Node, job: Turn) -> Outcome:
     server could not give just now is tried again later, and then what is here already is not asked for once more. What rested of theirs
     is shown again afterwards.
     """
+    await _begin(node, job)
     if not await is_followed(node, str(job.payload["actor"])):
         # No more, since it was asked for.
         return Done()
@@ -44,6 +45,12 @@ async def backfill(node: Node, job: Turn) -> Outcome:
     if isinstance(outcome, Done):
         await _wake(node, str(job.payload["actor"]))
     return outcome
+
+
+async def _begin(node: Node, job: Turn) -> None:
+    """What is decided while it reads asks for another reading; while it waits, and was not begun, it stands for that."""
+    async with node.database.begin() as session:
+        await let_another_wait(session, job)
 
 
 async def _wake(node: Node, actor_id: str) -> None:
@@ -96,6 +103,7 @@ async def ask_again(node: Node, job: Turn) -> Outcome:
     takes of its members only.
     """
     host, after = str(job.payload["host"]), str(job.payload.get("after", ""))
+    await _begin(node, job)
     async with node.database.read() as session:
         followed = select(Follow.followed).where(
             Follow.follower == node.settings.main_actor, Follow.state == "accepted"

@@ -380,7 +380,7 @@ async def count_accepted(session: AsyncSession, follower: str) -> int:
 
 
 async def read_back(session: AsyncSession, *actors: str, now: datetime) -> None:
-    """Read from their outboxes what these have published that we do not have; once, however often it is asked for."""
+    """Read from their outboxes what these have published that we do not have; once, however often it is asked for before it begins."""
     orders = [_reading("backfill", "actor", actor, host=host_of(actor)) for actor in actors]
     await outbox.enqueue_many(session, orders, now=now)
 

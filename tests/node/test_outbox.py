@@ -63,6 +63,42 @@ async def test_a_key_stands_for_one_job(database: Any, now: datetime) -> None:
     assert [job.payload["n"] for job in taken["to:a"]] == ["1"]
 
 
+async def test_a_job_that_has_begun_stands_for_no_other_with_its_key(database: Any, now: datetime) -> None:
+    await fill(database, now, ("to:a", "1"))
+    taken = await take(database, now)
+    await fill(database, now, ("to:a", "1"))
+    for _ in range(2):
+        async with database.begin() as session:
+            await outbox.let_another_wait(session, taken["to:a"][0])
+
+    for _ in range(2):
+        await fill(database, now, ("to:a", "1"))
+    await give_back(database, now, a=[(taken["to:a"][0].seq, Done())])
+
+    assert [job.payload["n"] for job in (await take(database, now))["to:a"]] == ["1"]
+
+
+async def test_a_job_begins_when_whoever_was_told_that_it_waits_has_committed(
+    database: Any, now: datetime
+) -> None:
+    """Or they add another: SQLite adds what they asked for when they commit."""
+    await fill(database, now, ("to:a", "1"))
+    taken = await take(database, now)
+
+    async def begin() -> None:
+        async with database.begin() as session:
+            await outbox.let_another_wait(session, taken["to:a"][0])
+
+    async with database.begin() as session:
+        await outbox.enqueue(session, "deliver", {}, lane="to:a", key="1", now=now)
+        begun = asyncio.create_task(begin())
+        is_begun, _ = await asyncio.wait([begun], timeout=0.2)
+    await begun
+
+    async with database.read() as session:
+        assert await outbox.pending(session) == (2 if is_begun else 1)
+
+
 async def test_a_lane_is_worked_by_one_worker_at_a_time(database: Any, now: datetime) -> None:
     await fill(database, now, ("to:a", "1"), ("to:b", "2"))
 

@@ -18,7 +18,7 @@ from node.inbox.cases import read_shown
 from node.inbox.taking import fetch_case
 from node.outbox import Job
 from node.peers.directory import find_actor
-from node.peers.follows import between, follow, read_back
+from node.peers.follows import ask_about, between, follow, read_back
 from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from tests.node.inbox.test_process import a_document, admit, at_hub, mallory, victim
@@ -367,6 +367,46 @@ async def test_who_begins_to_follow_a_hub_reads_what_it_announced_before(town: T
     async with town["b"].node.database.read() as session:
         found = await standing(session, [one.url for one in published])
     assert found == {published[0].url, published[2].url}
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("what", ["an outbox", "cases of a host"])
+async def test_what_is_asked_for_while_it_is_read_is_read_afterwards(
+    town: Town, victim: Stranger, what: str
+) -> None:
+    """Whatever made somebody ask may be so only since that page, or case, was read; what waits is read once."""
+    node, serve = town["a"].node, victim._serve
+    case = a_document(victim, town)
+    victim.documents |= {"/cases/c1": case, AT: victim.documents[AT] | {"orderedItems": []}}
+    looked_for = AT if what == "an outbox" else "/cases/c1"
+    if what == "an outbox":
+        await read_group(town, victim, kind="Organization")
+    else:
+        await fetch_case(node, case["id"], invited=True)
+    victim.asked.clear()
+    again = 2
+
+    async def ask() -> None:
+        async with node.database.begin() as session:
+            if what == "an outbox":
+                await read_back(session, victim.id, now=node.clock.now())
+            else:
+                await ask_about(session, victim.host, now=node.clock.now())
+
+    async def asking(request: httpx.Request) -> httpx.Response:
+        nonlocal again
+        if request.url.path == looked_for and again:
+            again -= 1
+            for _ in range(2):
+                await ask()
+        return serve(request)
+
+    town.wires.apps[victim.host] = httpx.MockTransport(asking)
+    for _ in range(2):
+        await ask()
+    await town.settle()
+
+    assert victim.asked.count(looked_for) == 3
 
 
 async def shown_title(town: Town, url: str) -> str | None:
