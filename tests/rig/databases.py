@@ -35,11 +35,9 @@ SHAPE = """
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped
 """
-# Tables whose sequence went on, be they empty again.
-COUNTED = """
-    SELECT DISTINCT t.relname FROM pg_sequences s
-    JOIN pg_depend d ON d.objid = format('%I.%I', s.schemaname, s.sequencename)::regclass AND d.deptype IN ('a', 'i')
-    JOIN pg_class t ON t.oid = d.refobjid WHERE s.last_value IS NOT NULL
+# Sequences that went on, be their tables empty again.
+RESTART = """
+    SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
 """
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 TRIES = 100
@@ -236,10 +234,10 @@ async def _emptied(url: str, shape: str) -> bool:
             return False
         if await connection.fetchval(SHAPE) != shape:
             return False
-        filled = {row[0] for row in await connection.fetch(f"{_filled()} UNION {COUNTED}")}
-        if filled:
-            tables = ", ".join(f'"{name}"' for name in sorted(filled))
-            await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        # Not TRUNCATE, which makes new files for each table and its indexes: that was a third of what PostgreSQL did in a run.
+        # What refers to what need not be looked at, where all of it goes.
+        emptied = [f'DELETE FROM "{name}";' for (name,) in await connection.fetch(_filled())]
+        await connection.execute(f"SET session_replication_role = replica; {' '.join(emptied)} {RESTART}")
         return True
     finally:
         await connection.close()
