@@ -32,7 +32,7 @@ from node.peers.hosts import (
     host_name,
     listen_again,
     rest_cases,
-    said_of_known,
+    standing_of_known,
 )
 from node.peers.lists import read_list, signed_list
 from node.runtime import Node
@@ -160,7 +160,7 @@ async def unsubscribe(session: AsyncSession, url: str, *, now: datetime) -> None
     if row is None:
         raise NotFound(f"{url} is not followed")
     named = (await _said(session, url)).keys()
-    before = await said_of_known(session, named)
+    before = await standing_of_known(session, named)
     await session.delete(row)
     await session.flush()
     await listen_again(session, before, named, now=now)
@@ -234,7 +234,7 @@ async def _take(
     changed = [
         name for name in said.keys() | advice.keys() if said.get(name) != advice.get(name, ("", ""))[0]
     ]
-    before = await said_of_known(session, changed)
+    before = await standing_of_known(session, changed)
     await session.execute(delete(HostAdvice).where(HostAdvice.blocklist == row.url))
     if advice:
         await session.execute(

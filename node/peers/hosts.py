@@ -31,14 +31,13 @@ from node.database import Row
 from node.errors import Invalid
 from node.peers.actors import FRESH, RemoteActor, RemoteKey
 from node.peers.follows import Follow, ask_about, read_back
+from node.peers.modes import last_mode
 from node.peers.sending import send_withheld, withheld_from
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
 
 POLICIES = ("allow", "limit", "block")
 DEFAULT_PORTS = ("443", "80")
-# From the strictest; a host of which nothing is said may do what the mode lets everybody do.
-_FREEDOM = ("block", "limit", None, "allow")
 AT_ONCE = 500
 # The job by which what comes from hosts that are shut out is shown to nobody any more.
 REST = "rest-cases"
@@ -127,6 +126,10 @@ class Standing(StrEnum):
     """Nothing: it is not listened to and not asked."""
 
 
+# From the strictest.
+_RANK = {standing: rank for rank, standing in enumerate((Standing.SHUT, Standing.LIMITED, Standing.OPEN))}
+
+
 def host_name(text: str) -> str:
     """The one spelling of a host that decisions go by, from a name, a URL or a handle.
 
@@ -158,7 +161,11 @@ async def standings(source: Source, settings: Settings, hosts: Collection[str]) 
              here yet: they may withdraw them, as one who is limited.
     closed   nobody.
     """
-    if settings.federation == "closed":
+    return await _standings(source, settings.federation, hosts)
+
+
+async def _standings(source: Source, mode: str, hosts: Collection[str]) -> dict[str, Standing]:
+    if mode == "closed":
         return dict.fromkeys(hosts, Standing.SHUT)
     decided = await _decisions(source, hosts)
     found: dict[str, Standing] = {}
@@ -170,11 +177,11 @@ async def standings(source: Source, settings: Settings, hosts: Collection[str]) 
                 found[host] = Standing.LIMITED
             case "allow":
                 found[host] = Standing.OPEN
-            case _ if settings.federation == "open":
+            case _ if mode == "open":
                 found[host] = Standing.OPEN
     unknown = [host for host in hosts if host not in found]
     if unknown:
-        stranger = Standing.LIMITED if settings.federation == "limited" else Standing.SHUT
+        stranger = Standing.LIMITED if mode == "limited" else Standing.SHUT
         found |= dict.fromkeys(unknown, stranger)
         follows = {(host, state) for host, state in await _FOLLOWED.ask(source, names=unknown)}
         found |= {host: Standing.LIMITED for host, _ in follows}
@@ -236,7 +243,7 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
     """
     eases = any(one.policy != "block" for one in decisions)
     named = [one.host for one in decisions]
-    before = await said_of_known(session, named) if eases else {}
+    before = await standing_of_known(session, named) if eases else {}
     rows = (
         {
             "name": one.host,
@@ -267,9 +274,10 @@ async def rest_cases(session: AsyncSession, *, now: datetime) -> None:
         await outbox.enqueue(session, REST, {}, lane=f"chore:{REST}", key=key, not_before=due, now=now)
 
 
-async def said_of_known(session: AsyncSession, named: Collection[str] = ()) -> dict[str, str]:
-    """Host → the policy that holds for it, of those we know somebody of and of these."""
-    return await _decisions(session, {*await _known(session), *named})
+async def standing_of_known(session: AsyncSession, named: Collection[str] = ()) -> dict[str, Standing]:
+    """What each host may do here of those we know somebody of, and of these, in the mode in which this server last began."""
+    mode = await last_mode(session) or "open"
+    return await _standings(session, mode, {*await _known(session), *named})
 
 
 async def _known(session: AsyncSession) -> set[str]:
@@ -277,24 +285,20 @@ async def _known(session: AsyncSession) -> set[str]:
 
 
 async def listen_again(
-    session: AsyncSession, before: Mapping[str, str], named: Collection[str] = (), *, now: datetime
+    session: AsyncSession, before: Mapping[str, Standing], named: Collection[str] = (), *, now: datetime
 ) -> None:
     """Read what those published meanwhile whose host may say more than it might: what they sent was refused, and is not sent again.
 
-    Who is only limited yet may withdraw. Of whom we do not follow, what is here may have been corrected, or withdrawn: then it rests,
-    and is not to be kept for that. Nor was what we say sent to who was blocked: what is for everybody goes there now.
+    Who is only limited yet may withdraw, also one whom the mode alone had shut out. Of whom we do not follow, what is here may have
+    been corrected, or withdrawn: then it rests, and is not to be kept for that. Nor was what we say sent to who was blocked: what is for
+    everybody goes there now.
 
-    before, named  as `said_of_known` had it, and was given.
+    before, named  as `standing_of_known` had it, and was given.
     """
-    known = await _known(session)
-    after = await _decisions(session, {*known, *named})
-    eased = {
-        host
-        for host in before.keys() | after.keys()
-        if _FREEDOM.index(after.get(host)) > _FREEDOM.index(before.get(host))
-    }
+    after = await standing_of_known(session, named)
+    eased = {host for host, standing in before.items() if _RANK[after.get(host, standing)] > _RANK[standing]}
     # Of others nothing is here that could be asked about: a list may name tens of thousands.
-    theirs = sorted(eased & known)
+    theirs = sorted(eased & await _known(session))
     await ask_about(session, *theirs, now=now)
     followed = select(RemoteActor.id).join(Follow, Follow.followed == RemoteActor.id)
     # What a group announced of them was refused like what they said themselves.

@@ -21,9 +21,14 @@ class Mode(Row):
 
 async def note_mode(session: AsyncSession, mode: str, *, now: datetime) -> bool:
     """Remember the mode in which the server begins; True when it takes what the one before refused."""
-    before = await session.scalar(select(Mode.mode).order_by(Mode.since.desc()).limit(1))
+    before = await last_mode(session)
     if before == mode:
         return False
     # Several processes may begin at once.
     await session.merge(Mode(since=now, mode=mode))
     return before is not None and MODES.index(mode) > MODES.index(before)
+
+
+async def last_mode(session: AsyncSession) -> str | None:
+    """In which mode the server last began; None when it never did."""
+    return await session.scalar(select(Mode.mode).order_by(Mode.since.desc()).limit(1))

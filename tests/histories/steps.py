@@ -176,9 +176,6 @@ class Decide:
         node = world.up(self.by)
         if node is None or self.by == self.about or not world.is_there(self.about):
             return
-        if self.policy == "limit" and self.about in world.deaf[self.by] - world.shut[self.by]:
-            # Who was shut out by the mode alone may withdraw from now on, and is not asked what was withdrawn before.
-            world.unread.add((self.by, self.about))
         async with node.database.begin() as session:
             await decide(session, world.host(self.about), self.policy, reason="", now=world.clock.now())
         world.decided(self.by, self.about)

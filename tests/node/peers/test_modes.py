@@ -30,6 +30,14 @@ async def restarted(town: Town, mode: str) -> None:
     await town.settle()
 
 
+async def decided(town: Town, policy: str | None) -> None:
+    """The people of a decide about b."""
+    node = town["a"].node
+    async with node.database.begin() as session:
+        await decide(session, "b.example", policy, reason="", now=node.clock.now())
+    await town.settle()
+
+
 async def shown(town: Town) -> dict[str, str]:
     async with town["a"].node.database.read() as session:
         entries = await session.scalars(select(Entry).where(Entry.own.is_(False)))
@@ -82,13 +90,56 @@ async def test_what_a_mode_refused_is_asked_for_when_its_host_is_allowed(town: T
     await town.settle()
     missed = await shown(town)
 
-    node = town["a"].node
-    async with node.database.begin() as session:
-        await decide(session, "b.example", "allow", reason="", now=node.clock.now())
-    await town.settle()
+    await decided(town, "allow")
 
     assert missed == {case.url: "live"}
     assert await shown(town) == {case.url: "withdrawn"}
+
+
+async def test_what_the_mode_refused_to_let_be_withdrawn_is_asked_for_when_its_host_is_limited(
+    town: Town,
+) -> None:
+    await restarted(town, "open")
+    withdrawn, corrected = [await publish_case(town["b"].node) for _ in range(2)]
+    for one in (withdrawn, corrected):
+        await fetch_case(town["a"].node, one.url, invited=True)
+    await restarted(town, "members")
+    await withdraw_case(town["b"].node, withdrawn)
+    await correct_case(town["b"].node, corrected, a_case(7))
+    await town.settle()
+    missed = await shown(town)
+
+    await decided(town, "limit")
+
+    assert missed == {withdrawn.url: "live", corrected.url: "live"}
+    assert await shown(town) == {withdrawn.url: "withdrawn", corrected.url: "live"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "before", "after"),
+    [
+        ("open", None, "limit"),
+        ("open", None, "allow"),
+        ("limited", None, "limit"),
+        ("members", "limit", None),
+        ("members", "allow", "limit"),
+        ("members", "block", None),
+        ("closed", "block", "allow"),
+        ("closed", None, "limit"),
+    ],
+)
+async def test_a_decision_by_which_nobody_may_say_more_asks_for_nothing(
+    town: Town, mode: str, before: str | None, after: str | None
+) -> None:
+    await restarted(town, "open")
+    await fetch_case(town["a"].node, (await publish_case(town["b"].node)).url, invited=True)
+    await decided(town, before)
+    await restarted(town, mode)
+    asked = len(town.wires.carried)
+
+    await decided(town, after)
+
+    assert [one.method for one in town.wires.carried[asked:]] == []
 
 
 @pytest.mark.parametrize("followed", [True, False])
