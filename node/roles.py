@@ -7,19 +7,9 @@ from typing import Any
 
 from node.casework import retention
 from node.deliver import deliver, forget_old_answers, prepare_letters
-from node.inbox import (
-    backfill,
-    chores,
-    following,
-    forgetting,
-    groups,
-    handlers,
-    keeping,
-    looking,
-    rereading,
-    stamping,
-)
-from node.inbox.process import Handler, apart, prepare_arrivals, process, settle_arrivals
+from node.effects import following, groups, handlers, stamping
+from node.effects.process import Handler, apart, prepare_arrivals, process, settle_arrivals
+from node.inbox import keeping
 from node.intake import duty
 from node.intake.chores import forget_duties, purge_uploads
 from node.outbox import Outcome, Settlement, Turn
@@ -29,6 +19,7 @@ from node.peers.hosts import REST
 from node.peers.sending import FORGET_ANSWERS, begin_forgetting
 from node.runtime import Node
 from node.settings import Settings
+from node.upkeep import backfill, chores, forgetting, looking, rereading
 
 JobHandler = Callable[[Node, Turn], Awaitable[Outcome]]
 

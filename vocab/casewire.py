@@ -82,7 +82,7 @@ _GROWING: Final = {
     "evidence_types": "evidence_types",
 }
 
-# Whoever may see a public case may like, answer, pass on and quote it; who asks first is told so (node/inbox/stamping.py). GoToSocial
+# Whoever may see a public case may like, answer, pass on and quote it; who asks first is told so (node/effects/stamping.py). GoToSocial
 # before 0.20 reads the older name alone, and takes its absence for nobody.
 _FOR_ALL: Final[Mapping[str, object]] = {"automaticApproval": [PUBLIC]}
 _EVERYBODY: Final[Mapping[str, object]] = {

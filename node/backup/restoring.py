@@ -17,10 +17,10 @@ from node.backup.archive import DATABASE, QUIET, BadBackup, Contents, Tell, newe
 from node.backup.snapshot import Facts, facts_of, faults_of, fill_postgresql, rows_in, sqlite_path
 from node.database import Database
 from node.errors import Misconfigured, NodeError, WrongState
-from node.inbox.backfill import read_all_back
 from node.keyring import Keyring
 from node.migrations import migrate, newest
 from node.settings import Settings
+from node.upkeep.backfill import read_all_back
 
 BESIDES = ("-wal", "-shm", "-journal")
 

@@ -2,15 +2,15 @@
 
 Beside what is here, by the number of the attack:
 
-53  tests/node/inbox/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
-54  tests/node/inbox/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
-55  tests/node/inbox/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
-56  tests/node/inbox/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
-59  tests/node/inbox/test_process.py::test_a_follower_who_leaves_hears_nothing_more_and_nobody_leaves_for_another
-60  tests/node/inbox/test_process.py::test_an_accept_that_we_did_not_ask_for_changes_nothing
-64  tests/node/inbox/test_process.py::test_a_forwarded_activity_counts_when_its_actor_proved_it
-65  tests/node/inbox/test_stamping.py::test_there_is_no_stamp_that_nobody_was_given
-65  tests/node/inbox/test_stamping.py::test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else
+53  tests/node/effects/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
+54  tests/node/effects/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
+55  tests/node/effects/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
+56  tests/node/effects/test_process.py::test_nobody_but_its_publisher_withdraws_a_case_and_a_withdrawal_is_for_good
+59  tests/node/effects/test_process.py::test_a_follower_who_leaves_hears_nothing_more_and_nobody_leaves_for_another
+60  tests/node/effects/test_process.py::test_an_accept_that_we_did_not_ask_for_changes_nothing
+64  tests/node/effects/test_process.py::test_a_forwarded_activity_counts_when_its_actor_proved_it
+65  tests/node/effects/test_stamping.py::test_there_is_no_stamp_that_nobody_was_given
+65  tests/node/effects/test_stamping.py::test_a_stamp_ends_with_its_post_or_its_case_and_by_nobody_else
 66  tests/attacks/test_content.py::test_a_page_on_another_host_is_a_replys_own_only_if_its_author_names_that_host
 66  tests/web/fediverse/test_discovery.py::test_every_actor_is_readable_without_a_signature_and_shows_both_keys
 71  tests/web/pages/test_intake_api.py::test_wrong_unknown_and_malformed_tokens_get_the_same_answer
@@ -30,8 +30,8 @@ from federation import cavage
 from federation.digests import BodyDigest
 from federation.errors import FetchError
 from federation.requests import SignedRequest
-from node.inbox.proving import RefusedActivity
-from node.inbox.taking import fetch_case
+from node.effects.proving import RefusedActivity
+from node.effects.taking import fetch_case
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor, find_document, find_key
 from node.peers.follows import Follow, between, follow

@@ -2,7 +2,7 @@
 
 Beside what is here, by the number of the attack:
 
-73  tests/node/inbox/test_forwarded.py::test_replies_that_a_stranger_names_are_read_few_at_once_and_the_rest_later
+73  tests/node/effects/test_forwarded.py::test_replies_that_a_stranger_names_are_read_few_at_once_and_the_rest_later
 74  tests/federation/test_transport.py::test_drops_of_an_answer_do_not_move_the_deadline
 74  tests/web/test_patience.py::test_who_sends_a_byte_now_and_then_is_let_go
 74  tests/web/fediverse/test_slow_bodies.py::test_a_body_that_comes_byte_by_byte_is_given_up
@@ -12,12 +12,12 @@ Beside what is here, by the number of the attack:
 76  tests/federation/test_addressing.py::test_a_shared_inbox_on_another_server_is_not_used
 76  tests/node/test_outbox.py::test_a_host_that_is_gone_drops_its_whole_lane
 77  tests/federation/test_fetch.py::test_an_inbox_on_another_server_is_refused
-77  tests/node/inbox/test_forwarded.py::test_of_what_cannot_be_proven_nobody_is_asked_who_said_it
-77  tests/node/inbox/test_forwarded.py::test_a_stranger_makes_us_ask_little_of_one_server_and_what_holds_is_counted_later
-77  tests/node/inbox/test_moving.py::test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times
+77  tests/node/effects/test_forwarded.py::test_of_what_cannot_be_proven_nobody_is_asked_who_said_it
+77  tests/node/effects/test_forwarded.py::test_a_stranger_makes_us_ask_little_of_one_server_and_what_holds_is_counted_later
+77  tests/node/effects/test_moving.py::test_a_follower_who_moves_to_many_places_makes_us_ask_there_a_few_times
 78  tests/vocab/test_markup.py::test_what_runs_loads_or_hides_is_taken_out
 79  tests/node/test_outbox.py::test_a_dead_job_stays_with_its_reason_and_blocks_nobody
-79  tests/node/inbox/test_passing_failures.py::test_one_address_that_never_answers_delays_nothing_else_of_its_server_and_is_given_up
+79  tests/node/effects/test_passing_failures.py::test_one_address_that_never_answers_delays_nothing_else_of_its_server_and_is_given_up
 79  tests/node/inbox/test_receive.py::test_a_strange_activity_of_a_good_signer_stops_nothing
 80  tests/web/pages/test_desk_api.py::test_too_many_tries_on_one_name_have_to_wait
 80  tests/web/test_patience.py::test_what_comes_behind_a_body_is_no_header

@@ -5,7 +5,7 @@ Beside what is here, by the number of the attack:
 81  tests/vocab/test_markup.py::test_what_runs_loads_or_hides_is_taken_out
 81  tests/vocab/test_objects.py::test_html_of_others_is_sanitised_wherever_it_stands
 81  tests/web/pages/test_publications.py::test_markup_in_a_text_of_others_is_shown_and_not_obeyed
-81  tests/node/inbox/test_process.py::test_replies_likes_and_boosts_are_noted_and_shown_to_nobody
+81  tests/node/effects/test_process.py::test_replies_likes_and_boosts_are_noted_and_shown_to_nobody
 82  tests/vocab/test_markup.py::test_an_address_cannot_leave_its_attribute
 83  tests/vocab/test_markup.py::test_a_link_whose_words_are_not_its_address_says_where_it_leads
 83  tests/web/pages/test_wording.py::test_a_shortened_address_still_says_whose_it_is
@@ -15,9 +15,9 @@ Beside what is here, by the number of the attack:
 84  tests/vocab/test_cases.py::test_a_picture_that_says_too_little_or_lies_elsewhere_is_none_and_the_case_is_read
 85  tests/federation/test_webfinger.py::test_another_answer_is_refused
 87  tests/vocab/test_objects.py::test_content_may_only_stand_in_the_map
-88  tests/node/inbox/test_process.py::test_an_update_that_comes_before_its_create_wins
+88  tests/node/effects/test_process.py::test_an_update_that_comes_before_its_create_wins
 89  tests/web/pages/test_publications.py::test_the_case_of_another_is_a_copy_that_says_whose_it_is
-90  tests/node/inbox/test_process.py::test_an_old_signed_version_does_not_undo_a_correction
+90  tests/node/effects/test_process.py::test_an_old_signed_version_does_not_undo_a_correction
 """
 
 import ast

@@ -18,7 +18,7 @@ connected to is seen not to be. Beside what is here, by the number of the attack
 46  tests/web/pages/test_desk_api.py::test_a_picture_is_public_with_the_text_that_two_people_stand_behind_and_not_before
 46  tests/web/pages/test_desk_api.py::test_what_staff_choose_is_a_picture_by_its_bytes_and_by_nothing_else
 46  tests/web/pages/test_publications.py::test_a_page_loads_nothing_from_elsewhere_and_runs_nothing_inline
-48  tests/node/inbox/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
+48  tests/node/effects/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
 49  tests/federation/test_fetch.py::test_collections_and_shared_inboxes_of_others_are_left_out
 49  tests/federation/test_fetch.py::test_an_inbox_on_another_server_is_refused
 50  tests/federation/test_webfinger.py::test_an_actor_that_does_not_lead_back_is_refused

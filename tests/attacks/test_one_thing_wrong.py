@@ -5,9 +5,9 @@ Where several checks would stop a message, a test of it says nothing about any o
 Beside what is here, by the number of the attack:
 
 7   tests/node/inbox/test_done_again.py::test_a_follow_that_another_server_passes_on_later_does_not_bring_back_who_left
-63  tests/node/inbox/test_groups.py::test_what_is_told_otherwise_at_home_is_not_taken
-64  tests/node/inbox/test_forwarded.py::test_what_its_authors_server_does_not_say_is_not_noted
-65  tests/node/inbox/test_stamping.py::test_there_is_no_stamp_that_nobody_was_given
+63  tests/node/effects/test_groups.py::test_what_is_told_otherwise_at_home_is_not_taken
+64  tests/node/effects/test_forwarded.py::test_what_its_authors_server_does_not_say_is_not_noted
+65  tests/node/effects/test_stamping.py::test_there_is_no_stamp_that_nobody_was_given
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import select
 
 from federation import ldsignatures
+from node.effects.stamping import MAX_ASKED
 from node.entries.entries import Entry
-from node.inbox.stamping import MAX_ASKED
 from node.peers.follows import between, count_followers
 from node.peers.hosts import decide
 from node.peers.reports import Report

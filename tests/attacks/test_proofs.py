@@ -9,10 +9,10 @@ Beside what is here, by the number of the attack:
 26  tests/vocab/test_jsonld.py::test_a_context_that_is_not_bundled_is_never_fetched
 26  tests/federation/test_ldsignatures.py::test_an_unknown_context_is_refused_and_not_fetched
 27  tests/federation/test_proofs.py::test_an_appended_context_does_not_break_the_proof_and_is_not_used
-27  tests/node/inbox/test_process.py::test_a_context_that_is_added_to_a_proven_case_redefines_nothing
+27  tests/node/effects/test_process.py::test_a_context_that_is_added_to_a_proven_case_redefines_nothing
 28  tests/federation/test_proofs.py::test_a_proof_by_another_key_under_the_right_name_is_refused
-29  tests/node/inbox/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
-29  tests/node/inbox/test_process.py::test_an_old_signed_version_does_not_undo_a_correction
+29  tests/node/effects/test_process.py::test_an_admitted_organisation_cannot_speak_for_another
+29  tests/node/effects/test_process.py::test_an_old_signed_version_does_not_undo_a_correction
 30  tests/federation/test_proofs.py::test_all_proofs_of_a_set_must_hold
 31  tests/federation/test_proofs.py::test_a_proof_that_was_honestly_made_over_the_wrong_options_is_refused
 32  tests/vocab/test_jsonld.py::test_json_that_two_parsers_could_read_differently_is_refused

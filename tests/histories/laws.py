@@ -10,7 +10,6 @@ from sqlalchemy import select
 from node.database import Row
 from node.entries.entries import RESTING, SHOWN, Entry
 from node.hub.announcing import announcers
-from node.inbox import forgetting, looking, rereading
 from node.inbox.keeping import FORGET
 from node.outbox import Job
 from node.peers import witness
@@ -19,6 +18,7 @@ from node.peers.hosts import Blocklist, Standing, standings
 from node.peers.sending import FORGET_ANSWERS, Sent
 from node.publishing.reactions import Reaction, shown_replies
 from node.runtime import Node
+from node.upkeep import forgetting, looking, rereading
 from tests.histories.world import SAM, Case, World
 from tests.rig.publications import publish_case
 from vocab.cases import facets

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from federation import cavage
 from federation.errors import FederationError
+from node.effects.proving import RefusedActivity
+from node.effects.taking import fetch_case
 from node.errors import NodeError
 from node.hub.quarantine import waiting
-from node.inbox.proving import RefusedActivity
-from node.inbox.taking import fetch_case
 from node.keyfiles import Generation
 from node.keyring import Keyring
 from node.peers import blocklists

@@ -23,12 +23,14 @@ from federation import (
 from federation.transport import Limits
 from node import roles
 from node.casework import redrawing
+from node.effects import stamping
 from node.hub import quarantine
-from node.inbox import copying, envelopes, outboxes, receive, rereading, shedding, signers, stamping
+from node.inbox import copying, envelopes, receive, shedding, signers
 from node.peers import follows, reports, visitors
 from node.peers.ours import local_actors
 from node.publishing import copies, reactions
 from node.settings import PREFIX, Settings
+from node.upkeep import outboxes, rereading
 from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
 from web.fediverse.discovery import _intents as found_intents
@@ -158,8 +160,8 @@ CLAIMS = {
     "5711": ("vocab/terms.py", "FEP-5711"),
     "96ff": ("web/fediverse/answers.py", 'rel="type"'),
     "8fcf": ("node/peers/synchronising.py", "FEP-8fcf"),
-    "044f": ("node/inbox/stamping.py", "FEP-044f"),
-    "7628": ("node/inbox/moving.py", "FEP-7628"),
+    "044f": ("node/effects/stamping.py", "FEP-044f"),
+    "7628": ("node/effects/moving.py", "FEP-7628"),
     "1b12": ("node/hub/announcing.py", "FEP-1b12"),
     "7888": ("web/fediverse/objects.py", "FEP-7888"),
     "ae0c": ("node/hub/announcing.py", "FEP-ae0c"),

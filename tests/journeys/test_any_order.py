@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from node.effects.proving import RefusedActivity
 from node.entries.entries import Entry
-from node.inbox.proving import RefusedActivity
 from node.peers.actors import RemoteActor
 from node.peers.sending import Sent
 from tests.histories.__main__ import live, run
@@ -95,13 +95,13 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "a withdrawal that comes is passed over": (
         1,
-        "node.inbox.handlers.take_back",
+        "node.effects.handlers.take_back",
         lambda _: nothing,
         [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Withdraw(0)],
     ),
     "nobody reads what was there before": (
         2,
-        "node.inbox.outboxes.Walk.through",
+        "node.upkeep.outboxes.Walk.through",
         lambda _: nothing,
         [Publish("a"), Follow("hub", "a")],
     ),
@@ -113,7 +113,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "an outsider's case is taken": (
         3,
-        "node.inbox.taking._require_followed",
+        "node.effects.taking._require_followed",
         lambda _: nothing,
         [Follow("hub", "a"), Passes(1), Down("a"), Unfollow("hub", "a"), Passes(1), Up("a"), Publish("a")],
     ),
@@ -125,31 +125,31 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "whoever leaves is kept": (
         5,
-        "node.inbox.handlers.receive_undo",
+        "node.effects.handlers.receive_undo",
         lambda _: nothing,
         [Follow("b", "a"), Passes(1), Unfollow("b", "a")],
     ),
     "a like is for good": (
         7,
-        "node.inbox.handlers.drop_reaction_to",
+        "node.effects.handlers.drop_reaction_to",
         lambda _: nothing,
         [Publish("a"), SamReacts("like", 0, on=True), SamReacts("like", 0, on=False)],
     ),
     "what is taken back before it comes is forgotten": (
         7,
-        "node.inbox.handlers.expect_taken_back",
+        "node.effects.handlers.expect_taken_back",
         lambda _: nothing,
         [Publish("a"), SamTakesBackFirst("like", 0, comes=True)],
     ),
     "who moves is not followed": (
         5,
-        "node.inbox.moving._require_settled",
+        "node.effects.moving._require_settled",
         lambda _: refuse,
         [Follow("b", "a"), Passes(1), NodeMoves("a")],
     ),
     "who moves takes along what stays where it is": (
         2,
-        "node.inbox.moving.unfollow",
+        "node.effects.moving.unfollow",
         forgetful,
         [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), NodeMoves("a")],
     ),
@@ -166,7 +166,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "whoever is only to follow adds what another points to": (
         3,
-        "node.inbox.taking._require_open_hosts",
+        "node.effects.taking._require_open_hosts",
         lambda _: nothing,
         [Mode("b", "limited"), Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a")],
     ),
@@ -178,13 +178,13 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "what a hub announces is passed over": (
         2,
-        "node.inbox.taking._keep_case",
+        "node.effects.taking._keep_case",
         lambda _: nothing,
         [Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a")],
     ),
     "what rested is shown no more": (
         2,
-        "node.inbox.backfill.show_again",
+        "node.upkeep.backfill.show_again",
         lambda _: none_of,
         [
             *(Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Subscribe("b", on=True)),
@@ -199,13 +199,13 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "a chore is forgotten": (
         6,
-        "node.inbox.looking.look_tomorrow",
+        "node.upkeep.looking.look_tomorrow",
         lambda _: nothing,
         [Passes(2 * DAY)],
     ),
     "what cannot be done is given up": (
         6,
-        "node.inbox.handlers.drop_reaction_to",
+        "node.effects.handlers.drop_reaction_to",
         lambda _: broken,
         [Publish("a"), SamReacts("like", 0, on=False)],
     ),

@@ -10,9 +10,10 @@ from sqlalchemy import delete, select, update
 
 from node import outbox
 from node.database import Database
-from node.inbox import chores, keeping
+from node.inbox import keeping
 from node.outbox import Job, Order, Turn
 from node.roles import begin
+from node.upkeep import chores
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

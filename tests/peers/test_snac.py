@@ -9,11 +9,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from node.inbox.rereading import KIND, reread
 from node.outbox import Turn
 from node.peers.follows import between
 from node.publishing.reactions import Reaction, read_reply, show_reply, shown_replies
 from node.runtime import Node
+from node.upkeep.rereading import KIND, reread
 from tests.rig.peer import Peer
 from tests.rig.processes import Served, served
 from tests.rig.publications import a_case, behind, correct_case, publish_case, withdraw_case

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from node.effects.proving import RefusedActivity
+from node.effects.taking import fetch_case
 from node.errors import Invalid, NotFound
 from node.hub import quarantine
-from node.inbox.proving import RefusedActivity
-from node.inbox.taking import fetch_case
 from node.peers import blocklists, follows, hosts, reports
 from node.peers.directory import find_remote
 from node.runtime import Node

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from federation.proofs import attach
-from tests.node.inbox.test_process import a_document, admit, at_hub, victim
+from tests.node.effects.test_process import a_document, admit, at_hub, victim
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.properties import refuses_indexing, robots

@@ -13,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from federation import cavage, signatures
 from federation.keys import Signer
 from federation.requests import SignedRequest
+from node.effects.taking import fetch_case
 from node.entries.entries import Entry
 from node.errors import NotYet
 from node.inbox.copying import MAX_HEAD_BYTES, SEEN_FOR, Copying, Limits
 from node.inbox.receive import Inbox
 from node.inbox.shedding import Limits as InboxLimits
-from node.inbox.taking import fetch_case
 from node.peers.actors import RemoteActor
 from node.peers.hosts import decide
 from node.peers.sending import went_to

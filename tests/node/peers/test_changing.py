@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from federation.proofs import Proven, attach, check
+from node.effects.proving import RefusedActivity, prove
 from node.errors import Misconfigured, NotAllowed
-from node.inbox.proving import RefusedActivity, prove
 from node.keyring import Keyring
 from node.peers.changing import announce_move, rotate_keys
 from node.peers.directory import find_actor, proving_keys

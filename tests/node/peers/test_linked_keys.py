@@ -8,7 +8,7 @@ import pytest
 
 from federation.errors import Unavailable
 from federation.proofs import attach
-from node.inbox.proving import RefusedActivity, prove
+from node.effects.proving import RefusedActivity, prove
 from node.peers.directory import find_actor, proving_keys
 from tests.rig.keys import ed25519_key
 from tests.rig.stranger import Stranger

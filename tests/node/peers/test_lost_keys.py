@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from federation.proofs import Proven, attach, check
+from node.effects.proving import RefusedActivity, prove
 from node.entries.search import entry_at
 from node.errors import Misconfigured
-from node.inbox.proving import RefusedActivity, prove
 from node.keyfiles import read_key_file
 from node.keyring import Keyring, as_prover
 from node.peers.changing import STATEMENT, tell_of_loss

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from node import roles
+from node.effects.taking import fetch_case
 from node.entries.entries import Entry
-from node.inbox.taking import fetch_case
 from node.outbox import Job
 from node.peers.hosts import decide
 from node.peers.modes import note_mode

@@ -11,7 +11,6 @@ from federation import allowance, cavage
 from federation.digests import BodyDigest
 from node.entries.entries import Entry
 from node.entries.search import entry_at
-from node.inbox import looking
 from node.peers.directory import find_actor
 from node.peers.follows import Follow, between, follow, unfollow
 from node.peers.hosts import decide
@@ -19,6 +18,7 @@ from node.peers.ours import local_actor_at, local_actors
 from node.peers.sending import new_activity_id, send
 from node.peers.synchronising import HEADER, PATH, digest_of, offers, read_offer
 from node.statements import Question
+from node.upkeep import looking
 from tests.attacks.stage import Stage
 from tests.federation import vectors
 from tests.rig.publications import publish_case

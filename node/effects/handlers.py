@@ -1,0 +1,276 @@
+"""One function per kind of activity. Each may run twice; none shows anything unasked; what is not understood is refused with a reason.
+
+Who may say what: the actor was checked against the signer before; here it is checked against the object (ActivityPub §7).
+"""
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from node.effects.process import is_repeat
+from node.effects.proving import RefusedActivity, is_followed
+from node.effects.searching import heed
+from node.effects.stamping import MAX_ASKED
+from node.effects.taking import fetch_case, may_be_behind, take_followed_case, to_pass_on
+from node.effects.undone import REACTIONS, expect_taken_back, was_taken_back
+from node.entries.entries import SHOWN, Entry, expect_withdrawn
+from node.hub.aggregate import take_back
+from node.hub.quarantine import taken_back
+from node.peers.actors import forget_actor, host_of, is_at_home
+from node.peers.directory import find_actor, find_document
+from node.peers.follows import followed_by_activity, follows, receive_farewell, receive_undo
+from node.peers.hosts import takes_reports_of
+from node.peers.ours import local_actor_at
+from node.peers.reports import MAX_OBJECTS, keep_report
+from node.publishing.reactions import (
+    Reaction,
+    count_of,
+    drop_reaction,
+    drop_reaction_to,
+    drop_reactions_of,
+    keep_reaction,
+    reply_changed,
+)
+from node.publishing.stamps import QUOTE
+from node.runtime import Node
+from vocab import properties
+from vocab.activities import Activity
+from vocab.objects import Object, read_object
+from vocab.positions import read_position
+from vocab.terms import PUBLIC, PUBLIC_ALIASES
+
+log = logging.getLogger(__name__)
+
+
+async def on_undo(node: Node, activity: Activity) -> None:
+    """Somebody takes back a Follow, a like or a boost of their own."""
+    inner = activity.object or {}
+    now = node.clock.now()
+    if not await is_repeat(node, activity):
+        # Said once more, it may be older than what was done again since.
+        await expect_taken_back(node, activity)
+    async with node.database.begin() as session:
+        named = properties.iri(inner, "object")
+        followed = named if activity.object_type == "Follow" else None
+        if named and (kind := REACTIONS.get(activity.object_type or "")):
+            await drop_reaction_to(session, kind=kind, case_url=named, actor=activity.actor)
+        if followed is None and activity.object_id:
+            # Some name only the id of what they take back.
+            await drop_reaction(session, id=activity.object_id, actor=activity.actor)
+            followed = await followed_by_activity(session, activity.object_id, follower=activity.actor)
+        if followed is not None:
+            followed = PUBLIC if followed in PUBLIC_ALIASES else followed
+            await receive_undo(session, follower=activity.actor, followed=followed, now=now)
+
+
+async def on_create(node: Node, activity: Activity) -> None:
+    """A new object: a case of an organisation we follow, or a post that answers or quotes a case of ours."""
+    # Where it is only named, its author's server tells what it is.
+    found = activity if activity.object is not None else await _found(node, activity)
+    document = found.object or {}
+    if found.object_type != "Article" or _only_quotes(document) or await _is_reply(node, document):
+        await _on_reply(node, found)
+    else:
+        await take_followed_case(node, found)
+
+
+async def on_update(node: Node, activity: Activity) -> None:
+    """A newer version of a case, or a remote actor's new self-description."""
+    if activity.object_id == activity.actor:
+        # What could not be asked just now is asked again: it may be new keys, another inbox, or that nobody is to search them any more.
+        actor = await find_actor(node, activity.actor, max_age=timedelta(0), or_known=False)
+        await heed(node, actor.id)
+        return
+    if activity.object_id is not None:
+        async with node.database.begin() as session:
+            if await reply_changed(session, id=activity.object_id, actor=activity.actor):
+                return
+    if activity.object is None or activity.object_type == "Article":
+        await take_followed_case(node, activity)
+
+
+async def on_delete(node: Node, activity: Activity) -> None:
+    """A case is withdrawn, a reply deleted, or an actor gone. Only its own author can say so.
+
+    A case of somebody we follow may be withdrawn before it comes: who passed the Delete on was quicker than their own server.
+    """
+    target = activity.object_id
+    if target is None:
+        raise RefusedActivity("Delete of nothing")
+    if not is_at_home(target, activity.actor):
+        raise RefusedActivity("Delete of something on another host")
+    said = await to_pass_on(node, activity)
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        has_waited = await taken_back(session, target, actor=activity.actor)
+        if target == activity.actor:
+            await forget_actor(session, activity.actor, now=now)
+            await drop_reactions_of(session, activity.actor)
+            await receive_farewell(session, activity.actor, now=now)
+            return
+        was_here = await drop_reaction(session, id=target, actor=activity.actor)
+        if await follows(session, node.settings.main_actor, activity.actor):
+            await expect_withdrawn(session, target, actor=activity.actor, host=host_of(target), now=now)
+        # Some embed what they delete: its words would stay here in the place of its words.
+        is_stone = activity.object is not None and activity.object_type == "Tombstone"
+        tombstone = dict(activity.object or {}) if is_stone else {"id": target, "type": "Tombstone"}
+        entry = await take_back(
+            session,
+            node.settings,
+            node.keyring,
+            url=target,
+            by=activity.actor,
+            tombstone=tombstone,
+            said=said,
+            now=now,
+        )
+    if entry is None and not was_here and not has_waited:
+        # Not worked off: its author's own Delete, which comes after the object, must not pass for a repeat of this one.
+        raise RefusedActivity("Delete of what is not here")
+    await node.bell.ring()
+
+
+async def on_announce(node: Node, activity: Activity) -> None:
+    """A boost of a case of ours; or an actor we follow points us to a case, which we fetch from its own home and prove.
+
+    Whose case it is counts at a hub: a member puts nobody else's there.
+    """
+    url = activity.object_id or ""
+    async with node.database.read() as session:
+        known = await session.get(Entry, url)
+    followed = await is_followed(node, activity.actor)
+    if known is not None and known.own:
+        await _react(node, activity, "boost", url)
+        return
+    if not followed or host_of(url) == node.settings.authority:
+        return
+    now = node.clock.now()
+    if known is None or await may_be_behind(node, url, by=activity.actor, announced_at=now):
+        await fetch_case(node, url)
+
+
+async def on_like(node: Node, activity: Activity) -> None:
+    """Somebody likes a case of ours."""
+    await _react(node, activity, "like", activity.object_id or "")
+
+
+async def on_flag(node: Node, activity: Activity) -> None:
+    """Somebody reports something that is public here; kept for people, with nothing of what was reported."""
+    named = list(activity.object_ids)[: 5 * MAX_OBJECTS]
+    async with node.database.begin() as session:
+        if not await takes_reports_of(session, host_of(activity.actor)):
+            raise RefusedActivity("a host whose reports are not taken")
+        public = set(
+            await session.scalars(select(Entry.id).where(Entry.id.in_(named), Entry.state.in_(SHOWN)))
+        )
+        ours = [url for url in named if url in public or local_actor_at(node.settings, url) is not None]
+        if not ours:
+            # What is not public is answered like what is not there.
+            raise RefusedActivity("Flag of nothing that is public here")
+        kept = await keep_report(
+            session,
+            activity_id=activity.id,
+            reporter=activity.actor,
+            objects=ours,
+            # Lemmy says it in `summary`.
+            text=properties.words(activity.raw, "content") or properties.words(activity.raw, "summary") or "",
+            now=node.clock.now(),
+        )
+    if kept is None:
+        raise RefusedActivity("too many reports of one host wait already")
+    log.info("report.kept", extra={"host": host_of(activity.actor), "objects": len(kept.objects)})
+
+
+async def _found(node: Node, activity: Activity) -> Activity:
+    """The activity with its object as it is at its author's server. Raises RefusedActivity, FetchError."""
+    url = activity.object_id or ""
+    if not is_at_home(url, activity.actor):
+        raise RefusedActivity("an object on another host than its author")
+    return replace(activity, object=await find_document(node, url))
+
+
+def _only_quotes(document: dict[str, Any]) -> bool:
+    """Whether it is an Article like any other (WordPress, WriteFreely), and no case, that quotes something."""
+    is_case = properties.own_term(properties.simplified(document), "kind") is not None
+    return not is_case and bool(read_object(document).quotes)
+
+
+async def _is_reply(node: Node, document: dict[str, Any]) -> bool:
+    """Whether it answers a case of ours, of whatever type it is."""
+    answered = properties.iri(properties.simplified(document), "inReplyTo")
+    if answered is None:
+        return False
+    async with node.database.read() as session:
+        case = await session.get(Entry, answered)
+    return case is not None and case.own
+
+
+async def _on_reply(node: Node, activity: Activity) -> None:
+    """A reply is noted for the desk and shown to nobody: its text stays where its author put it. A post that only quotes is counted."""
+    item = read_object(activity.object or {})
+    if item.id is None or not is_at_home(item.id, activity.actor) or item.attributed_to != activity.actor:
+        raise RefusedActivity("a reply attributed to somebody else")
+    if item.in_reply_to is None and not item.quotes:
+        return
+    now = node.clock.now()
+    async with node.database.begin() as session:
+        if (case := await _own_case(session, item.in_reply_to)) is None:
+            await _keep_quote(session, item, item.id, by=activity.actor, now=now)
+            return
+        kept = await keep_reaction(
+            session,
+            id=item.id,
+            kind="reply",
+            actor=activity.actor,
+            case_url=case.id,
+            position=read_position(activity.object or {}),
+            now=now,
+        )
+    if not kept:
+        raise RefusedActivity("too many replies of one host wait already")
+
+
+async def _keep_quote(session: AsyncSession, post: Object, id: str, *, by: str, now: datetime) -> None:
+    """A post that quotes a case of ours, of a server that does not ask first (Misskey, Akkoma, Fedibird): counted, never shown.
+
+    Whoever quotes a case is told of its correction and its withdrawal, whether they asked or not. Raises RefusedActivity.
+    """
+    for url in post.quotes:
+        case = await _own_case(session, url)
+        if case is None or case.withdrawn_at is not None:
+            continue
+        is_known = await session.get(Reaction, id) is not None
+        if not is_known and await count_of(session, QUOTE, case.id, by=by) >= MAX_ASKED:
+            raise RefusedActivity("too many quotes of one actor")
+        if not await keep_reaction(session, id=id, kind=QUOTE, actor=by, case_url=case.id, now=now):
+            raise RefusedActivity("too many quotes of one site")
+        return
+
+
+async def _own_case(session: AsyncSession, url: str | None) -> Entry | None:
+    case = await session.get(Entry, url) if url else None
+    return case if case is not None and case.own else None
+
+
+async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:
+    now = node.clock.now()
+    said = {"id": activity.id, "kind": kind, "actor": activity.actor, "case_url": url}
+    async with node.database.begin() as session:
+        case = await session.get(Entry, url)
+        if case is None or not case.own:
+            return
+        # What stands of that actor's is not replaced by it.
+        is_undone = await was_taken_back(session, **said, now=now)
+        if not is_undone:
+            await keep_reaction(session, **said, now=now)
+    async with node.database.begin() as session:
+        # Once more: what another worker takes back at the same moment neither of the two would find.
+        is_undone = is_undone or await was_taken_back(session, **said, now=now)
+        if is_undone:
+            await drop_reaction(session, id=activity.id, actor=activity.actor)
+    if is_undone:
+        raise RefusedActivity(f"a {kind} that was taken back before it came")
