@@ -37,6 +37,8 @@ class Limits:
     fetches        keys being fetched at once, of all hosts
     host_fetches   the same, of one host, or of one actor whom we follow
     site_fetches   the same, of one site: names below one's own cost nothing
+    waiters        requests that wait for a key, of all hosts: each holds a connection, of which there are some thousands
+    host_waiters   the same, of one host, or of one actor whom we follow
     fetch_bytes    of activities that wait for a key
 
     An activity of more than 16 KiB counts as several: memory and disk are filled by bytes.
@@ -48,6 +50,8 @@ class Limits:
     fetches: int = 256
     host_fetches: int = 16
     site_fetches: int = 64
+    waiters: int = 512
+    host_waiters: int = 128
     fetch_bytes: int = 64 * 2**20
 
 
@@ -65,7 +69,7 @@ class Shedder:
         self._backlog: Counter[str] = Counter()
         self._total = 0
         self._fetching: dict[str, Counter[str]] = {}
-        self._held_bytes = 0
+        self._held = self._held_bytes = 0
         self._followed: frozenset[str] = frozenset()
         self._looked_at: datetime | None = None
 
@@ -93,26 +97,30 @@ class Shedder:
 
     @contextmanager
     def holding(self, size: int, *, is_followed: bool = False) -> Iterator[bool]:
-        """While so many bytes wait for a key, of which one may be named as often as one likes; False when that is too much."""
-        most = self._limits.fetch_bytes * (4 if is_followed else 1)
-        if size and self._held_bytes + size > most:
+        """While a request of so many bytes waits for a key, of which one may be named as often as one likes; False when that is too much."""
+        limits, times = self._limits, 4 if is_followed else 1
+        has_room = not size or self._held_bytes + size <= limits.fetch_bytes * times
+        if not has_room or self._held >= limits.waiters * times:
             yield False
             return
+        self._held += 1
         self._held_bytes += size
         try:
             yield True
         finally:
+            self._held -= 1
             self._held_bytes -= size
 
     @contextmanager
     def fetching(self, key_id: str, line: str, *, is_followed: bool = False) -> Iterator[bool]:
-        """While a key is fetched; False when that is one too many. Those who wait for the same key are one.
+        """While a key is fetched; False when that is one too many. Those who wait for the same key are one, and not too many either.
 
         line         what it is counted with: its host; the actor, of one whom we follow, who is not kept out by what others fill.
         """
-        here = self._fetching.get(line, Counter())
-        if key_id not in here and (
-            len(here) >= self._limits.host_fetches or not (is_followed or self._has_place(line))
+        here, limits = self._fetching.get(line, Counter()), self._limits
+        is_one_more = key_id not in here
+        if here.total() >= limits.host_waiters or (
+            is_one_more and (len(here) >= limits.host_fetches or not (is_followed or self._has_place(line)))
         ):
             yield False
             return

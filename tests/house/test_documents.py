@@ -231,7 +231,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "headers of a request to us": (
             f"{MOST_HEADERS}, {MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds"
         ),
-        "requests on one connection behind one that is not answered yet; then it is closed": f"{MOST_AHEAD}",
+        "requests on one connection behind one that is not answered yet; then, behind their answers, it is closed": f"{MOST_AHEAD}",
         "an answer of which nothing is taken": f"{patience.read_seconds / 60:.0f} minutes",
         "connections to us; then who has been silent for longest in its turn is let go": (
             f"{MOST_CONNECTIONS:,}, fewer where the system allows few open files"
@@ -246,6 +246,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys being asked for at once: of one host · of one site · of all": (
             f"{keys.host_fetches} · {keys.site_fetches} · {keys.fetches}"
         ),
+        "requests that wait for keys: of one host · of all; then 429": f"{keys.host_waiters} · {keys.waiters}",
         "bodies that wait for keys, of all together; then 429": f"{keys.fetch_bytes // 1024**2} MiB",
         "activities that are not worked off yet, one for each 16 KiB that they begin: of one host · of all; then 429": (
             f"{keys.host_backlog:,} · {keys.backlog:,}"

@@ -1,6 +1,7 @@
 """A flood is shed with 429 and Retry-After, while those whom we follow are still served."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -439,6 +440,53 @@ async def test_a_friend_is_heard_while_others_wait_for_their_keys_with_as_much_a
         with shedder.holding(300, is_followed=True) as friend, shedder.holding(1, is_followed=True) as more:
             assert (friend, more) == (True, False)
     with shedder.holding(100) as after:
+        assert after
+
+
+@pytest.mark.parametrize(
+    ("limits", "hosts", "waits"),
+    [(Limits(host_waiters=3), 1, 3), (Limits(host_waiters=3), 2, 6), (Limits(waiters=5), 2, 5)],
+)
+async def test_not_everybody_may_wait_for_the_keys_of_one_host_or_of_all(
+    town: Town, limits: Limits, hosts: int, waits: int
+) -> None:
+    """Each holds a connection: four thousand postings that name one key, at a server that answers nothing, held them all."""
+    narrow(town, "a", limits)
+    known, going = Stranger(town, "known.example", key="other"), asyncio.Event()
+    assert await flood(known, 1) == [202]
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        await going.wait()
+        return httpx.Response(404)
+
+    loud = [Stranger(town, f"loud{number}.example") for number in range(hosts)]
+    for one in loud:
+        town.wires.apps[one.host] = httpx.MockTransport(slow)
+    posts = [
+        asyncio.create_task(one.post("a", one.activity("Like", "https://a.example/cases/x", number=number)))
+        for number in range(5)
+        for one in loud
+    ]
+    while sum(post.done() for post in posts) < len(posts) - waits:
+        await asyncio.sleep(0.01)
+    assert await flood(known, 1, first=1) == [202]
+    going.set()
+
+    answers = sorted([(await post).status_code for post in posts])
+    assert answers == [401] * waits + [429] * (len(posts) - waits)
+    assert [
+        (await one.post("a", one.activity("Like", "https://a.example/"))).status_code for one in loud
+    ] == [401] * hosts
+
+
+async def test_of_those_whom_we_follow_four_times_as_many_may_wait(town: Town) -> None:
+    shedder = Shedder(town["a"].node, Limits(waiters=1))
+    with shedder.holding(0) as first, shedder.holding(0) as second:
+        assert (first, second) == (True, False)
+        with ExitStack() as stack:
+            friends = [stack.enter_context(shedder.holding(0, is_followed=True)) for _ in range(4)]
+        assert friends == [True] * 3 + [False]
+    with shedder.holding(0) as after:
         assert after
 
 
