@@ -34,7 +34,7 @@ async def test_one_line_keeps_no_other_waiting() -> None:
     lines = Lines(1)
     await lines.enter("a")
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await lines.enter("b")
 
     assert len(lines) == 2

@@ -140,7 +140,7 @@ async def test_a_connection_that_the_server_closed_is_replaced(database: Databas
     async with other.begin() as session:
         await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
     await other.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not driver.is_closed():
             await asyncio.sleep(0.01)
 

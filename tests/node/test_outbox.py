@@ -297,7 +297,7 @@ async def test_of_many_lanes_that_hang_none_holds_anything_for_its_next_jobs(
     settings = SimpleNamespace(redis_url="")
     node = SimpleNamespace(database=database, clock=FrozenClock(now), bell=LocalBell(), settings=settings)
     working = asyncio.create_task(worker.run(cast(Any, node)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(held) != len(("1", "hangs", "hangs too")):
             await asyncio.sleep(0.01)
         goes_on.set()
@@ -480,7 +480,7 @@ async def test_more_lanes_than_there_is_room_for_are_all_worked(
     await fill(database, now, *((lane, lane) for lane in lanes))
     working = asyncio.create_task(worker.run(cast(Any, node)))
     try:
-        async with asyncio.timeout(10), database.read() as session:
+        async with asyncio.timeout(30), database.read() as session:
             while await outbox.pending(session):
                 await asyncio.sleep(0.01)
                 await session.rollback()
@@ -511,7 +511,7 @@ async def test_a_job_that_hangs_is_ended_and_tried_again_and_others_of_its_lane_
     clock = FrozenClock(now)
     node = cast(Any, SimpleNamespace(settings=None, database=database, clock=clock, bell=LocalBell()))
     await fill(database, now, ("to:a", "1"), ("to:a", "2"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await worker.run_due(node)
     async with database.read() as session:
         found = select(outbox.Job.attempts, outbox.Job.last_reason).order_by(outbox.Job.seq)
@@ -549,7 +549,7 @@ async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile(
             return lane.claimed_until if lane is not None else None
 
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not begun:
                 await asyncio.sleep(0.01)
             for _ in range(4):
@@ -606,7 +606,7 @@ async def test_a_worker_goes_on_after_a_time_in_which_the_database_could_not_be_
     await fill(database, now, ("to:a", "1"), ("to:b", "2"))
     working = asyncio.create_task(worker.run(cast(Any, node)))
     try:
-        async with asyncio.timeout(10), database.read() as session:
+        async with asyncio.timeout(30), database.read() as session:
             while await outbox.pending(session):
                 assert not working.done()
                 if has_failed:
@@ -671,14 +671,14 @@ async def test_a_worker_that_is_told_to_end_in_the_moment_in_which_it_is_woken_e
         settings=SimpleNamespace(redis_url=None), database=database, clock=FrozenClock(now), bell=LocalBell()
     )
     working = asyncio.create_task(worker.run(cast(Any, node)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not resting:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0)
         resting[0].set()
         await asyncio.sleep(0)
         working.cancel()
-    is_over, _ = await asyncio.wait({working}, timeout=5)
+    is_over, _ = await asyncio.wait({working}, timeout=30)
     working.cancel()
 
     assert is_over == {working}

@@ -99,7 +99,7 @@ def test_a_server_shows_new_keys_without_being_started_anew(serve: Callable[...,
         asking = urllib.request.Request(  # noqa: S310  # our loopback
             f"{server.origin}/actors/cases", headers={"Accept": "application/activity+json"}
         )
-        with urllib.request.urlopen(asking, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(asking, timeout=30) as answer:  # noqa: S310
             return str(json.load(answer)["publicKey"]["id"])
 
     assert shown().endswith("#main-key")

@@ -109,7 +109,7 @@ class Connection:
 
     async def answer(self) -> bytes:
         """The next answer, without its date."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             head = await self.reader.readuntil(b"\r\n\r\n")
             if head.startswith(b"HTTP/1.1 100 "):
                 # Whoever says first that there will be a body is told to go on.
@@ -256,7 +256,7 @@ async def test_what_waits_for_its_commit_is_answered_before_what_comes_behind_it
     go_on.set()
 
     answer = await connection.answer()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         rest = await connection.reader.read()
 
     assert answer.startswith(b"HTTP/1.1 202 ")
@@ -297,7 +297,7 @@ async def test_what_somebody_posted_who_is_gone_is_kept(
     await connection.writer.drain()
     connection.writer.transport.abort()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while server.server_state.connections or not await kept(node):
             await asyncio.sleep(0.01)
 
@@ -360,7 +360,7 @@ async def test_whoever_cannot_be_answered_is_let_go(
     monkeypatch.setattr(DoorstepProtocol, "write_answer", fail)
     connection.writer.write(posting(node, 1, without=without))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with suppress(ConnectionError):
             assert await connection.reader.read() == b""
         while server.server_state.connections:
