@@ -1,5 +1,9 @@
-"""A case comes in, brought or fetched: kept on its publisher's proof alone, and at a hub only when the publisher is a member."""
+"""A case comes in, brought or fetched: kept on its publisher's proof alone, and at a hub only when the publisher is a member.
 
+What it shows of one who was a member is corrected as they correct it.
+"""
+
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +17,7 @@ from node.peers.directory import find_actor, find_document
 from node.peers.follows import between, follows
 from node.peers.hosts import Standing, standings
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import read_case
 from vocab.errors import VocabError
@@ -55,10 +60,10 @@ async def may_be_behind(node: Node, url: str, *, by: str, announced_at: datetime
 async def take_followed_case(node: Node, activity: Activity) -> None:
     """Keep the case that a Create or Update of somebody we follow brings. Raises as `take_case`.
 
-    A node takes from anybody what becomes of a case of theirs that it shows: nobody is to read words that were corrected.
+    What becomes of a case that is shown here is taken from its publisher, whoever that is by now: nobody is to read, or count, words
+    that were corrected.
     """
-    changes = activity.type == "Update" and not node.settings.is_hub
-    if not (changes and await _is_shown(node, activity.object_id, by=activity.actor)):
+    if activity.type != "Update" or not await _is_shown(node, activity.object_id, by=activity.actor):
         await _require_followed(node, activity.object or {}, by=activity.actor)
     await take_case(node, activity)
 
@@ -100,7 +105,8 @@ async def _keep_case(
     brought_by: Activity | None = None,
     invited: bool = False,
 ) -> None:
-    if node.settings.is_hub and not invited:
+    is_correction = await _is_shown(node, properties.iri(properties.simplified(document), "id"), by=by)
+    if node.settings.is_hub and not invited and not is_correction:
         # The one door behind every way a case comes in: announced, passed on, named in an outbox. What a hub shows, and announces in
         # its own name, is its members'; a member, or another hub, does not decide who else is one. A node reads whom its hub reads.
         await _require_followed(node, document, by=by)
@@ -115,6 +121,8 @@ async def _keep_case(
     brought = read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, said=said, now=now)
     if brought is None:
         return
+    if is_correction and not invited:
+        brought = replace(brought, is_of_a_member=await is_followed(node, by))
     ready = await make_ready(node, [brought])
     async with node.database.begin() as session:
         await take_in(session, ready, now=now)

@@ -65,11 +65,13 @@ class Publisher(Protocol):
 class Brought:
     """A case of an organisation that we follow, read and proven.
 
-    said  the publisher's public activity that brought it, with its own proof; None when there is none to pass on.
+    said            the publisher's public activity that brought it, with its own proof; None when there is none to pass on.
+    is_of_a_member  False for a correction by one who is none any more: who has the case of us is told, and nobody else.
     """
 
     draft: Draft
     said: Activity | None = None
+    is_of_a_member: bool = True
 
 
 def read_brought(
@@ -173,6 +175,8 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
             continue
         changed_at[url] = one.draft.newest
         before = standing.setdefault(url, {})
+        if not one.is_of_a_member:
+            ours = [actor for actor in ours if actor in before]
         wanting = [actor for actor in ours if actor not in before]
         left = {actor: name for actor, name in before.items() if actor not in ours}
         new = announcing.announcements(settings, url, by=wanting, inboxes=inboxes, now=now)

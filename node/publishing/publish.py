@@ -5,7 +5,6 @@ carries another, and each delivery an HTTP signature. That two people stand behi
 """
 
 import hashlib
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -78,7 +77,10 @@ async def correct(
     approved_by: str,
     now: datetime,
 ) -> Publication:
-    """Replace the public text by a corrected one, which lists what was corrected. Raises NotFound, NotAllowed, WrongState, Invalid."""
+    """Replace the public text by a corrected one, which lists what was corrected; told to the same as a withdrawal.
+
+    Raises NotFound, NotAllowed, WrongState, Invalid.
+    """
     _two_people(drafted_by, approved_by)
     publication = await _publication(session, case_id)
     publication.move("corrected", _second(now))
@@ -138,9 +140,7 @@ async def withdraw(
         cc=[f"{settings.main_actor}/followers"],
         published=now,
     )
-    went = (await went_to(session, publication.url)).get(settings.main_actor, set())
-    more = await still_told(session, went)
-    await _tell(session, settings, keyring, publication, activity, now=now, more=more)
+    await _tell(session, settings, keyring, publication, activity, now=now)
     await forget_copies(session, publication.url)
     return publication
 
@@ -246,12 +246,15 @@ async def _tell(
     activity: dict[str, Any],
     *,
     now: datetime,
-    more: Sequence[str] = (),
 ) -> Sent:
-    """Tell every follower, and whoever answered, shared, quoted or fetched it before; and at these inboxes."""
+    """Tell every follower, and whoever answered, shared, quoted or fetched it before; and whoever was sent it, also where nobody
+    follows any more: they have left, or followed us to another address.
+    """
     inboxes = await follower_inboxes(session, settings.main_actor)
     inboxes += await inboxes_of_reactions(session, publication.url)
-    inboxes += [*await inboxes_of_copies(session, publication.url), *more]
+    inboxes += await inboxes_of_copies(session, publication.url)
+    went = (await went_to(session, publication.url)).get(settings.main_actor, set())
+    inboxes += await still_told(session, went)
     return await send(session, keyring, activity, inboxes=inboxes, now=now, is_public=True)
 
 

@@ -99,8 +99,8 @@ async def _read_outbox(node: Node, actor_id: str, job: Turn) -> Done | Postponed
 async def ask_again(node: Node, job: Turn) -> Outcome:
     """Ask whether each case still stands that is shown here, at home on that host, and of nobody whom we follow. Safe to repeat.
 
-    After a thousand of them others have their turn, and then the rest is asked about. Its withdrawal may have come after the backup that this server was restored from, or while it was away; so may a correction, which a hub
-    takes of its members only.
+    After a thousand of them others have their turn, and then the rest is asked about. Its withdrawal may have come after the backup that
+    this server was restored from, or while it was away; so may a correction.
     """
     host, after = str(job.payload["host"]), str(job.payload.get("after", ""))
     await _begin(node, job)

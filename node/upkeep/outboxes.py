@@ -281,10 +281,9 @@ class Walk:
 
     async def _look_at(self, url: str) -> None:
         """Take what the address of a case shows now; where that is gone for good, so is the case here."""
-        is_heeded = self.actor is None and (self.node.settings.is_hub or await self._rests(url))
-        if is_heeded or await self._is_limited():
-            # A hub takes nothing of somebody who is no member, a correction neither; what rests waits to be let in anew; and who is
-            # limited adds nothing, and may withdraw. Refused is what still stands: it was asked for, and not in vain.
+        if (self.actor is None and await self._rests(url)) or await self._is_limited():
+            # What rests waits to be let in anew, or for a group to have announced it; and who is limited adds nothing, and may withdraw.
+            # Refused is what still stands: it was asked for, and not in vain.
             with suppress(RefusedActivity):
                 await self._heed(url)
             return
