@@ -255,6 +255,17 @@ class World:
         """Whether either has shut the other out."""
         return other in self.deaf[one] or one in self.deaf[other]
 
+    def was_let_go(self, follower: str, followed: str) -> bool:
+        """Whether it followed that one once and perhaps did not since, by whomever that was ended."""
+        pair = self.pairs[follower, followed]
+        return (
+            not pair.is_wanted or pair.is_cut or (follower, followed) in self.ended or followed in self.moves
+        )
+
+    def were_apart(self, one: str, other: str) -> bool:
+        """Whether either could not be reached for a while, or lost what it knew, ever."""
+        return bool({one, other} & self.was_away)
+
     def is_owed(self, name: str, case: Case) -> bool:
         """Whether that server is to hear of everything about a case that reaches it at all."""
         return (name, case.url) not in self.excused | self.given_up

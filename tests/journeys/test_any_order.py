@@ -17,6 +17,7 @@ from tests.histories.__main__ import live, run
 from tests.histories.laws import LAWS
 from tests.histories.steps import (
     DAY,
+    Correct,
     Decide,
     Down,
     Follow,
@@ -43,6 +44,11 @@ def test_after_any_history_every_law_holds() -> None:
 async def none_of(*_given: object, **_named: object) -> int:
     """There was nothing, it says."""
     return 0
+
+
+async def nobody(*_given: object, **_named: object) -> list[str]:
+    """Nobody is to be told, it says."""
+    return []
 
 
 async def nothing(*_given: object, **_named: object) -> None:
@@ -190,6 +196,30 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
             *(Follow("b", "a"), Passes(1), Publish("a"), Passes(1), Subscribe("b", on=True)),
             *(Decide("hub", "a", "block"), Passes(2 * DAY), Decide("hub", "a", None), Passes(2 * DAY)),
         ],
+    ),
+    "what a hub announced and rested is shown no more": (
+        2,
+        "node.inbox.outboxes.may_be_behind",
+        lambda _: none_of,
+        [
+            *(Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a"), Passes(1)),
+            *(Decide("b", "a", "block"), Passes(DAY), Decide("b", "a", None)),
+        ],
+    ),
+    "who was let go is corrected for nobody": (
+        2,
+        "node.inbox.taking._is_shown",
+        lambda _: none_of,
+        [
+            *(Follow("hub", "a"), Passes(1), Publish("a"), Passes(1)),
+            *(Unfollow("hub", "a"), Passes(1), Correct(0)),
+        ],
+    ),
+    "what stays at an old address is corrected for nobody": (
+        2,
+        "node.publishing.publish.still_told",
+        lambda _: nobody,
+        [Follow("b", "a"), Passes(1), Publish("a"), Passes(1), NodeMoves("a"), Passes(1), Correct(0)],
     ),
     "who is closed asks all the same": (
         4,
