@@ -199,7 +199,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "what a hub announced and rested is shown no more": (
         2,
-        "node.inbox.outboxes.may_be_behind",
+        "node.upkeep.outboxes.may_be_behind",
         lambda _: none_of,
         [
             *(Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a"), Passes(1)),
@@ -208,7 +208,7 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
     ),
     "who was let go is corrected for nobody": (
         2,
-        "node.inbox.taking._is_shown",
+        "node.effects.taking._is_shown",
         lambda _: none_of,
         [
             *(Follow("hub", "a"), Passes(1), Publish("a"), Passes(1)),

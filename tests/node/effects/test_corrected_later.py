@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from node.effects.taking import fetch_case
 from node.entries.entries import SHOWN, Entry
 from node.hub.quarantine import waiting
-from node.inbox.taking import fetch_case
 from node.peers.changing import announce_move
 from node.peers.directory import find_actor
 from node.peers.follows import ask_about, between, unfollow
