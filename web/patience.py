@@ -43,7 +43,7 @@ class Patience:
     least_bytes   so much.
     read_seconds  the time in which a client has to make room for more of an answer (TCP_USER_TIMEOUT, RFC 5482 §3.1). Long, because a
                   client behind a slow line, or a proxy, makes room in large steps; who makes some goes on for as long as it takes.
-                  Also the time in which all is answered to a client that sends nothing more: perhaps it is gone altogether.
+                  Also the time in which one that sends nothing more shows that it reads: perhaps it is gone altogether.
     """
 
     head_seconds: float = 15.0
@@ -191,7 +191,7 @@ class PatientProtocol(DoorstepProtocol):
         if not self._refusal:
             self.cycle.keep_alive = False
         self._room.wait_for(self)
-        self._waiting = self.loop.call_later(self.patience.read_seconds, self.transport.abort)
+        self._wait_for_the_end()
         return True
 
     def send_400_response(self, msg: str) -> None:
@@ -257,6 +257,7 @@ class PatientProtocol(DoorstepProtocol):
         if not self.transport.is_closing():
             # The last of those that were asked ahead is begun, perhaps.
             self.flow.resume_reading()
+        self._reads_on()
         if not self._is_ours():
             self._room.wait_for(self)
             if self._refusal and not self.transport.is_closing():
@@ -268,6 +269,7 @@ class PatientProtocol(DoorstepProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._reads_on()
         if self._is_ours():
             self._room.wait_no_more(self)
         else:
@@ -287,6 +289,15 @@ class PatientProtocol(DoorstepProtocol):
             self.cycle = self._unanswered[-1]
         self._is_ended = self._is_ours()
         return self._is_ended
+
+    def _wait_for_the_end(self) -> None:
+        self._waiting = self.loop.call_later(self.patience.read_seconds, self.transport.abort)
+
+    def _reads_on(self) -> None:
+        """Who sends nothing more and goes on reading is still there."""
+        if self._is_ended and self._waiting is not None:
+            self._wait_no_more()
+            self._wait_for_the_end()
 
     def _names_a_body(self) -> bool:
         return any(
