@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,12 +16,13 @@ from node.database import is_unstorable
 from node.effects.cases import Member, members_among, read_plain
 from node.effects.forwarded import heard
 from node.effects.proving import RefusedActivity
+from node.entries.entries import is_shown
 from node.hub.aggregate import Brought, make_ready, take_in
 from node.inbox.envelopes import DONE_AGAIN
 from node.inbox.keeping import EMPTIED, KEEP, Received, lane_of, own_digest
 from node.outbox import Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
 from node.peers.actors import host_of
-from node.peers.hosts import Standing, blocked, standings
+from node.peers.hosts import Standing, blocked, limited, standings
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
 from vocab.errors import VocabError
@@ -35,7 +36,7 @@ LONGEST_WAIT = timedelta(hours=2)
 LONGEST_REASON = 200
 # Bodies up to that size are read many at once; a larger one when its turn comes.
 READ_TOGETHER = 64 * 1024
-# What a limited host may do: follow, answer, leave, and take back what it said.
+# What a limited host may do: follow, answer, leave, and take back what it said. Whom only the mode limits may correct it, too.
 HARMLESS = frozenset({"Follow", "Accept", "Reject", "Undo", "Delete", "Block"})
 
 
@@ -285,5 +286,15 @@ async def require_standing(
             shut = await blocked(session, others)
     if shut or any(found[host] is Standing.SHUT for host in speakers):
         raise RefusedActivity("a host that is shut out")
-    if activity.type not in HARMLESS and any(found[host] is Standing.LIMITED for host in speakers):
+    is_limited = any(found[host] is Standing.LIMITED for host in speakers)
+    if is_limited and activity.type not in HARMLESS and not await _corrects(node, activity, speakers):
         raise RefusedActivity("a host that may only follow")
+
+
+async def _corrects(node: Node, activity: Activity, speakers: Collection[str]) -> bool:
+    """Whether it changes a case of its actor's that is shown here, and nobody decided that they add nothing: the mode alone says so."""
+    if activity.type != "Update":
+        return False
+    async with node.database.read() as session:
+        is_theirs = await is_shown(session, activity.object_id, actor=activity.actor)
+        return is_theirs and not await limited(session, speakers)

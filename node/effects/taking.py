@@ -9,13 +9,13 @@ from typing import Any
 
 from node.effects.cases import is_to_pass_on
 from node.effects.proving import RefusedActivity, is_followed, prove, prove_activity
-from node.entries.entries import RESTING, SHOWN, Entry
+from node.entries.entries import RESTING, SHOWN, Entry, is_shown
 from node.hub.aggregate import make_ready, read_brought, take_in
 from node.hub.quarantine import NOT_A_MEMBER, keep_out
 from node.peers.actors import host_of, is_at_home
 from node.peers.directory import find_actor, find_document
 from node.peers.follows import between, follows
-from node.peers.hosts import Standing, standings
+from node.peers.hosts import Standing, limited, standings
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
@@ -76,11 +76,17 @@ async def take_case(node: Node, activity: Activity) -> None:
     await _keep_case(node, activity.object, by=activity.actor, brought_by=activity)
 
 
-async def _require_open_hosts(node: Node, *urls: str) -> None:
-    """Raises RefusedActivity when one of these hosts adds nothing here, by whomever we heard of it."""
+async def _require_open_hosts(node: Node, url: str, *others: str) -> None:
+    """Raises RefusedActivity when one of the hosts of a case adds nothing here, by whomever we heard of it.
+
+    What is shown already of one who is limited by the mode alone may be corrected.
+    """
+    hosts = {host_of(one) for one in (url, *others)}
     async with node.database.read() as session:
-        found = await standings(session, node.settings, {host_of(url) for url in urls})
-    if any(standing is not Standing.OPEN for standing in found.values()):
+        found = set((await standings(session, node.settings, hosts)).values())
+        if Standing.LIMITED in found and not await limited(session, hosts) and await is_shown(session, url):
+            found.discard(Standing.LIMITED)
+    if found - {Standing.OPEN}:
         raise RefusedActivity("a case of a host that may add nothing")
 
 
@@ -93,8 +99,7 @@ async def _require_followed(node: Node, document: dict[str, Any], *, by: str) ->
 
 async def _is_shown(node: Node, url: str | None, *, by: str) -> bool:
     async with node.database.read() as session:
-        known = await session.get(Entry, url) if url else None
-    return known is not None and known.state in SHOWN and (known.own, known.actor) == (False, by)
+        return await is_shown(session, url, actor=by)
 
 
 async def _keep_case(

@@ -158,6 +158,12 @@ async def last_changes(session: AsyncSession, ids: Collection[str]) -> dict[str,
     return {row[0]: row[1] for row in found}
 
 
+async def is_shown(session: AsyncSession, id: str | None, *, actor: str | None = None) -> bool:
+    """Whether that case of somebody else is shown here; of this actor, where one is named."""
+    known = await session.get(Entry, id) if id else None
+    return known is not None and known.state in SHOWN and not known.own and actor in (None, known.actor)
+
+
 async def put_entry(session: AsyncSession, draft: Draft, *, now: datetime) -> Entry | None:
     """Keep a case, new or changed; None when what we have is as new, or withdrawn for good."""
     if not await put_entries(session, [draft], now=now):

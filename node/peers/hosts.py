@@ -158,7 +158,7 @@ async def standings(source: Source, settings: Settings, hosts: Collection[str]) 
     open     everybody but who is blocked or limited.
     limited  those as with `members`; whoever else is not blocked may follow and leave.
     members  hosts that are allowed, and those of actors that we follow or asked to. Of whom we followed once, cases may be shown
-             here yet: they may withdraw them, as one who is limited.
+             here yet: they may withdraw them, as one who is limited, and correct them.
     closed   nobody.
     """
     return await _standings(source, settings.federation, hosts)
@@ -193,6 +193,12 @@ async def blocked(source: Source, hosts: Collection[str]) -> set[str]:
     """Those of the hosts that are blocked, whatever the server's mode."""
     decided = await _decisions(source, hosts)
     return {host for host, policy in decided.items() if policy == "block"}
+
+
+async def limited(source: Source, hosts: Collection[str]) -> set[str]:
+    """Those of the hosts that are limited by a decision or a list, and not by the server's mode alone."""
+    decided = await _decisions(source, hosts)
+    return {host for host, policy in decided.items() if policy == "limit"}
 
 
 async def is_blocked(session: AsyncSession, host: str) -> bool:

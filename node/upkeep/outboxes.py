@@ -21,7 +21,7 @@ from node.entries.entries import RESTING, Entry, last_changes
 from node.hub.aggregate import Brought, in_parts, make_ready, take_in
 from node.peers.actors import host_of
 from node.peers.directory import find_document
-from node.peers.hosts import Standing, standings
+from node.peers.hosts import Standing, limited, standings
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity, read_activity
@@ -339,8 +339,7 @@ class Walk:
 
     async def _is_limited(self) -> bool:
         async with self.node.database.read() as session:
-            found = await standings(session, self.node.settings, [self.host])
-        return found[self.host] is Standing.LIMITED
+            return bool(await limited(session, [self.host]))
 
     async def _rests(self, url: str) -> bool:
         async with self.node.database.read() as session:

@@ -151,6 +151,28 @@ async def test_a_hub_takes_what_becomes_of_what_it_shows_however_it_hears_of_it(
     assert await title(town, "hub", case.url) == "As it is"
 
 
+@pytest.mark.parametrize("mode", ["members", "limited"])
+@pytest.mark.parametrize("policy", [None, "limit"])
+async def test_whom_the_mode_alone_limits_may_correct_what_is_shown_and_add_nothing(
+    town: Town, mode: str, policy: str | None
+) -> None:
+    site = await town.open("hub-of-few", federation=mode)
+    async with site.node.database.begin() as session:
+        await decide(session, "a.example", "allow", reason="", now=town.clock.now())
+    await town.befriend("hub-of-few", "a")
+    case = await publish_case(town["a"].node, WAS)
+    await town.settle()
+    await let_go(town, "hub-of-few", "a")
+    async with site.node.database.begin() as session:
+        await decide(session, "a.example", policy, reason="", now=town.clock.now())
+
+    new = await publish_case(town["a"].node)
+    await corrected(town, "a", case)
+
+    assert await title(town, "hub-of-few", case.url) == ("As it was" if policy else "As it is")
+    assert await title(town, "hub-of-few", new.url) is None
+
+
 @pytest.mark.parametrize("flaw", ["a new case", "of another's", "limited", "withdrawn before", "older"])
 async def test_a_hub_takes_nothing_else_of_who_is_no_member(town: Town, flaw: str) -> None:
     stage = Stage(town)

@@ -64,7 +64,7 @@ async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town
     assert found[corrected.url] == "corrected"
 
 
-async def test_what_was_withdrawn_in_a_closed_time_is_asked_for_also_of_those_who_may_only_withdraw(
+async def test_what_became_of_cases_in_a_closed_time_is_asked_for_also_of_those_who_may_add_nothing(
     town: Town,
 ) -> None:
     await restarted(town, "open")
@@ -78,7 +78,7 @@ async def test_what_was_withdrawn_in_a_closed_time_is_asked_for_also_of_those_wh
 
     await restarted(town, "limited")
 
-    assert await shown(town) == {withdrawn.url: "withdrawn", corrected.url: "live"}
+    assert await shown(town) == {withdrawn.url: "withdrawn", corrected.url: "corrected"}
 
 
 async def test_what_a_mode_refused_is_asked_for_when_its_host_is_allowed(town: Town) -> None:
