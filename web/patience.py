@@ -234,9 +234,6 @@ class PatientProtocol(DoorstepProtocol):
         if upgrades:
             # To nothing else, so it is answered as it stands; what comes behind it is nobody's request.
             self.cycle.keep_alive = False
-        # Answered in their order: thousands may come in one piece.
-        while self._unanswered and self._unanswered[0].response_complete:
-            self._unanswered.popleft()
         self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
@@ -253,6 +250,9 @@ class PatientProtocol(DoorstepProtocol):
             self._room.wait_no_more(self)
 
     def on_response_complete(self) -> None:
+        # In their order. Of a body that was posted, or that nobody read, nothing is kept on a connection that says nothing more.
+        while self._unanswered and self._unanswered[0].response_complete:
+            self._unanswered.popleft().body = bytearray()
         super().on_response_complete()
         if not self.transport.is_closing():
             # The last of those that were asked ahead is begun, perhaps.
