@@ -165,6 +165,10 @@ class PatientProtocol(DoorstepProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         super().connection_lost(exc)
+        # Each leads back here: what was never begun would wait, with its body, for the collector, which comes seldom.
+        self.pipeline.clear()
+        self._unanswered.clear()
+        self.cycle = None  # type: ignore[assignment]  # as before the first
 
     def data_received(self, data: bytes) -> None:
         if self._is_ended:

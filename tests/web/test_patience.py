@@ -1,12 +1,14 @@
 """Over real sockets: who sends slowly, without end, or not at all, is let go; who sends slowly and goes on is not."""
 
 import asyncio
+import gc
 import logging
 import re
 import resource
 import socket
 import struct
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -743,6 +745,28 @@ async def test_to_whom_is_gone_no_answer_is_made_to_its_end(
 
     assert house.application.asked == 1
     assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
+async def test_of_what_was_asked_ahead_by_whom_is_gone_nothing_is_kept(
+    house: House,
+) -> None:
+    """The collector of cycles comes seldom: thousands of requests with their bodies waited for it."""
+    ahead = POST + b"content-length: 5000\r\n\r\n" + b" " * 4_000
+    client = await house.let_in(GET % b"/slow" + GET % b"/" + ahead)
+    (connection,) = house.server.server_state.connections
+    assert isinstance(connection, PatientProtocol)
+    kept = [weakref.ref(cycle) for cycle, _ in connection.pipeline]
+    gc.disable()
+    try:
+        connection.transport.abort()
+        while house.server.server_state.connections:
+            await asyncio.sleep(0.01)
+        left = [cycle() for cycle in kept]
+    finally:
+        gc.enable()
+
+    assert left == [None, None]
+    assert await everything(client) == b""
 
 
 async def test_who_asked_ahead_is_read_no_further_until_all_of_it_is_begun(house: House) -> None:
