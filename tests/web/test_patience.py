@@ -413,12 +413,9 @@ async def test_who_reads_nothing_of_a_long_answer_is_let_go(server: uvicorn.Serv
     writer.transport.abort()
 
 
-@pytest.mark.parametrize("is_over", [False, True], ids=["and may ask for more", "and sends nothing more"])
-async def test_who_reads_slowly_and_goes_on_is_told_everything(port: int, is_over: bool) -> None:
+async def test_who_reads_slowly_and_goes_on_is_told_everything(port: int) -> None:
     """Four times longer than anybody may read nothing."""
     reader, writer = await asked_for_much(port)
-    if is_over:
-        writer.write_eof()
     start, left = time.monotonic(), TIMES
 
     for _ in range(TIMES):
@@ -630,6 +627,21 @@ async def test_who_sends_no_more_and_is_never_answered_is_waited_for_no_longer_t
         assert await everything(client) == b""
     await asyncio.sleep(0.05)
     assert not house.server.server_state.connections
+
+
+async def test_who_sends_no_more_and_reads_slowly_is_told_everything(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatientProtocol, "patience", Hasty.patience)
+    client = await house.let_in(GET % b"/large")
+    client.writer.write_eof()
+
+    await client.reader.readuntil(b"\r\n\r\n")
+    for _ in range(0, LARGE, 4 * PIECE):
+        await client.reader.readexactly(4 * PIECE)
+        await asyncio.sleep(Hasty.patience.read_seconds / 5)
+
+    assert await client.reader.read() == b""
 
 
 async def test_who_sends_no_more_is_let_go_before_others_whose_request_is_being_worked_on(
