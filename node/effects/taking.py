@@ -102,6 +102,10 @@ async def _is_shown(node: Node, url: str | None, *, by: str) -> bool:
         return await is_shown(session, url, actor=by)
 
 
+def _id_of(document: dict[str, Any]) -> str | None:
+    return properties.iri(properties.simplified(document), "id")
+
+
 async def _keep_case(
     node: Node,
     document: dict[str, Any],
@@ -110,7 +114,7 @@ async def _keep_case(
     brought_by: Activity | None = None,
     invited: bool = False,
 ) -> None:
-    is_correction = await _is_shown(node, properties.iri(properties.simplified(document), "id"), by=by)
+    is_correction = node.settings.is_hub and not invited and await _is_shown(node, _id_of(document), by=by)
     if node.settings.is_hub and not invited and not is_correction:
         # The one door behind every way a case comes in: announced, passed on, named in an outbox. What a hub shows, and announces in
         # its own name, is its members'; a member, or another hub, does not decide who else is one. A node reads whom its hub reads.
@@ -126,7 +130,10 @@ async def _keep_case(
     brought = read_brought(proven.document, publisher=publisher, proof_key=proven.key_id, said=said, now=now)
     if brought is None:
         return
-    if is_correction and not invited:
+    if _id_of(document) not in (None, brought.draft.id):
+        # Its context gives `id` another meaning than it seemed to have: what is new of somebody is not taken for what is shown of them.
+        raise RefusedActivity("a proof of another case than it named")
+    if is_correction:
         brought = replace(brought, is_of_a_member=await is_followed(node, by))
     ready = await make_ready(node, [brought])
     async with node.database.begin() as session:

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from federation.proofs import Proven
+from node.effects import taking
+from node.effects.proving import RefusedActivity, prove
 from node.effects.taking import fetch_case
 from node.entries.entries import SHOWN, Entry
 from node.hub.quarantine import waiting
@@ -16,11 +19,13 @@ from node.peers.hosts import decide
 from node.peers.ours import local_actor_at, say_alias
 from node.peers.sending import Sent
 from node.publishing.publications import Publication
+from node.runtime import Node
 from tests.attacks.stage import Stage
 from tests.node.inbox.test_copying import done
 from tests.rig.publications import a_case, correct_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
+from vocab.jsonld import parse
 from vocab.terms import PUBLIC
 
 pytestmark = pytest.mark.both_databases
@@ -149,6 +154,35 @@ async def test_a_hub_takes_what_becomes_of_what_it_shows_however_it_hears_of_it(
     await town.settle()
 
     assert await title(town, "hub", case.url) == "As it is"
+
+
+@pytest.mark.parametrize("site", ["hub", "b"])
+@pytest.mark.parametrize("how", ["fetched", "by an Update"])
+async def test_what_is_proven_of_another_case_is_no_correction_of_what_is_shown(
+    town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, site: str, how: str
+) -> None:
+    """A graph may be read otherwise than the tree in which it came."""
+    shown, other = [await publish_case(town["a"].node, WAS) for _ in range(2)]
+    here = town[site].node
+    await fetch_case(here, shown.url, invited=True)
+    await done(town["a"].node)
+    async with town["a"].node.database.read() as session:
+        document = parse((await session.get_one(Entry, other.url)).document)
+
+    async def turned(node: Node, given: dict[str, Any], *args: Any, **more: Any) -> Proven:
+        return await prove(node, document, *args, **more)
+
+    monkeypatch.setattr(taking, "prove", turned)
+    if how == "fetched":
+        with pytest.raises(RefusedActivity, match="another case"):
+            await fetch_case(here, shown.url)
+    else:
+        with caplog.at_level("INFO"):
+            await corrected(town, "a", shown)
+        reasons = [one.__dict__["reason"] for one in caplog.records if one.message == "inbox.refused"]
+        assert [one for one in reasons if "another case" in one]
+
+    assert await title(town, site, other.url) is None
 
 
 @pytest.mark.parametrize("mode", ["members", "limited"])
