@@ -67,14 +67,14 @@ _KNOWN = Question(
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """A key, parsed, with its owner, and what is known of it."""
+    """A key, parsed, with its owner, and what is known of it; is_admitted: as `Known` has it."""
 
     owner: str
     host: str
     key: VerifyingKey
     fetched_at: datetime
     expires_at: datetime | None
-    window: timedelta
+    is_admitted: bool
     read_at: datetime
 
 
@@ -162,7 +162,7 @@ class Signers:
             raise NotAsked
         if renewal is None:
             renewal = self._renewal(presented.key_id)
-        with self._shedder.holding(len(request.body)) as is_possible:
+        with self._shedder.holding(len(request.body), is_followed=known.is_admitted) as is_possible:
             if not is_possible:
                 raise Busy
             renewed = await self._wait(renewal, presented.key_id)
@@ -211,7 +211,8 @@ class Signers:
         if known.expires_at is not None and known.expires_at <= now:
             # What a retired key proved stands; it signs no request any more.
             return Refused(Reason.EXPIRED)
-        return verify(presented, request, known.key, now=now, origin=settings.origin, window=known.window)
+        window = OWN_WINDOW if known.is_admitted else STRANGER_WINDOW
+        return verify(presented, request, known.key, now=now, origin=settings.origin, window=window)
 
     async def _known(self, key_id: str) -> Known | None:
         """A key that the database holds; named by its actor's own id, the only RSA key of that actor."""
@@ -265,7 +266,7 @@ class Signers:
             verifying_key(known.algorithm, known.material),
             known.fetched_at,
             known.expires_at,
-            OWN_WINDOW if known.is_admitted else STRANGER_WINDOW,
+            known.is_admitted,
             now,
         )
         self._keys[key_id] = held

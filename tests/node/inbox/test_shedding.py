@@ -28,7 +28,7 @@ from tests.attacks.stage import Stage
 from tests.rig.keys import rsa_key
 from tests.rig.stranger import Stranger
 from tests.rig.town import VISITOR, Town
-from vocab.terms import AS
+from vocab.terms import AS, SRT
 from web.fediverse.inbox import InboxDoor
 
 pytestmark = pytest.mark.both_databases
@@ -477,6 +477,36 @@ async def test_not_everybody_may_wait_for_the_keys_of_one_host_or_of_all(
     assert [
         (await one.post("a", one.activity("Like", "https://a.example/"))).status_code for one in loud
     ] == [401] * hosts
+
+
+async def test_a_member_whose_key_is_new_is_heard_while_strangers_wait_with_as_many_as_may(
+    town: Town,
+) -> None:
+    is_ours = {"generator": {"type": "Application", "implements": [{"href": SRT, "name": "Cases"}]}}
+    member, loud = Stranger(town, "member.example", key="other"), Stranger(town, "loud.example")
+    member.documents["/users/sam"] = member.actor(**is_ours)
+    await befriend(town, member)
+    narrow(town, "a", Limits(waiters=1))
+    town.clock.forward(hours=1)
+    renewed, going = Stranger(town, "member.example", key="peer"), asyncio.Event()
+    renewed.documents["/users/sam"] = renewed.actor(**is_ours)
+    asked = asyncio.Event()
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        await going.wait()
+        return httpx.Response(404)
+
+    town.wires.apps[loud.host] = httpx.MockTransport(slow)
+    said = loud.activity("Like", "https://a.example/cases/x")
+    waiting = asyncio.create_task(loud.post("a", said))
+    await asked.wait()
+
+    answers = [await flood(loud, 1, first=1), await flood(renewed, 1)]
+    going.set()
+
+    assert answers == [[429], [202]]
+    assert (await waiting).status_code == 401
 
 
 async def test_of_those_whom_we_follow_four_times_as_many_may_wait(town: Town) -> None:
