@@ -197,6 +197,15 @@ FAULTS: dict[str, tuple[int, str, Callable[[Any], Any], list[Step]]] = {
             *(Decide("hub", "a", "block"), Passes(2 * DAY), Decide("hub", "a", None), Passes(2 * DAY)),
         ],
     ),
+    "who may withdraw by a limit is not asked what they withdrew before": (
+        1,
+        "node.peers.hosts.last_mode",
+        lambda _: nothing,
+        [
+            *(Follow("hub", "a"), Follow("b", "hub"), Passes(1), Publish("a"), Passes(1)),
+            *(Mode("b", "members"), Withdraw(0), Passes(1), Decide("b", "a", "limit")),
+        ],
+    ),
     "what a hub announced and rested is shown no more": (
         2,
         "node.upkeep.outboxes.may_be_behind",
