@@ -82,8 +82,12 @@ class Walk:
     @property
     def is_over(self) -> bool:
         """Whether enough was asked for, or for long enough, or too much of it in vain."""
-        is_late = self.node.clock.now() - self.begun_at >= AT_MOST
-        return self.asked >= MAX_CASES or self.misses >= MAX_MISSES or is_late
+        return self.asked >= MAX_CASES or self.misses >= MAX_MISSES or self.is_late
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was read for as long as a reading may take."""
+        return self.node.clock.now() - self.begun_at >= AT_MOST
 
     async def through(self, outbox: str) -> None:
         """Take what is shown or named on each page. Raises FetchError where a page cannot be had."""
@@ -212,8 +216,15 @@ class Walk:
             self.behind.append(url)
 
     async def ask_behind(self) -> None:
-        """Ask for what is here, and may rest for no reason any more, or be older than what was announced."""
-        for url in self.behind:
+        """Ask for what is here, and may rest for no reason any more, or be older than what was announced.
+
+        First for what rests, however much that is: nobody else wakes it.
+        """
+        at_rest = {url for url in self.behind if await self._rests(url)}
+        for url in (one for one in self.behind if one in at_rest):
+            if not self.is_late:
+                await self._ask_its_home(url)
+        for url in (one for one in self.behind if one not in at_rest):
             if not self.is_over:
                 await self._ask_its_home(url)
 

@@ -242,6 +242,22 @@ async def test_what_a_hub_announced_and_rests_is_shown_again_as_it_is_when_its_h
     }
 
 
+async def test_all_that_a_hub_announced_and_rests_is_shown_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.befriend("hub", "b")
+    await town.befriend("a", "hub")
+    cases = [await publish_case(town["b"].node) for _ in range(5)]
+    await town.settle()
+    await decided(town, "b.example", "block")
+    for module in (backfill, outboxes):
+        monkeypatch.setattr(module, "MAX_CASES", 2)
+
+    await decided(town, "b.example", None)
+
+    assert await states(town) == {one.url: LIVE for one in cases}
+
+
 async def test_what_a_hub_announced_and_rests_stays_at_rest_while_its_host_is_blocked(town: Town) -> None:
     await town.befriend("hub", "b")
     await town.befriend("a", "hub")
