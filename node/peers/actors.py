@@ -19,6 +19,8 @@ from vocab.errors import NotAnAddress
 from vocab.terms import SRT
 
 FRESH = timedelta(days=1)
+# No server is waited for as long as that, so what is dated later was said by a clock that was wrong, and counts for nothing.
+LONGEST_ANSWER = timedelta(minutes=2)
 # The job that follows when an actor says otherwise than before whether its words are searched; its payload names the `actor`.
 HEED = "heed-searching"
 
@@ -130,12 +132,16 @@ async def remember_actor(session: AsyncSession, actor: Actor, *, now: datetime) 
     """Keep what an actor's document says; keys it lists no more are forgotten, not those that could not be had just now.
 
     Whether it agrees to be searched is heeded in what is here already once that changes, and when all that was read before has been kept.
+    now  when the document was begun to be asked for: what another process asked for later, and has kept already, is not replaced. A key
+         that its owner has renewed because it was stolen would come back.
     Trusted: that the document was fetched from `actor.id`, and that each key is the actor's own.
     """
     host = host_of(actor.id)
     # Several keys of one actor may be asked for at once, by several processes: whoever comes second waits here, and finds what
     # the first has kept.
     row = await session.get(RemoteActor, actor.id, with_for_update=True)
+    if row is not None and now < row.fetched_at <= now + LONGEST_ANSWER:
+        return row
     if row is not None and row.indexable != actor.indexable:
         await outbox.enqueue(
             session, HEED, {"actor": actor.id}, lane=f"chore:{HEED}:{host}", not_before=now + LEASE, now=now

@@ -2,13 +2,22 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from federation.errors import Forbidden, Mismatch, NotThere
 from node.database import Database
-from node.peers.actors import RemoteActor, RemoteKey, forget_actor, is_at_home, keys_of, remember_actor
+from node.peers.actors import (
+    LONGEST_ANSWER,
+    RemoteActor,
+    RemoteKey,
+    forget_actor,
+    is_at_home,
+    keys_of,
+    remember_actor,
+)
 from node.peers.directory import find_actor
 from node.peers.hosts import decide
 from tests.rig.clock import NOON
@@ -52,6 +61,30 @@ async def test_many_who_ask_at_once_keep_an_actor_and_its_keys_once(database: Da
         keys = {key.id for key in await keys_of(session, AT)}
     assert actors == 1
     assert keys == {key.id for key in renewed.keys}
+
+
+@pytest.mark.parametrize(
+    ("asked_after", "material"),
+    [
+        pytest.param(timedelta(seconds=-30), "b", id="its owner was asked before"),
+        pytest.param(timedelta(0), "a", id="at the same moment"),
+        pytest.param(timedelta(seconds=30), "a", id="after"),
+        pytest.param(-2 * LONGEST_ANSWER, "a", id="by a clock that was set right since"),
+    ],
+)
+async def test_an_answer_that_was_long_on_its_way_brings_no_key_back_that_was_renewed_meanwhile(
+    database: Database, asked_after: timedelta, material: str
+) -> None:
+    renewed = PublicKey(f"{AT}#main-key", AT, "rsa", spki_pem=rsa_key("b").public.pem)
+
+    async with database.begin() as session:
+        await remember_actor(session, replace(ACTOR, keys=(renewed,)), now=NOON)
+    async with database.begin() as session:
+        await remember_actor(session, ACTOR, now=NOON + asked_after)
+
+    async with database.read() as session:
+        held = await session.get_one(RemoteKey, f"{AT}#main-key")
+    assert held.material == rsa_key(material).public.pem
 
 
 async def test_a_key_that_another_actor_holds_is_never_taken_over(database: Database) -> None:
