@@ -20,7 +20,7 @@ from vocab.terms import SRT
 
 FRESH = timedelta(days=1)
 # No server is waited for as long as that, so what is dated later was said by a clock that was wrong, and counts for nothing.
-LONGEST_ANSWER = timedelta(minutes=2)
+LONGEST_ANSWER = timedelta(minutes=1)
 # The job that follows when an actor says otherwise than before whether its words are searched; its payload names the `actor`.
 HEED = "heed-searching"
 

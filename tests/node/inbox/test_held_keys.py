@@ -110,18 +110,24 @@ async def test_a_held_key_ends_at_the_moment_that_its_owner_said_before(
     assert (first, last, too_late) == (Answer.ACCEPTED, Answer.ACCEPTED, Answer.UNAUTHORISED)
 
 
-async def test_a_key_that_a_process_whose_clock_is_behind_has_renewed_ends_that_of_before_all_the_same(
-    town: Town, stranger: Stranger
-) -> None:
-    """It has an earlier date than the one that is held, and would be taken for older, for ever."""
+@pytest.fixture
+async def ahead(town: Town, stranger: Stranger) -> tuple[Inbox, FrozenClock]:
+    """A process that holds a key which another one has renewed since, by a clock that is ten seconds behind; and its clock."""
     inbox = process_of(town, ahead=10 * A_MOMENT)
     assert await post(inbox, stranger, 1) is Answer.ACCEPTED
     async with town["a"].node.database.read() as session:
         key = await session.get_one(RemoteKey, stranger.key_id)
     await rotate(town, key)
-
     clock = inbox._node.clock
     assert isinstance(clock, FrozenClock)
+    return inbox, clock
+
+
+async def test_a_key_that_a_process_whose_clock_is_behind_has_renewed_ends_that_of_before_all_the_same(
+    town: Town, stranger: Stranger, ahead: tuple[Inbox, FrozenClock]
+) -> None:
+    """It has an earlier date than the one that is held, and would be taken for older, for ever."""
+    inbox, clock = ahead
     for each in (clock, town.clock):
         each.forward(seconds=HELD_FOR.total_seconds())
 
@@ -129,15 +135,10 @@ async def test_a_key_that_a_process_whose_clock_is_behind_has_renewed_ends_that_
     assert await post(inbox, Stranger(town, key="peer"), 3) is Answer.ACCEPTED
 
 
-async def test_a_clock_that_is_set_back_makes_no_key_count_for_longer(town: Town, stranger: Stranger) -> None:
-    inbox = process_of(town, ahead=10 * A_MOMENT)
-    assert await post(inbox, stranger, 1) is Answer.ACCEPTED
-    async with town["a"].node.database.read() as session:
-        key = await session.get_one(RemoteKey, stranger.key_id)
-    await rotate(town, key)
-
-    clock = inbox._node.clock
-    assert isinstance(clock, FrozenClock)
+async def test_a_clock_that_is_set_back_makes_no_key_count_for_longer(
+    town: Town, stranger: Stranger, ahead: tuple[Inbox, FrozenClock]
+) -> None:
+    inbox, clock = ahead
     clock._now = town.clock.now()
 
     assert await post(inbox, stranger, 2) is Answer.UNAUTHORISED

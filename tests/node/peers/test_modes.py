@@ -11,6 +11,7 @@ from node.entries.entries import Entry
 from node.outbox import Job
 from node.peers.hosts import decide
 from node.peers.modes import note_mode
+from node.publishing.publications import Publication
 from node.settings import MODES
 from tests.rig.clock import NOON
 from tests.rig.publications import a_case, correct_case, publish_case, withdraw_case
@@ -44,8 +45,8 @@ async def shown(town: Town) -> dict[str, str]:
         return {entry.id: entry.state for entry in entries}
 
 
-@pytest.mark.parametrize("mode", ["closed", "members"])
-async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town: Town, mode: str) -> None:
+async def changed_in(town: Town, mode: str) -> tuple[Publication, Publication]:
+    """Two cases of b that a has shown since it was open: what is withdrawn, and what is corrected, while it is in that mode."""
     await restarted(town, "open")
     withdrawn, corrected = [await publish_case(town["b"].node) for _ in range(2)]
     for one in (withdrawn, corrected):
@@ -54,6 +55,12 @@ async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town
     await withdraw_case(town["b"].node, withdrawn)
     await correct_case(town["b"].node, corrected, a_case(7))
     await town.settle()
+    return withdrawn, corrected
+
+
+@pytest.mark.parametrize("mode", ["closed", "members"])
+async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town: Town, mode: str) -> None:
+    withdrawn, corrected = await changed_in(town, mode)
     missed = await shown(town)
 
     await restarted(town, "open")
@@ -67,14 +74,7 @@ async def test_what_a_narrower_mode_refused_is_asked_for_when_it_is_widened(town
 async def test_what_became_of_cases_in_a_closed_time_is_asked_for_also_of_those_who_may_add_nothing(
     town: Town,
 ) -> None:
-    await restarted(town, "open")
-    withdrawn, corrected = [await publish_case(town["b"].node) for _ in range(2)]
-    for one in (withdrawn, corrected):
-        await fetch_case(town["a"].node, one.url, invited=True)
-    await restarted(town, "closed")
-    await withdraw_case(town["b"].node, withdrawn)
-    await correct_case(town["b"].node, corrected, a_case(7))
-    await town.settle()
+    withdrawn, corrected = await changed_in(town, "closed")
 
     await restarted(town, "limited")
 
@@ -99,14 +99,7 @@ async def test_what_a_mode_refused_is_asked_for_when_its_host_is_allowed(town: T
 async def test_what_the_mode_refused_to_let_be_withdrawn_is_asked_for_when_its_host_is_limited(
     town: Town,
 ) -> None:
-    await restarted(town, "open")
-    withdrawn, corrected = [await publish_case(town["b"].node) for _ in range(2)]
-    for one in (withdrawn, corrected):
-        await fetch_case(town["a"].node, one.url, invited=True)
-    await restarted(town, "members")
-    await withdraw_case(town["b"].node, withdrawn)
-    await correct_case(town["b"].node, corrected, a_case(7))
-    await town.settle()
+    withdrawn, corrected = await changed_in(town, "members")
     missed = await shown(town)
 
     await decided(town, "limit")
