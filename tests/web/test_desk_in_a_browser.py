@@ -322,7 +322,9 @@ async def write_long(page: Any) -> list[str]:
     await page.fill(account, "")
     assert not await hint.is_visible()
     await page.click("[data-save]")
-    await page.wait_for_selector("[data-text-reach]", state="hidden")
+    # The panel is open as long as the answer is not there, and hides the rest of the text.
+    await page.wait_for_selector("[data-panel] [data-save]", state="detached")
+    assert not await page.locator("[data-text-reach]").is_visible()
     return found
 
 
