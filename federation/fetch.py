@@ -176,6 +176,13 @@ class Fetcher:
         """Count what was asked of a server for nothing: it was not there, or a stranger named it."""
         self._allowance.count(url, now=now)
 
+    async def close(self) -> None:
+        """Ask nothing more: whoever waits for an answer is cancelled with it."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
     def _by(self, signer: Signer | None, now: datetime, permit: Permit | None) -> Retrieval:
         return Retrieval(self._http, signer, now, permit, self._spoken, self._allowance)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -22,6 +22,8 @@ from node.sealing import self_test
 from node.settings import Settings
 
 log = logging.getLogger(__name__)
+
+Told = TypeVar("Told")
 
 KEYS_EVERY = 1.0
 
@@ -74,21 +76,22 @@ class Node:
     fetcher: Fetcher
     bell: Bell
     sorting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
-    errands: set[asyncio.Task[None]] = field(default_factory=set, repr=False, compare=False)
+    errands: set[asyncio.Task[Any]] = field(default_factory=set, repr=False, compare=False)
 
-    def beside(self, errand: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin what nobody waits for; it tells of its own failures."""
+    def beside(self, errand: Coroutine[Any, Any, Told]) -> asyncio.Task[Told]:
+        """Begin what no single request waits for; it tells of its own failures."""
         task = asyncio.create_task(errand)
         self.errands.add(task)
         task.add_done_callback(self.errands.discard)
         return task
 
     async def end_errands(self) -> None:
-        """End what runs beside the answers."""
+        """End what runs beside the answers, and what is asked of other servers."""
         errands = list(self.errands)
         for task in errands:
             task.cancel()
         await asyncio.gather(*errands, return_exceptions=True)
+        await self.fetcher.close()
 
 
 async def keep_keys(node: Node, *, after: float = 0) -> None:

@@ -84,7 +84,6 @@ class Inbox:
         self._signers = Signers(node, self._shedder)
         self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._keeper = Keeper(node, self._shedder)
-        self._asking: set[asyncio.Task[None]] = set()
 
     async def receive(self, request: SignedRequest) -> Answer:
         """Take in one signed POST, and wait for the answer."""
@@ -106,9 +105,7 @@ class Inbox:
             return
         tried = None if self._needs_asking(claim) else self._signers.try_held(claim.presented, request)
         if not isinstance(tried, HeldKey) or self._has_more_to_do(claim, tried):
-            task = asyncio.create_task(self._go_on(claim, tried, tell))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            self._node.beside(self._go_on(claim, tried, tell))
             return
         row = self._judge(claim, tried)
         if isinstance(row, Answer):

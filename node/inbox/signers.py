@@ -171,7 +171,7 @@ class Signers:
 
     def _renewal(self, key_id: str) -> _Renewal:
         """Begin to ask for a key anew; a task of its own, for whoever came first may be gone before the answer is there."""
-        renewal = self._renewals[key_id] = _Renewal(asyncio.create_task(self._renewed(key_id)))
+        renewal = self._renewals[key_id] = _Renewal(self._node.beside(self._renewed(key_id)))
 
         def end(task: asyncio.Task[HeldKey]) -> None:
             self._renewals.pop(key_id, None)

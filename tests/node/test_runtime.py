@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from node import runtime
@@ -38,6 +39,39 @@ async def test_what_runs_beside_is_ended_before_the_database_is_closed(
 
     assert happened == ["ended", "closed"]
     assert node.errands == set()
+
+
+async def test_what_is_asked_of_another_server_is_asked_no_more_once_the_node_ends(
+    settings: Callable[..., Any], clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks the database whom it may ask: a connection of its own would be opened, and never closed."""
+    happened: list[str] = []
+    asking, close = asyncio.Event(), Database.close
+
+    async def closing(self: Database) -> None:
+        happened.append("closed")
+        await close(self)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        asking.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            happened.append("ended")
+        return httpx.Response(404)
+
+    monkeypatch.setattr(Database, "close", closing)
+    keys = keyring("a", born=clock.now())
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        async with open_node(settings(), clock=clock, keyring=keys, http=http) as node:
+            waiting = asyncio.create_task(
+                node.fetcher.actor("https://b.example/actors/cases", signer=None, now=clock.now())
+            )
+            await asking.wait()
+        await asyncio.wait({waiting}, timeout=5)
+
+    assert happened == ["ended", "closed"]
+    assert waiting.cancelled()
 
 
 async def test_where_nothing_can_be_sealed_no_node_opens_however_often_it_is_tried(

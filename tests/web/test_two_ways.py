@@ -335,7 +335,7 @@ class House:
                 wire.close()
             await _until_answered(protocol, wire)
             wire.close()
-            while protocol.parser or protocol.tasks or inbox._asking or inbox._keeper._committers:
+            while protocol.parser or protocol.tasks or inbox._node.errands or inbox._keeper._committers:
                 await asyncio.sleep(0)
         async with self.node.database.begin() as session:
             kept = (await session.execute(select(Received.activity_id, Received.body))).all()
