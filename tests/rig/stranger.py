@@ -11,6 +11,9 @@ from federation import cavage, signatures
 from federation.digests import BodyDigest
 from federation.keys import PrivateKey, Signer
 from node.peers.actors import RemoteActor, host_of
+from node.peers.directory import find_actor
+from node.peers.follows import follow
+from node.peers.ours import local_actor_at
 from tests.rig.keys import ed25519_key, rsa_key
 from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
@@ -135,6 +138,18 @@ class Stranger:
             "totalItems": 0,
             "orderedItems": [],
         }
+
+    async def befriend(self, name: str) -> None:
+        """They follow that site, and that site follows them."""
+        node = self.town[name].node
+        us = local_actor_at(node.settings, node.settings.main_actor)
+        assert us is not None
+        await self.post(name, self.activity("Follow", us.id))
+        them = await find_actor(node, self.id)
+        async with node.database.begin() as session:
+            row = await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
+        await self.post(name, self.activity("Accept", row.activity))
+        await self.town.settle()
 
 
 def known_actor(url: str, *, shared_inbox: str | None = None, fetched_at: datetime) -> RemoteActor:

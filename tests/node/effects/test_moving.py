@@ -19,15 +19,7 @@ from tests.rig.town import Town
 async def old(town: Town) -> Stranger:
     """An organisation that node a follows, and that follows node a."""
     stranger = Stranger(town, "old.example", "cases")
-    node = town["a"].node
-    us = local_actor_at(node.settings, node.settings.main_actor)
-    assert us is not None
-    await stranger.post("a", stranger.activity("Follow", us.id))
-    them = await find_actor(node, stranger.id)
-    async with node.database.begin() as session:
-        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
-    await stranger.post("a", stranger.activity("Accept", row.activity))
-    await town.settle()
+    await stranger.befriend("a")
     return stranger
 
 

@@ -7,8 +7,7 @@ from sqlalchemy import select
 
 from node.errors import Invalid
 from node.peers.directory import find_actor
-from node.peers.follows import between, follow
-from node.peers.ours import local_actor_at
+from node.peers.follows import between
 from node.peers.reports import (
     MAX_OBJECTS,
     MAX_OPEN,
@@ -169,23 +168,17 @@ async def test_what_we_report_goes_to_its_own_server_and_names_nobody_here(town:
 async def test_a_block_ends_what_stands_between_the_two_and_is_answered_by_nothing(town: Town) -> None:
     stranger = Stranger(town)
     node = town["a"].node
-    us = local_actor_at(node.settings, node.settings.main_actor)
-    assert us is not None
-    await stranger.post("a", stranger.activity("Follow", us.id))
-    them = await find_actor(node, stranger.id)
-    async with node.database.begin() as session:
-        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
-    await stranger.post("a", stranger.activity("Accept", row.activity))
-    await town.settle()
+    us = node.settings.main_actor
+    await stranger.befriend("a")
     before = len(stranger.received)
 
-    await stranger.post("a", stranger.activity("Block", us.id))
+    await stranger.post("a", stranger.activity("Block", us))
     await town.settle()
 
     async with node.database.read() as session:
         states = [
             found.state if (found := await between(session, *pair)) else None
-            for pair in ((us.id, stranger.id), (stranger.id, us.id))
+            for pair in ((us, stranger.id), (stranger.id, us))
         ]
     assert states == ["rejected", "undone"]
     assert len(stranger.received) == before

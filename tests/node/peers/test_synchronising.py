@@ -40,15 +40,7 @@ async def get(town: Town, url: str, stranger: Stranger | None, **changed: Any) -
 
 async def befriend(town: Town, stranger: Stranger, *, hours: int = 2) -> None:
     """Node a follows the stranger, and the stranger follows node a, since so many hours."""
-    node = town["a"].node
-    us = local_actor_at(node.settings, node.settings.main_actor)
-    assert us is not None
-    await stranger.post("a", stranger.activity("Follow", us.id))
-    them = await find_actor(node, stranger.id)
-    async with node.database.begin() as session:
-        row = await follow(session, node.settings, node.keyring, us=us, them=them, now=town.clock.now())
-    await stranger.post("a", stranger.activity("Accept", row.activity))
-    await town.settle()
+    await stranger.befriend("a")
     town.clock.forward(hours=hours)
 
 
