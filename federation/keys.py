@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_private_key
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -156,9 +157,10 @@ class PrivateKey:
         """Return the signer that signs as `key_id`."""
         return Signer(key_id, self._key)
 
-    def to_pem(self) -> bytes:
-        """Return the key as unencrypted PKCS #8 PEM: for the keyring to seal, and nobody else."""
-        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    def to_pem(self, passphrase: str = "") -> bytes:
+        """Return the key as PKCS #8 PEM, encrypted if there is a passphrase: for the keyring's files, and nobody else."""
+        sealed = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealed)
 
     def __repr__(self) -> str:
         """Show nothing."""
@@ -179,12 +181,12 @@ def generate_rsa(bits: int = SMALLEST_RSA_BITS) -> PrivateKey:
     return PrivateKey(generate_rsa_private_key(public_exponent=65537, key_size=bits))
 
 
-def load_private_key(pem: bytes) -> PrivateKey:
-    """Load an unencrypted PKCS #8 PEM. Raises InvalidKey for what is not Ed25519 or a sound RSA key."""
+def load_private_key(pem: bytes, passphrase: str = "") -> PrivateKey:
+    """Load a PKCS #8 PEM. Raises InvalidKey for what the passphrase does not open, and what is not Ed25519 or a sound RSA key."""
     try:
-        key = load_pem_private_key(pem, password=None)
+        key = load_pem_private_key(pem, password=passphrase.encode() if passphrase else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InvalidKey("not a private key in PEM") from error
+        raise InvalidKey("not a private key in PEM that opens") from error
     if isinstance(key, RSAPrivateKey):
         _sound(key.public_key())
         return PrivateKey(key)

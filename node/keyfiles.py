@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-
+from federation.errors import InvalidKey
 from federation.keys import PrivateKey, generate_ed25519, generate_rsa, load_private_key
 from node.errors import Misconfigured
 from node.settings import Settings
@@ -173,12 +166,7 @@ def write_private(directory: Path, made: Mapping[str, PrivateKey], passphrase: s
     """Write private keys, each to a file of its own that is not there yet."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, key in made.items():
-        pem = load_pem_private_key(key.to_pem(), password=None).private_bytes(
-            Encoding.PEM,
-            PrivateFormat.PKCS8,
-            BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption(),
-        )
-        put_new(directory / name, pem)
+        put_new(directory / name, key.to_pem(passphrase))
 
 
 def write_public(directory: Path, made: Mapping[str, PrivateKey]) -> None:
@@ -221,7 +209,6 @@ def load_private(path: Path, passphrase: str) -> PrivateKey | None:
     if not path.exists():
         return None
     try:
-        key = load_pem_private_key(path.read_bytes(), password=passphrase.encode() if passphrase else None)
-    except (ValueError, TypeError) as error:
+        return load_private_key(path.read_bytes(), passphrase)
+    except InvalidKey as error:
         raise Misconfigured(f"{path} cannot be opened: is TRACKER_KEYRING_PASSPHRASE right?") from error
-    return load_private_key(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

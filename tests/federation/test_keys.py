@@ -172,6 +172,18 @@ def test_a_key_comes_back_from_its_pem(key: keys.PrivateKey) -> None:
     assert again.public.multibase == key.public.multibase
 
 
+def test_a_key_that_was_sealed_opens_with_its_passphrase_alone() -> None:
+    key = ed25519_key("a")
+    pem = key.to_pem("between us")
+
+    assert keys.load_private_key(pem, "between us").public.multibase == key.public.multibase
+    for other in ("", "between others"):
+        with pytest.raises(InvalidKey):
+            keys.load_private_key(pem, other)
+    with pytest.raises(InvalidKey):
+        keys.load_private_key(key.to_pem(), "between us")
+
+
 def test_a_private_key_of_another_kind_is_not_loaded() -> None:
     curve = ec.generate_private_key(ec.SECP256R1())
     pem = curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
