@@ -60,6 +60,10 @@ class BodyBehindUpgrade(Exception):
     """A request for another protocol with a body."""
 
 
+class UnknownCoding(Exception):
+    """A body that is something else than chunks on its way (RFC 9112 §6.1), or twice that."""
+
+
 class _Flow(FlowControl):
     """Who asks ahead is read no further until all that has come is begun: with each answer uvicorn would let thousands more in."""
 
@@ -227,8 +231,12 @@ class PatientProtocol(DoorstepProtocol):
             raise TooMuchBefore
         if len(self.pipeline) >= MOST_AHEAD:
             raise TooMuchBefore
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings not in ([], [b"chunked"]):
+            # httptools looks at the last alone, and would hand a compressed body on as if that were what was sent.
+            raise UnknownCoding
         upgrades = self.parser.should_upgrade()
-        if upgrades and self._names_a_body():
+        if upgrades and (codings or self._has_length()):
             # httptools takes it for the other protocol's, and what comes of it later for the next request; a proxy in front, for a body.
             # Request smuggling: the answer to what stands there is told to whoever asks next on its connection.
             raise BodyBehindUpgrade
@@ -303,11 +311,8 @@ class PatientProtocol(DoorstepProtocol):
             self._wait_no_more()
             self._wait_for_the_end()
 
-    def _names_a_body(self) -> bool:
-        return any(
-            name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 \t"))
-            for name, value in self.headers
-        )
+    def _has_length(self) -> bool:
+        return any(name == b"content-length" and value.strip(b"0 \t") for name, value in self.headers)
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

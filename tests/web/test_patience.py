@@ -123,6 +123,29 @@ BEHIND = {
 ACTIVITY = b'{"id":"https://b.example/1","type":"Follow","actor":"https://b.example/x","object":"https://a.example/"}'
 
 
+@pytest.mark.parametrize("first", [INBOX, HEAD], ids=["a posting", "a page"])
+async def test_a_body_that_is_more_than_chunks_is_refused(port: int, first: bytes) -> None:
+    """A proxy in front that knows the other coding, and a server behind it that does not, disagree about what was sent."""
+    chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(ACTIVITY), ACTIVITY)
+
+    async def status(*codings: bytes) -> bytes:
+        fields = b"".join(b"transfer-encoding: " + one + b"\r\n" for one in codings)
+        heard, _ = await told(port, first + b"connection: close\r\n" + fields + b"\r\n" + chunk)
+        return b"/".join(re.findall(rb"HTTP/1\.1 (\d+)", heard))
+
+    allowed = b"401" if first == INBOX else b"200"
+    assert [await status(one) for one in (b"chunked", b"Chunked", b" chunked ")] == [allowed] * 3
+    for one in (
+        b"gzip, chunked",
+        b"identity, chunked",
+        b"chunked, chunked",
+        b"chunked, gzip",
+        b"\x0bchunked",
+    ):
+        assert await status(one) == b"400", one
+    assert [await status(one, b"chunked") for one in (b"gzip", b"chunked")] == [b"400"] * 2
+
+
 @pytest.mark.parametrize("is_behind", [False, True], ids=["before the body", "behind it"])
 async def test_what_comes_behind_a_body_is_no_header(
     port: int, caplog: pytest.LogCaptureFixture, is_behind: bool
