@@ -64,6 +64,10 @@ class UnknownCoding(Exception):
     """A body that is something else than chunks on its way (RFC 9112 §6.1), or twice that."""
 
 
+class NoHost(Exception):
+    """A request of HTTP/1.1 that does not say for whom it is, or any that says it twice (RFC 9112 §3.2)."""
+
+
 class _Flow(FlowControl):
     """Who asks ahead is read no further until all that has come is begun: with each answer uvicorn would let thousands more in."""
 
@@ -231,12 +235,16 @@ class PatientProtocol(DoorstepProtocol):
             raise TooMuchBefore
         if len(self.pipeline) >= MOST_AHEAD:
             raise TooMuchBefore
-        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if codings not in ([], [b"chunked"]):
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0"):
+            raise NoHost
+        is_coded = b"transfer-encoding" in names
+        if is_coded and not self._is_in_chunks():
             # httptools looks at the last alone, and would hand a compressed body on as if that were what was sent.
             raise UnknownCoding
         upgrades = self.parser.should_upgrade()
-        if upgrades and (codings or self._has_length()):
+        if upgrades and (is_coded or self._has_length()):
             # httptools takes it for the other protocol's, and what comes of it later for the next request; a proxy in front, for a body.
             # Request smuggling: the answer to what stands there is told to whoever asks next on its connection.
             raise BodyBehindUpgrade
@@ -310,6 +318,10 @@ class PatientProtocol(DoorstepProtocol):
         if self._is_ended and self._waiting is not None:
             self._wait_no_more()
             self._wait_for_the_end()
+
+    def _is_in_chunks(self) -> bool:
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        return codings == [b"chunked"]
 
     def _has_length(self) -> bool:
         return any(name == b"content-length" and value.strip(b"0 \t") for name, value in self.headers)

@@ -106,7 +106,7 @@ async def told(port: int, first: bytes, *drips: bytes, every: float = 0.02) -> t
         pytest.param(INBOX + b"content-length: 1000\r\n\r\n", b" ", id="a body letter by letter"),
         pytest.param(INBOX + CHUNKED, b"1\r\n \r\n", id="chunks of one letter"),
         pytest.param(PART + b"content-length: 1000\r\n\r\n", b" ", id="a part of a file letter by letter"),
-        pytest.param(b"GET /healthz HTTP/1.1\r\n" + CHUNKED, b"1\r\n \r\n", id="a body that nobody reads"),
+        pytest.param(HEAD + CHUNKED, b"1\r\n \r\n", id="a body that nobody reads"),
     ],
 )
 async def test_who_sends_a_byte_now_and_then_is_let_go(port: int, first: bytes, drip: bytes) -> None:
@@ -144,6 +144,23 @@ async def test_a_body_that_is_more_than_chunks_is_refused(port: int, first: byte
     ):
         assert await status(one) == b"400", one
     assert [await status(one, b"chunked") for one in (b"gzip", b"chunked")] == [b"400"] * 2
+
+
+async def test_a_request_says_once_for_whom_it_is(port: int) -> None:
+    """A proxy in front may have looked at the other one."""
+    a, b = b"host: a.example\r\n", b"host: b.example\r\n"
+
+    async def status(version: bytes, *hosts: bytes) -> bytes:
+        heard, _ = await told(
+            port, b"GET /healthz HTTP/" + version + b"\r\nconnection: close\r\n" + b"".join(hosts) + b"\r\n"
+        )
+        return heard.split(b" ")[1]
+
+    assert [await status(b"1.1", a), await status(b"1.0", a), await status(b"1.0")] == [b"200"] * 3
+    assert [await status(b"1.1"), await status(b"1.1", a, b), await status(b"1.1", a, a)] == [b"400"] * 3
+    assert await status(b"1.0", a, b) == b"400"
+    posted = INBOX + b"%scontent-length: %d\r\n\r\n" % (b, len(ACTIVITY)) + ACTIVITY
+    assert (await told(port, posted))[0].startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.parametrize("is_behind", [False, True], ids=["before the body", "behind it"])
