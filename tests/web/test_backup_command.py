@@ -43,6 +43,7 @@ def test_a_restored_node_serves_its_cases_and_their_signatures_hold(
     monkeypatch.setenv("TRACKER_DATA", str(tmp_path / "restored"))
 
     back = tracker(capsys, "restore", tmp_path / "backups")
+    assert "withdrawals first" in back["next"]
 
     async def read(node: Node) -> tuple[dict[str, Any], dict[str, Any]]:
         async with httpx.AsyncClient(

@@ -143,6 +143,8 @@ def _restore(options: argparse.Namespace) -> Answer:
     return _said(found) | {
         "data": str(settings.data),
         "next": "Never let the old server run again: two with the same keys and different memories confuse everybody. "
+        "What was published, corrected or withdrawn after the backup was made is not known here, and shown as it was before: "
+        "followers and the hub still say what. Do it again, withdrawals first. "
         "`tracker serve` starts this one, `tracker doctor` looks at it.",
     }
 
