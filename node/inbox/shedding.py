@@ -38,7 +38,7 @@ class Limits:
     host_fetches   the same, of one host, or of one actor whom we follow
     site_fetches   the same, of one site: names below one's own cost nothing
     waiters        requests that wait for a key, of all hosts: each holds a connection, of which there are some thousands
-    host_waiters   the same, of one host, or of one actor whom we follow
+    site_waiters   the same, of one site, or of one actor whom we follow
     fetch_bytes    of activities that wait for a key
 
     An activity of more than 16 KiB counts as several: memory and disk are filled by bytes.
@@ -51,7 +51,7 @@ class Limits:
     host_fetches: int = 16
     site_fetches: int = 64
     waiters: int = 512
-    host_waiters: int = 128
+    site_waiters: int = 128
     fetch_bytes: int = 64 * 2**20
 
 
@@ -119,7 +119,8 @@ class Shedder:
         """
         here, limits = self._fetching.get(line, Counter()), self._limits
         is_one_more = key_id not in here
-        if here.total() >= limits.host_waiters or (
+        waiting = here.total() if is_followed else sum(keys.total() for keys in self._of_site(line))
+        if waiting >= limits.site_waiters or (
             is_one_more and (len(here) >= limits.host_fetches or not (is_followed or self._has_place(line)))
         ):
             yield False
@@ -137,10 +138,14 @@ class Shedder:
 
     def _has_place(self, host: str) -> bool:
         """Whether one key more may be fetched, of all hosts and of those of one site."""
-        site = site_of(host)
-        of_site = sum(len(keys) for line, keys in self._fetching.items() if site_of(line) == site)
+        of_site = sum(map(len, self._of_site(host)))
         several = sum(map(len, self._fetching.values()))
         return of_site < self._limits.site_fetches and several < self._limits.fetches
+
+    def _of_site(self, host: str) -> list[Counter[str]]:
+        """What is being fetched of this host and of others of its site."""
+        site = site_of(host)
+        return [keys for line, keys in self._fetching.items() if site_of(line) == site]
 
     def _is_full(self, host: str, waiting: int, *, times: int) -> bool:
         limits = self._limits

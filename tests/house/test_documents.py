@@ -246,7 +246,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "keys being asked for at once: of one host · of one site · of all": (
             f"{keys.host_fetches} · {keys.site_fetches} · {keys.fetches}"
         ),
-        "requests that wait for keys: of one host · of all; then 429": f"{keys.host_waiters} · {keys.waiters}",
+        "requests that wait for keys: of one site · of all; then 429": f"{keys.site_waiters} · {keys.waiters}",
         "bodies that wait for keys, of all together; then 429": f"{keys.fetch_bytes // 1024**2} MiB",
         "activities that are not worked off yet, one for each 16 KiB that they begin: of one host · of all; then 429": (
             f"{keys.host_backlog:,} · {keys.backlog:,}"

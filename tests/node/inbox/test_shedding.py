@@ -445,10 +445,15 @@ async def test_a_friend_is_heard_while_others_wait_for_their_keys_with_as_much_a
 
 @pytest.mark.parametrize(
     ("limits", "hosts", "waits"),
-    [(Limits(host_waiters=3), 1, 3), (Limits(host_waiters=3), 2, 6), (Limits(waiters=5), 2, 5)],
+    [
+        (Limits(site_waiters=3), ["loud.example"], 3),
+        (Limits(site_waiters=3), ["a.loud.example", "b.loud.example"], 3),
+        (Limits(site_waiters=3), ["loud.example", "other.example"], 6),
+        (Limits(waiters=5), ["loud.example", "other.example"], 5),
+    ],
 )
-async def test_not_everybody_may_wait_for_the_keys_of_one_host_or_of_all(
-    town: Town, limits: Limits, hosts: int, waits: int
+async def test_not_everybody_may_wait_for_the_keys_of_one_site_or_of_all(
+    town: Town, limits: Limits, hosts: list[str], waits: int
 ) -> None:
     """Each holds a connection: four thousand postings that name one key, at a server that answers nothing, held them all."""
     narrow(town, "a", limits)
@@ -459,7 +464,7 @@ async def test_not_everybody_may_wait_for_the_keys_of_one_host_or_of_all(
         await going.wait()
         return httpx.Response(404)
 
-    loud = [Stranger(town, f"loud{number}.example") for number in range(hosts)]
+    loud = [Stranger(town, host) for host in hosts]
     for one in loud:
         town.wires.apps[one.host] = httpx.MockTransport(slow)
     posts = [
@@ -476,7 +481,7 @@ async def test_not_everybody_may_wait_for_the_keys_of_one_host_or_of_all(
     assert answers == [401] * waits + [429] * (len(posts) - waits)
     assert [
         (await one.post("a", one.activity("Like", "https://a.example/"))).status_code for one in loud
-    ] == [401] * hosts
+    ] == [401] * len(hosts)
 
 
 async def test_a_member_whose_key_is_new_is_heard_while_strangers_wait_with_as_many_as_may(
