@@ -64,8 +64,9 @@ def parse(
     """Read a JSON object, strictly: what two parsers could read differently is refused.
 
     Refused are bytes that are not UTF-8, a byte order mark, duplicate keys, NaN and infinities, lone surrogates, null
-    characters, and anything longer, deeper or with more members (of objects and arrays together) than the limits. Whole numbers beyond
-    2^53 become the floating-point numbers they are to ECMAScript, so that what is signed is what the signer's program saw.
+    characters, and anything longer, deeper or with more members (of objects and arrays together) than the limits. Numbers become what
+    they are to ECMAScript, so that what is signed is what the signer's program saw: whole ones beyond 2^53 are floating-point numbers,
+    and below that 640.0 and 6.4e2 are 640. A proof holds for each spelling, and whoever passes a document on may choose one.
     Raises Malformed, TooLarge. RFC 8259, RFC 7493 (I-JSON).
     """
     if len(body) > max_bytes:
@@ -82,7 +83,7 @@ def parse(
             text,
             object_pairs_hook=_distinct,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_fraction,
             parse_int=_number,
         )
     except RecursionError as error:
@@ -113,7 +114,7 @@ def _plain(body: bytes) -> Document | None:
 
     Written again it gives the same bytes: so no key was there twice, no number was out of range or lost digits, and no half
     character, byte order mark or second spelling was passed over. Left to the strict reading are the two that such bytes can hide: a
-    null character, looked for here, and whole numbers that are others to ECMAScript, of which `_measure` tells.
+    null character, looked for here, and numbers that are others to ECMAScript, of which `_measure` tells.
     """
     # What has room between its members is spelled otherwise, and found out soonest by that.
     if b'": ' in body[:_BEGINNING] or (b"\\" in body and b"\\u0000" in body):
@@ -145,6 +146,15 @@ def _finite(digits: str) -> float:
     return number
 
 
+def _fraction(digits: str) -> int | float:
+    number = _finite(digits)
+    return int(number) if _is_whole(number) else number
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number) < EXACT and number.is_integer()
+
+
 def _number(digits: str) -> int | float:
     # 15 digits are always exact in a double; Python also refuses to read very long integers.
     if len(digits) <= 15:
@@ -154,7 +164,7 @@ def _number(digits: str) -> int | float:
 
 
 def _measure(top: Document, max_depth: int, max_members: int) -> bool:
-    """Whether all its whole numbers are the same to every reader. Raises TooLarge."""
+    """Whether all its numbers are the same to every reader. Raises TooLarge."""
     members, is_exact = 0, True
     level: list[object] = [top]
     for _ in range(max_depth):
@@ -168,7 +178,7 @@ def _measure(top: Document, max_depth: int, max_members: int) -> bool:
                 kind = type(item)
                 if kind in _CONTAINERS:
                     below.append(item)
-                elif kind is int and abs(item) >= EXACT:
+                elif (kind is int and abs(item) >= EXACT) or (kind is float and _is_whole(item)):
                     is_exact = False
         if not below:
             return is_exact

@@ -6,6 +6,7 @@ Beside what is here, by the number of the attack:
 43  tests/attacks/test_fetching.py::test_a_document_that_does_not_speak_for_its_own_address_is_not_believed
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from node.peers.actors import RemoteKey
 from node.peers.follows import Follow, between
 from node.publishing.reactions import Reaction
 from tests.attacks.stage import Stage, reasons
-from tests.rig.publications import publish_case
+from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
@@ -27,6 +28,14 @@ from vocab.terms import PUBLIC
 
 DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
 AS_CONTEXT = "https://www.w3.org/ns/activitystreams"
+PICTURE: dict[str, Any] = {
+    "sha256": "0a" * 32,
+    "media_type": "image/jpeg",
+    "width": 120,
+    "height": 80,
+    "path": f"/pictures/{'0a' * 32}.jpg",
+    "alt": {"en": "A corridor with four doors (drawing)"},
+}
 
 
 async def with_a_case(stage: Stage) -> tuple[Stranger, str]:
@@ -147,6 +156,26 @@ async def test_an_activity_under_two_ids_takes_nobodys_place(
     assert "id is there twice, and not the same" in reasons(caplog)
     async with town["a"].node.database.read() as session:
         assert await session.get(Reaction, theirs) is None
+
+
+async def test_who_passes_a_case_on_takes_no_picture_from_it(town: Town) -> None:
+    """A proof holds for 640, 640.0 and 6.4e2: to the program that signed they are one number."""
+    stage = Stage(town)
+    alice, mallory = await stage.victim(), stage.stranger()
+    case = stage.case(alice, fields={"image": PICTURE})
+    alice.documents["/cases/c1"] = case
+    said = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+    spelled = {'"width": 120': '"width": 120.0', '"height": 80': '"height": 8e1'}
+    body = json.dumps(said)
+    for honest, other in spelled.items():
+        assert honest in body
+        body = body.replace(honest, other)
+
+    await stage.send(mallory, body.encode())
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.case().image == a_case(image=PICTURE).image
 
 
 @pytest.mark.parametrize("member", ["target", "object"])

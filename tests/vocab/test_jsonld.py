@@ -108,6 +108,15 @@ def test_a_whole_number_beyond_2_53_is_what_it_is_to_ecmascript() -> None:
     )
 
 
+@pytest.mark.parametrize("spelling", ["640", "640.0", "6.4e2", "64E1", "6400e-1"])
+@pytest.mark.parametrize("room", ["", " "])
+def test_a_number_that_is_whole_is_the_same_however_it_is_spelled(spelling: str, room: str) -> None:
+    """A proof holds for all of them: whoever passes a document on chooses one."""
+    read = jsonld.parse(f'{{"a":{room}{spelling},"b":{room}[0.5,-0.0]}}'.encode())
+
+    assert repr(read) == "{'a': 640, 'b': [0.5, 0]}"
+
+
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 json_values = st.recursive(
     st.none()
@@ -565,6 +574,10 @@ def test_words_that_only_look_like_one_are_kept() -> None:
         b'{"a":1e400}',
         b'{"a":1.0}',
         b'{"a":1e5}',
+        b'{"a":100000.0}',
+        b'{"a":9007199254740991.0}',
+        b'{"a":9007199254740992.0}',
+        b'{"a":1e22}',
         b'{"a":-0}',
         b'{"a":-0.0}',
         b'{"a":0.1}',
