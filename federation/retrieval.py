@@ -27,6 +27,8 @@ MAX_REDIRECTS = 3
 # Beside 5xx: of the rest a repeat changes nothing.
 PASSING = (408, 425, 429)
 ACCEPT = f"{terms.LD_JSON}, {terms.ACTIVITY_JSON}".encode("ascii")
+_ACCEPT_SHORT = terms.ACTIVITY_JSON.encode("ascii")
+_JSON_LD = "application/ld+json"
 
 Document = dict[str, object]
 Permit = Callable[[str], Awaitable[None]]
@@ -59,6 +61,10 @@ class Retrieval:
                 addresses.parse(url)
                 await self.permit(url)
             answer = await self._ask(url)
+            if answer.status == 200 and _lost_its_profile(answer):
+                # Django REST framework, under django-activitypub-toolkit 0.2.0 and Funkwhale, takes the longest media type that is asked
+                # for and answers without its profile, which may be a file of anybody's. Asked for by the short name it says it.
+                answer = await self._ask(url, accept=_ACCEPT_SHORT)
             if not answer.is_redirect:
                 return _read(answer, url, now=self.now), url
             led_from, url = url, _next(url, answer)
@@ -71,17 +77,17 @@ class Retrieval:
         """The same at that address and nowhere else: an actor could lead us, by several keys at once, to somebody who has no part in it."""
         return await self.get(url, redirects=0)
 
-    async def _ask(self, url: str) -> Answer:
+    async def _ask(self, url: str, *, accept: bytes = ACCEPT) -> Answer:
         """GET once; where a signature is refused, once more in the spelling that the rest of the network uses.
 
         What a server took so is remembered: of one that reads RFC 9421 alone nothing with a query could be had otherwise.
         """
         address, signer, now, spoken = addresses.parse(url), self.signer, self.now, self.spoken
         if signer is None:
-            return await self._send(url, [])
+            return await self._send(url, [], accept)
         is_newer = spoken is not None and spoken.is_newer_first(address.origin)
         sign = signatures.sign if is_newer else cavage.sign
-        answer = await self._send(url, sign("GET", url, signer=signer, now=now))
+        answer = await self._send(url, sign("GET", url, signer=signer, now=now), accept)
         if answer.status not in (400, 401):
             return answer
         wish = read_wish(answer.header(FIELD), signer, has_body=False)
@@ -93,27 +99,39 @@ class Retrieval:
             headers = cavage.sign("GET", url, signer=signer, now=now, with_query=False)
         else:
             is_newer, headers = True, signatures.sign("GET", url, signer=signer, now=now)
-        answer = await self._send(url, headers)
+        answer = await self._send(url, headers, accept)
         if spoken is not None and answer.status < 400:
             spoken.learn(address.origin, is_newer=is_newer)
         return answer
 
-    async def _send(self, url: str, headers: list[tuple[bytes, bytes]]) -> Answer:
-        headers = [*headers, (b"accept", ACCEPT)]
+    async def _send(self, url: str, headers: list[tuple[bytes, bytes]], accept: bytes) -> Answer:
+        headers = [*headers, (b"accept", accept)]
         return await client.exchange(self.http, "GET", url, headers=headers, max_body_bytes=MAX_BODY_BYTES)
 
 
 def is_activity_type(fields: Sequence[bytes]) -> bool:
     """Tell whether a Content-Type, given once, is one of the two of ActivityPub."""
+    kind, profiles = _media_type(fields)
+    return kind == terms.ACTIVITY_JSON or (kind == _JSON_LD and terms.AS in profiles)
+
+
+def _media_type(fields: Sequence[bytes]) -> tuple[str, Sequence[str]]:
+    """The media type of a Content-Type that is given once, and the profiles it names; nothing of any other."""
     if len(fields) != 1:
-        return False
+        return "", ()
     message = Message()
     message["content-type"] = fields[0].decode("latin-1")
-    kind = message.get_content_type()
-    if kind == terms.ACTIVITY_JSON:
-        return True
     profile = message.get_param("profile")
-    return kind == "application/ld+json" and isinstance(profile, str) and terms.AS in profile.split()
+    return message.get_content_type(), profile.split() if isinstance(profile, str) else ()
+
+
+def _content_types(answer: Answer) -> Sequence[bytes]:
+    return [value for name, value in answer.headers if name == b"content-type"]
+
+
+def _lost_its_profile(answer: Answer) -> bool:
+    kind, profiles = _media_type(_content_types(answer))
+    return kind == _JSON_LD and not profiles
 
 
 def _site(url: str) -> str:
@@ -139,7 +157,7 @@ def _read(answer: Answer, url: str, *, now: datetime) -> Document:
         raise BadAnswer(f"HTTP {answer.status}", url=url, status=answer.status)
     if (answer.header("content-encoding") or "identity").lower() != "identity":
         raise BadAnswer("an encoded answer, though none was asked for", url=url)
-    if not is_activity_type([value for name, value in answer.headers if name == b"content-type"]):
+    if not is_activity_type(_content_types(answer)):
         # A file that somebody uploaded there must not become an actor (Mastodon CVE-2024-25623).
         raise BadAnswer("not of an ActivityPub media type", url=url)
     try:

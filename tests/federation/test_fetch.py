@@ -24,7 +24,7 @@ from federation.negotiation import Spoken
 from federation.requests import SignedRequest, Verified
 from federation.retrieval import Retrieval
 from tests.federation.requests_to_us import judge
-from tests.federation.town import Reply, Town, a_document, moved
+from tests.federation.town import ACTIVITY, Reply, Town, a_document, moved
 from tests.rig.keys import ed25519_key, rsa_key
 from vocab.actors import Actor
 
@@ -100,6 +100,30 @@ async def test_a_file_that_is_not_served_as_a_document_is_none(content_type: str
 )
 async def test_the_two_media_types_are_read_however_they_are_spelt(content_type: str) -> None:
     assert await got(Town({NOTE: a_document(a_note(), content_type=content_type)})) == a_note()
+
+
+async def test_who_leaves_the_profile_out_is_asked_once_more_by_the_short_name() -> None:
+    """Django REST framework takes the longest of what is asked for, and answers by its own name for it."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_long = "application/ld+json" in request.headers["accept"]
+        return a_document(a_note(), content_type="application/ld+json" if is_long else ACTIVITY)
+
+    town = Town({NOTE: answer})
+
+    assert await got(town) == a_note()
+    assert [request.headers["accept"] for request in town.requests] == [retrieval.ACCEPT.decode(), ACTIVITY]
+    for request in town.requests:
+        assert isinstance(judge(as_signed(request), signer=SIGNER, origin="https://victim.example"), Verified)
+
+
+async def test_what_still_names_no_profile_is_a_file_of_anybodys_and_asked_for_twice_at_most() -> None:
+    town = Town({NOTE: a_document(a_note(), content_type="application/ld+json")})
+
+    with pytest.raises(BadAnswer, match="media type"):
+        await got(town)
+
+    assert town.asked == [NOTE, NOTE]
 
 
 def test_two_media_types_are_none() -> None:
