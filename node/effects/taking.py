@@ -155,10 +155,17 @@ async def _keep_out(node: Node, document: dict[str, Any], *, by: str, reason: st
 
 
 async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
-    """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven."""
+    """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven of this object.
+
+    What was proven over a graph may have another object under the same names: nobody here looked at that.
+    """
     if not is_to_pass_on(node.settings, activity):
         return None
     try:
-        return await prove_activity(node, activity)
+        said = await prove_activity(node, activity)
     except RefusedActivity:
         return None
+    is_of_it = (
+        said.object_id == activity.object_id if activity.type == "Delete" else said.object == activity.object
+    )
+    return said if is_of_it else None

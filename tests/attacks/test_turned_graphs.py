@@ -15,12 +15,13 @@ from federation import ldsignatures, proofs
 from federation.keys import base58_encode
 from node.peers.hosts import decide
 from node.publishing.reactions import Reaction
-from tests.attacks.stage import Stage, reasons
+from tests.attacks.stage import FORGED, Stage, reasons
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from vocab.errors import TooLarge
 from vocab.jsonld import canonize
 from vocab.terms import AS, DATA_INTEGRITY_V1, PUBLIC, SECURITY_V1
+from vocab.terms import CONTEXT as CASE_CONTEXT
 
 CONTEXT = [AS, SECURITY_V1, DATA_INTEGRITY_V1]
 SUITES = ["eddsa-rdfc-2022", "RsaSignature2017"]
@@ -33,9 +34,14 @@ def signed(stage: Stage, alice: Stranger, activity: dict[str, Any], suite: str) 
     document = activity | {"@context": CONTEXT}
     if suite == "RsaSignature2017":
         return ldsignatures.attach(document, alice.signer(), now=stage.town.clock.now())
+    return proven_as(stage, alice, document)
+
+
+def proven_as(stage: Stage, alice: Stranger, document: dict[str, Any]) -> dict[str, Any]:
+    """A document under its own contexts, with a proof over its statements."""
     options: dict[str, object] = {
         "type": "DataIntegrityProof",
-        "cryptosuite": suite,
+        "cryptosuite": "eddsa-rdfc-2022",
         "created": stage.town.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         "verificationMethod": alice.prover().key_id,
         "proofPurpose": "assertionMethod",
@@ -209,6 +215,40 @@ async def test_what_names_a_blocked_host_is_refused_though_the_tree_that_came_do
     async with node.database.read() as session:
         assert await session.scalar(select(Reaction).where(Reaction.actor == alice.id)) is None
     assert reasons(caplog) == ["a host that is shut out"]
+
+
+# ---- what a hub says of it ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+async def test_a_hub_announces_nothing_that_a_member_hung_up_beside_what_was_looked_at(
+    stage: Stage, kind: str
+) -> None:
+    """In the tree it is about a case of hers, which is proven; in the statements about one of Alice's, in words that nobody proved."""
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    carol = stage.stranger(name="carol", key="peer")
+    await stage.send(carol, carol.activity("Follow", stage.town.hub.node.settings.main_actor))
+    case = stage.case(mallory)
+    if kind != "Create":
+        await stage.send(mallory, mallory.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+        case = stage.case(mallory, minutes=1)
+    forged = {
+        "id": f"https://{alice.host}/cases/c1",
+        "type": "Article",
+        "attributedTo": alice.id,
+        "content": FORGED,
+    }
+    turned = {"object": None, "it": {"@id": "as:object", "@type": "@id"}}
+    said = mallory.activity(kind, case["id"] if kind == "Delete" else case, it=forged, to=[PUBLIC])
+    carol.received.clear()
+
+    await stage.send(mallory, proven_as(stage, mallory, said | {"@context": [*CASE_CONTEXT, turned]}))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == {"Create": "live", "Update": "corrected", "Delete": "withdrawn"}[kind]
+    assert FORGED not in str(carol.received)
+    assert alice.host not in str(carol.received)
 
 
 # ---- what it leaves, and what it costs ---------------------------------------------------------------------------
