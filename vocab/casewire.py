@@ -219,12 +219,12 @@ def read_case(document: Mapping[str, object]) -> tuple[PublicCase, CaseMeta]:
     if own_term(plain, "kind") is None:
         raise NotACase("an Article without the terms of a case")
     meta = _meta(plain)
-    values: Json = {name: _inward(name, own_term(plain, term)) for name, term in _TERMS.items()}
-    language = values["language"]
+    language = own_term(plain, _TERMS["language"])
+    values: Json = {name: _inward(name, own_term(plain, term), language) for name, term in _TERMS.items()}
     titles = properties.texts(plain, "nameMap")
     if not titles and isinstance(language, str):
         titles = {language: properties.text(plain, "name") or ""}
-    values["title"] = titles
+    values["title"] = _original_first(titles, language)
     values["image"] = read_picture(plain, meta.id, language)
     try:
         return PublicCase.parse(values), meta
@@ -299,11 +299,11 @@ def _outward(name: str, value: object) -> object:
     return None if value is False and name != "ongoing" else value
 
 
-def _inward(name: str, value: object) -> object:
+def _inward(name: str, value: object, language: object) -> object:
     if name in _RECORDS:
         terms = _RECORDS[name]
         return [
-            {key: own_term(item, term) for key, term in terms.items()}
+            {key: _original_first(own_term(item, term), language) for key, term in terms.items()}
             for item in _items(value)
             if isinstance(item, Mapping)
         ]
@@ -311,7 +311,14 @@ def _inward(name: str, value: object) -> object:
         return [item for item in _items(value) if lists.has(_GROWING[name], item)]
     if name in ("provisions", "other_states", "public_sources"):
         return _items(value)
-    return value
+    return _original_first(value, language)
+
+
+def _original_first(value: object, language: object) -> object:
+    """Texts with the case's own language in front: no proof, and no graph, says in which order they come."""
+    if not isinstance(value, Mapping) or not isinstance(language, str) or language not in value:
+        return value
+    return {language: value[language], **value}
 
 
 def _items(value: object) -> list[object]:

@@ -3,6 +3,8 @@
 ActivityPub §7.1.2 lets servers pass activities on; FEP-fe34 says that nothing of theirs is believed for it.
 """
 
+from dataclasses import replace
+
 from federation.errors import NotThere
 from node.effects.proving import EndedKey, RefusedActivity, authorised, is_followed
 from node.entries.entries import Entry
@@ -39,7 +41,8 @@ async def heard(node: Node, activity: Activity, signer: str) -> Activity:
 async def as_it_is_now(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:
     """What was said and proven; a case that nothing is known of here as its own server shows it now, if that is something else.
 
-    Else whoever kept a Create could bring it to those who never heard of the withdrawal. Raises RefusedActivity, FetchError.
+    Else whoever kept a Create could bring it to those who never heard of the withdrawal. And a proof holds for its members in any order:
+    theirs is that of their own server, of whose bytes others tell which version they speak of. Raises RefusedActivity, FetchError.
     """
     if said.type not in {"Create", "Update"} or said.object_type != "Article" or said.object_id is None:
         return said
@@ -47,7 +50,7 @@ async def as_it_is_now(node: Node, said: Activity, *, for_stranger: bool = False
         if await session.get(Entry, said.object_id) is not None:
             return said
     found = await _at_home(node, said, for_stranger=for_stranger)
-    return said if found.object == said.object else found
+    return replace(said, object=found.object) if found.object == said.object else found
 
 
 async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:

@@ -6,6 +6,7 @@ Beside what is here, by the number of the attack:
 43  tests/attacks/test_fetching.py::test_a_document_that_does_not_speak_for_its_own_address_is_not_believed
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
-from vocab.jsonld import canonize
+from vocab.jsonld import canonize, write
 from vocab.terms import PUBLIC
 
 DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
@@ -35,6 +36,15 @@ PICTURE: dict[str, Any] = {
     "height": 80,
     "path": f"/pictures/{'0a' * 32}.jpg",
     "alt": {"en": "A corridor with four doors (drawing)"},
+}
+
+IN_FRENCH = {"language": "fr"} | {
+    name: dict.fromkeys(("fr", "uk", "el"), words)
+    for name, words in {
+        "title": "Expulsions sans décision",
+        "summary": "Des familles sont expulsées de leur logement sans décision de justice et sans qu'on leur en propose un autre.",
+        "verification_statement": "Deux personnes ont lu les décisions et ont parlé aux familles.",
+    }.items()
 }
 
 
@@ -176,6 +186,49 @@ async def test_who_passes_a_case_on_takes_no_picture_from_it(town: Town) -> None
     entry = await stage.entry(case["id"])
     assert entry is not None
     assert entry.case().image == a_case(image=PICTURE).image
+
+
+async def test_who_passes_a_case_on_chooses_neither_its_bytes_nor_which_language_comes_first(
+    town: Town,
+) -> None:
+    """A proof holds for members in any order; of the bytes others tell which version they speak of, and its first text is the original."""
+    stage = Stage(town)
+    alice, mallory = await stage.victim(), stage.stranger()
+    case = stage.case(alice, fields=IN_FRENCH)
+    alice.documents["/cases/c1"] = case
+    said = stage.prove(alice, alice.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+
+    await stage.send(mallory, backwards(said))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.sha256 == hashlib.sha256(write(case)).hexdigest()
+    for name in ("title", "summary"):
+        assert next(iter(entry.fields[name])) == "fr"
+
+
+async def test_who_passes_a_correction_on_does_not_choose_which_language_comes_first(town: Town) -> None:
+    stage = Stage(town)
+    alice, _ = await with_a_case(stage)
+    mallory = stage.stranger()
+    case = stage.case(alice, minutes=5, fields=IN_FRENCH)
+
+    await stage.send(
+        mallory, backwards(stage.prove(alice, alice.activity("Update", case, to=[PUBLIC], cc=[], number=6)))
+    )
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == "corrected"
+    for name in ("title", "summary"):
+        assert next(iter(entry.fields[name])) == "fr"
+
+
+def backwards(value: Any) -> Any:
+    """The same document, the members of each object the other way round."""
+    if isinstance(value, dict):
+        return {name: backwards(inner) for name, inner in reversed(value.items())}
+    return [backwards(inner) for inner in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("member", ["target", "object"])
