@@ -6,7 +6,21 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Insert, String, case, delete, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Insert,
+    String,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +36,7 @@ UNSEEN = "unseen"
 # Of a host that is shut out here by a decision: nobody is shown anything of it, nor could hear from there that it was withdrawn.
 RESTING = "resting"
 SHOWN, HIDDEN = (LIVE, CORRECTED), (UNSEEN, RESTING)
+_SHOWN, _NOT_SHOWN = (text(f"state {which} ('{LIVE}', '{CORRECTED}')") for which in ("IN", "NOT IN"))
 
 
 class Entry(Row):
@@ -47,12 +62,24 @@ class Entry(Row):
     sha256: Mapped[str] = mapped_column(String(64))
     proof_key: Mapped[str] = mapped_column(String(2000))
     text: Mapped[str]
-    published_at: Mapped[datetime] = mapped_column(index=True)
+    published_at: Mapped[datetime]
     updated_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
     received_at: Mapped[datetime]
 
-    __table_args__ = (Index("ix_entries_newest", "state", "published_at"),)
+    __table_args__ = (
+        Index("ix_entries_shown", "published_at", "id", sqlite_where=_SHOWN, postgresql_where=_SHOWN),
+        Index(
+            "ix_entries_shown_of_host", "host", "published_at", sqlite_where=_SHOWN, postgresql_where=_SHOWN
+        ),
+        Index(
+            "ix_entries_not_shown",
+            "state",
+            "withdrawn_at",
+            sqlite_where=_NOT_SHOWN,
+            postgresql_where=_NOT_SHOWN,
+        ),
+    )
 
     @property
     def last_changed_at(self) -> datetime:
@@ -67,6 +94,11 @@ class Entry(Row):
     def case(self) -> PublicCase:
         """The allow-listed fields as a value."""
         return PublicCase.parse(self.fields)
+
+
+# With the values in them: only so a database knows that it may use the indexes of those that are shown, or are not.
+_VALUES: BindParameter[str] = bindparam("shown", SHOWN, expanding=True, literal_execute=True)
+IS_SHOWN, IS_NOT_SHOWN = Entry.state.in_(_VALUES), Entry.state.not_in(_VALUES)
 
 
 class EntryFacet(Row):

@@ -1,14 +1,15 @@
 """The read side of public cases: filters, pages, counts. It never writes, and never ranks States."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, and_, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import HIDDEN, SHOWN, WITHDRAWN, Entry, EntryFacet
+from node.entries.entries import HIDDEN, IS_NOT_SHOWN, IS_SHOWN, SHOWN, WITHDRAWN, Entry, EntryFacet
 from node.statements import among
 from vocab.cases import PublicCase, Withdrawal, read_withdrawal
 from vocab.errors import VocabError
@@ -104,31 +105,26 @@ class Coverage:
 
 async def search(session: AsyncSession, wanted: Filter, *, per_page: int = PER_PAGE) -> Listing:
     """The cases that match, newest first, with counts per facet. Withdrawn ones are not listed."""
-    matching = _matching(wanted)
-    total = await session.scalar(select(func.count()).select_from(matching.subquery())) or 0
+    counts = await _counts(session, wanted)
+    total = sum(n for _, n in counts.get("node", ()))
     pages = max(1, -(-total // per_page))
     page = min(wanted.page, pages)
+    items = await newest(session, wanted, limit=per_page, after=(page - 1) * per_page)
+    return Listing(items, total, page, pages, counts)
+
+
+async def newest(session: AsyncSession, wanted: Filter, *, limit: int, after: int = 0) -> tuple[Card, ...]:
+    """The newest cases that match, uncounted.
+
+    after  so many are passed over.
+    """
+    order = (Entry.published_at.desc(), Entry.id.desc())
+    # First which, then what they say: to pass over thousands no row is read.
+    ids = select(Entry.id).where(*_conditions(wanted)).order_by(*order).limit(limit).offset(after)
     rows = await session.scalars(
-        select(Entry)
-        .where(Entry.id.in_(matching))
-        .order_by(Entry.published_at.desc(), Entry.id)
-        .limit(per_page)
-        .offset((page - 1) * per_page)
+        select(Entry).where(among(Entry.id, (await session.scalars(ids)).all())).order_by(*order)
     )
-    counted = await session.execute(
-        select(EntryFacet.facet, EntryFacet.value, func.count())
-        .where(EntryFacet.entry.in_(matching), EntryFacet.facet.in_(COUNTED))
-        .group_by(EntryFacet.facet, EntryFacet.value)
-    )
-    by_host = await session.execute(
-        select(Entry.host, func.count()).where(Entry.id.in_(matching)).group_by(Entry.host)
-    )
-    counts: dict[str, list[tuple[str, int]]] = {}
-    for facet, value, n in (*counted, *(("node", *row) for row in by_host)):
-        counts.setdefault(facet, []).append((value, n))
-    # By name, never by number: a list by number would rank.
-    ordered = {facet: tuple(sorted(values)) for facet, values in counts.items()}
-    return Listing(tuple(card(row) for row in rows), total, page, pages, ordered)
+    return tuple(card(row) for row in rows)
 
 
 async def entry_at(session: AsyncSession, id: str) -> Card | None:
@@ -152,18 +148,28 @@ async def standing(session: AsyncSession, ids: Collection[str]) -> frozenset[str
 
 async def coverage(session: AsyncSession, *, now: datetime) -> Coverage:
     """What the published cases rest on."""
-    active = select(Entry.id).where(Entry.state.in_(SHOWN), Entry.published_at >= now - ACTIVE)
-    states = await session.scalars(
-        select(EntryFacet.value).distinct().where(EntryFacet.facet == "state", EntryFacet.entry.in_(active))
+    known = select(EntryFacet.value).where(EntryFacet.facet == "state").distinct().subquery()
+    active = (
+        select(Entry.id)
+        .join(EntryFacet, EntryFacet.entry == Entry.id)
+        .where(EntryFacet.facet == "state", EntryFacet.value == known.c.value)
+        .where(IS_SHOWN, Entry.published_at >= now - ACTIVE)
+    )
+    states = await session.scalars(select(known.c.value).where(active.exists()))
+    each = (
+        select(Entry.host, func.max(Entry.published_at).label("last"), func.count().label("cases"))
+        .where(IS_SHOWN)
+        .group_by(Entry.host)
+        .subquery()
     )
     nodes = await session.execute(
-        select(Entry.host, func.max(Entry.publisher), func.max(Entry.published_at), func.count())
-        .where(Entry.state.in_(SHOWN))
-        .group_by(Entry.host)
-        .order_by(Entry.host)
+        select(each.c.host, func.max(Entry.publisher), each.c.last, each.c.cases)
+        .join(Entry, and_(Entry.host == each.c.host, Entry.published_at == each.c.last, IS_SHOWN))
+        .group_by(each.c.host, each.c.last, each.c.cases)
+        .order_by(each.c.host)
     )
-    total = await session.scalar(select(func.count()).select_from(Entry).where(Entry.state.in_(SHOWN)))
-    return Coverage(frozenset(states), tuple((row[0], row[1], row[2], row[3]) for row in nodes), total or 0)
+    found = tuple((row[0], row[1], row[2], row[3]) for row in nodes)
+    return Coverage(frozenset(states), found, sum(row[3] for row in found))
 
 
 def card(row: Entry) -> Card:
@@ -187,19 +193,48 @@ def card(row: Entry) -> Card:
     )
 
 
-def _matching(wanted: Filter) -> Select[str]:
-    matching = select(Entry.id).where(Entry.state.in_(SHOWN))
+async def _counts(session: AsyncSession, wanted: Filter) -> dict[str, tuple[tuple[str, int], ...]]:
+    """How many of the cases that match carry each value of each facet; by name, never by number: a list by number would rank."""
+    by_value = select(EntryFacet.facet, EntryFacet.value, func.count().label("cases"))
+    by_value = by_value.group_by(EntryFacet.facet, EntryFacet.value)
+    counted: Counter[tuple[str, str]] = Counter()
+    if wanted == Filter(page=wanted.page):
+        # All: what is not shown is little, and counted apart, for to look up each of the others takes ten times as long.
+        hidden = select(Entry.id).where(IS_NOT_SHOWN)
+        for sign, these in ((1, EntryFacet.facet.in_(COUNTED)), (-1, EntryFacet.entry.in_(hidden))):
+            for facet, value, n in await session.execute(by_value.where(these)):
+                counted[facet, value] += sign * n
+        for host, n in await session.execute(
+            select(Entry.host, func.count()).where(IS_SHOWN).group_by(Entry.host)
+        ):
+            counted["node", host] = n
+    else:
+        # Named twice, they are found once.
+        matching = select(Entry.id, Entry.host).where(*_conditions(wanted)).cte("matching")
+        by_host = select(literal("node"), matching.c.host, func.count()).group_by(matching.c.host)
+        both = union_all(by_value.where(EntryFacet.entry.in_(select(matching.c.id))), by_host)
+        for facet, value, n in await session.execute(both):
+            counted[facet, value] = n
+    counts: dict[str, list[tuple[str, int]]] = {}
+    for (facet, value), n in sorted(counted.items()):
+        if n > 0 and (facet in COUNTED or facet == "node"):
+            counts.setdefault(facet, []).append((value, n))
+    return {facet: tuple(values) for facet, values in counts.items()}
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [IS_SHOWN]
     if wanted.own is not None:
-        matching = matching.where(Entry.own.is_(wanted.own))
+        conditions.append(Entry.own.is_(wanted.own))
     for facet, value in wanted.facets().items():
         if facet in COLUMNS:
-            matching = matching.where(COLUMNS[facet] == value)
+            conditions.append(COLUMNS[facet] == value)
             continue
         carries = select(EntryFacet.entry).where(EntryFacet.facet == facet, EntryFacet.value == value)
-        matching = matching.where(Entry.id.in_(carries))
+        conditions.append(Entry.id.in_(carries))
     for word in wanted.q.casefold().split()[:8]:
-        matching = matching.where(Entry.text.contains(word, autoescape=True))
-    return matching
+        conditions.append(Entry.text.contains(word, autoescape=True))
+    return conditions
 
 
 def _withdrawal(row: Entry) -> Withdrawal | None:

@@ -63,7 +63,9 @@ def test_no_index_tells_what_a_longer_one_tells_as_well() -> None:
         unique = [
             one for one in table.constraints if isinstance(one, PrimaryKeyConstraint | UniqueConstraint)
         ]
-        longer = [[column.name for column in one.columns] for one in (*unique, *table.indexes)]
+        # One of some rows tells nothing of the others.
+        whole = [one for one in table.indexes if one.dialect_options["sqlite"]["where"] is None]
+        longer = [[column.name for column in one.columns] for one in (*unique, *whole)]
         for index in table.indexes:
             told = [column.name for column in index.columns]
             if not index.unique and any(told == other[: len(told)] and told != other for other in longer):

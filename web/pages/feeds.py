@@ -6,7 +6,7 @@ An entry keeps the id of its case for ever; a correction is the same entry with 
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from xml.etree import ElementTree
@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from node.entries.entries import WITHDRAWN, Entry
-from node.entries.search import Card, Filter, card, search
+from node.entries.entries import IS_NOT_SHOWN, WITHDRAWN, Entry
+from node.entries.search import Card, Filter, card, newest
 from node.runtime import Node
 from web import locale
 from web.pages.addresses import query_of, with_query
@@ -110,7 +110,7 @@ async def _feed(request: Request, kind: str) -> Feed:
     wanted = Filter.parse(request.query_params)
     language = speech_of(request).language
     async with node.database.read() as session:
-        listing = await search(session, replace(wanted, page=1), per_page=PER_FEED)
+        cards = await newest(session, wanted, limit=PER_FEED)
         gone = await withdrawn(session) if not wanted.facets() else ()
     settings = node.settings
     named = [say(facet, value, language) for facet, value in query_of(wanted)]
@@ -122,16 +122,17 @@ async def _feed(request: Request, kind: str) -> Feed:
         home=with_query(f"{settings.origin}/cases", [*query_of(wanted), *asked]),
         author=settings.organisation,
         language=language,
-        updated=_newest((*listing.items, *gone)) or node.clock.now(),
-        cards=listing.items,
+        updated=_newest((*cards, *gone)) or node.clock.now(),
+        cards=cards,
         withdrawn=gone,
     )
 
 
 async def withdrawn(session: AsyncSession) -> tuple[Card, ...]:
     """What was withdrawn, the latest first."""
-    newest = select(Entry).where(Entry.state == WITHDRAWN).order_by(Entry.withdrawn_at.desc()).limit(PER_FEED)
-    return tuple(card(row) for row in await session.scalars(newest))
+    gone = select(Entry).where(IS_NOT_SHOWN, Entry.state == WITHDRAWN)
+    gone = gone.order_by(Entry.withdrawn_at.desc()).limit(PER_FEED)
+    return tuple(card(row) for row in await session.scalars(gone))
 
 
 def _newest(cards: Iterable[Card]) -> datetime | None:

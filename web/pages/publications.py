@@ -1,7 +1,7 @@
 """Cases for readers: the front of a node, the list with its filters, the page of a case, and the place of a withdrawn one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from node.entries.entries import asks_robots
-from node.entries.search import Card, Coverage, Filter, Listing, coverage, document_at, entry_at, search
+from node.entries.search import Card, Coverage, Filter, coverage, document_at, entry_at, newest, search
 from node.errors import NotFound
 from node.peers.actors import host_of
 from node.peers.hosts import shows_media_of
@@ -150,7 +150,7 @@ async def _case(request: Request, url: str) -> Response:
         wanted = request.query_params.get("text", "")
         language = wanted if wanted in card.case.languages else speech_of(request).language
         view = view_of(card, card.case, language=language)
-        others = await search(session, replace(view.alike, page=1), per_page=ALIKE + 1)
+        others = await newest(session, view.alike, limit=ALIKE + 1)
         voices = await _voices(session, card, node.settings)
         asked = () if card.own else await _asked_of_robots(session, card)
         shows_media = card.own or await shows_media_of(session, host_of(card.url))
@@ -214,8 +214,8 @@ def _is_stale(looked_at: str, now: datetime) -> bool:
     return looked_at < (now - STALE_AFTER).date().isoformat()
 
 
-def _without(others: Listing, card: Card) -> tuple[Card, ...]:
-    return tuple(other for other in others.items if other.url != card.url)[:ALIKE]
+def _without(others: tuple[Card, ...], card: Card) -> tuple[Card, ...]:
+    return tuple(other for other in others if other.url != card.url)[:ALIKE]
 
 
 def _names(rests_on: Coverage) -> dict[str, str]:
