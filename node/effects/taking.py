@@ -165,7 +165,7 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
         said = await prove_activity(node, activity)
     except RefusedActivity:
         return None
-    is_of_it = (
-        said.object_id == activity.object_id if activity.type == "Delete" else said.object == activity.object
-    )
+    is_of_it = said.object == activity.object
+    if activity.type == "Delete":
+        is_of_it = said.object_ids == (activity.object_id,)
     return said if is_of_it else None
