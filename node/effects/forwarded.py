@@ -15,6 +15,7 @@ from node.publishing.reactions import Reaction
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
+from vocab.terms import PUBLIC_ALIASES
 
 
 async def heard(node: Node, activity: Activity, signer: str) -> Activity:
@@ -31,11 +32,21 @@ async def heard(node: Node, activity: Activity, signer: str) -> Activity:
         if ("proof" in activity.raw and not is_dated_back) or not await _concerns_us(node, activity):
             raise
     else:
+        _require_addressed(told)
         is_of_ours = await is_followed(node, told.actor)
         return await as_it_is_now(node, told, for_stranger=for_stranger) if is_of_ours else told
     if activity.type == "Delete":
         return await gone(node, activity, for_stranger=for_stranger)
     return await _at_home(node, activity, for_stranger=for_stranger)
+
+
+def _require_addressed(said: Activity) -> None:
+    """Raises RefusedActivity for the Follow of everybody, and its Undo (FEP-ae0c): they name no server, and who brings them would choose which."""
+    asked = said.object_id if said.type == "Follow" else None
+    if said.type == "Undo" and said.object_type == "Follow":
+        asked = properties.iri(said.object or {}, "object")
+    if asked in PUBLIC_ALIASES:
+        raise RefusedActivity(f"{said.type} that names no server, passed on")
 
 
 async def as_it_is_now(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:

@@ -51,6 +51,32 @@ async def test_a_node_relays_nothing(stage: Stage, caplog: pytest.LogCaptureFixt
     assert "Follow of an actor that is not ours" in reasons(caplog)
 
 
+@pytest.mark.parametrize("public", [PUBLIC, "as:Public"])
+async def test_nobody_subscribes_or_leaves_for_another_with_what_that_one_said_to_another_hub(
+    stage: Stage, caplog: pytest.LogCaptureFixture, public: str
+) -> None:
+    """It names no server: whoever got it could bring it to each."""
+    server, mallory = stage.stranger(name="instance", key="peer"), stage.stranger()
+    asked = server.activity("Follow", public)
+
+    await stage.send(mallory, stage.prove(server, asked))
+
+    assert await state_at(stage, server) is None
+    assert "Follow that names no server, passed on" in reasons(caplog)
+
+    await stage.send(server, server.activity("Follow", public, number=2))
+    await stage.send(mallory, stage.prove(server, server.activity("Undo", asked, number=3)))
+
+    assert await state_at(stage, server) == "accepted"
+    assert "Undo that names no server, passed on" in reasons(caplog)
+
+
+async def state_at(stage: Stage, server: Stranger) -> str | None:
+    async with stage.town.hub.node.database.read() as session:
+        row = await between(session, server.id, PUBLIC)
+    return row.state if row is not None else None
+
+
 async def test_a_host_that_is_shut_out_is_not_relayed_to(stage: Stage) -> None:
     server, node = stage.stranger(name="instance", key="peer"), stage.town.hub.node
     async with node.database.begin() as session:
