@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.entries.entries import HIDDEN, IS_NOT_SHOWN, IS_SHOWN, SHOWN, WITHDRAWN, Entry, EntryFacet
@@ -195,26 +195,27 @@ def card(row: Entry) -> Card:
 
 async def _counts(session: AsyncSession, wanted: Filter) -> dict[str, tuple[tuple[str, int], ...]]:
     """How many of the cases that match carry each value of each facet; by name, never by number: a list by number would rank."""
-    by_value = select(EntryFacet.facet, EntryFacet.value, func.count().label("cases"))
+    by_value = select(EntryFacet.facet, EntryFacet.value, func.count())
     by_value = by_value.group_by(EntryFacet.facet, EntryFacet.value)
-    counted: Counter[tuple[str, str]] = Counter()
+    parts: list[tuple[int, Select[str, str, int] | CompoundSelect[str, str, int]]]
     if wanted == Filter(page=wanted.page):
         # All: what is not shown is little, and counted apart, for to look up each of the others takes ten times as long.
         hidden = select(Entry.id).where(IS_NOT_SHOWN)
-        for sign, these in ((1, EntryFacet.facet.in_(COUNTED)), (-1, EntryFacet.entry.in_(hidden))):
-            for facet, value, n in await session.execute(by_value.where(these)):
-                counted[facet, value] += sign * n
-        for host, n in await session.execute(
-            select(Entry.host, func.count()).where(IS_SHOWN).group_by(Entry.host)
-        ):
-            counted["node", host] = n
+        by_host = select(literal("node"), Entry.host, func.count()).where(IS_SHOWN).group_by(Entry.host)
+        parts = [
+            (1, by_value.where(EntryFacet.facet.in_(COUNTED))),
+            (-1, by_value.where(EntryFacet.entry.in_(hidden))),
+            (1, by_host),
+        ]
     else:
         # Named twice, they are found once.
         matching = select(Entry.id, Entry.host).where(*_conditions(wanted)).cte("matching")
         by_host = select(literal("node"), matching.c.host, func.count()).group_by(matching.c.host)
-        both = union_all(by_value.where(EntryFacet.entry.in_(select(matching.c.id))), by_host)
-        for facet, value, n in await session.execute(both):
-            counted[facet, value] = n
+        parts = [(1, union_all(by_value.where(EntryFacet.entry.in_(select(matching.c.id))), by_host))]
+    counted: Counter[tuple[str, str]] = Counter()
+    for sign, part in parts:
+        for facet, value, n in await session.execute(part):
+            counted[facet, value] += sign * n
     counts: dict[str, list[tuple[str, int]]] = {}
     for (facet, value), n in sorted(counted.items()):
         if n > 0 and (facet in COUNTED or facet == "node"):
