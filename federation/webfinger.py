@@ -4,7 +4,7 @@ Spec: RFC 7033; Mastodon docs spec/webfinger; FEP-d556 (server actor), FEP-2c59 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -60,12 +60,14 @@ def build(
     page: str | None = None,
     is_server_actor: bool = False,
     intents: Mapping[str, str] = MappingProxyType({}),
+    rels: Collection[str] = (),
 ) -> dict[str, object]:
     """Return the JRD of an actor of ours.
 
     subject           `acct:name@host`, or the address that was asked for.
     is_server_actor   also links it as the actor of the server itself (FEP-d556).
     intents           activity → template of the page where whoever speaks for the actor begins it (FEP-3b86).
+    rels              the relations that were asked for, and no others (RFC 7033 §4.3); none for all of them.
     """
     links: list[dict[str, object]] = [
         {"rel": "self", "type": ACTIVITY_JSON, "href": actor_id},
@@ -76,6 +78,8 @@ def build(
     if is_server_actor:
         links.append({"rel": SERVER_ACTOR, "type": ACTIVITY_JSON, "href": actor_id})
     links += [{"rel": f"{INTENT}{name}", "template": template} for name, template in intents.items()]
+    if rels:
+        links = [link for link in links if link["rel"] in rels]
     aliases = [actor_id] if page is None or page == actor_id else [actor_id, page]
     return {"subject": subject, "aliases": aliases, "links": links}
 

@@ -54,6 +54,7 @@ async def finger(request: Request) -> Response:
         raise NotFound("nobody of that name")
     document = webfinger.build(
         f"acct:{actor.name}@{node.settings.authority}",
+        rels=request.query_params.getlist("rel"),
         actor_id=actor.id,
         page=f"{node.settings.origin}/" if actor.id == node.settings.main_actor else None,
         is_server_actor=actor.id == node.settings.instance_actor,

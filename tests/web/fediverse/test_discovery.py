@@ -49,6 +49,31 @@ async def test_webfinger_leads_to_the_actor(town: Town, resource: str, leads_to:
 
 
 @pytest.mark.parametrize(
+    ("rels", "answered"),
+    [
+        (["self"], {"self"}),
+        (
+            ["http://webfinger.net/rel/profile-page", "self"],
+            {"http://webfinger.net/rel/profile-page", "self"},
+        ),
+        (["http://webfinger.net/rel/avatar"], set()),
+    ],
+)
+async def test_who_asks_webfinger_for_some_relations_is_answered_these_alone(
+    town: Town, rels: list[str], answered: set[str]
+) -> None:
+    """RFC 7033 §4.3."""
+    async with town.visitor("a") as http:
+        answer = await http.get(
+            "/.well-known/webfinger", params={"resource": "acct:cases@a.example", "rel": rels}
+        )
+
+    body = answer.json()
+    assert body["subject"] == "acct:cases@a.example"
+    assert {link["rel"] for link in body["links"]} == answered
+
+
+@pytest.mark.parametrize(
     ("resource", "status"),
     [
         ("", 400),
