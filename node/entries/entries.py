@@ -70,7 +70,12 @@ class Entry(Row):
     __table_args__ = (
         Index("ix_entries_shown", "published_at", "id", sqlite_where=_SHOWN, postgresql_where=_SHOWN),
         Index(
-            "ix_entries_shown_of_host", "host", "published_at", sqlite_where=_SHOWN, postgresql_where=_SHOWN
+            "ix_entries_shown_of_host",
+            "host",
+            "published_at",
+            "state",
+            sqlite_where=_SHOWN,
+            postgresql_where=_SHOWN,
         ),
         Index(
             "ix_entries_not_shown",

@@ -5,7 +5,7 @@ import logging
 from sqlalchemy import select
 
 from node.effects.searching import heed
-from node.entries.entries import SHOWN, Entry, let_rest, shown_of
+from node.entries.entries import IS_SHOWN, Entry, let_rest, shown_of
 from node.inbox.keeping import forget_old, forget_tomorrow
 from node.outbox import Done, Outcome, Turn
 from node.peers.hosts import blocked
@@ -19,8 +19,8 @@ AT_ONCE = 500
 async def rest_cases(node: Node, job: Turn) -> Outcome:
     """Show nobody any more what comes from hosts that are shut out by now. Safe to repeat."""
     async with node.database.read() as session:
-        theirs = (Entry.own.is_(False), Entry.state.in_(SHOWN))
-        hosts = set(await session.scalars(select(Entry.host).where(*theirs).distinct()))
+        # Ours among them, of which none is let rest.
+        hosts = set(await session.scalars(select(Entry.host).where(IS_SHOWN).distinct()))
         shut = await blocked(session, hosts)
         ids = await shown_of(session, shut)
     # Some at a time: nobody else writes to SQLite meanwhile.

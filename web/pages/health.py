@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from node.entries.entries import Entry
+from node.entries.search import by_state
 from node.errors import NotFound
 from node.hub.quarantine import Waiting
 from node.outbox import Job, Lane
@@ -47,7 +47,7 @@ async def metrics(request: Request) -> Response:
         dead = await session.scalar(select(func.count()).select_from(Job).where(Job.dead_at.is_not(None)))
         failing = await session.scalar(select(func.count()).select_from(Lane).where(Lane.failures > 0))
         kept_out = await session.scalar(select(func.count()).select_from(Waiting))
-        entries = await session.execute(select(Entry.state, func.count()).group_by(Entry.state))
+        entries = await by_state(session)
     lines = [
         "# TYPE tracker_jobs_waiting gauge",
         f"tracker_jobs_waiting {waiting}",
@@ -58,9 +58,6 @@ async def metrics(request: Request) -> Response:
         "# TYPE tracker_cases_kept_out gauge",
         f"tracker_cases_kept_out {kept_out}",
         "# TYPE tracker_entries gauge",
-        *(
-            f'tracker_entries{{state="{state}"}} {n}'
-            for state, n in sorted((row[0], row[1]) for row in entries)
-        ),
+        *(f'tracker_entries{{state="{state}"}} {n}' for state, n in sorted(entries.items())),
     ]
     return PlainTextResponse("\n".join(lines) + "\n", headers={"Cache-Control": "no-store"})

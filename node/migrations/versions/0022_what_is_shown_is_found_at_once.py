@@ -19,7 +19,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_entries_shown_of_host",
         "entries",
-        ["host", "published_at"],
+        ["host", "published_at", "state"],
         sqlite_where=SHOWN,
         postgresql_where=SHOWN,
     )

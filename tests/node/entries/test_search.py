@@ -8,8 +8,17 @@ import pytest
 from sqlalchemy import event
 
 from node.database import Database
-from node.entries.entries import Draft, let_rest, put_entries, withdraw_entry
-from node.entries.search import COUNTED, Filter, Listing, coverage, newest, search
+from node.entries.entries import (
+    CORRECTED,
+    LIVE,
+    RESTING,
+    WITHDRAWN,
+    Draft,
+    let_rest,
+    put_entries,
+    withdraw_entry,
+)
+from node.entries.search import COUNTED, Filter, Listing, by_state, coverage, newest, search
 from tests.rig.publications import a_case
 from vocab.cases import facets
 
@@ -107,6 +116,21 @@ async def test_coverage_names_who_publishes_and_where_something_happened_lately(
         last == max(draft.published_at for draft in shown if draft.host == host)
         for host, _, last, _ in found.nodes
     )
+
+
+@pytest.mark.both_databases
+async def test_entries_are_told_by_their_state(database: Database, now: datetime) -> None:
+    shown = await fill(database, now)
+
+    async with database.read() as session:
+        found = await by_state(session)
+
+    assert found == {
+        LIVE: sum(draft.updated_at is None for draft in shown),
+        CORRECTED: sum(draft.updated_at is not None for draft in shown),
+        WITHDRAWN: 3,
+        RESTING: 30 - 3 - len(shown),
+    }
 
 
 async def test_the_newest_are_found_in_their_order_and_nothing_is_sorted(
