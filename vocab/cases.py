@@ -19,7 +19,7 @@ from vocab.publiccase import (
     coarse,
     relations,
 )
-from vocab.withdrawals import Withdrawal, read_withdrawal, write_tombstone
+from vocab.withdrawals import Withdrawal, is_bare, kept_tombstone, read_withdrawal, write_tombstone
 
 __all__ = [
     "LICENCES",
@@ -40,6 +40,8 @@ __all__ = [
     "facets",
     "facts",
     "fits",
+    "is_bare",
+    "kept_tombstone",
     "picture_address",
     "reach",
     "read_case",

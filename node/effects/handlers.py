@@ -39,6 +39,7 @@ from node.publishing.stamps import QUOTE
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
+from vocab.cases import kept_tombstone
 from vocab.objects import Object, read_object
 from vocab.positions import read_position
 from vocab.terms import PUBLIC, PUBLIC_ALIASES
@@ -115,16 +116,13 @@ async def on_delete(node: Node, activity: Activity) -> None:
         was_here = await drop_reaction(session, id=target, actor=activity.actor)
         if await follows(session, node.settings.main_actor, activity.actor):
             await expect_withdrawn(session, target, actor=activity.actor, host=host_of(target), now=now)
-        # Some embed what they delete: its words would stay here in the place of its words.
-        is_stone = activity.object is not None and activity.object_type == "Tombstone"
-        tombstone = dict(activity.object or {}) if is_stone else {"id": target, "type": "Tombstone"}
         entry = await take_back(
             session,
             node.settings,
             node.keyring,
             url=target,
             by=activity.actor,
-            tombstone=tombstone,
+            tombstone=kept_tombstone(activity.object or {}, id=target),
             said=said,
             now=now,
         )

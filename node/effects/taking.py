@@ -19,7 +19,7 @@ from node.peers.hosts import Standing, limited, standings
 from node.runtime import Node
 from vocab import properties
 from vocab.activities import Activity
-from vocab.cases import read_case
+from vocab.cases import is_bare, read_case
 from vocab.errors import VocabError
 
 # Several whom we follow announce a case at about the same time: what came with the first is not asked for with each.
@@ -157,7 +157,8 @@ async def _keep_out(node: Node, document: dict[str, Any], *, by: str, reason: st
 async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
     """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven of this object.
 
-    What was proven over a graph may have another object under the same names: nobody here looked at that.
+    What was proven over a graph may have another object under the same names: nobody here looked at that. Nor does a withdrawal go on
+    that holds the words of what is withdrawn: they would stand in what the hub announced.
     """
     if not is_to_pass_on(node.settings, activity):
         return None
@@ -167,5 +168,5 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
         return None
     is_of_it = said.object == activity.object
     if activity.type == "Delete":
-        is_of_it = said.object_ids == (activity.object_id,)
+        is_of_it = said.object_ids == (activity.object_id,) and is_bare(said.object or {})
     return said if is_of_it else None

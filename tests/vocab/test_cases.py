@@ -21,6 +21,8 @@ from vocab.cases import (
     facets,
     facts,
     fits,
+    is_bare,
+    kept_tombstone,
     reach,
     read_case,
     read_withdrawal,
@@ -735,8 +737,22 @@ def test_the_tombstone_of_other_software_has_no_reason() -> None:
     other = {**plain, "srt:withdrawal": {"srt:reason": "because-we-say-so"}}
     assert read_withdrawal(other).reason is None
     assert read_withdrawal({"id": ID, "type": "Tombstone"}).text == {}
+    endless = {**plain, "srt:withdrawal": {"srt:summary": {"en": "Words without an end. " * 1000}}}
+    assert read_withdrawal(endless).text == {}
     with pytest.raises(NotAnObject):
         read_withdrawal(written(a_case()))
+
+
+@pytest.mark.parametrize("reason", [item.id for item in lists.items("withdrawal_reasons")])
+def test_what_is_kept_of_a_tombstone_reads_as_it_did(reason: str) -> None:
+    stone = write_tombstone(id=ID, actor=A, published=NOW, deleted=NOW, reason=reason)
+
+    kept = kept_tombstone({**stone, "content": "Its words"}, id=ID)
+
+    assert read_withdrawal(kept) == read_withdrawal(stone)
+    assert "content" not in kept
+    assert is_bare(stone)
+    assert not is_bare({**stone, "content": "Its words"})
 
 
 # ---- how it is found -----------------------------------------------------------------------------------------------

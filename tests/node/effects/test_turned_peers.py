@@ -136,6 +136,35 @@ async def test_a_case_that_is_deleted_with_its_words_leaves_none_of_them(
     assert (kept.state, kept.document) == ("withdrawn", write({"id": case["id"], "type": "Tombstone"}))
 
 
+@pytest.mark.parametrize(
+    "embedded",
+    ["the case", "a Tombstone that keeps its words", "a Tombstone of two spellings", "a Tombstone"],
+)
+async def test_of_a_case_that_is_deleted_with_its_words_a_hub_keeps_and_says_none(
+    stage: Stage, alice: Stranger, embedded: str
+) -> None:
+    reader = stage.stranger(name="rita", key="peer")
+    await stage.send(reader, reader.activity("Follow", stage.town.hub.settings.main_actor))
+    case = stage.case(alice)
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC]))
+    stone = {"id": case["id"], "type": "Tombstone", "deleted": "2026-11-21T12:00:00Z"}
+    twice = {**stone, "as:deleted": "2026-11-20T12:00:00Z"}
+    shapes = {"the case": case, "a Tombstone": stone, "a Tombstone of two spellings": twice}
+    inner = shapes.get(embedded, {**case, **stone})
+    reader.received.clear()
+
+    said = stage.prove(alice, alice.activity("Delete", inner, to=[PUBLIC]))
+    await stage.send(alice, said)
+
+    kept = await stage.entry(case["id"])
+    assert kept is not None
+    bare = {"id": case["id"], "type": "Tombstone"}
+    assert (kept.state, kept.document) == ("withdrawn", write(bare if inner in (case, twice) else stone))
+    assert case["name"] not in str(reader.received)
+    assert (said in [one["object"] for one in reader.received]) is (embedded == "a Tombstone")
+    assert case["name"] not in await stage.page("/actors/hub/outbox?page=1")
+
+
 async def test_a_case_that_is_rewritten_under_a_new_date_is_a_correction_and_no_newer_case(
     stage: Stage, alice: Stranger
 ) -> None:
