@@ -104,8 +104,7 @@ async def post(
             wish = read_wish(answer.header(FIELD), signer, ed25519, has_body=True)
             knock, key = _second(first, wish, signer, ed25519)
             again = await _knock(http, inbox, body, key, digest, knock, now, more, wish)
-            # Who falls over the newer dialect has said before, in the older one, what there is to say of the activity.
-            answer = answer if again.status == 500 and knock is not Dialect.CAVAGE else again
+            answer = answer if _was_not_read(again.status, answer.status, knock, wish) else again
     except Forbidden as error:
         return Refused(str(error))
     except FetchError as error:
@@ -144,6 +143,16 @@ async def _knock(
 def _demands_other_signature(status: int, first: Dialect) -> bool:
     # bovine 0.5.19 falls over a component that it does not know, and answers 500.
     return status in _DEMANDS_OTHER_SIGNATURE or (status == 500 and first is not Dialect.CAVAGE)
+
+
+def _was_not_read(again: int, before: int, knock: Dialect, wish: Wish | None) -> bool:
+    """Whether the second knock was in a dialect that they do not read: then the first answer is the one about the activity."""
+    if again == 500 and knock is not Dialect.CAVAGE:
+        # Who falls over the newer dialect has said before, in the older one, what there is to say of the activity.
+        return True
+    # 401 is said of a signature that was read, with a key of ours that they have kept, perhaps. ActivityRelay 0.3.5 answers 400 to RFC 9421:
+    # what is sent after new keys would be given up at once.
+    return (again, before) == (400, 401) and wish is None
 
 
 def _second(

@@ -142,6 +142,21 @@ async def test_who_falls_over_the_second_knock_meant_what_was_said_to_the_first(
     assert [spoken(request) for request in town.requests] == [OLD, NEW]
 
 
+@pytest.mark.parametrize("first", [OLD, NEW], ids=["old", "new"])
+async def test_who_finds_no_signature_in_the_second_knock_meant_what_was_said_to_the_first(
+    first: Dialect,
+) -> None:
+    """ActivityRelay 0.3.5 keeps our old key for days, and answers 400 to a signature by RFC 9421."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(401 if spoken(request) is first else 400)
+
+    town = Town({INBOX: answer})
+
+    assert await posted(town, dialect=first) == Later("HTTP 401", None, 401)
+    assert [spoken(request) for request in town.requests] == [first, NEW if first is OLD else OLD]
+
+
 async def test_a_peer_that_understands_neither_is_knocked_at_twice() -> None:
     town = understands()
 
