@@ -146,7 +146,7 @@ async def test_who_falls_over_the_second_knock_meant_what_was_said_to_the_first(
 async def test_who_finds_no_signature_in_the_second_knock_meant_what_was_said_to_the_first(
     first: Dialect,
 ) -> None:
-    """ActivityRelay 0.3.5 keeps our old key for days, and answers 400 to a signature by RFC 9421."""
+    """ActivityRelay 0.3.5 keeps our old key for 48 hours, and answers 400 to a signature by RFC 9421."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(401 if spoken(request) is first else 400)
