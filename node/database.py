@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 
 from node import sqlite
@@ -43,6 +44,8 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 12
+# How often is looked at the end whether a connection is in use still, five seconds in all.
+CLOSE_LOOKS, LOOK_SECONDS = 500, 0.01
 # Of each connection; what it does not hold, the system does, for all of them once. Few are busy at a time, and always the same.
 CACHE_KIB = 2048
 # Twice SQLite's: what many commits write to alike is copied once; whoever commits last waits for the copying.
@@ -143,6 +146,13 @@ class Database:
             await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:
+        """Close every connection, once those in use have come back."""
+        pool = self.engine.sync_engine.pool
+        # One that comes back after its pool has gone is closed by nobody: its thread and its open files stay.
+        for _ in range(CLOSE_LOOKS):
+            if not (isinstance(pool, QueuePool) and pool.checkedout()):
+                break
+            await asyncio.sleep(LOOK_SECONDS)
         await self.engine.dispose()
 
 

@@ -1,5 +1,6 @@
 """SQLite's thread is asked as seldom as can be: each time costs more than most statements."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,17 @@ async def test_every_night_the_log_is_cut_off(node: Any) -> None:
     await chores.forget_received(node, Turn(chore.seq, chore.lane, chore.kind, chore.payload, 0))
 
     assert log.stat().st_size < before
+
+
+async def test_connections_in_use_are_waited_for_before_all_are_closed(tmp_path: Path) -> None:
+    """One that comes back after its pool has gone is closed by nobody: its thread and its open files stayed for as long as the process."""
+    database = Database(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    async with database.read() as session:
+        await session.execute(select(1))
+        closing = asyncio.create_task(database.close())
+        await asyncio.wait([closing], timeout=0.2)
+        was_closed = closing.done()
+
+    await closing
+
+    assert not was_closed
