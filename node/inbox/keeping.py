@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 MAX_LANE = 300
 BATCH = 200
-# Where the database is another program, the next commit is made ready while it works on the last. SQLite has one writer.
-WRITERS = 2
-GATHER_SECONDS, GATHER_STEPS = 0.0005, 8
+# Where the database is another program, it works on commits while the next is made ready: whatever comes in one burst makes several then,
+# none smaller than this. SQLite has one writer, on whose thread a commit costs most: there all of them share one.
+WRITERS, ENOUGH = 3, 32
 REPEATS_REMEMBERED = 20_000
 # A host that we could not reach for a while and that writes to us is there again; asked at most this often.
 AWAKE_AGAIN = timedelta(minutes=10)
@@ -88,7 +88,8 @@ class Keeper:
         self._waiting: list[_Waiting] = []
         self._weight = 0
         self._committers: set[asyncio.Task[Any] | None] = set()
-        self._most_committers = 1 if node.database.is_sqlite else WRITERS
+        self._most_committers, self._enough = (1, BATCH) if node.database.is_sqlite else (WRITERS, ENOUGH)
+        self._is_starting = self._are_more_expected = False
 
     @property
     def waiting(self) -> int:
@@ -110,8 +111,12 @@ class Keeper:
         hosts, weight = frozenset((host_of(row["actor"]), signed_by)), weight_of(row["body"])
         self._waiting.append(_Waiting(row, hosts, signed_by, weight, tell))
         self._weight += weight
-        if len(self._committers) < self._most_committers:
-            self._committers.add(asyncio.create_task(self._commit()))
+        self._start()
+
+    def expect(self, *, more: bool) -> None:
+        """Say that more is about to come that may share the next commit, and then that nothing does: few wait until then."""
+        self._are_more_expected = more
+        self._start()
 
     async def may_speak(self, *actors: str) -> bool:
         """Whether the hosts of these may write here; for what has no effect, and is not kept."""
@@ -120,16 +125,20 @@ class Keeper:
             found = await standings(session, self._node.settings, hosts)
         return Standing.SHUT not in found.values()
 
+    def _start(self) -> None:
+        if self._is_due() and not self._is_starting and len(self._committers) < self._most_committers:
+            self._is_starting = True
+            self._committers.add(asyncio.create_task(self._commit()))
+
+    def _is_due(self) -> bool:
+        return len(self._waiting) >= (self._enough if self._are_more_expected else 1)
+
     async def _commit(self) -> None:
-        is_crowded = False
+        self._is_starting = False
         try:
-            while self._waiting:
-                if is_crowded:
-                    await self._gather()
+            while self._is_due():
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                is_crowded = len(batch) > 1
-                if batch:
-                    await self._commit_batch(batch)
+                await self._commit_batch(batch)
         finally:
             # Before anybody else runs: whoever comes now starts another.
             self._committers.discard(asyncio.current_task())
@@ -147,15 +156,6 @@ class Keeper:
             _tell(one, not shut & one.hosts)
         # A bell that nobody hears must not keep the next batch waiting: workers look by themselves.
         await beside(self._node.bell.ring())
-
-    async def _gather(self) -> None:
-        """Under load, let more come to share the next commit, as long as they come at once."""
-        before = 0
-        for _ in range(GATHER_STEPS):
-            if not before < len(self._waiting) < BATCH:
-                break
-            before = len(self._waiting)
-            await asyncio.sleep(GATHER_SECONDS)
 
     async def _write(self, batch: list[_Waiting]) -> set[str]:
         """Keep what comes from hosts that may write; returns the hosts that may not."""

@@ -7,8 +7,9 @@ one group commit for everything that arrived meanwhile. JSON-LD is not touched h
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -39,6 +40,8 @@ MAX_BODY_BYTES = 1_048_576
 COME_BACK_AFTER = timedelta(seconds=30)
 COMPARE_AGAIN = timedelta(hours=1)
 HOSTS_REMEMBERED = 10_000
+# How many are verified before others have their turn: a millisecond's work. How many wait for theirs, of a quarter of a megabyte at most.
+AT_ONCE, LINE = 8, 256
 
 
 Told = TypeVar("Told")
@@ -84,6 +87,7 @@ class Inbox:
         self._signers = Signers(node, self._shedder)
         self._compared: OrderedDict[str, datetime] = OrderedDict()
         self._keeper = Keeper(node, self._shedder)
+        self._line: deque[tuple[SignedRequest, Callable[[Answer], None]]] = deque()
 
     async def receive(self, request: SignedRequest) -> Answer:
         """Take in one signed POST, and wait for the answer."""
@@ -94,11 +98,38 @@ class Inbox:
     def take(self, request: SignedRequest, tell: Callable[[Answer], None]) -> None:
         """Take in one signed POST. What is ACCEPTED is durable; a repeat of it is accepted without effect.
 
-        The reason of a refusal goes to the log, never to the sender. What memory is enough for, which is nearly all, is verified
-        within this call and waits for its commit without a task of its own, which would cost as much as the signature.
+        The reason of a refusal goes to the log, never to the sender.
 
-        tell  is called once, perhaps within this call.
+        tell  is called once.
         """
+        self._line.append((request, tell))
+        if len(self._line) == 1:
+            asyncio.get_running_loop().call_soon(self._look)
+        elif len(self._line) >= LINE:
+            self._look_at_some()
+
+    def _look(self) -> None:
+        """Look at some of those in line; at the next once whoever else is ready, commits above all, had their turn."""
+        self._look_at_some()
+        if self._line:
+            asyncio.get_running_loop().call_soon(self._look)
+        self._keeper.expect(more=bool(self._line))
+
+    def _look_at_some(self) -> None:
+        self._keeper.expect(more=True)
+        for _ in range(min(AT_ONCE, len(self._line))):
+            request, tell = self._line.popleft()
+            try:
+                self._look_at(request, tell)
+            except Exception:
+                log.exception("inbox.failed")
+                # Perhaps it was telling that failed: those behind it in line are looked at all the same.
+                with suppress(Exception):
+                    tell(Answer.FAILED)
+
+    def _look_at(self, request: SignedRequest, tell: Callable[[Answer], None]) -> None:
+        """Verify what memory is enough for, which is nearly all. It waits for its commit without a task of its own: that would cost as
+        much as the signature."""
         claim = self._read(request)
         if isinstance(claim, Answer):
             tell(claim)

@@ -117,17 +117,13 @@ class InboxDoor:
         body: bytes,
         tell: Callable[[Said], None],
     ) -> None:
-        """Hand over what was posted and is all there; `tell` is called once, perhaps within this call."""
+        """Put in line what was posted and is all there; `tell` is called once, perhaps within this call."""
         unfit = TOO_LARGE if len(body) > MAX_BODY_BYTES else _unfit(headers)
         if unfit is not None:
             tell(unfit)
             return
         request = SignedRequest(method="POST", path_with_query=target, headers=headers, body=body)
-        try:
-            self._inbox.take(request, lambda answer: tell(SAID[answer]))
-        except Exception:
-            log.exception("inbox.failed")
-            tell(SAID[Answer.FAILED])
+        self._inbox.take(request, lambda answer: tell(SAID[answer]))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read under a cap, hand over, answer with one of few answers. Nothing but POST is taken."""
