@@ -30,6 +30,8 @@ MAX_HEAD_BYTES = 32 * 1024
 MOST_HEADERS = 128
 # Asked before the first of them was answered. Neither browsers nor servers do that; twenty bytes of such a request take a kilobyte.
 MOST_AHEAD = 128
+# On all connections together: else four thousand of them would take a gigabyte.
+MOST_AHEAD_OF_ALL = 8_192
 _OVER_TCP = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -83,6 +85,8 @@ class _Flow(FlowControl):
 class Room(ServerState):
     """The connections of one server, and those on which it is the client's turn (to ask, to go on, to read), or which it has left.
 
+    ahead  how many requests wait on them behind one that is not answered yet.
+
     When there is no place for one more, who has been silent for longest in its turn is let go: else a few thousand connections that
     say nothing would shut all others out, and take the files and sockets that the node itself needs.
     """
@@ -90,6 +94,7 @@ class Room(ServerState):
     def __init__(self, places: int = MOST_CONNECTIONS) -> None:
         super().__init__()
         self.places = places
+        self.ahead = 0
         self._silent: OrderedDict[PatientProtocol, None] = OrderedDict()
         self._said_at: float | None = None
 
@@ -128,6 +133,7 @@ class PatientProtocol(DoorstepProtocol):
 
     patience: ClassVar[Patience] = Patience()
     _brought = 0  # bytes of the body since they were counted last
+    _ahead = 0  # requests that wait behind another, as the room was told last
     _beside = 0  # bytes since the request began, or since its body last went on: headers, trailers, extensions of chunks
     _is_begun = False
     _is_body = False
@@ -175,6 +181,7 @@ class PatientProtocol(DoorstepProtocol):
         super().connection_lost(exc)
         # Each leads back here: what was never begun would wait, with its body, for the collector, which comes seldom.
         self.pipeline.clear()
+        self._count_ahead()
         self._unanswered.clear()
         self.cycle = None  # type: ignore[assignment]  # as before the first
 
@@ -233,7 +240,7 @@ class PatientProtocol(DoorstepProtocol):
         # What was read at once may hold the body as well.
         if self._beside > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
             raise TooMuchBefore
-        if len(self.pipeline) >= MOST_AHEAD:
+        if self.pipeline and (len(self.pipeline) >= MOST_AHEAD or self._room.ahead >= MOST_AHEAD_OF_ALL):
             raise TooMuchBefore
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
@@ -255,6 +262,7 @@ class PatientProtocol(DoorstepProtocol):
             # To nothing else, so it is answered as it stands; what comes behind it is nobody's request.
             self.cycle.keep_alive = False
         self._unanswered.append(self.cycle)
+        self._count_ahead()
 
     def on_body(self, body: bytes) -> None:
         self._beside = 0
@@ -274,6 +282,7 @@ class PatientProtocol(DoorstepProtocol):
         while self._unanswered and self._unanswered[0].response_complete:
             self._unanswered.popleft().body = bytearray()
         super().on_response_complete()
+        self._count_ahead()
         if not self.transport.is_closing():
             # The last of those that were asked ahead is begun, perhaps.
             self.flow.resume_reading()
@@ -295,6 +304,10 @@ class PatientProtocol(DoorstepProtocol):
         else:
             self._room.wait_for(self)
 
+    def _count_ahead(self) -> None:
+        self._room.ahead += len(self.pipeline) - self._ahead
+        self._ahead = len(self.pipeline)
+
     def _is_ours(self) -> bool:
         """Whether there is a whole request that was not answered yet."""
         return self.cycle is not None and not (self.cycle.more_body or self.cycle.response_complete)
@@ -305,6 +318,7 @@ class PatientProtocol(DoorstepProtocol):
         if self.pipeline and self.cycle.more_body:
             # It never comes to its end, and was not begun here.
             self.pipeline.popleft()
+            self._count_ahead()
             self._unanswered.pop()
             self.cycle = self._unanswered[-1]
         self._is_ended = self._is_ours()

@@ -35,7 +35,14 @@ from tests.house.examples import examples, written
 from vocab import activities, actors, casewire, jsonld, publiccase, terms
 from web.fediverse.discovery import _intents as found_intents
 from web.fediverse.inbox import BODY_SECONDS, MAX_UNFINISHED_BYTES
-from web.patience import MAX_HEAD_BYTES, MOST_AHEAD, MOST_CONNECTIONS, MOST_HEADERS, Patience
+from web.patience import (
+    MAX_HEAD_BYTES,
+    MOST_AHEAD,
+    MOST_AHEAD_OF_ALL,
+    MOST_CONNECTIONS,
+    MOST_HEADERS,
+    Patience,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -231,7 +238,9 @@ def test_the_limits_are_those_of_the_code() -> None:
         "headers of a request to us": (
             f"{MOST_HEADERS}, {MAX_HEAD_BYTES // 1024} KiB, {patience.head_seconds:.0f} seconds"
         ),
-        "requests on one connection behind one that is not answered yet; then, behind their answers, it is closed": f"{MOST_AHEAD}",
+        "requests on one connection behind one that is not answered yet; then, behind their answers, it is closed": (
+            f"{MOST_AHEAD}; {MOST_AHEAD_OF_ALL:,} on all together"
+        ),
         "an answer of which nothing is taken": f"{patience.read_seconds / 60:.0f} minutes",
         "connections to us; then who has been silent for longest in its turn is let go": (
             f"{MOST_CONNECTIONS:,}, fewer where the system allows few open files"

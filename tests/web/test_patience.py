@@ -31,6 +31,7 @@ from web.patience import (
     SAID_AGAIN_SECONDS,
     Patience,
     PatientProtocol,
+    Room,
 )
 from web.serve import AT_ONCE, OWN_FILES, ROUNDS, Rarely, count_places, make_server
 
@@ -279,6 +280,33 @@ async def test_who_asks_far_ahead_is_answered_no_more(port: int) -> None:
 
     assert [answers.count(b"HTTP/1.1 200 OK") for answers in (fit, far)] == [MOST_AHEAD + 1] * 2
     assert [answers.count(b"HTTP/1.1 400 ") for answers in (fit, far)] == [0, 1]
+
+
+async def test_many_who_ask_ahead_together_fill_no_memory(
+    server: uvicorn.Server, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each far less than one may: what one asks ahead is refused to the others, and nobody who asks one thing at a time."""
+    monkeypatch.setattr("web.patience.MOST_AHEAD_OF_ALL", 40)
+    room, request = server.server_state, HEAD + b"\r\n"
+    assert isinstance(room, Room)
+    most = 0
+    counted = Room.wait_no_more
+
+    def noting(self: Room, connection: PatientProtocol) -> None:
+        nonlocal most
+        most = max(most, self.ahead)
+        counted(self, connection)
+
+    monkeypatch.setattr(Room, "wait_no_more", noting)
+    heard = await asyncio.gather(*(told(port, request * 21) for _ in range(8)), told(port, request))
+    refused = [answers.count(b"HTTP/1.1 400 ") for answers, _ in heard]
+
+    # One more on each, for without it nobody would know whether more is asked.
+    assert 40 <= most <= 40 + 8
+    assert sum(refused[:8]) > 0
+    assert refused[8] == 0
+    assert heard[8][0].count(b"HTTP/1.1 200 OK") == 1
+    assert room.ahead == 0
 
 
 async def test_a_large_body_that_comes_with_its_headers_is_no_header(port: int) -> None:
