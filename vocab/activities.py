@@ -53,6 +53,8 @@ _MAX_ADDRESSED: Final = 4
 _MAX_BARE_BYTES: Final = 2_000
 _WORDS: Final = frozenset({"content", "name", "summary", "source"})
 _INTRANSITIVE: Final = frozenset({"Arrive", "Question", "Travel"})
+# Each object of these is looked at. Whoever names several in any other has said what nobody here would do whole.
+_OF_SEVERAL: Final = frozenset({"Delete", "Flag"})
 
 Json = dict[str, object]
 
@@ -63,7 +65,7 @@ class Activity:
 
     object_id   the id of its object, linked or embedded; None when the embedded object has none.
     object      the embedded object as received; None when it is only linked. Not to be trusted before it is proven.
-    object_ids  every id, for the activities that name several (Flag).
+    object_ids  every id, for the activities that may name several (Delete, Flag).
     raw         the document itself, for proofs and for keeping.
     """
 
@@ -104,6 +106,7 @@ def read_activity(document: Mapping[str, object], *, nameless: str | None = None
     object_ids = properties.iris(plain, "object")
     if kind not in _INTRANSITIVE and embedded is None and not object_ids:
         raise NotAnActivity(f"{kind} without an object")
+    _refuse_several(kind, plain)
     return Activity(
         id=own_id,
         type=kind,
@@ -117,6 +120,20 @@ def read_activity(document: Mapping[str, object], *, nameless: str | None = None
         object_ids=object_ids,
         raw=dict(document),
     )
+
+
+def _refuse_several(kind: str, plain: Mapping[str, object]) -> None:
+    """Raise NotAnActivity where one of several objects would be taken for all: the first was done, and the rest left in silence."""
+    items = plain.get("object")
+    if kind == "Flag" or not isinstance(items, list) or len(items) < 2:
+        return
+    if len(items) > properties.MAX_ITEMS:
+        raise NotAnActivity(f"{kind} of more than {properties.MAX_ITEMS} objects")
+    named = {properties.iri_of(item) for item in items}
+    if None in named:
+        raise NotAnActivity(f"{kind} of several objects, one of which has no id")
+    if len(named) > 1 and kind not in _OF_SEVERAL:
+        raise NotAnActivity(f"{kind} of several objects")
 
 
 def follow(id: str, actor: str, object: str) -> Json:  # the words of the specification

@@ -69,6 +69,9 @@ async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Act
 
     for_stranger  somebody whom we do not follow passed it on. Raises RefusedActivity, FetchError.
     """
+    if len(said.object_ids) > 1:
+        # Whoever invents one would make us ask for each.
+        raise RefusedActivity("Delete of several, without a proof")
     target = said.object_id or ""
     if not is_at_home(target, said.actor):
         raise RefusedActivity("Delete of something on another host")

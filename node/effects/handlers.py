@@ -37,6 +37,7 @@ from node.publishing.reactions import (
 )
 from node.publishing.stamps import QUOTE
 from node.runtime import Node
+from node.statements import among
 from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import kept_tombstone
@@ -95,41 +96,71 @@ async def on_update(node: Node, activity: Activity) -> None:
 
 
 async def on_delete(node: Node, activity: Activity) -> None:
-    """A case is withdrawn, a reply deleted, or an actor gone. Only its own author can say so.
+    """Cases are withdrawn, replies deleted, or an actor gone. Only their own author can say so: of several each is, or none.
 
     A case of somebody we follow may be withdrawn before it comes: who passed the Delete on was quicker than their own server.
     """
-    target = activity.object_id
-    if target is None:
+    targets = activity.object_ids or tuple(filter(None, (activity.object_id,)))
+    if not targets:
         raise RefusedActivity("Delete of nothing")
-    if not is_at_home(target, activity.actor):
+    if not all(is_at_home(target, activity.actor) for target in targets):
         raise RefusedActivity("Delete of something on another host")
+    if len(targets) > 1 and await _is_somebody_elses(node, targets, actor=activity.actor):
+        raise RefusedActivity("Delete of several, some of them somebody else's")
     said = await to_pass_on(node, activity)
+    embedded = properties.objects(properties.simplified(activity.raw), "object")
+    stones = {properties.iri_of(one): one for one in embedded}
+    missing = [
+        target
+        for target in targets
+        if not await _delete(node, target, activity.object or stones.get(target) or {}, activity.actor, said)
+    ]
+    await node.bell.ring()
+    if missing:
+        # Not worked off: its author's own Delete, which comes after the object, must not pass for a repeat of this one.
+        raise RefusedActivity("Delete of what is not here")
+
+
+async def _is_somebody_elses(node: Node, targets: tuple[str, ...], *, actor: str) -> bool:
+    """Whether one of these is known as what another actor of that host published or said."""
+    async with node.database.read() as session:
+        for row in (Entry, Reaction):
+            others = select(row.id).where(among(row.id, targets), row.actor != actor).limit(1)
+            if await session.scalar(others) is not None:
+                return True
+    return False
+
+
+async def _delete(
+    node: Node, target: str, document: dict[str, Any], actor: str, said: Activity | None
+) -> bool:
+    """What one object's author took back; False when it is not here.
+
+    document   what stands in its place.
+    said       the Delete as it may be passed on.
+    """
     now = node.clock.now()
     async with node.database.begin() as session:
-        has_waited = await taken_back(session, target, actor=activity.actor)
-        if target == activity.actor:
-            await forget_actor(session, activity.actor, now=now)
-            await drop_reactions_of(session, activity.actor)
-            await receive_farewell(session, activity.actor, now=now)
-            return
-        was_here = await drop_reaction(session, id=target, actor=activity.actor)
-        if await follows(session, node.settings.main_actor, activity.actor):
-            await expect_withdrawn(session, target, actor=activity.actor, host=host_of(target), now=now)
+        has_waited = await taken_back(session, target, actor=actor)
+        if target == actor:
+            await forget_actor(session, actor, now=now)
+            await drop_reactions_of(session, actor)
+            await receive_farewell(session, actor, now=now)
+            return True
+        was_here = await drop_reaction(session, id=target, actor=actor)
+        if await follows(session, node.settings.main_actor, actor):
+            await expect_withdrawn(session, target, actor=actor, host=host_of(target), now=now)
         entry = await take_back(
             session,
             node.settings,
             node.keyring,
             url=target,
-            by=activity.actor,
-            tombstone=kept_tombstone(activity.object or {}, id=target),
+            by=actor,
+            tombstone=kept_tombstone(document, id=target),
             said=said,
             now=now,
         )
-    if entry is None and not was_here and not has_waited:
-        # Not worked off: its author's own Delete, which comes after the object, must not pass for a repeat of this one.
-        raise RefusedActivity("Delete of what is not here")
-    await node.bell.ring()
+    return entry is not None or was_here or has_waited
 
 
 async def on_announce(node: Node, activity: Activity) -> None:

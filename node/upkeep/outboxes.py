@@ -333,12 +333,9 @@ class Walk:
             return None
         with suppress(FetchError, VocabError):
             said = read_activity(await find_document(self.node, at))
-            if (said.id, said.type, said.actor, said.object_id) == (
-                at,
-                "Delete",
-                found.actor,
-                found.object_id,
-            ):
+            # One of several: whether the others are gone nobody has asked.
+            about = (found.object_id,)
+            if (said.id, said.type, said.actor, said.object_ids) == (at, "Delete", found.actor, about):
                 return said
         return None
 

@@ -251,7 +251,10 @@ async def test_a_hub_announces_nothing_that_a_member_hung_up_beside_what_was_loo
     assert alice.host not in str(carol.received)
 
 
-async def test_a_hub_announces_no_withdrawal_that_names_somebody_elses_case_beside(stage: Stage) -> None:
+@pytest.mark.parametrize("first", ["their own", "hers"])
+async def test_a_withdrawal_that_names_somebody_elses_case_beside_withdraws_neither(
+    stage: Stage, caplog: pytest.LogCaptureFixture, first: str
+) -> None:
     alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
     carol = stage.stranger(name="carol", key="peer")
     await stage.send(carol, carol.activity("Follow", stage.town.hub.node.settings.main_actor))
@@ -260,12 +263,13 @@ async def test_a_hub_announces_no_withdrawal_that_names_somebody_elses_case_besi
         await stage.send(author, author.activity("Create", one, to=[PUBLIC], cc=[], number=5))
     carol.received.clear()
 
-    both = mallory.activity("Delete", [case["id"], hers["id"]], to=[PUBLIC])
-    await stage.send(mallory, stage.prove(mallory, both))
+    named = [case["id"], hers["id"]] if first == "their own" else [hers["id"], case["id"]]
+    await stage.send(mallory, stage.prove(mallory, mallory.activity("Delete", named, to=[PUBLIC])))
 
     entries = [await stage.entry(one["id"]) for one in (case, hers)]
-    assert [entry and entry.state for entry in entries] == ["withdrawn", "live"]
-    assert hers["id"] not in str(carol.received)
+    assert [entry and entry.state for entry in entries] == ["live", "live"]
+    assert reasons(caplog) == ["Delete of something on another host"]
+    assert carol.received == []
 
 
 # ---- what it leaves, and what it costs ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from federation.proofs import attach
 from node.entries.entries import Entry
 from node.peers.follows import between
-from tests.attacks.stage import Stage
+from tests.attacks.stage import Stage, reasons
 from tests.rig.keys import ed25519_key
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -163,6 +163,96 @@ async def test_of_a_case_that_is_deleted_with_its_words_a_hub_keeps_and_says_non
     assert case["name"] not in str(reader.received)
     assert (said in [one["object"] for one in reader.received]) is (embedded == "a Tombstone")
     assert case["name"] not in await stage.page("/actors/hub/outbox?page=1")
+
+
+async def states_of(stage: Stage, *cases: dict[str, Any]) -> list[str | None]:
+    return [await state_of(stage, one["id"]) for one in cases]
+
+
+SEVERAL = ["by their ids", "under their Tombstones", "in both ways"]
+
+
+@pytest.mark.parametrize("shape", SEVERAL)
+async def test_of_several_cases_that_are_deleted_at_once_each_is_withdrawn(
+    stage: Stage, alice: Stranger, shape: str
+) -> None:
+    reader = stage.stranger(name="rita", key="peer")
+    await stage.send(reader, reader.activity("Follow", stage.town.hub.settings.main_actor))
+    first, second, third = (stage.case(alice, slug) for slug in ("c1", "c2", "c3"))
+    for number, case in enumerate((first, second, third)):
+        await stage.send(alice, alice.activity("Create", case, to=[PUBLIC], number=number))
+    stones = [
+        {"id": one["id"], "type": "Tombstone", "deleted": "2026-11-21T12:00:00Z"} for one in (first, second)
+    ]
+    shapes = {"by their ids": [first["id"], second["id"]], "under their Tombstones": stones}
+    reader.received.clear()
+
+    named = shapes.get(shape, [first["id"], stones[1]])
+    await stage.send(alice, stage.prove(alice, alice.activity("Delete", named, to=[PUBLIC])))
+
+    assert await states_of(stage, first, second, third) == ["withdrawn", "withdrawn", "live"]
+    undone = [one["object"]["object"] for one in reader.received if one["type"] == "Undo"]
+    assert undone == [first["id"], second["id"]]
+    kept = await stage.entry(second["id"])
+    assert kept is not None
+    assert (b"deleted" in kept.document) is (shape != "by their ids")
+
+
+BESIDE: dict[str, Any] = {
+    "a case of somebody else on that host": "https://{host}/cases/c9",
+    "something on another host": "https://elsewhere.example/cases/c9",
+    "something without an id": {"type": "Tombstone"},
+    "more than are looked at": None,
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+async def test_of_several_that_are_not_all_its_authors_none_is_withdrawn(
+    stage: Stage, alice: Stranger, caplog: pytest.LogCaptureFixture, beside: str
+) -> None:
+    bob = stage.stranger(alice.host, "bob", key="third")
+    stage.neighbours(alice, bob)
+    await stage.admit(bob)
+    case, his = stage.case(alice), stage.case(bob, "c9")
+    for author, one in ((alice, case), (bob, his)):
+        await stage.send(author, author.activity("Create", one, to=[PUBLIC], number=int(author is bob)))
+    other = BESIDE[beside]
+    more = [other.format(host=alice.host) if isinstance(other, str) else other]
+    if other is None:
+        more = [f"{case['id']}/{number}" for number in range(1000)]
+    caplog.set_level("INFO")
+
+    await stage.send(alice, stage.prove(alice, alice.activity("Delete", [case["id"], *more], to=[PUBLIC])))
+
+    assert await states_of(stage, case, his) == ["live", "live"]
+    assert len(reasons(caplog)) == 1
+
+
+async def test_several_that_somebody_brings_without_a_proof_are_asked_for_nowhere(
+    stage: Stage, alice: Stranger
+) -> None:
+    first, second, someone = stage.case(alice), stage.case(alice, "c2"), stage.stranger(key="third")
+    for number, case in enumerate((first, second)):
+        await stage.send(alice, alice.activity("Create", case, to=[PUBLIC], number=number))
+
+    await stage.send(someone, alice.activity("Delete", [first["id"], second["id"]], to=[PUBLIC]))
+
+    assert await states_of(stage, first, second) == ["live", "live"]
+    assert first["id"] not in stage.asked(alice.host)
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Announce"])
+async def test_what_brings_several_cases_at_once_brings_none_rather_than_the_first(
+    stage: Stage, alice: Stranger, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    first, second = stage.case(alice), stage.case(alice, "c2")
+    alice.documents["/cases/c1"], alice.documents["/cases/c2"] = first, second
+    caplog.set_level("INFO")
+
+    await stage.send(alice, alice.activity(kind, [first["id"], second["id"]], to=[PUBLIC]))
+
+    assert await states_of(stage, first, second) == [None, None]
+    assert reasons(caplog) == [f"{kind} of several objects"]
 
 
 async def test_a_case_that_is_rewritten_under_a_new_date_is_a_correction_and_no_newer_case(
