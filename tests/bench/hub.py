@@ -26,6 +26,7 @@ from node.peers.actors import remember_actor
 from node.peers.follows import Follow, read_back
 from node.peers.sending import Sent, new_activity_id
 from node.runtime import Node
+from tests.bench import limits
 from tests.bench.figures import Bench, Figure, measured
 from tests.bench.loopback import answer, listening, pace, pin, processor_seconds, replay
 from tests.bench.senders import KEYS, TYPE
@@ -200,7 +201,8 @@ async def run(bench: Bench) -> list[Figure]:
                 await _require_all(hub)
             small.stop()
             large.stop()
-    return [figure for kind, hub in hubs.items() for figure in _figures(kind, hub)]
+    body = members[0].delivery(f"{small.origin}/inbox", 0).partition(b"\r\n\r\n")[2]
+    return [figure for kind, hub in hubs.items() for figure in _figures(kind, hub, body)]
 
 
 async def _admit(node: Node, members: Sequence[Member], *, reads: bool = False) -> None:
@@ -241,7 +243,10 @@ async def _sync(bench: Bench, hubs: Sequence[_Hub]) -> None:
             hub.synced = ((mine - own) / count, (theirs - others) / count)
 
 
-def _figures(kind: str, hub: _Hub) -> list[Figure]:
+def _figures(kind: str, hub: _Hub, body: bytes) -> list[Figure]:
+    # The proof of the case and that of its Create; and of what is delivered, the request's signature.
+    proven = 2 * limits.verification(ed25519_key("a"), body) + limits.parsing(body)
+    delivered = proven + limits.verification(rsa_key("a"), body) + limits.digest(body)
     of_database = (statistics.median(hub.of_database), hub.synced[1])
     beside, beside_sync = (
         "" if hub.database is None else f" PostgreSQL's own processes took {one * 1000:.2f} ms more."
@@ -254,13 +259,16 @@ def _figures(kind: str, hub: _Hub) -> list[Figure]:
             f"hub-case-{kind}",
             "ms",
             [one * 1000 for one in hub.own],
+            limit=1000 * delivered,
             more_is_better=False,
-            note=f"Processor time of the hub for each case, the delivery's own checks included.{beside}",
+            note=f"Processor time of the hub for each case, the delivery's own checks included.{beside} The limit is the verification "
+            "of its three signatures, one SHA-256 and one parse.",
         ),
         Figure(
             f"hub-first-sync-{kind}",
             hub.synced[0] * 1000,
             "ms",
+            limit=1000 * proven,
             goal=300_000 / FIRST_SYNC if is_goal else None,
             more_is_better=False,
             note=f"Processor time of the hub for each of {CASES_BEFORE} cases that each of {NEW_MEMBERS} new members had published before: "
@@ -270,6 +278,7 @@ def _figures(kind: str, hub: _Hub) -> list[Figure]:
             f"hub-steady-{kind}",
             hub.steady * 100,
             "% of a core",
+            limit=100 * STEADY_RATE * delivered,
             goal=3 if is_goal else None,
             more_is_better=False,
             note=f"Measured while {STEADY_RATE} cases a second came in, one by one, each from another member.",
