@@ -4,7 +4,6 @@ Reading those of any software, writing ours: `publicKey` one object with the id 
 readers), `assertionMethod` a list of Multikeys. ActivityPub §4; FEP-521a; FEP-5feb; FEP-d556.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,8 +21,6 @@ ED25519_KEY: Final = "ed25519-key"
 # did:key and Multikey: base58btc of the multicodec prefix 0xed01 always begins so.
 _ED25519_PREFIX: Final = "z6Mk"
 _MAX_NAME: Final = 2048
-# Control characters, and the marks that turn the direction of a line; joiners stay, some scripts need them.
-_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _MAX_SUMMARY: Final = 20_000
 _MAX_KEYS: Final = 10
 
@@ -134,11 +131,11 @@ def read_actor(document: Mapping[str, object]) -> Actor:
         id=own_id,
         type=kind,
         # What it is called in its handle, for those who leave the name itself out.
-        preferred_username=_shortened(properties.text(plain, "preferredUsername"), _MAX_NAME)
+        preferred_username=properties.legible(properties.text(plain, "preferredUsername"), _MAX_NAME)
         or (webfinger or "").rpartition("@")[0],
         inbox=inbox,
-        name=_shortened(properties.words(plain, "name"), _MAX_NAME),
-        summary=_shortened(properties.text(plain, "summary"), _MAX_SUMMARY),
+        name=properties.legible(properties.words(plain, "name"), _MAX_NAME),
+        summary=properties.legible(properties.text(plain, "summary"), _MAX_SUMMARY),
         shared_inbox=properties.iri(endpoints, "sharedInbox"),
         outbox=properties.iri(plain, "outbox"),
         followers=properties.iri(plain, "followers"),
@@ -299,8 +296,3 @@ def _implements(plain: Properties) -> tuple[tuple[str, str], ...]:
 
 def _list(value: object) -> Sequence[object]:
     return value if isinstance(value, list) else ()
-
-
-def _shortened(words: str | None, length: int) -> str | None:
-    """Return the beginning of a name, without what turns the direction of the words around it or is no character at all."""
-    return _UNSEEN.sub("", words[: 2 * length])[:length] if words else None

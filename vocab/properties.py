@@ -20,6 +20,8 @@ MAX_ITEMS: Final = 1000
 _MAX_IRI: Final = 2000
 # RFC 3986 has no place for them, and browsers take the last for a slash.
 _NOT_IN_AN_ADDRESS = frozenset(' "<>\\')
+# Control characters, and the marks that turn the direction of a line; joiners stay, some scripts need them.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 # A word with a colon is for one robot by its name, or has a value that nothing here has a use for.
 _ROBOTS_WORD = re.compile(r"[a-z][a-z0-9-]{1,29}")
 _MAX_ROBOTS_WORDS: Final = 10
@@ -167,6 +169,11 @@ def texts(document: Properties, key: str) -> dict[str, str]:
 def words(document: Properties, key: str) -> str | None:
     """Return the text under `key`; where there is none, the first by language under `<key>Map`."""
     return text(document, key) or next(iter(texts(document, f"{key}Map").values()), None)
+
+
+def legible(words: str | None, length: int) -> str | None:
+    """Return the beginning of a name, without what turns the direction of the words around it or is no character at all."""
+    return _UNSEEN.sub("", words[: 2 * length])[:length] if words else None
 
 
 def flag(document: Properties, key: str) -> bool | None:

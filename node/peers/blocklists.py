@@ -37,7 +37,7 @@ from node.peers.hosts import (
 from node.peers.lists import read_list, signed_list
 from node.runtime import Node
 from node.settings import Settings
-from vocab.properties import iri, objects, one_type, text
+from vocab.properties import iri, legible, objects, one_type, text
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
             continue
         # A list cannot cut us off from ourselves, nor block half the world by a name without a dot.
         if "." in name and not f".{node.settings.authority}".endswith(f".{name}"):
-            found[name] = (VERBS[verb], (text(item, "summary") or "")[:1000])
+            found[name] = (VERBS[verb], legible(text(item, "summary"), 1000) or "")
     return found
 
 

@@ -19,7 +19,7 @@ from node.peers.actors import host_of
 from node.peers.lists import read_list
 from node.runtime import Node
 from vocab.actors import read_states
-from vocab.properties import iri, is_http, objects, text
+from vocab.properties import iri, is_http, legible, objects, text
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ async def _members(node: Node, hub: str) -> list[NetworkMember]:
             continue
         host = host_of(member)
         if host != node.settings.authority and len(host) <= LONGEST_HOST:
-            name = (text(item, "name") or host)[:LONGEST_NAME]
+            name = legible(text(item, "name"), LONGEST_NAME) or host
             found[member] = NetworkMember(
                 actor=member, host=host, name=name, states=" ".join(read_states(item))
             )

@@ -517,6 +517,26 @@ async def test_a_list_that_its_publisher_did_not_sign_is_refused(town: Town) -> 
     assert await standing(town, "a", "b.example") is Standing.OPEN
 
 
+async def test_a_reason_in_a_list_turns_no_line_around(town: Town) -> None:
+    publisher = Stranger(town, "lists.example")
+    url = f"{publisher.id}/blocklist"
+    said = {
+        "type": "Block",
+        "object": "https://b.example/",
+        "summary": "spam\u202e \u2066and\u2069 \x1bmore\u200f",
+    }
+    page: dict[str, Any] = {"@context": AS, "id": url, "type": "OrderedCollection"}
+    page |= {"attributedTo": publisher.id, "totalItems": 1, "orderedItems": [said]}
+    publisher.documents["/users/sam/blocklist"] = attach(page, publisher.prover(), now=town.clock.now())
+
+    await blocklists.subscribe(town["a"].node, url)
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        kept = await session.scalars(select(HostAdvice.reason))
+    assert kept.all() == ["spam and more"]
+
+
 @pytest.mark.parametrize("made", ["before", "after"])
 async def test_a_list_signed_with_a_key_after_it_was_retired_is_refused(town: Town, made: str) -> None:
     node = town["a"].node

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.peers.actors import RemoteActor
@@ -221,6 +222,31 @@ async def test_what_is_no_address_in_the_hubs_list_takes_nobody_else_from_it(
         page = (await visitor.get("/organisations/ie")).text
     assert "Organisation IE (fictional)" in page
     assert "Nowhere" not in page
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Amnesty\u202e\u2066 gro.live\u2069\u200e\u200f\x07\x9b", "Amnesty gro.live"),
+        ("\u202e\u2066\x1b", "ie.example"),
+    ],
+)
+async def test_a_name_in_the_hubs_list_turns_no_line_around(
+    town: Town, monkeypatch: pytest.MonkeyPatch, said: str, shown: str
+) -> None:
+    await town.open("ie", states="IE")
+    await town.open("fr", hub="https://hub.example")
+    await town.befriend("hub", "ie")
+
+    async def turned(session: AsyncSession, follower: str, **part: int) -> list[Followed]:
+        return [replace(one, name=said) for one in await accepted_by(session, follower, **part)]
+
+    monkeypatch.setattr("node.hub.members.accepted_by", turned)
+    await read_list(town, "fr")
+
+    async with town["fr"].node.database.read() as session:
+        kept = await session.scalars(select(NetworkMember.name))
+    assert kept.all() == [shown]
 
 
 async def read_list(town: Town, name: str) -> None:
