@@ -80,5 +80,8 @@ async def exchange(
         raise Forbidden(str(error), url=url) from error
     except httpx.HTTPError as error:
         raise Unreachable(f"{type(error).__name__}: {error}", url=url) from error
+    except UnicodeError as error:
+        # httpx reads what an xn-- name stands for before it is sent; one that stands for nothing leads nowhere.
+        raise Unreachable(f"no name of a host: {error}", url=url) from error
     raw = tuple((name.lower(), value) for name, value in response.headers.raw)
     return Answer(response.status_code, raw, content)

@@ -17,6 +17,8 @@ import pytest
 import pytest_socket
 from sqlalchemy import delete, select, text
 
+from federation.client import exchange
+from federation.errors import Unreachable
 from node.database import Database
 from node.outbox import Job, enqueue
 from tests.rig.backups import counted
@@ -54,6 +56,17 @@ async def test_an_unknown_host_is_a_connection_error() -> None:
     async with httpx.AsyncClient(transport=Wires()) as http:
         with pytest.raises(httpx.ConnectError):
             await http.get("https://nowhere.example/")
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(
+    "host", ["nowhere.example", "xn--a.example", "xn--.example", "xn--zzzzz99999.example"]
+)
+async def test_a_host_that_has_no_app_cannot_be_reached_whatever_its_name(host: str, named: bool) -> None:
+    headers = [(b"host", host.encode())] if named else []
+    async with httpx.AsyncClient(transport=Wires()) as http:
+        with pytest.raises(Unreachable):
+            await exchange(http, "GET", f"https://{host}/", headers=headers)
 
 
 async def test_time_stands_still_until_it_is_moved(clock: FrozenClock, now: datetime) -> None:

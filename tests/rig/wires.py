@@ -11,8 +11,10 @@ class Wires(httpx.AsyncBaseTransport):
         self.carried: list[httpx.Request] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        app = self.apps.get(request.url.netloc.decode("ascii"))
+        name = request.url.netloc.decode("ascii")
+        app = self.apps.get(name)
         if app is None:
-            raise httpx.ConnectError(f"{request.url.host} cannot be reached", request=request)
+            # By the name as it goes over the wire: `host` raises UnicodeError for one that is no IDNA.
+            raise httpx.ConnectError(f"{name} cannot be reached", request=request)
         self.carried.append(request)
         return await app.handle_async_request(request)
