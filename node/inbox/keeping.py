@@ -86,6 +86,9 @@ class Keeper:
         self._heard: OrderedDict[str, datetime] = OrderedDict()
         self._kept: OrderedDict[bytes, None] = OrderedDict()
         self._waiting: list[_Waiting] = []
+        # By host: what came while a commit keeps what its host sent before. In another commit beside that it could come before it, and
+        # what was taken back would stand.
+        self._behind: dict[str, list[_Waiting]] = {}
         self._weight = 0
         self._committers: set[asyncio.Task[Any] | None] = set()
         self._most_committers, self._enough = (1, BATCH) if node.database.is_sqlite else (WRITERS, ENOUGH)
@@ -109,7 +112,8 @@ class Keeper:
         """
         signed_by = host_of(row["signer"])
         hosts, weight = frozenset((host_of(row["actor"]), signed_by)), weight_of(row["body"])
-        self._waiting.append(_Waiting(row, hosts, signed_by, weight, tell))
+        line = self._behind.get(signed_by, self._waiting)
+        line.append(_Waiting(row, hosts, signed_by, weight, tell))
         self._weight += weight
         self._start()
 
@@ -137,11 +141,27 @@ class Keeper:
         self._is_starting = False
         try:
             while self._is_due():
-                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._commit_batch(batch)
+                batch = self._begin()
+                try:
+                    await self._commit_batch(batch)
+                finally:
+                    self._end(batch)
         finally:
             # Before anybody else runs: whoever comes now starts another.
             self._committers.discard(asyncio.current_task())
+
+    def _begin(self) -> list[_Waiting]:
+        """What the next commit keeps; what its hosts sent besides waits for its end."""
+        batch, rest = self._waiting[:BATCH], self._waiting[BATCH:]
+        self._waiting = []
+        self._behind |= {one.signed_by: [] for one in batch}
+        for one in rest:
+            self._behind.get(one.signed_by, self._waiting).append(one)
+        return batch
+
+    def _end(self, batch: list[_Waiting]) -> None:
+        for host in {one.signed_by for one in batch}:
+            self._waiting += self._behind.pop(host)
 
     async def _commit_batch(self, batch: list[_Waiting]) -> None:
         try:

@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from federation import cavage
 from federation.digests import BodyDigest
 from federation.requests import SignedRequest
-from node.inbox.keeping import Keeper
+from node.inbox.keeping import ENOUGH, Keeper, Received
 from node.inbox.receive import AT_ONCE, LINE, Answer, Inbox
+from node.outbox import Job
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 
@@ -73,6 +75,41 @@ async def test_a_burst_shares_its_commits(town: Town, stranger: Stranger, batche
     assert sum(batches) == MANY
     # On SQLite all of it; on PostgreSQL the larger part goes first, and what is left behind it.
     assert len(batches) == (1 if town["a"].node.database.is_sqlite else 2)
+
+
+@pytest.mark.both_databases
+async def test_what_one_server_sends_in_a_burst_is_worked_off_in_the_order_in_which_it_came(
+    town: Town, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = await known(town, stranger)
+    others = Stranger(town, "others.example", key="b")
+    assert await inbox.receive(posting(others, 0)) is Answer.ACCEPTED
+    await town.settle()
+    write, delays = Keeper._write, [0.1]
+
+    async def slow_at_first(self: Keeper, batch: list[Any]) -> set[str]:
+        # A connection that is yet to be made: what is kept beside it overtakes it.
+        if delays:
+            await asyncio.sleep(delays.pop())
+        return await write(self, batch)
+
+    monkeypatch.setattr(Keeper, "_write", slow_at_first)
+    numbers = range(1, 2 * ENOUGH + 1)
+    requests = [posting(sender, number) for number in numbers for sender in (stranger, others)]
+    assert await all_told(inbox, requests) == [Answer.ACCEPTED] * len(requests)
+
+    assert await in_line(town, stranger) == await in_line(town, others) == list(numbers)
+
+
+async def in_line(town: Town, sender: Stranger) -> list[int]:
+    """The numbers of what somebody sent, in the order in which it is going to be worked off."""
+    async with town["a"].node.database.read() as session:
+        kept = await session.scalars(
+            select(Received).where(Received.actor == sender.id, Received.body.is_not(None))
+        )
+        number_of = {one.digest.hex(): int(one.activity_id.rpartition("-")[2]) for one in kept}
+        jobs = await session.scalars(select(Job).where(Job.kind == "process").order_by(Job.seq))
+        return [number_of[digest] for job in jobs if (digest := str(job.payload["digest"])) in number_of]
 
 
 @pytest.mark.parametrize("unfit", [[MANY], [1], range(1, MANY + 1), [MANY - AT_ONCE, MANY]])
