@@ -64,7 +64,10 @@ class KeptFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        if response.status_code == 200 and (b"v=" in scope["query_string"] or path.startswith("built/")):
+        # RFC 9110 §15.4.5: who has it already is told anew for how long; a cache between may have forgotten that.
+        if response.status_code in (200, 304) and (
+            b"v=" in scope["query_string"] or path.startswith("built/")
+        ):
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
             for name in (
                 "Last-Modified",

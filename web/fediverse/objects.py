@@ -13,7 +13,7 @@ from node.publishing.stamps import stamp
 from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT, CONTEXT
-from web.fediverse.answers import activity_answer, wants_activity
+from web.fediverse.answers import activity_answer, unless_known, wants_activity
 from web.fediverse.signed import shown, tells
 from web.pages.addresses import case_address
 from web.pages.publications import case_page
@@ -182,7 +182,7 @@ async def vocabulary(request: Request) -> Response:
     if wants_activity(request):
         answer = activity_answer({"@context": CASE_TERMS}, max_age=86_400)
         answer.headers["Content-Type"] = "application/ld+json"
-        return answer
+        return unless_known(request, answer)
     response = await vocabulary_page(request)
     response.headers.add_vary_header("Accept")
     return response

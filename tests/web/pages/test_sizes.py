@@ -132,6 +132,8 @@ async def test_a_file_that_did_not_change_is_not_sent_again_in_any_form(visitor:
             first = await visitor.get(address, headers=headers)
             again = await visitor.get(address, headers=headers | {"If-None-Match": first.headers["etag"]})
             assert again.status_code == 304
+            for name in ("cache-control", "etag", "vary"):
+                assert again.headers[name] == first.headers[name]
 
 
 async def test_what_somebody_typed_is_never_compressed(visitor: httpx.AsyncClient) -> None:
