@@ -166,6 +166,9 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
         said = await prove_activity(node, activity)
     except RefusedActivity:
         return None
+    if not is_to_pass_on(node.settings, said):
+        # For everybody in the tree that came, and not in what was proven.
+        return None
     is_of_it = said.object == activity.object
     if activity.type == "Delete":
         is_of_it = said.object_ids == (activity.object_id,) and is_bare(said.object or {})

@@ -272,6 +272,35 @@ async def test_a_withdrawal_that_names_somebody_elses_case_beside_withdraws_neit
     assert carol.received == []
 
 
+ADDRESSED: dict[str, Any] = {
+    "as it was said": {},
+    "to somebody": {"@context": [*CASE_CONTEXT, {"to": NOWHERE, "for": {"@id": "as:to", "@type": "@id"}}]},
+    "to nobody": {"@context": [*CASE_CONTEXT, {"to": NOWHERE}]},
+    "to somebody in secret": {
+        "@context": [*CASE_CONTEXT, {"for": {"@id": "as:bcc", "@type": "@id"}}],
+    },
+}
+
+
+@pytest.mark.parametrize("whom", ADDRESSED)
+async def test_a_hub_passes_on_what_is_for_everybody_in_what_was_proven(stage: Stage, whom: str) -> None:
+    mallory, carol = await stage.admit(stage.stranger()), stage.stranger(name="carol", key="peer")
+    await stage.send(carol, carol.activity("Follow", stage.town.hub.node.settings.main_actor))
+    case = stage.case(mallory)
+    await stage.send(mallory, mallory.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+    carol.received.clear()
+    said = mallory.activity("Delete", case["id"], to=[PUBLIC])
+    said |= {"for": ["https://friend.example/"]} if "for" in str(ADDRESSED[whom]) else {}
+
+    await stage.send(mallory, proven_as(stage, mallory, said | {"@context": CASE_CONTEXT} | ADDRESSED[whom]))
+
+    entry = await stage.entry(case["id"])
+    assert entry is not None
+    assert entry.state == "withdrawn"
+    kinds = ["Announce", "Undo"] if whom == "as it was said" else ["Undo"]
+    assert sorted(one["type"] for one in carol.received) == kinds
+
+
 # ---- what it leaves, and what it costs ---------------------------------------------------------------------------
 
 E = "https://e.example/"
