@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from federation.errors import NotThere
 from node.effects.proving import EndedKey, RefusedActivity, authorised, is_followed
-from node.entries.entries import Entry
+from node.entries.entries import Entry, is_shown
 from node.peers.actors import is_at_home
 from node.peers.directory import find_document
 from node.peers.follows import follows
@@ -33,7 +33,7 @@ async def heard(node: Node, activity: Activity, signer: str) -> Activity:
             raise
     else:
         _require_addressed(told)
-        is_of_ours = await is_followed(node, told.actor)
+        is_of_ours = await is_followed(node, told.actor) or await is_of_shown(node, told)
         return await as_it_is_now(node, told, for_stranger=for_stranger) if is_of_ours else told
     if activity.type == "Delete":
         return await gone(node, activity, for_stranger=for_stranger)
@@ -50,7 +50,7 @@ def _require_addressed(said: Activity) -> None:
 
 
 async def as_it_is_now(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:
-    """What was said and proven; a case that nothing is known of here as its own server shows it now, if that is something else.
+    """What was said and proven; a case that is new here, or would be newer, as its own server shows it now, if that is something else.
 
     Else whoever kept a Create could bring it to those who never heard of the withdrawal. And a proof holds for its members in any order:
     theirs is that of their own server, of whose bytes others tell which version they speak of. Raises RefusedActivity, FetchError.
@@ -58,10 +58,35 @@ async def as_it_is_now(node: Node, said: Activity, *, for_stranger: bool = False
     if said.type not in {"Create", "Update"} or said.object_type != "Article" or said.object_id is None:
         return said
     async with node.database.read() as session:
-        if await session.get(Entry, said.object_id) is not None:
-            return said
-    found = await _at_home(node, said, for_stranger=for_stranger)
-    return replace(said, object=found.object) if found.object == said.object else found
+        known = await session.get(Entry, said.object_id)
+    if known is not None and not _would_replace(known, said):
+        return said
+    try:
+        found = await _at_home(node, said, for_stranger=for_stranger)
+    except NotThere as error:
+        if known is None or error.gone:
+            raise
+        # What stands here is older all the same; and what was brought is in an order that its bringer did not choose.
+        return said
+    if found.object != said.object:
+        return found
+    # The same, in the order of its own server; in that a hub passes it on, too.
+    return replace(said, object=found.object, raw={**said.raw, "object": found.object})
+
+
+async def is_of_shown(node: Node, said: Activity) -> bool:
+    """Whether it is about a case of its actor's that is shown here, whom we need not follow any more."""
+    async with node.database.read() as session:
+        return await is_shown(session, said.object_id, actor=said.actor)
+
+
+def _would_replace(known: Entry, said: Activity) -> bool:
+    """Whether it is of the publisher of a case that stands, and says that it is newer."""
+    if known.own or known.withdrawn_at is not None or known.actor != said.actor:
+        return False
+    plain = properties.simplified(said.object or {})
+    newest = properties.instant(plain, "updated") or properties.instant(plain, "published")
+    return newest is not None and newest > (known.updated_at or known.published_at)
 
 
 async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Activity:

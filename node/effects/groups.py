@@ -7,7 +7,7 @@ word: what is wrapped is of no more weight than what anybody else brings.
 from collections.abc import Mapping
 
 from node.effects import handlers
-from node.effects.forwarded import as_it_is_now, gone
+from node.effects.forwarded import as_it_is_now, gone, is_of_shown
 from node.effects.process import Handler, is_repeat, remember_worked_off, require_standing
 from node.effects.proving import RefusedActivity, authorised, is_followed
 from node.effects.taking import take_case
@@ -73,7 +73,8 @@ async def on_announce(node: Node, activity: Activity) -> None:
         heard = await _at_home(node, said)
     await require_standing(node, heard, activity.actor)
     # On a node as with a case that a group announces by its address: whom it passes on need not be followed.
-    if (followed and not node.settings.is_hub) or await is_followed(node, heard.actor):
+    is_of_ours = await is_followed(node, heard.actor) or await is_of_shown(node, heard)
+    if (followed and not node.settings.is_hub) or is_of_ours:
         heard = await as_it_is_now(node, heard, for_stranger=not followed)
     if followed and heard.type in {"Create", "Update"} and heard.object_type == "Article":
         await take_case(node, heard)

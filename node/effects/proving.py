@@ -17,6 +17,8 @@ from node.peers.directory import find_actor, find_key, proving_keys
 from node.peers.follows import follows
 from node.runtime import Node
 from vocab.activities import Activity, read_activity
+from vocab.canonical import canonical
+from vocab.jsonld import parse
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ async def authorised(node: Node, activity: Activity, signer: str) -> Activity:
         raise RefusedActivity("forwarded for an actor that is not there") from error
     if "proof" in activity.raw:
         proven = await prove(node, activity.raw, activity.actor, for_stranger=for_stranger)
-        found = of_the_same(proven.document, activity, "proof")
+        # A proof holds for members in any order: whoever brings it is not to choose in which it is passed on.
+        found = of_the_same(parse(canonical(proven.document)), activity, "proof")
         _require_young("proof", proven.created or found.published, now=node.clock.now())
         await _require_standing_keys(node, activity.actor, proven.key_ids)
         return found

@@ -24,7 +24,8 @@ from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
-from vocab.jsonld import canonize, write
+from vocab.canonical import canonical
+from vocab.jsonld import canonize, parse, write
 from vocab.terms import PUBLIC
 
 DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
@@ -222,6 +223,43 @@ async def test_who_passes_a_correction_on_does_not_choose_which_language_comes_f
     assert entry.state == "corrected"
     for name in ("title", "summary"):
         assert next(iter(entry.fields[name])) == "fr"
+
+
+@pytest.mark.parametrize("how", ["bare", "wrapped"])
+@pytest.mark.parametrize(
+    "publisher", ["a member", "a member no more", "a member whose server does not show it"]
+)
+async def test_a_correction_has_the_same_bytes_whoever_passes_it_on(
+    town: Town, publisher: str, how: str
+) -> None:
+    stage = Stage(town)
+    alice, url = await with_a_case(stage)
+    hub = town.hub.node
+    mallory, carol = stage.stranger(), stage.stranger(name="carol", key="peer")
+    await stage.send(carol, carol.activity("Follow", hub.settings.main_actor))
+    case = stage.case(alice, minutes=5, fields=IN_FRENCH)
+    shows = publisher != "a member whose server does not show it"
+    if shows:
+        alice.documents["/cases/c1"] = case
+    if publisher == "a member no more":
+        async with hub.database.begin() as session:
+            row = await between(session, hub.settings.main_actor, alice.id)
+            assert row is not None
+            row.state = "undone"
+    if how == "wrapped":
+        await stage.admit(mallory)
+    carol.received.clear()
+    said = stage.prove(alice, alice.activity("Update", case, to=[PUBLIC], cc=[], number=6))
+    turned = backwards(said)
+
+    await stage.send(mallory, turned if how == "bare" else mallory.activity("Announce", turned, number=7))
+
+    kept = case if shows else parse(canonical(case))
+    entry = await stage.entry(url)
+    assert entry is not None
+    assert entry.sha256 == hashlib.sha256(write(kept)).hexdigest()
+    (told,) = (one["object"] for one in carol.received if isinstance(one["object"], dict))
+    assert write(told) == write({**parse(canonical(said)), "object": kept})
 
 
 def backwards(value: Any) -> Any:
