@@ -3,27 +3,30 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from node.outbox import LOCK, Job, Lane, Turn
-from node.statements import among, in_order
+from node.statements import Question, Source, among, in_order
 
 # Failures in a row after which a lane waits so long that a sign of life is worth a try; fewer are soon over by themselves.
 LONG_FAILED = 8
 _HAS_JOBS = exists().where(Job.lane == Lane.name)
+_ASLEEP = select(Lane.name).where(
+    among(Lane.name, "lanes"), Lane.failures >= LONG_FAILED, Lane.due_at > bindparam("now")
+)
+_WHO_SLEEPS = Question(_ASLEEP)
 
 
-async def wake(session: AsyncSession, lanes: Sequence[str], *, now: datetime) -> None:
+async def who_sleeps(source: Source, lanes: Collection[str], *, now: datetime) -> list[str]:
+    """Those of the lanes that failed for long, and are not due for a while."""
+    return [name for (name,) in await _WHO_SLEEPS.ask(source, lanes=lanes, now=now)]
+
+
+async def wake(session: AsyncSession, lanes: Collection[str], *, now: datetime) -> None:
     """Make lanes that failed for long due now: their host has been heard from."""
-    names = list(
-        await session.scalars(
-            select(Lane.name)
-            .where(Lane.name.in_(sorted(lanes)), Lane.failures >= LONG_FAILED, Lane.due_at > now)
-            .order_by(in_order(Lane.name))
-            .with_for_update()
-        )
-    )
+    asleep = _ASLEEP.order_by(in_order(Lane.name)).with_for_update()
+    names = list(await session.scalars(asleep, {"lanes": lanes, "now": now}))
     if names:
         await _call_now(session, names, now=now)
 

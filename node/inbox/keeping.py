@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from node import outbox
 from node.database import Row
 from node.inbox.shedding import BESIDE, LANE, WEIGHT, Shedder, weight_of
-from node.lanes import wake
+from node.lanes import wake, who_sleeps
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, standings
 from node.peers.sending import lane_to
@@ -205,8 +205,12 @@ class Keeper:
         return shut
 
     async def _wake(self, hosts: set[str], now: datetime) -> None:
-        async with self._node.database.begin() as session:
-            await wake(session, [lane_to(host) for host in hosts], now=now)
+        # Nearly nobody sleeps, and whoever is heard from once an hour comes here each time: a question costs a tenth of a transaction.
+        async with self._node.database.hand() as hand:
+            lanes = await who_sleeps(hand, [lane_to(host) for host in hosts], now=now)
+        if lanes:
+            async with self._node.database.begin() as session:
+                await wake(session, lanes, now=now)
 
     def _newly_heard(self, hosts: set[str], now: datetime) -> set[str]:
         """Those hosts that have not been heard from for a while."""

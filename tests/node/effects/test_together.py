@@ -329,7 +329,7 @@ async def test_what_is_kept_is_accepted_though_what_follows_from_it_fails(
     async def fail(*_given: object, **_more: object) -> None:
         raise NoRoom("the disk is full")
 
-    monkeypatch.setattr("node.inbox.keeping.wake", fail)
+    monkeypatch.setattr("node.inbox.keeping.who_sleeps", fail)
     answer = await victim.post("hub", victim.activity("Create", a_document(victim, town)))
     await town.settle()
 

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from federation import allowance
 from federation.allowance import OF_ONE_ORIGIN
@@ -17,13 +16,14 @@ from node import outbox
 from node.inbox.keeping import Keeper
 from node.inbox.receive import Inbox
 from node.inbox.shedding import ONE_BYTES, TOLD_EACH, Limits, Shedder
-from node.lanes import wake
+from node.lanes import who_sleeps
 from node.outbox import Job
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
 from node.peers.follows import follow
 from node.peers.ours import local_actor_at
 from node.runtime import Node
+from node.statements import Source
 from tests.attacks.stage import Stage
 from tests.rig.keys import rsa_key
 from tests.rig.stranger import Stranger
@@ -360,11 +360,11 @@ async def test_a_host_that_writes_often_is_taken_for_awake_once_in_a_while(
 ) -> None:
     stranger, woken = Stranger(town), []
 
-    async def counting(session: AsyncSession, lanes: list[str], *, now: datetime) -> None:
+    async def counting(source: Source, lanes: list[str], *, now: datetime) -> list[str]:
         woken.append(lanes)
-        await wake(session, lanes, now=now)
+        return await who_sleeps(source, lanes, now=now)
 
-    monkeypatch.setattr("node.inbox.keeping.wake", counting)
+    monkeypatch.setattr("node.inbox.keeping.who_sleeps", counting)
     many: list[int] = []
     for minutes in (0, 0, 9, 1):
         town.clock.forward(minutes=minutes)
