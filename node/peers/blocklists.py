@@ -8,6 +8,7 @@ What it advises is taken back as easily: follows stay, and rest while it has the
 import csv
 import io
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from node.keyring import Keyring
 from node.outbox import Done, Outcome, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import (
+    MAX_REASON,
     Blocklist,
     Decision,
     Host,
@@ -30,6 +32,7 @@ from node.peers.hosts import (
     decided_among,
     decisions,
     host_name,
+    is_within,
     listen_again,
     rest_cases,
     standing_of_known,
@@ -81,9 +84,9 @@ async def export_csv(session: AsyncSession) -> str:
     return written.getvalue()
 
 
-async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> Imported:
+async def import_csv(session: AsyncSession, settings: Settings, content: str, *, now: datetime) -> Imported:
     """Take over what such a file decides; what was decided here before stands. Raises Invalid when it is none."""
-    lines = csv.reader(io.StringIO(content.removeprefix("\ufeff")))
+    lines = _lines(content)
     head = [name.strip().lstrip("#").lower() for name in next(lines, [])]
     if "domain" not in head:
         raise Invalid(
@@ -104,20 +107,36 @@ async def import_csv(session: AsyncSession, content: str, *, now: datetime) -> I
             name = host_name(row.get("domain", ""))
         except Invalid:
             name = ""
-        if not name or (policy is None and (severity != NEITHER or not (no_media or no_reports))):
+        is_fair = name and _is_fair(settings, name)
+        if not is_fair or (policy is None and (severity != NEITHER or not (no_media or no_reports))):
             skipped += 1
             continue
         if name in wanted:
             # The first line counts.
             doubles += 1
             continue
-        reason = row.get("public_comment", "").strip()
+        reason = legible(row.get("public_comment", "").strip(), MAX_REASON) or ""
         wanted[name] = Decision(name, policy, reason, no_media=no_media, no_reports=no_reports)
     stands = await decided_among(session, wanted)
     new = [one for one in wanted.values() if one.host not in stands]
     if new:
         await decide_all(session, new, now=now)
     return Imported(len(new), len(stands) + doubles, skipped)
+
+
+def _lines(content: str) -> Iterator[list[str]]:
+    """The lines of such a file. Raises Invalid for a quotation mark that nothing closes: all lines behind it would be one reason."""
+    try:
+        yield from csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline=""), strict=True)
+    except csv.Error as error:
+        raise Invalid(
+            f"no CSV: {error}", public="This is not a list: its lines cannot be told apart."
+        ) from error
+
+
+def _is_fair(settings: Settings, name: str) -> bool:
+    """Whether others may name it: a list cannot cut us off from ourselves, nor block half the world by a name without a dot."""
+    return ("." in name or name.startswith("[")) and not is_within(settings.authority, name)
 
 
 # ---- as a list that others follow ----------------------------------------------------------------------------------
@@ -220,9 +239,8 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
             name = host_name(target)
         except Invalid:
             continue
-        # A list cannot cut us off from ourselves, nor block half the world by a name without a dot.
-        if "." in name and not f".{node.settings.authority}".endswith(f".{name}"):
-            found[name] = (VERBS[verb], legible(text(item, "summary"), 1000) or "")
+        if _is_fair(node.settings, name):
+            found[name] = (VERBS[verb], legible(text(item, "summary"), MAX_REASON) or "")
     return found
 
 

@@ -26,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from federation import addresses
+from federation.errors import Forbidden
 from node import outbox
 from node.database import Row
 from node.errors import Invalid
@@ -39,6 +41,7 @@ from node.statements import Bulk, Question, Source, among
 POLICIES = ("allow", "limit", "block")
 DEFAULT_PORTS = ("443", "80")
 AT_ONCE = 500
+MAX_REASON = 1000
 # The job by which what comes from hosts that are shut out is shown to nobody any more.
 REST = "rest-cases"
 
@@ -57,7 +60,7 @@ class Host(Row):
     policy: Mapped[str | None] = mapped_column(String(10))
     no_media: Mapped[bool] = mapped_column(default=False)
     no_reports: Mapped[bool] = mapped_column(default=False)
-    reason: Mapped[str | None] = mapped_column(String(1000))
+    reason: Mapped[str | None] = mapped_column(String(MAX_REASON))
     decided_at: Mapped[datetime | None]
     dialect: Mapped[str | None] = mapped_column(String(20))
     failing_since: Mapped[datetime | None]
@@ -98,7 +101,7 @@ class HostAdvice(Row):
     blocklist: Mapped[str] = mapped_column(ForeignKey("blocklists.url", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(String(300), primary_key=True, index=True)
     policy: Mapped[str] = mapped_column(String(10))
-    reason: Mapped[str] = mapped_column(String(1000))
+    reason: Mapped[str] = mapped_column(String(MAX_REASON))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +150,17 @@ def host_name(text: str) -> str:
                 name = idna.encode(name, uts46=True).decode("ascii")
             except idna.IDNAError as error:
                 raise Invalid("not a host", public="This is not the name of a host.") from error
-    if not name or len(name) > 253 or (port and not port.isdecimal()) or any(c.isspace() for c in name):
-        raise Invalid("not a host", public="This is not the name of a host.")
+    try:
+        # As whoever connects reads it: a name that cannot be had is no formula for a table either, and fits into its column.
+        addresses.parse(f"https://{name}:{port}" if port else f"https://{name}")
+    except Forbidden as error:
+        raise Invalid("not a host", public="This is not the name of a host.") from error
     return f"{name}:{port}" if port and port not in DEFAULT_PORTS else name
+
+
+def is_within(host: str, name: str) -> bool:
+    """Whether what is decided about that name holds for the host as well, unless something nearer to it says otherwise."""
+    return name in _lineage(host)
 
 
 async def standings(source: Source, settings: Settings, hosts: Collection[str]) -> dict[str, Standing]:

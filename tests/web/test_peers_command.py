@@ -42,6 +42,21 @@ def test_hosts_are_decided_about_exported_and_imported(tracker: Any, tmp_path: P
     assert tracker("members", "waiting") == []
 
 
+@pytest.mark.parametrize(
+    "content", [b"#domain\nb\xfccher.example\n", "#domain\nevil.example\n".encode("utf-16")]
+)
+def test_a_file_in_another_encoding_is_refused_in_one_sentence(
+    tracker: Any, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "domain_blocks.csv"
+    file.write_bytes(content)
+
+    with pytest.raises(SystemExit) as stopped:
+        tracker("peers", "import", str(file))
+
+    assert str(stopped.value) == f"tracker: {file} is no text in UTF-8"
+
+
 def test_people_read_of_a_host_what_is_taken_of_it(tracker: Any, capsys: pytest.CaptureFixture[str]) -> None:
     tracker("peers", "limit", "loud.example", "--no-media")
 

@@ -281,11 +281,14 @@ def _peers_export(options: argparse.Namespace) -> Answer:
 
 
 def _peers_import(options: argparse.Namespace) -> Answer:
-    content = options.file.read_text("utf-8")
+    try:
+        content = options.file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{options.file} is no text in UTF-8") from error
 
     async def imported(node: Node) -> Answer:
         async with node.database.begin() as session:
-            done = await blocklists.import_csv(session, content, now=node.clock.now())
+            done = await blocklists.import_csv(session, node.settings, content, now=node.clock.now())
         return {"added": done.added, "kept": done.kept, "skipped": done.skipped}
 
     return with_node(imported)

@@ -10,7 +10,7 @@ from federation.errors import FederationError
 from node import audit
 from node.errors import Invalid, NotFound
 from node.peers import blocklists
-from node.peers.hosts import POLICIES, decide, decisions, host_name
+from node.peers.hosts import MAX_REASON, POLICIES, decide, decisions, host_name, is_within
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action
@@ -20,7 +20,6 @@ from web.pages.office import HEADERS, back, chosen, page, read_fields, seated
 from web.sessions import FILES, require_same_origin
 
 PATH = "/desk/hosts"
-MAX_REASON = 1000
 AT_ONCE = 200
 REFUSALS = ("no-media", "no-reports")
 # Lists that are shared name fifty thousand hosts, with a reason for each.
@@ -77,7 +76,7 @@ async def decide_host(request: Request) -> Response:
             host = host_name(typed)
         except Invalid:
             return back(PATH, {"host": typed}, wrong="host")
-        if f".{node.settings.authority}".endswith(f".{host}"):
+        if is_within(node.settings.authority, host):
             return back(PATH, wrong="ourselves")
         if policy != "lift" and not reason:
             return back(PATH, {"host": typed}, wrong="reason")
@@ -122,7 +121,7 @@ async def take_over(request: Request) -> Response:
         return back(PATH, wrong="file")
     async with node.database.begin() as session:
         try:
-            taken = await blocklists.import_csv(session, content, now=now)
+            taken = await blocklists.import_csv(session, node.settings, content, now=now)
         except Invalid:
             return back(PATH, wrong="file")
         subject = hashlib.sha256(content.encode()).hexdigest()

@@ -1,5 +1,6 @@
 """What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from node.peers.actors import keys_of
 from node.peers.directory import find_actor, find_by_handle
 from node.peers.follows import between, follow, follows, unfollow
 from node.peers.hosts import (
+    MAX_REASON,
     Blocklist,
     HostAdvice,
     Standing,
@@ -32,6 +34,7 @@ from node.peers.hosts import (
 from node.peers.ours import local_actor_at
 from node.peers.reports import open_reports
 from node.publishing.publish import withdraw
+from node.settings import Settings
 from tests.rig.publications import a_case, publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -251,7 +254,11 @@ async def test_a_host_has_one_spelling(written: str, one: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", " ", "https://", "evil example", "x" * 300, "evil.example:port", "."]
+    "written",
+    [
+        *("", " ", "https://", "evil example", "x" * 300, "evil.example:port", "."),
+        *("=1+cmd|'calc'!a0", "ev\0il.example", "evil.example:" + "9" * 300, "evil.example:٤٤٣", "[::1]x"),
+    ],
 )
 async def test_what_is_no_host_is_refused(written: str) -> None:
     with pytest.raises(Invalid):
@@ -419,7 +426,7 @@ async def test_decisions_go_out_and_come_in_as_mastodon_writes_them(town: Town) 
 
     await decided(town, "b", "loud.example", "allow")
     async with town["b"].node.database.begin() as session:
-        done = await blocklists.import_csv(session, content, now=town.clock.now())
+        done = await blocklists.import_csv(session, town["b"].settings, content, now=town.clock.now())
     async with town["b"].node.database.read() as session:
         found = {host.name: host.policy for host in await decisions(session)}
 
@@ -440,8 +447,8 @@ async def test_what_is_refused_of_a_host_goes_out_and_comes_in_with_it(town: Tow
         content = await blocklists.export_csv(session)
 
     async with town["b"].node.database.begin() as session:
-        done = await blocklists.import_csv(session, content, now=town.clock.now())
-        again = await blocklists.import_csv(session, content, now=town.clock.now())
+        done = await blocklists.import_csv(session, town["b"].settings, content, now=town.clock.now())
+        again = await blocklists.import_csv(session, town["b"].settings, content, now=town.clock.now())
     async with town["b"].node.database.read() as session:
         found = {
             host.name: (host.policy, host.no_media, host.no_reports) for host in await decisions(session)
@@ -461,7 +468,7 @@ async def test_what_is_refused_of_a_host_goes_out_and_comes_in_with_it(town: Tow
 
 
 async def test_a_file_of_many_hosts_takes_no_more_questions_than_one_of_few(
-    database: Database, now: datetime
+    database: Database, settings: Callable[..., Settings], now: datetime
 ) -> None:
     """Each line looked through all hosts: a list of fifty thousand, as are shared, held the database for hours."""
     asked: list[int] = []
@@ -475,7 +482,7 @@ async def test_a_file_of_many_hosts_takes_no_more_questions_than_one_of_few(
         asked.append(0)
         async with database.begin() as session:
             content = f"#domain,#severity,#public_comment\n{lines}evil0.of{many}.example,silence,\n"
-            done = await blocklists.import_csv(session, content, now=now)
+            done = await blocklists.import_csv(session, settings(), content, now=now)
         assert (done.added, done.kept) == (many, 1)
 
     assert asked[0] == asked[1]
@@ -487,10 +494,61 @@ async def test_a_file_of_something_else_is_refused_and_strange_lines_are_passed_
     lines = "#domain,#severity\nevil.example,suspend\n,suspend\nx.example,noop\n\ny y,silence\n"
     async with town["a"].node.database.begin() as session:
         with pytest.raises(Invalid):
-            await blocklists.import_csv(session, "name,size\nx,1\n", now=town.clock.now())
-        done = await blocklists.import_csv(session, lines, now=town.clock.now())
+            await blocklists.import_csv(session, town["a"].settings, "name,size\nx,1\n", now=town.clock.now())
+        done = await blocklists.import_csv(session, town["a"].settings, lines, now=town.clock.now())
 
     assert (done.added, done.kept, done.skipped) == (1, 0, 4)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'evil.example,suspend,"a reason\nworse.example,suspend,\n',
+        'evil.example,suspend,"a "reason" of sorts"\n',
+        f"evil.example,suspend,{'x' * 200_000}\n",
+    ],
+)
+async def test_a_file_whose_lines_cannot_be_told_apart_is_refused_as_a_whole(town: Town, lines: str) -> None:
+    node = town["a"].node
+    content = f"#domain,#severity,#public_comment\nfirst.example,suspend,\n{lines}"
+    async with node.database.begin() as session:
+        with pytest.raises(Invalid):
+            await blocklists.import_csv(session, node.settings, content, now=town.clock.now())
+
+    async with node.database.read() as session:
+        assert await decisions(session) == []
+
+
+async def test_a_file_cannot_cut_us_off_from_ourselves_nor_block_half_the_world(town: Town) -> None:
+    node = await town.open("own", origin="https://own.example:8443")
+    lines = "".join(
+        f"{name},suspend,\n" for name in ("own.example", "OWN.example:8443", "example", "*.example")
+    )
+    async with town["own"].node.database.begin() as session:
+        done = await blocklists.import_csv(
+            session,
+            node.settings,
+            f"#domain,#severity,\nevil.example,suspend,\n{lines}",
+            now=town.clock.now(),
+        )
+
+    assert (done.added, done.skipped) == (1, 4)
+
+
+async def test_one_strange_line_takes_nothing_from_the_others(town: Town) -> None:
+    node = town["a"].node
+    reason = "turned \u202eround\0 " + "at length " * 200
+    strange = f"ev\0il.example,suspend,\nevil.example:{'9' * 300},suspend,\n=1+1,suspend,=1+1\n"
+    content = f"#domain,#severity,#public_comment\r{strange}evil.example,suspend,{reason}\r"
+    async with node.database.begin() as session:
+        done = await blocklists.import_csv(session, node.settings, content, now=town.clock.now())
+    async with node.database.read() as session:
+        found = {host.name: host.reason or "" for host in await decisions(session)}
+
+    assert (done.added, done.skipped) == (1, 3)
+    assert found.keys() == {"evil.example"}
+    assert found["evil.example"].startswith("turned round at length")
+    assert len(found["evil.example"]) <= MAX_REASON
 
 
 # ---- as a list ---------------------------------------------------------------------------------------------------
