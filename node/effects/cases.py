@@ -24,6 +24,7 @@ from node.settings import Settings
 from node.statements import among
 from vocab import properties
 from vocab.activities import Activity
+from vocab.meanings import reads_alike
 from vocab.terms import PUBLIC
 
 
@@ -105,7 +106,7 @@ def read_plain(
     said = None
     if is_to_pass_on(settings, activity):
         whole = _holds(activity.raw, publisher, now=now)
-        if whole is None:
+        if whole is None or not reads_alike(whole.document):
             return None
         try:
             said = of_the_same(whole.document, activity, "proof")
@@ -139,7 +140,7 @@ def _proven(
     if properties.iri(properties.simplified(document), "inReplyTo") is not None:
         return None
     proven = _holds(document, publisher, now=now)
-    return None if proven is None else (publisher, proven)
+    return None if proven is None or not reads_alike(proven.document) else (publisher, proven)
 
 
 def is_to_pass_on(settings: Settings, activity: Activity) -> bool:

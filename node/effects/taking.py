@@ -21,6 +21,7 @@ from vocab import properties
 from vocab.activities import Activity
 from vocab.cases import is_bare, read_case
 from vocab.errors import VocabError
+from vocab.meanings import reads_alike
 
 # Several whom we follow announce a case at about the same time: what came with the first is not asked for with each.
 TOLD_WITHIN = timedelta(hours=1)
@@ -122,6 +123,8 @@ async def _keep_case(
     publisher = await find_actor(node, by)
     try:
         proven = await prove(node, document, publisher.id)
+        if not reads_alike(proven.document):
+            raise RefusedActivity("a context that gives names another meaning, or that nobody here knows")
     except RefusedActivity as refusal:
         await _keep_out(node, document, by=publisher.id, reason=str(refusal))
         raise
@@ -168,6 +171,9 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
         return None
     if not is_to_pass_on(node.settings, said):
         # For everybody in the tree that came, and not in what was proven.
+        return None
+    if not reads_alike(said.raw):
+        # Who expands what a hub passes on would read of another object, or of somebody else's.
         return None
     is_of_it = said.object == activity.object
     if activity.type == "Delete":

@@ -272,6 +272,45 @@ async def test_a_withdrawal_that_names_somebody_elses_case_beside_withdraws_neit
     assert carol.received == []
 
 
+TURNED: dict[str, Any] = {
+    "honest": {},
+    "the object": {"object": NOWHERE, "it": {"@id": "as:object", "@type": "@id"}},
+    "the actor": {"actor": NOWHERE, "by": {"@id": "as:actor", "@type": "@id"}},
+    "the type": {"Update": "as:Announce"},
+}
+
+
+@pytest.mark.parametrize("where", ["the activity", "the case"])
+@pytest.mark.parametrize("turned", TURNED)
+async def test_a_hub_passes_nothing_on_and_keeps_nothing_that_reads_otherwise_to_who_expands_it(
+    stage: Stage, caplog: pytest.LogCaptureFixture, turned: str, where: str
+) -> None:
+    """The proof is over the bytes and holds; what is looked at here is the tree."""
+    alice, mallory = await stage.victim(), await stage.admit(stage.stranger())
+    carol = stage.stranger(name="carol", key="peer")
+    await stage.send(carol, carol.activity("Follow", stage.town.hub.node.settings.main_actor))
+    first = stage.case(mallory)
+    await stage.send(mallory, mallory.activity("Create", first, to=[PUBLIC], cc=[], number=5))
+    carol.received.clear()
+    caplog.clear()
+    context = [*CASE_CONTEXT, *([TURNED[turned]] if turned != "honest" else [])]
+    more = {"it": f"https://{alice.host}/cases/c1", "by": alice.id}
+    of_the_case = {"@context": context} | more if where == "the case" else {}
+    case = stage.prove(mallory, bare(stage.case(mallory, minutes=1)) | of_the_case)
+    said = mallory.activity("Update", case, to=[PUBLIC], number=6)
+    said |= {"@context": context} | more if where == "the activity" else {"@context": CASE_CONTEXT}
+
+    await stage.send(mallory, stage.prove(mallory, said))
+
+    entry = await stage.entry(first["id"])
+    assert entry is not None
+    is_kept = turned == "honest" or where == "the activity"
+    assert entry.state == ("corrected" if is_kept else "live")
+    assert [one["type"] for one in carol.received] == (["Announce"] if turned == "honest" else [])
+    refusal = "a context that gives names another meaning, or that nobody here knows"
+    assert (refusal in reasons(caplog)) is not is_kept
+
+
 ADDRESSED: dict[str, Any] = {
     "as it was said": {},
     "to somebody": {"@context": [*CASE_CONTEXT, {"to": NOWHERE, "for": {"@id": "as:to", "@type": "@id"}}]},
