@@ -52,6 +52,7 @@ ACTIVITY_TYPES: Final = frozenset(
 _MAX_ADDRESSED: Final = 4
 _MAX_BARE_BYTES: Final = 2_000
 _WORDS: Final = frozenset({"content", "name", "summary", "source"})
+_ANSWERS: Final = frozenset({"Accept", "Reject"})
 _INTRANSITIVE: Final = frozenset({"Arrive", "Question", "Travel"})
 # Each object of these is looked at. Whoever names several in any other has said what nobody here would do whole.
 _OF_SEVERAL: Final = frozenset({"Delete", "Flag"})
@@ -87,10 +88,13 @@ class Activity:
         return next(iter(properties.types(self.object)), None) if self.object is not None else None
 
 
-def read_activity(document: Mapping[str, object], *, nameless: str | None = None) -> Activity:
+def read_activity(
+    document: Mapping[str, object], *, nameless: str | None = None, signer: str | None = None
+) -> Activity:
     """Read an activity of any software. Raises NotUnderstood, most often NotAnActivity, with the reason.
 
     nameless  what it is called here where it has no id of its own (ActivityPub §3.1, transient); None where it needs one.
+    signer    who said an Accept or Reject that names no actor (f2ap); None where it needs one.
     """
     plain = properties.simplified(document)
     kind = properties.one_type(plain, ACTIVITY_TYPES)
@@ -99,7 +103,7 @@ def read_activity(document: Mapping[str, object], *, nameless: str | None = None
     own_id = properties.iri(plain, "id") if plain.get("id") else nameless
     if own_id is None or not properties.is_http(own_id):
         raise NotAnActivity(f"{kind} without an http(s) id")
-    actor = properties.iri(plain, "actor")
+    actor = properties.iri(plain, "actor") if plain.get("actor") or kind not in _ANSWERS else signer
     if actor is None or not properties.is_http(actor):
         raise NotAnActivity(f"{kind} without exactly one actor")
     embedded = properties.embedded(plain, "object")

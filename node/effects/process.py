@@ -170,7 +170,7 @@ async def process(
     body, arrival.body = arrival.body, None
     try:
         document = parse(body or await _body(node, arrival.digest))
-        activity = read_activity(document, nameless=arrival.activity_id)
+        activity = read_activity(document, nameless=arrival.activity_id, signer=arrival.signer)
         if (activity.id, activity.actor) != (arrival.activity_id, arrival.actor):
             raise RefusedActivity("read otherwise at the door")
         handler = handlers.get(activity.type)

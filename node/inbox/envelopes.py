@@ -25,6 +25,10 @@ NAMELESS = frozenset(
 )
 
 
+# What f2ap sends without an actor: nobody may answer a Follow but whom it follows.
+ANSWERS = ("Accept", "Reject")
+
+
 class _Reference(msgspec.Struct):
     id: str = ""
 
@@ -42,7 +46,17 @@ class Envelope(msgspec.Struct):
         return {self.type} if isinstance(self.type, str) else set(self.type)
 
     @property
+    def is_of_its_signer(self) -> bool:
+        """Whether it says nothing of whose it is, and whoever signed the request stands for its actor: in an answer to a Follow."""
+        return self.actor == "" and self.type in ANSWERS
+
+    @property
     def actor_id(self) -> str:
+        """Whose it is; in an answer that says nothing of that, whoever was asked. Empty where that cannot be told."""
+        if self.is_of_its_signer:
+            asked = _decoded(self.object)
+            followed = asked.get("object") if isinstance(asked, dict) else None
+            return followed if isinstance(followed, str) else ""
         actor = self.actor
         if isinstance(actor, list):
             # Several act together: nobody's key speaks for all of them.
@@ -54,12 +68,16 @@ class Envelope(msgspec.Struct):
         """Whether an actor says it of themselves: that they changed, or are gone."""
         if self.type not in ("Delete", "Update"):
             return False
-        try:
-            inner = msgspec.json.decode(self.object)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            # The first reading skipped over these bytes.
-            return False
+        inner = _decoded(self.object)
         return (inner.get("id") if isinstance(inner, dict) else inner) == self.actor_id
+
+
+def _decoded(part: msgspec.Raw) -> object:
+    """A part of an envelope; None for what is not JSON: the first reading skipped over these bytes."""
+    try:
+        return msgspec.json.decode(part)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 _decode = msgspec.json.Decoder(Envelope).decode

@@ -70,6 +70,7 @@ class _Claim(msgspec.Struct):
     presented: Presented
     key_host: str
     is_about_itself: bool
+    is_of_its_signer: bool
 
 
 class Inbox:
@@ -179,6 +180,7 @@ class Inbox:
             presented,
             key_host,
             envelope.is_about_itself,
+            envelope.is_of_its_signer,
         )
 
     def _needs_asking(self, claim: _Claim) -> bool:
@@ -263,6 +265,8 @@ class Inbox:
             return self._refuse(Answer.UNAUTHORISED, "key-owner-on-another-host", actor)
         if owner != actor and not claim.id:
             return self._refuse(Answer.UNAUTHORISED, "passed-on-without-an-id", actor)
+        if owner != actor and claim.is_of_its_signer:
+            return self._refuse(Answer.UNAUTHORISED, "an-answer-of-somebody-else", actor)
         if owner != actor:
             # Whoever forwards an activity must not make us take the actor's own for a repeat of it.
             digest = hashlib.sha256(f"{owner}\n{actor}\n{name}".encode()).digest()

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from federation.proofs import attach
 from node.inbox.keeping import Received
 from node.peers.actors import RemoteActor
 from node.peers.directory import find_actor
 from node.peers.follows import between, follow
 from node.peers.ours import local_actor_at
 from node.publishing.reactions import count_reactions
+from tests.attacks.stage import Stage
 from tests.rig.publications import publish_case
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -106,8 +108,8 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
-@pytest.mark.parametrize("shape", ANSWERS)
-async def test_an_accept_of_any_shape_is_one(town: Town, reader: Stranger, shape: str) -> None:
+async def asked_to_follow(town: Town, reader: Stranger) -> dict[str, Any]:
+    """The Follow that a node sends them."""
     node = town["a"].node
     us = local_actor_at(node.settings, US)
     assert us is not None
@@ -116,6 +118,97 @@ async def test_an_accept_of_any_shape_is_one(town: Town, reader: Stranger, shape
         row = await follow(session, node.settings, node.keyring, us=us, them=them, now=node.clock.now())
         asked = dict(row.activity)
     await town.settle()
+    return asked
+
+
+def of_nobody(said: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name != "actor"} | more
+
+
+@pytest.mark.parametrize("more", [{}, {"actor": ""}, {"id": ""}])
+@pytest.mark.parametrize("kind", ["Accept", "Reject"])
+async def test_an_answer_without_an_actor_is_of_whoever_was_asked_and_signs_it(
+    town: Town, reader: Stranger, kind: str, more: dict[str, Any]
+) -> None:
+    """As f2ap 0.1.0 sends it."""
+    asked = await asked_to_follow(town, reader)
+
+    answer = await reader.post("a", of_nobody(reader.activity(kind, asked), **more))
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        answered = await between(session, US, reader.id)
+    assert answer.status_code == 202
+    assert answered is not None
+    assert answered.state == {"Accept": "accepted", "Reject": "rejected"}[kind]
+
+
+@pytest.mark.parametrize("proven", [False, True])
+@pytest.mark.parametrize("home", ["their own", "a neighbour's"])
+async def test_an_answer_without_an_actor_is_not_taken_from_who_was_not_asked(
+    town: Town, reader: Stranger, home: str, proven: bool
+) -> None:
+    asked = await asked_to_follow(town, reader)
+    other = Stranger(town, "other.example" if home == "their own" else reader.host, "olga", key="third")
+    Stage(town).neighbours(*((reader, other) if home != "their own" else (other,)))
+    said = of_nobody(reader.activity("Accept", asked))
+    if proven:
+        said = attach(said, reader.prover(), now=town.clock.now())
+
+    answer = await other.post("a", said)
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        answered = await between(session, US, reader.id)
+    assert answer.status_code == 401
+    assert answered is not None
+    assert answered.state == "requested"
+
+
+NOT_OF_ITS_SIGNER: dict[str, dict[str, Any]] = {
+    "another activity": {"type": "Follow", "object": US},
+    "several types": {"type": ["Accept"]},
+    "only the id of what was asked": {"object": "https://a.example/activities/1"},
+    "nobody was asked": {"object": {"type": "Follow", "actor": US}},
+    "two were asked": {"object": {"type": "Follow", "object": ["https://reader.example/users/rita", US]}},
+    "an actor of no name": {"actor": {}},
+    "several actors": {"actor": ["https://reader.example/users/rita", US]},
+}
+
+
+@pytest.mark.parametrize("more", NOT_OF_ITS_SIGNER.values(), ids=NOT_OF_ITS_SIGNER)
+async def test_the_signer_stands_for_the_actor_of_nothing_else(
+    town: Town, reader: Stranger, more: dict[str, Any]
+) -> None:
+    asked = await asked_to_follow(town, reader)
+
+    answer = await reader.post("a", of_nobody(reader.activity("Accept", asked), **more))
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        answered = await between(session, US, reader.id)
+    assert answer.status_code == 400
+    assert answered is not None
+    assert answered.state == "requested"
+
+
+async def test_an_answer_has_one_actor_however_that_is_spelled(town: Town, reader: Stranger) -> None:
+    asked = await asked_to_follow(town, reader)
+    other = "https://other.example/users/olga"
+
+    await reader.post("a", of_nobody(reader.activity("Accept", asked), **{"as:actor": other}))
+    await town.settle()
+
+    async with town["a"].node.database.read() as session:
+        answered = await between(session, US, reader.id)
+    assert answered is not None
+    assert answered.state == "requested"
+
+
+@pytest.mark.parametrize("shape", ANSWERS)
+async def test_an_accept_of_any_shape_is_one(town: Town, reader: Stranger, shape: str) -> None:
+    node = town["a"].node
+    asked = await asked_to_follow(town, reader)
 
     await reader.post("a", reader.activity("Accept", ANSWERS[shape](asked)))
     await town.settle()
