@@ -48,6 +48,8 @@ ACTIVITY_TYPES: Final = frozenset(
         *("QuoteRequest", "LikeRequest", "ReplyRequest", "AnnounceRequest", "EmojiReact", "EmojiReaction"),
     }
 )
+# Beside an activity within: what makes a case of an object, and what is left of one.
+_TREATED: Final = ACTIVITY_TYPES | {"Article", "Tombstone"}
 # A Follow goes to whom it is about.
 _MAX_ADDRESSED: Final = 4
 _MAX_BARE_BYTES: Final = 2_000
@@ -84,8 +86,10 @@ class Activity:
 
     @property
     def object_type(self) -> str | None:
-        """The first type of the embedded object."""
-        return next(iter(properties.types(self.object)), None) if self.object is not None else None
+        """The type of the embedded object; of several the first that is treated as something of its own here, else the first."""
+        if self.object is None:
+            return None
+        return properties.one_type(self.object, _TREATED) or next(iter(properties.types(self.object)), None)
 
 
 def read_activity(

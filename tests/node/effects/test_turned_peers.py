@@ -255,6 +255,20 @@ async def test_what_brings_several_cases_at_once_brings_none_rather_than_the_fir
     assert reasons(caplog) == [f"{kind} of several objects"]
 
 
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+async def test_a_case_that_is_something_else_beside_is_a_case(
+    stage: Stage, alice: Stranger, kind: str
+) -> None:
+    theirs = ["https://example.org/ns/of/somebody#Publication", "Article"]
+    if kind == "Update":
+        await stage.send(alice, alice.activity("Create", stage.case(alice), to=[PUBLIC]))
+
+    case = stage.case(alice, minutes=int(kind == "Update"), type=theirs)
+    await stage.send(alice, alice.activity(kind, case, number=2, to=[PUBLIC]))
+
+    assert await state_of(stage, case["id"]) == {"Create": "live", "Update": "corrected"}[kind]
+
+
 async def test_a_case_that_is_rewritten_under_a_new_date_is_a_correction_and_no_newer_case(
     stage: Stage, alice: Stranger
 ) -> None:
