@@ -221,7 +221,7 @@ class Inbox:
         if await self._shedder.is_busy(claim.key_host, waiting=self._keeper.waiting):
             return self._refuse(Answer.BUSY, "too-much", actor)
         try:
-            key = await self._signers.verify(presented, claim.request, tried=tried)
+            key = await self._signers.verify(presented, claim.request, in_turn=True, tried=tried)
         except (Busy, NotNow):
             return self._refuse(Answer.BUSY, "too-many-keys", actor)
         except Unreachable as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -112,6 +113,8 @@ class Signers:
         self._keys: OrderedDict[str, HeldKey] = OrderedDict()
         self._failed: OrderedDict[str, datetime] = OrderedDict()
         self._renewals: dict[str, _Renewal] = {}
+        # By key: told when the last of those that wait for it in their turn goes on.
+        self._turns: dict[str, asyncio.Future[None]] = {}
 
     def has(self, key_id: str) -> bool:
         """Whether the key is in memory."""
@@ -120,7 +123,8 @@ class Signers:
     def try_held(self, presented: Presented, request: SignedRequest) -> HeldKey | Tried | None:
         """The key that signed, where it is in memory; else that it is not, or that it does not hold, which is to be asked about."""
         held = self._held(presented.key_id)
-        if held is None:
+        if held is None or presented.key_id in self._turns:
+            # What came before waited for the key, and goes on in a moment.
             return None
         outcome = self._check(presented, request, held)
         return Tried(held, outcome) if isinstance(outcome, Refused) else held
@@ -131,16 +135,19 @@ class Signers:
         request: SignedRequest,
         *,
         asks: bool = True,
+        in_turn: bool = False,
         tried: Tried | None = None,
     ) -> HeldKey | Refused:
         """The key that signed, or why not. A key that fails is asked for anew, once in a while.
 
-        asks   False: nobody else is asked or waited for; NotAsked is raised where that would have to be.
-        tried  what `try_held` told a moment ago.
+        asks     False: nobody else is asked or waited for; NotAsked is raised where that would have to be.
+        in_turn  of those for which one key is looked up, who came first goes on first; never behind one whose signature does not hold.
+        tried    what `try_held` told a moment ago.
         """
         node = self._node
         before = node.clock.now()
-        known = await self._key(presented.key_id, asks=asks, size=len(request.body))
+        lookup = self._key(presented.key_id, asks=asks, size=len(request.body))
+        known = await (self._in_turn(presented.key_id, lookup) if in_turn else lookup)
         if tried is not None and tried.key is known:
             outcome: Verified | Refused = tried.outcome
         else:
@@ -168,6 +175,28 @@ class Signers:
             renewed = await self._wait(renewal, presented.key_id)
         outcome = self._check(presented, request, renewed)
         return renewed if isinstance(outcome, Verified) else outcome
+
+    async def _in_turn(self, key_id: str, lookup: Awaitable[HeldKey]) -> HeldKey:
+        """The key, and not before whoever came earlier has it: all of them wait for the same, so nobody waits for longer."""
+        before = self._turns.get(key_id)
+        passed = self._turns[key_id] = asyncio.get_running_loop().create_future()
+        try:
+            known = await lookup
+            if before is not None:
+                # Not cancelled with whoever waits for it.
+                await asyncio.shield(before)
+            return known
+        finally:
+            if before is None or before.done():
+                self._pass(key_id, passed)
+            else:
+                # It has no key, or was given up: whoever comes behind it waits for those before it still.
+                before.add_done_callback(lambda _: self._pass(key_id, passed))
+
+    def _pass(self, key_id: str, passed: asyncio.Future[None]) -> None:
+        passed.set_result(None)
+        if self._turns[key_id] is passed:
+            del self._turns[key_id]
 
     def _renewal(self, key_id: str) -> _Renewal:
         """Begin to ask for a key anew; a task of its own, for whoever came first may be gone before the answer is there."""

@@ -12,6 +12,7 @@ from federation.digests import BodyDigest
 from federation.requests import SignedRequest
 from node.inbox.keeping import ENOUGH, Keeper, Received
 from node.inbox.receive import AT_ONCE, LINE, Answer, Inbox
+from node.inbox.signers import HELD_FOR
 from node.outbox import Job
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
@@ -99,6 +100,55 @@ async def test_what_one_server_sends_in_a_burst_is_worked_off_in_the_order_in_wh
     assert await all_told(inbox, requests) == [Answer.ACCEPTED] * len(requests)
 
     assert await in_line(town, stranger) == await in_line(town, others) == list(numbers)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_what_waits_for_its_senders_key_goes_on_in_the_order_in_which_it_came(
+    town: Town, stranger: Stranger, *, is_known: bool
+) -> None:
+    inbox = await known(town, stranger) if is_known else Inbox(town["a"].node)
+    await town.settle()
+    town.clock.forward(seconds=HELD_FOR.total_seconds() + 1)
+    numbers = range(1, MANY + 1)
+    forged = [posting(stranger, number, body=posting(stranger, 1000 + number).body) for number in numbers]
+    waiting = []
+    for number in numbers:
+        for request in (posting(stranger, number), forged[number - 1]):
+            waiting.append(asyncio.create_task(inbox.receive(request)))
+        # Some come while others wait, and some once the key is there.
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(30):
+        told = await asyncio.gather(*waiting)
+
+    assert told == [Answer.ACCEPTED, Answer.UNAUTHORISED] * MANY
+    assert await in_line(town, stranger) == list(numbers)
+
+
+async def test_who_gives_up_while_waiting_for_a_key_lets_nobody_pass_and_holds_up_nobody(
+    town: Town, stranger: Stranger
+) -> None:
+    signers = Inbox(town["a"].node)._signers
+    gates = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    passed: list[int] = []
+
+    async def one(number: int) -> None:
+        await signers._in_turn(stranger.key_id, gates[number])
+        passed.append(number)
+
+    first, second, third = (asyncio.create_task(one(number)) for number in range(3))
+    await asyncio.sleep(0)
+    second.cancel()
+    gates[2].set_result(None)
+    await asyncio.sleep(0.01)
+    before = list(passed)
+    gates[0].set_result(None)
+    async with asyncio.timeout(30):
+        await asyncio.gather(first, third)
+
+    assert before == []
+    assert passed == [0, 2]
+    assert signers._turns == {}
 
 
 async def in_line(town: Town, sender: Stranger) -> list[int]:
