@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from vocab.jsonld import context
+from vocab.jsonld import context, known_contexts
 from vocab.terms import (
     AS,
     AS_NAMESPACE,
@@ -22,10 +22,11 @@ from vocab.terms import (
     SRT,
 )
 
-# None of these gives a name of ActivityStreams another meaning.
+# None of the bundled contexts gives a name of ActivityStreams another meaning, but for those that are not among these.
 _PLAIN: Final = frozenset(
     {AS, SECURITY_V1, DATA_INTEGRITY_V1, DATA_INTEGRITY_V2, MULTIKEY_V1, "https://www.w3.org/ns/cid/v1"}
 )
+_TURNING: Final = known_contexts() - _PLAIN
 # In a context: what changes no name. In a document: what is part of a value. Each other keyword has others read on elsewhere.
 _SETTINGS: Final = frozenset({"@version", "@protected", "@language"})
 _IN_VALUES: Final = frozenset({"@value", "@language", "@list", "@set"})
@@ -50,8 +51,9 @@ class _Definition:
 def reads_alike(document: Mapping[str, object]) -> bool:
     """Tell whether every name that is read here means the same to who expands the document, by every context in it.
 
-    Without a context it is read under that of ActivityStreams (AS2 Core §2.1). One that is not among those that all have bundled could
-    say anything, and a name that two contexts define otherwise means the one thing here and the other there: neither reads alike.
+    Without a context it is read under that of ActivityStreams (AS2 Core §2.1). A name that two contexts define otherwise means the one
+    thing here and the other there: that does not read alike. Addresses of contexts that are not bundled count as if they said nothing of
+    our names: other software has its own, and nobody who bundles what he reads can expand those.
     """
     defined: dict[str, object] = {}
     for inner in _objects(document):
@@ -88,7 +90,7 @@ def _collect(value: object, defined: dict[str, object]) -> bool:
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, str):
             # Older software spells the address with a trailing hash or over http.
-            if one.rstrip("#").replace("http://", "https://", 1) not in _PLAIN:
+            if one.rstrip("#").replace("http://", "https://", 1) in _TURNING:
                 return False
         elif not isinstance(one, Mapping):
             # `null` takes all meaning from what stands beside it.

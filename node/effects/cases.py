@@ -140,7 +140,9 @@ def _proven(
     if properties.iri(properties.simplified(document), "inReplyTo") is not None:
         return None
     proven = _holds(document, publisher, now=now)
-    return None if proven is None or not reads_alike(proven.document) else (publisher, proven)
+    if proven is None or not reads_alike(proven.document):
+        return None
+    return publisher, proven
 
 
 def is_to_pass_on(settings: Settings, activity: Activity) -> bool:

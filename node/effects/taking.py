@@ -124,7 +124,7 @@ async def _keep_case(
     try:
         proven = await prove(node, document, publisher.id)
         if not reads_alike(proven.document):
-            raise RefusedActivity("a context that gives names another meaning, or that nobody here knows")
+            raise RefusedActivity("a context that gives names another meaning")
     except RefusedActivity as refusal:
         await _keep_out(node, document, by=publisher.id, reason=str(refusal))
         raise
