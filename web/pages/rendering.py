@@ -97,9 +97,9 @@ def render(
 def speech_of(request: Request) -> Speech:
     """The language of the reply to this request."""
     settings: Settings = request.app.state.node.settings
-    return locale.choose(
-        request.query_params.get("lang"), request.headers.get("accept-language"), settings.languages
-    )
+    # A list may come in several lines (RFC 9110 §5.3); a cache holds what was answered against all of them.
+    accepted = ",".join(request.headers.getlist("accept-language"))
+    return locale.choose(request.query_params.get("lang"), accepted, settings.languages)
 
 
 def _static(name: str) -> str:

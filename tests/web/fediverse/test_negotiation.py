@@ -56,6 +56,13 @@ async def test_what_is_asked_in_several_lines_is_read_as_one(town: Town) -> None
     assert missing.headers["content-type"] == "application/json"
 
 
+async def test_a_language_in_a_second_line_is_heard(town: Town) -> None:
+    async with town.visitor("a") as http:
+        answer = await http.get("/", headers=[("Accept-Language", "de"), ("Accept-Language", "fr")])
+
+    assert answer.headers["content-language"] == "fr"
+
+
 @pytest.mark.parametrize("accept", [PAGE, ACTIVITY_JSON])
 @pytest.mark.parametrize("path", ["/ns/v1", "/actors/cases"])
 async def test_no_cache_gives_a_program_the_page_nor_a_reader_the_document(
