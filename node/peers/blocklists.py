@@ -5,6 +5,7 @@ as `summary`. Each page carries its publisher's proof. Whoever follows it reads 
 What it advises is taken back as easily: follows stay, and rest while it has their host blocked.
 """
 
+import asyncio
 import csv
 import io
 import logging
@@ -49,6 +50,8 @@ HEADER = ("#domain", "#severity", "#reject_media", "#reject_reports", "#public_c
 SEVERITIES = {"suspend": "block", "silence": "limit"}
 # Mastodon's word for a host that may do what everybody may, but for what the next two columns refuse.
 NEITHER = "noop"
+# Lines of a file.
+READ_AT_ONCE = 500
 VERBS = {"Block": "block", "Ignore": "limit"}
 _SEVERITY_OF = {policy: severity for severity, policy in SEVERITIES.items()}
 _VERB_OF = {policy: verb for verb, policy in VERBS.items()}
@@ -94,7 +97,10 @@ async def import_csv(session: AsyncSession, settings: Settings, content: str, *,
         )
     wanted: dict[str, Decision] = {}
     doubles = skipped = 0
-    for line in lines:
+    for number, line in enumerate(lines):
+        if number % READ_AT_ONCE == 0:
+            # Others have their turn: a file of a million lines takes seconds.
+            await asyncio.sleep(0)
         row = dict(zip(head, line, strict=False))
         severity = row.get("severity", "suspend").strip().lower()
         policy = SEVERITIES.get(severity)

@@ -1,5 +1,6 @@
 """What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -533,6 +534,25 @@ async def test_a_file_cannot_cut_us_off_from_ourselves_nor_block_half_the_world(
         )
 
     assert (done.added, done.skipped) == (1, 4)
+
+
+async def test_others_have_their_turn_while_a_long_file_is_read(town: Town) -> None:
+    node, turns = town["a"].node, 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    # None of them is decided about: nothing is written, which would let others go on.
+    content = "#domain,#severity\n" + "no host,suspend\n" * (10 * blocklists.READ_AT_ONCE)
+    async with node.database.begin() as session:
+        beside = asyncio.create_task(others())
+        await blocklists.import_csv(session, node.settings, content, now=town.clock.now())
+        beside.cancel()
+
+    assert turns >= 10
 
 
 async def test_one_strange_line_takes_nothing_from_the_others(town: Town) -> None:
