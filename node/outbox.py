@@ -265,6 +265,18 @@ async def release(session: AsyncSession) -> None:
     await session.execute(update(Lane).where(Lane.claimed_until.is_not(None)).values(claimed_until=None))
 
 
+async def put_back(session: AsyncSession, lanes: Mapping[str, datetime]) -> None:
+    """Give back lanes that were not worked to their end, for somebody else to take at once. lanes: name → the end of our lease."""
+    held = {name: until for name, until in await LOCK.ask(session, lanes=sorted(lanes))}
+    ours = [name for name, until in lanes.items() if held.get(name) == until]
+    await session.execute(
+        update(Lane)
+        .where(Lane.name.in_(ours))
+        .values(claimed_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def line(source: Source, lanes: Sequence[str], *, now: datetime, limit: int) -> dict[str, list[Turn]]:
     """The due jobs at the head of each lane, in order, at most `limit` a lane: as quick for a long line as for a short one."""
     found: dict[str, list[Turn]] = {name: [] for name in lanes}

@@ -37,6 +37,8 @@ LOOK_EVERY = 2.0
 # A job may take longer than a lease: who reads a long outbox holds its lane meanwhile. One that does not end in this time has failed.
 RENEW_BEFORE = LEASE / 2
 LONGEST_SECONDS = 3600.0
+# Whoever stops us waits; where the database is away, our leases run out.
+PUT_BACK_SECONDS = 5.0
 
 
 async def run(node: Node) -> None:
@@ -51,6 +53,7 @@ async def run(node: Node) -> None:
     listener = asyncio.create_task(_listen(node, woken))
     running: dict[asyncio.Task[Running], Running] = {}
     ended: list[asyncio.Task[Running]] = []
+    recorded: list[Running] = []
     parts = Parts()
 
     def end(task: asyncio.Task[Running]) -> None:
@@ -90,7 +93,8 @@ async def run(node: Node) -> None:
                 some_ended.clear()
                 for task in done:
                     del running[task]
-                start(await finish(node, [task.result() for task in done], jobs, parts))
+                recorded = [task.result() for task in done]
+                start(await finish(node, recorded, jobs, parts))
             except Exception:
                 # Somebody holds the database for long, or it is away: what is due waits. The server, which is one process with this
                 # loop on SQLite, answers meanwhile.
@@ -100,6 +104,19 @@ async def run(node: Node) -> None:
         listener.cancel()
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await _put_back(node, [*running.values(), *recorded])
+
+
+async def _put_back(node: Node, lanes: Collection[Running]) -> None:
+    """Leave nothing claimed: what was begun is done again, and by another worker sooner than our leases end."""
+    if not lanes:
+        return
+    try:
+        async with asyncio.timeout(PUT_BACK_SECONDS), node.database.begin() as session:
+            await outbox.put_back(session, {lane.name: lane.until for lane in lanes})
+    except Exception as error:
+        log.warning("lanes.kept", extra={"lanes": len(lanes), "reason": type(error).__name__})
 
 
 async def _listen(node: Node, woken: asyncio.Event) -> None:

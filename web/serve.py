@@ -6,6 +6,7 @@ import gc
 import logging
 import math
 import resource
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -75,7 +76,7 @@ async def serve(settings: Settings) -> None:
 
 
 async def work(settings: Settings) -> None:
-    """Work the outbox until cancelled: the worker of the scale profile."""
+    """Work the outbox until cancelled, or told to stop: the worker of the scale profile."""
     from node.queue import work as work_through_redis
 
     _share_memory()
@@ -83,8 +84,19 @@ async def work(settings: Settings) -> None:
         await begin(node)
         _settle_memory()
         keeping = group.create_task(keep_keys(node, after=SIGN_AFTER_SECONDS))
+        working = asyncio.create_task(work_through_redis(node))
+        told = asyncio.Event()
+
+        def stop() -> None:
+            told.set()
+            working.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
         try:
-            await work_through_redis(node)
+            await working
+        except asyncio.CancelledError:
+            if not told.is_set():
+                raise
         finally:
             keeping.cancel()
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from node.lanes import try_now
 from node.outbox import Job
-from tests.rig.processes import Served
+from tests.rig.processes import STOP_SECONDS, Served, served
 from tests.rig.publications import a_case, behind, publish_case
 
 pytestmark = pytest.mark.sockets
@@ -86,3 +86,19 @@ async def test_a_node_and_a_hub_killed_in_mid_delivery_lose_and_double_nothing(t
     finally:
         node.stop()
         hub.stop()
+
+
+def test_a_worker_of_its_own_that_is_told_to_stop_ends_by_itself(tmp_path: Path, redis_url: str) -> None:
+    with served(tmp_path / "a", redis_url=redis_url) as server:
+        worker = server.begin("worker")
+        try:
+            end = time.monotonic() + 30
+            while "Starting worker" not in server.said():
+                assert time.monotonic() < end, server.said()
+                time.sleep(0.05)
+            worker.terminate()
+
+            # 0, and not by the signal: what it had in hand was given back first.
+            assert worker.wait(STOP_SECONDS) == 0
+        finally:
+            worker.kill()

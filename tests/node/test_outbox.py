@@ -567,6 +567,37 @@ async def test_a_job_that_takes_longer_than_a_lease_is_not_begun_anew_meanwhile(
     assert len(begun) == 1
 
 
+async def test_a_worker_that_is_stopped_leaves_what_it_began_to_others_at_once(
+    database: Any, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    async def never_ends(_node: Any, job: outbox.Turn) -> Done:
+        begun.append(job.lane)
+        await asyncio.Event().wait()
+        return Done()
+
+    monkeypatch.setattr(worker, "role_of", lambda _: SimpleNamespace(jobs={"deliver": never_ends}))
+    clock = FrozenClock(now)
+    node = SimpleNamespace(
+        settings=SimpleNamespace(redis_url="redis://"), database=database, clock=clock, bell=LocalBell()
+    )
+    await fill(database, now, ("to:a", "1"), ("to:b", "2"), ("to:lost", "3"))
+    working = asyncio.create_task(worker.run(cast(Any, node)))
+    async with asyncio.timeout(30):
+        while len(begun) < 3:
+            await asyncio.sleep(0.01)
+    async with database.begin() as session:
+        # Somebody else took it over, for this worker was out of reach for longer than its lease.
+        (await session.get_one(Lane, "to:lost")).claimed_until = now + 2 * LEASE
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+    async with database.hand() as hand:
+        assert sorted(await outbox.claim(hand, now=now, limit=9)) == ["to:a", "to:b"]
+
+
 @pytest.mark.parametrize("asked", ["next_due", "claim", "line", "renew"])
 async def test_a_worker_goes_on_after_a_time_in_which_the_database_could_not_be_asked(
     database: Any,
