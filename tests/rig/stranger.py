@@ -10,6 +10,7 @@ import httpx
 from federation import cavage, signatures
 from federation.digests import BodyDigest
 from federation.keys import PrivateKey, Signer
+from federation.requests import SignedRequest
 from node.peers.actors import RemoteActor, host_of
 from node.peers.directory import find_actor
 from node.peers.follows import follow
@@ -117,6 +118,19 @@ class Stranger:
                 sent[name] = value
         async with self.town.visitor(to) as http:
             return await http.post(url, content=content if body is None else body, headers=sent)
+
+    def posting(self, to: str, activity: Mapping[str, Any], *, body: bytes | None = None) -> SignedRequest:
+        """What that would be at the door of the site's inbox, signed now. body: other bytes than those that were signed."""
+        content = json.dumps(activity).encode()
+        signed = cavage.sign(
+            "POST",
+            f"{self.town[to].origin}/inbox",
+            signer=self.signer(),
+            now=self.town.clock.now(),
+            digest=BodyDigest.of(content),
+            content_type=ACTIVITY_JSON.encode(),
+        )
+        return SignedRequest("POST", b"/inbox", signed, content if body is None else body)
 
     def _serve(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.path)

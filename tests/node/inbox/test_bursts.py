@@ -1,14 +1,11 @@
 """What comes in one burst: it is looked at a few at a time, shares its commits, and nobody's mishap is another's."""
 
 import asyncio
-import json
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from federation import cavage
-from federation.digests import BodyDigest
 from federation.requests import SignedRequest
 from node.inbox.keeping import ENOUGH, Keeper, Received
 from node.inbox.receive import AT_ONCE, LINE, Answer, Inbox
@@ -27,16 +24,8 @@ def stranger(town: Town) -> Stranger:
 
 def posting(sender: Stranger, number: int, *, body: bytes | None = None) -> SignedRequest:
     """What somebody posts, signed now; body: another than was signed."""
-    content = json.dumps(sender.activity("Follow", "https://a.example/actors/cases", number=number)).encode()
-    signed = cavage.sign(
-        "POST",
-        "https://a.example/inbox",
-        signer=sender.signer(),
-        now=sender.town.clock.now(),
-        digest=BodyDigest.of(content),
-        content_type=b"application/activity+json",
-    )
-    return SignedRequest("POST", b"/inbox", list(signed), content if body is None else body)
+    activity = sender.activity("Follow", "https://a.example/actors/cases", number=number)
+    return sender.posting("a", activity, body=body)
 
 
 async def known(town: Town, stranger: Stranger) -> Inbox:

@@ -1,6 +1,5 @@
 """A key in memory is looked up again after thirty seconds, and what ended it meanwhile ends it then; a day that was said before, at once."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -8,9 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from federation import cavage
-from federation.digests import BodyDigest
-from federation.requests import SignedRequest
 from node.inbox.receive import Answer, Inbox
 from node.inbox.signers import HELD_FOR
 from node.peers.actors import RemoteKey, forget_actor
@@ -31,16 +27,7 @@ def stranger(town: Town) -> Stranger:
 async def post(inbox: Inbox, sender: Stranger, number: int) -> Answer:
     """What that process answers to the next activity, signed now."""
     activity = sender.activity("Follow", "https://a.example/actors/cases", number=number)
-    content = json.dumps(activity).encode()
-    signed = cavage.sign(
-        "POST",
-        "https://a.example/inbox",
-        signer=sender.signer(),
-        now=sender.town.clock.now(),
-        digest=BodyDigest.of(content),
-        content_type=b"application/activity+json",
-    )
-    return await inbox.receive(SignedRequest("POST", b"/inbox", list(signed), content))
+    return await inbox.receive(sender.posting("a", activity))
 
 
 def process_of(town: Town, *, ahead: timedelta = timedelta(0)) -> Inbox:
