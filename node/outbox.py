@@ -255,26 +255,20 @@ async def claim(source: Source, *, now: datetime, limit: int, lease: timedelta =
     return [row[0] for row in await _CLAIM.ask(source, now=now, until=now + lease, limit=limit)]
 
 
-async def renew(source: Source, lanes: Collection[str], *, held: datetime, until: datetime) -> set[str]:
-    """Hold lanes on for as long as that; returns those that were still ours. held: the end of the lease under which we work them."""
+async def renew(
+    source: Source, lanes: Collection[str], *, held: datetime, until: datetime | None
+) -> set[str]:
+    """Hold lanes on for as long as that; returns those that were still ours.
+
+    held   the end of the lease under which we work them.
+    until  None gives them back, for somebody else to take at once.
+    """
     return {row[0] for row in await _RENEW.ask(source, lanes=lanes, held=held, until=until)}
 
 
 async def release(session: AsyncSession) -> None:
     """Give every lane back: for a worker that starts and knows that it is the only one."""
     await session.execute(update(Lane).where(Lane.claimed_until.is_not(None)).values(claimed_until=None))
-
-
-async def put_back(session: AsyncSession, lanes: Mapping[str, datetime]) -> None:
-    """Give back lanes that were not worked to their end, for somebody else to take at once. lanes: name → the end of our lease."""
-    held = {name: until for name, until in await LOCK.ask(session, lanes=sorted(lanes))}
-    ours = [name for name, until in lanes.items() if held.get(name) == until]
-    await session.execute(
-        update(Lane)
-        .where(Lane.name.in_(ours))
-        .values(claimed_until=None)
-        .execution_options(synchronize_session=False)
-    )
 
 
 async def line(source: Source, lanes: Sequence[str], *, now: datetime, limit: int) -> dict[str, list[Turn]]:

@@ -113,8 +113,9 @@ async def _put_back(node: Node, lanes: Collection[Running]) -> None:
     if not lanes:
         return
     try:
-        async with asyncio.timeout(PUT_BACK_SECONDS), node.database.begin() as session:
-            await outbox.put_back(session, {lane.name: lane.until for lane in lanes})
+        async with asyncio.timeout(PUT_BACK_SECONDS), node.database.hand() as hand:
+            for held, ours in _by_lease(lanes).items():
+                await outbox.renew(hand, ours, held=held, until=None)
     except Exception as error:
         log.warning("lanes.kept", extra={"lanes": len(lanes), "reason": type(error).__name__})
 
@@ -147,16 +148,21 @@ def _let_go(running: Collection[Running]) -> None:
 async def _hold_on(node: Node, running: Iterable[Running]) -> None:
     """Renew the leases that end soon: else somebody would begin a long job anew while it runs, and nobody ever end it."""
     now = node.clock.now()
-    ending: dict[datetime, dict[str, Running]] = {}
-    for lane in running:
-        if lane.until - now < RENEW_BEFORE:
-            ending.setdefault(lane.until, {})[lane.name] = lane
+    ending = _by_lease(lane for lane in running if lane.until - now < RENEW_BEFORE)
     for held, lanes in ending.items():
         until = now + LEASE
         async with node.database.hand() as hand:
             renewed = await outbox.renew(hand, lanes, held=held, until=until)
         for name in renewed:
             lanes[name].until = until
+
+
+def _by_lease(lanes: Iterable[Running]) -> dict[datetime, dict[str, Running]]:
+    """Lanes by name, by the end of the lease under which they are worked."""
+    found: dict[datetime, dict[str, Running]] = {}
+    for lane in lanes:
+        found.setdefault(lane.until, {})[lane.name] = lane
+    return found
 
 
 def _is_slow(lane: Running) -> bool:
