@@ -68,6 +68,9 @@ async def serve(settings: Settings) -> None:
             if not settings.redis_url:
                 await begin(node)
                 beside.append(group.create_task(worker.run(node)))
+            # uvicorn heeds the signal, and at its own end sends it once more, to end the process: heard here, so that what is beside
+            # it ends in order, too.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
             try:
                 await server.serve()
             finally:

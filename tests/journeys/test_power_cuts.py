@@ -102,3 +102,12 @@ def test_a_worker_of_its_own_that_is_told_to_stop_ends_by_itself(tmp_path: Path,
             assert worker.wait(STOP_SECONDS) == 0
         finally:
             worker.kill()
+
+
+def test_a_server_that_is_told_to_stop_lets_its_own_worker_end(tmp_path: Path) -> None:
+    with served(tmp_path / "a") as server:
+        assert server.process is not None
+        server.process.terminate()
+
+        # 0, and not by the signal: the worker inside gave back what it had in hand, and the database was closed.
+        assert server.process.wait(STOP_SECONDS) == 0
