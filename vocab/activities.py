@@ -66,23 +66,26 @@ Json = dict[str, object]
 class Activity:
     """One activity, as received.
 
-    object_id   the id of its object, linked or embedded; None when the embedded object has none.
+    object_ids  the ids of its objects, linked or embedded: of several for a Delete or a Flag alone; none where what is embedded has none.
     object      the embedded object as received; None when it is only linked. Not to be trusted before it is proven.
-    object_ids  every id, for the activities that may name several (Delete, Flag).
     raw         the document itself, for proofs and for keeping.
     """
 
     id: str
     type: str
     actor: str
-    object_id: str | None = None
+    object_ids: tuple[str, ...] = ()
     object: Json | None = None
     target: str | None = None
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     published: datetime | None = None
-    object_ids: tuple[str, ...] = ()
     raw: Json = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def object_id(self) -> str | None:
+        """The id of its object, of several the first; None where it has none."""
+        return next(iter(self.object_ids), None)
 
     @property
     def object_type(self) -> str | None:
@@ -119,13 +122,12 @@ def read_activity(
         id=own_id,
         type=kind,
         actor=actor,
-        object_id=object_ids[0] if object_ids else None,
+        object_ids=object_ids,
         object=embedded,
         target=properties.iri(plain, "target"),
         to=properties.audience(plain, "to"),
         cc=properties.audience(plain, "cc"),
         published=properties.instant(plain, "published"),
-        object_ids=object_ids,
         raw=dict(document),
     )
 

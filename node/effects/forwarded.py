@@ -108,7 +108,7 @@ async def gone(node: Node, said: Activity, *, for_stranger: bool = False) -> Act
     else:
         if "Tombstone" not in properties.types(found):
             raise RefusedActivity("Delete of something that is still there")
-    return Activity(id=said.id, type="Delete", actor=said.actor, object_id=target)
+    return Activity(id=said.id, type="Delete", actor=said.actor, object_ids=(target,))
 
 
 async def _at_home(node: Node, said: Activity, *, for_stranger: bool) -> Activity:
@@ -119,7 +119,7 @@ async def _at_home(node: Node, said: Activity, *, for_stranger: bool) -> Activit
     found = await find_document(node, target, for_stranger=for_stranger)
     if properties.iri(properties.simplified(found), "attributedTo") != said.actor:
         raise RefusedActivity("its author's server tells it otherwise")
-    return Activity(id=said.id, type=said.type, actor=said.actor, object_id=target, object=found)
+    return Activity(id=said.id, type=said.type, actor=said.actor, object_ids=(target,), object=found)
 
 
 async def _concerns_us(node: Node, activity: Activity) -> bool:

@@ -100,7 +100,7 @@ async def on_delete(node: Node, activity: Activity) -> None:
 
     A case of somebody we follow may be withdrawn before it comes: who passed the Delete on was quicker than their own server.
     """
-    targets = activity.object_ids or tuple(filter(None, (activity.object_id,)))
+    targets = activity.object_ids
     if not targets:
         raise RefusedActivity("Delete of nothing")
     if not all(is_at_home(target, activity.actor) for target in targets):

@@ -322,7 +322,7 @@ class Walk:
         if known is None or known.own or known.withdrawn_at is not None:
             return False
         # It may show a Tombstone. What is found says it all, where no activity is named.
-        found = await gone(self.node, Activity(id=url, type="Delete", actor=known.actor, object_id=url))
+        found = await gone(self.node, Activity(id=url, type="Delete", actor=known.actor, object_ids=(url,)))
         await on_delete(self.node, await self._as_said(found) or found)
         return True
 
