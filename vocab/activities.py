@@ -89,7 +89,7 @@ class Activity:
 
     @property
     def object_type(self) -> str | None:
-        """The type of the embedded object; of several the first that is treated as something of its own here, else the first."""
+        """The type of the embedded object; of several the one that is treated as something of its own here, else the first."""
         if self.object is None:
             return None
         return properties.one_type(self.object, _TREATED) or next(iter(properties.types(self.object)), None)
@@ -104,7 +104,7 @@ def read_activity(
     signer    who said an Accept or Reject that names no actor (f2ap); None where it needs one.
     """
     plain = properties.simplified(document)
-    kind = properties.one_type(plain, ACTIVITY_TYPES)
+    kind = _only_type(plain, ACTIVITY_TYPES)
     if kind is None:
         raise NotAnActivity(f"type {properties.types(plain)!r} is no activity")
     own_id = properties.iri(plain, "id") if plain.get("id") else nameless
@@ -118,6 +118,8 @@ def read_activity(
     if kind not in _INTRANSITIVE and embedded is None and not object_ids:
         raise NotAnActivity(f"{kind} without an object")
     _refuse_several(kind, plain)
+    if embedded is not None and kind not in _OF_SEVERAL:
+        _only_type(embedded, _TREATED)
     return Activity(
         id=own_id,
         type=kind,
@@ -130,6 +132,14 @@ def read_activity(
         published=properties.instant(plain, "published"),
         raw=dict(document),
     )
+
+
+def _only_type(document: Mapping[str, object], known: frozenset[str]) -> str | None:
+    """The one of its types that is known, or None. Raises NotAnActivity for what has several: whoever reads another does something else."""
+    found = set(properties.types(document)) & known
+    if len(found) > 1:
+        raise NotAnActivity(f"types {sorted(found)!r} at once")
+    return next(iter(found), None)
 
 
 def _refuse_several(kind: str, plain: Mapping[str, object]) -> None:

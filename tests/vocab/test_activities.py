@@ -35,6 +35,8 @@ def a_follow(**changes: object) -> dict[str, Any]:
         {"type": []},
         {"type": 7},
         {"type": "follow"},
+        {"type": ["Follow", "Undo"]},
+        {"type": ["as:Block", "Follow"]},
         {"id": None},
         {"id": 7},
         {"id": ""},
@@ -57,6 +59,22 @@ def a_follow(**changes: object) -> dict[str, Any]:
 def test_an_activity_whose_identity_is_unclear_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(NotAnActivity):
         read_activity(a_follow(**changes))
+
+
+@pytest.mark.parametrize("types", [["Follow", "Like"], ["Article", "Tombstone"], ["Announce", "Article"]])
+def test_an_object_that_is_two_things_at_once_is_refused_and_may_be_deleted(types: list[str]) -> None:
+    inner = {"id": "https://a.example/1", "type": types}
+
+    with pytest.raises(NotAnActivity):
+        read_activity(a_follow(type="Undo", object=inner))
+    assert read_activity(a_follow(type="Delete", object=inner)).object_ids == ("https://a.example/1",)
+
+
+@pytest.mark.parametrize("types", [["Note", "Article"], ["Article", "Note"], ["Article", "Article"]])
+def test_an_object_is_what_is_treated_as_something_here_whatever_else_it_is(types: list[str]) -> None:
+    case = {"id": "https://a.example/1", "type": types}
+
+    assert read_activity(a_follow(type="Create", object=case)).object_type == "Article"
 
 
 @pytest.mark.parametrize(
