@@ -18,7 +18,7 @@ from node.effects.stamping import MAX_ASKED
 from node.effects.taking import fetch_case, may_be_behind, take_followed_case, to_pass_on
 from node.effects.undone import REACTIONS, expect_taken_back, was_taken_back
 from node.entries.entries import SHOWN, Entry, expect_withdrawn
-from node.hub.aggregate import take_back
+from node.hub.aggregate import pass_on_withdrawal, take_back
 from node.hub.quarantine import taken_back
 from node.peers.actors import forget_actor, host_of, is_at_home
 from node.peers.directory import find_actor, find_document
@@ -113,8 +113,11 @@ async def on_delete(node: Node, activity: Activity) -> None:
     missing = [
         target
         for target in targets
-        if not await _delete(node, target, activity.object or stones.get(target) or {}, activity.actor, said)
+        if not await _delete(node, target, activity.object or stones.get(target) or {}, activity.actor)
     ]
+    if said is not None:
+        async with node.database.begin() as session:
+            await pass_on_withdrawal(session, node.settings, node.keyring, said, now=node.clock.now())
     await node.bell.ring()
     if missing:
         # Not worked off: its author's own Delete, which comes after the object, must not pass for a repeat of this one.
@@ -131,13 +134,10 @@ async def _is_somebody_elses(node: Node, targets: tuple[str, ...], *, actor: str
     return False
 
 
-async def _delete(
-    node: Node, target: str, document: dict[str, Any], actor: str, said: Activity | None
-) -> bool:
+async def _delete(node: Node, target: str, document: dict[str, Any], actor: str) -> bool:
     """What one object's author took back; False when it is not here.
 
-    document   what stands in its place.
-    said       the Delete as it may be passed on.
+    document  what stands in its place.
     """
     now = node.clock.now()
     async with node.database.begin() as session:
@@ -157,7 +157,6 @@ async def _delete(
             url=target,
             by=actor,
             tombstone=kept_tombstone(document, id=target),
-            said=said,
             now=now,
         )
     return entry is not None or was_here or has_waited

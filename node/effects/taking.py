@@ -161,7 +161,7 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
     """The activity as its actor proved it, for a hub to pass on; None for one that is not for everybody, or not proven of this object.
 
     What was proven over a graph may have another object under the same names: nobody here looked at that. Nor does a withdrawal go on
-    that holds the words of what is withdrawn: they would stand in what the hub announced.
+    that holds the words of what is withdrawn, be it of one of several: they would stand in what the hub announced.
     """
     if not is_to_pass_on(node.settings, activity):
         return None
@@ -177,5 +177,6 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
         return None
     is_of_it = said.object == activity.object
     if activity.type == "Delete":
-        is_of_it = said.object_ids == (activity.object_id,) and is_bare(said.object or {})
+        stones = properties.objects(properties.simplified(said.raw), "object")
+        is_of_it = said.object_ids == activity.object_ids and all(map(is_bare, stones))
     return said if is_of_it else None

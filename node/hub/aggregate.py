@@ -6,7 +6,7 @@ A hub announces what is new, in the words of `announcing`, in the transaction th
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -25,8 +25,6 @@ from node.peers.follows import inboxes_of_followers
 from node.peers.hosts import blocked
 from node.peers.sending import (
     Packed,
-    Parcel,
-    Passed,
     Sent,
     erase_sent,
     pack,
@@ -246,45 +244,66 @@ async def take_back(
     url: str,
     by: str,
     tombstone: dict[str, Any],
-    said: Activity | None = None,
     now: datetime,
 ) -> Entry | None:
-    """A publisher withdrew a case: keep the dated tombstone, and take our announcements back.
-
-    said  the publisher's public Delete, with its own proof, to be passed on; None when there is none.
-    """
+    """A publisher withdrew a case: keep the dated tombstone, and take our announcements back."""
     entry = await withdraw_entry(session, url, actor=by, tombstone=write(tombstone), now=now)
-    if entry is None and settings.is_hub and said is not None:
-        entry = await _found_gone(session, url, by=by)
     if entry is None or not settings.is_hub:
         return entry
     found = await session.scalars(select(Sent).where(Sent.object_id == url, Sent.type == "Announce"))
-    announced = list(found)
+    announced = [sent for sent in found if sent.wraps is None and sent.is_public]
     # What was passed on holds the text of what is withdrawn: nobody reads it here any more.
     await erase_sent(session, url)
-    inboxes = await inboxes_of_followers(session, {PUBLIC, *(sent.actor for sent in announced)})
-    for actor, went in (await went_to(session, url)).items():
-        # Who follows no more since has it all the same.
-        inboxes[actor] = sorted({*inboxes.get(actor, ()), *await still_told(session, went)})
-    told: list[Parcel | Passed] = []
+    inboxes = await _who_was_told(session, [url], {sent.actor for sent in announced})
+    told: list[Packed] = []
     for sent in announced:
-        is_told = not sent.is_public
         sent.is_public = False
-        if sent.wraps is not None or is_told:
-            continue
-        told.append(announcing.taking_back(settings, sent.id, sent.actor, url, inboxes[sent.actor], now=now))
-    if said is not None:
-        ours = sorted({sent.actor for sent in announced})
-        told += announcing.passed_on(settings, said, about=url, by=ours, inboxes=inboxes, now=now)
-    await send_all(session, [pack(keyring, parcel, now=now) for parcel in told], now=now)
+        undo = announcing.taking_back(settings, sent.id, sent.actor, url, inboxes[sent.actor], now=now)
+        told.append(pack(keyring, undo, now=now))
+    await send_all(session, told, now=now)
     return entry
 
 
-async def _found_gone(session: AsyncSession, url: str, *, by: str) -> Entry | None:
-    """A case that was found to be withdrawn before its publisher's Delete came, which nobody here has passed on yet; else None."""
-    entry = await session.get(Entry, url)
-    if entry is None or entry.actor != by or entry.state != WITHDRAWN:
-        return None
-    # What told of the case is erased by now.
-    passed_on = select(Sent.id).where(Sent.object_id == url, Sent.wraps.is_not(None), Sent.body != b"")
-    return entry if await session.scalar(passed_on.limit(1)) is None else None
+async def pass_on_withdrawal(
+    session: AsyncSession, settings: Settings, keyring: Keyring, said: Activity, *, now: datetime
+) -> None:
+    """Say in its publisher's own words what was withdrawn, once for all that they name, to whoever was told of any of it.
+
+    Also where it was found to be withdrawn before they said so. What was passed on already is not again.
+
+    said  the public Delete, with its own proof.
+    """
+    withdrawn = select(Entry.id).where(
+        among(Entry.id, said.object_ids), Entry.actor == said.actor, Entry.state == WITHDRAWN
+    )
+    gone = set(await session.scalars(withdrawn))
+    if not gone:
+        return
+    found = await session.execute(
+        select(Sent.object_id, Sent.actor, Sent.type, Sent.wraps, Sent.body != b"").where(
+            among(Sent.object_id, gone)
+        )
+    )
+    sent = found.all()
+    # What told of a case is erased by now: what is left is what told of its withdrawal.
+    wrapped = {(url, wraps) for url, _, _, wraps, is_left in sent if wraps is not None and is_left}
+    news = [url for url in said.object_ids if url in gone - {url for url, _ in wrapped}]
+    if not news or said.id in {wraps for _, wraps in wrapped}:
+        return
+    actors = {actor for url, actor, kind, _, _ in sent if kind == "Announce" and url in news}
+    inboxes = await _who_was_told(session, news, actors)
+    told = announcing.passed_on(settings, said, about=news[0], by=sorted(actors), inboxes=inboxes, now=now)
+    await send_all(session, [pack(keyring, parcel, now=now) for parcel in told], now=now)
+
+
+async def _who_was_told(
+    session: AsyncSession, urls: Iterable[str], actors: Collection[str]
+) -> dict[str, list[str]]:
+    """Where each of these actors of ours, and the public collection, is heard; and where they were, of these cases.
+
+    Who follows no more since has them all the same.
+    """
+    inboxes = await inboxes_of_followers(session, {PUBLIC, *actors})
+    for actor, went in (await went_to(session, *urls)).items():
+        inboxes[actor] = sorted({*inboxes.get(actor, ()), *await still_told(session, went)})
+    return inboxes

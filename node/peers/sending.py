@@ -252,12 +252,12 @@ async def erase_sent(session: AsyncSession, object_id: str) -> None:
     await session.execute(erased.execution_options(synchronize_session="fetch"))
 
 
-async def went_to(session: AsyncSession, object_id: str) -> dict[str, set[str]]:
+async def went_to(session: AsyncSession, *object_ids: str) -> dict[str, set[str]]:
     """To which inboxes what told of an object went out, by the actor who said it; what was passed on as it is, by the public collection."""
     found = await session.execute(
         select(Sent.id, Sent.actor, Sent.wraps, SentTo.inboxes)
         .join(SentTo, SentTo.activity == Sent.id)
-        .where(Sent.object_id == object_id, or_(_TOLD, Sent.type == "Announce"))
+        .where(among(Sent.object_id, object_ids), or_(_TOLD, Sent.type == "Announce"))
     )
     went: dict[str, set[str]] = {}
     for name, actor, wraps, inboxes in found:
