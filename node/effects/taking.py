@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from federation.proofs import is_of_a_graph
 from node.effects.cases import is_to_pass_on
 from node.effects.proving import RefusedActivity, is_followed, prove, prove_activity
 from node.entries.entries import RESTING, SHOWN, Entry, is_shown
@@ -18,7 +19,7 @@ from node.peers.follows import between, follows
 from node.peers.hosts import Standing, limited, standings
 from node.runtime import Node
 from vocab import properties
-from vocab.activities import Activity
+from vocab.activities import Activity, read_activity
 from vocab.cases import is_bare, read_case
 from vocab.errors import VocabError
 from vocab.meanings import reads_alike
@@ -167,7 +168,11 @@ async def to_pass_on(node: Node, activity: Activity) -> Activity | None:
         return None
     try:
         said = await prove_activity(node, activity)
-    except RefusedActivity:
+        if is_of_a_graph(activity.raw):
+            # Written anew without the proof of its object. With the object as it came it holds for others if that is the one it speaks of.
+            said = read_activity({**said.raw, "object": properties.simplified(activity.raw).get("object")})
+            await prove_activity(node, said, for_stranger=True)
+    except (RefusedActivity, VocabError):
         return None
     if not is_to_pass_on(node.settings, said):
         # For everybody in the tree that came, and not in what was proven.

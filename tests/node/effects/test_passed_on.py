@@ -8,6 +8,7 @@ from federation.proofs import Proven, check
 from node.peers.directory import proving_keys
 from node.peers.sending import Sent
 from tests.attacks.stage import Stage
+from tests.attacks.test_turned_graphs import CONTEXT, proven_as
 from tests.rig.stranger import Stranger
 from tests.rig.town import Town
 from vocab.terms import PUBLIC
@@ -73,7 +74,9 @@ async def several(stage: Stage, alice: Stranger) -> list[dict[str, Any]]:
     return cases
 
 
-@pytest.mark.parametrize("shape", ["by their ids", "under their Tombstones", "with one that nobody here knows"])
+@pytest.mark.parametrize(
+    "shape", ["by their ids", "under their Tombstones", "with one that nobody here knows"]
+)
 async def test_a_delete_of_several_is_passed_on_once_as_it_was_said(
     stage: Stage, alice: Stranger, rita: Stranger, relay: Stranger, shape: str
 ) -> None:
@@ -130,14 +133,57 @@ async def test_what_is_no_case_is_deleted_without_a_word_to_others(
     assert wrapped(rita, "Delete") == forwarded(relay, "Delete") == []
 
 
+# ---- proven over a graph -------------------------------------------------------------------------------------------
+
+
+def said_as_a_graph(stage: Stage, alice: Stranger, kind: str, inner: object, **more: Any) -> dict[str, Any]:
+    activity = alice.activity(kind, inner, to=[PUBLIC], **more) | {"@context": CONTEXT}
+    return proven_as(stage, alice, activity)
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+async def test_what_was_proven_over_a_graph_is_passed_on_so_that_it_holds(
+    stage: Stage, alice: Stranger, rita: Stranger, relay: Stranger, kind: str
+) -> None:
+    case = stage.case(alice)
+    if kind != "Create":
+        await stage.send(alice, alice.activity("Create", case, to=[PUBLIC], number=2))
+    inner = {
+        "Create": case,
+        "Update": stage.case(alice, minutes=1),
+        "Delete": stage.prove(alice, STONE | {"@context": CONTEXT, "id": case["id"]}),
+    }[kind]
+
+    await stage.send(alice, said_as_a_graph(stage, alice, kind, inner))
+
+    (one,), (other,) = wrapped(rita, kind), forwarded(relay, kind)
+    assert one == other
+    assert one["object"] == inner
+    assert await holds(stage, one)
+
+
+@pytest.mark.parametrize("beside", ["in what was proven", "in what came"])
+async def test_of_what_was_proven_over_a_graph_nothing_goes_on_that_says_more_of_the_case(
+    stage: Stage, alice: Stranger, rita: Stranger, beside: str
+) -> None:
+    """Whoever expands it reads of the case what stands of it elsewhere, too."""
+    case = stage.case(alice)
+    more = {"tag": {"id": case["id"], "name": "Other words"}} if beside.endswith("proven") else {}
+    said = said_as_a_graph(stage, alice, "Create", case, **more)
+
+    await stage.send(alice, said if more else said | {"comment": "Words that nobody proved"})
+
+    assert await stage.entry(case["id"]) is not None
+    assert "Words that nobody proved" not in str(rita.received)
+    assert len(wrapped(rita, "Create")) == (0 if more else 1)
+
+
 async def test_a_delete_is_passed_on_though_another_told_of_one_of_them_before(
     stage: Stage, alice: Stranger, relay: Stranger
 ) -> None:
     first, second = await several(stage, alice)
 
-    await stage.send(
-        alice, stage.prove(alice, alice.activity("Delete", first["id"], to=[PUBLIC], number=1))
-    )
+    await stage.send(alice, stage.prove(alice, alice.activity("Delete", first["id"], to=[PUBLIC], number=1)))
     both = stage.prove(alice, alice.activity("Delete", [first["id"], second["id"]], to=[PUBLIC], number=2))
     await stage.send(alice, both)
 
