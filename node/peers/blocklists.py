@@ -9,6 +9,7 @@ import asyncio
 import csv
 import io
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,9 +33,8 @@ from node.peers.hosts import (
     decide_all,
     decided_among,
     decisions,
-    host_name,
-    is_within,
     listen_again,
+    other_host,
     rest_cases,
     standing_of_known,
 )
@@ -53,8 +53,18 @@ NEITHER = "noop"
 # Lines of a file.
 READ_AT_ONCE = 500
 VERBS = {"Block": "block", "Ignore": "limit"}
+# What a spreadsheet takes for a formula (OWASP, CSV injection), and what was kept from being one: a reason may come from a list of others.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]")
 _SEVERITY_OF = {policy: severity for severity, policy in SEVERITIES.items()}
 _VERB_OF = {policy: verb for verb, policy in VERBS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Such a file, and how many hosts it names."""
+
+    content: str
+    hosts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +83,9 @@ class Imported:
 # ---- as a file -----------------------------------------------------------------------------------------------------
 
 
-async def export_csv(session: AsyncSession) -> str:
+async def export_csv(session: AsyncSession) -> Exported:
     """Blocks, limits, and what else is not taken of a host, in the form in which Mastodon exports and imports them."""
-    written = io.StringIO()
+    written, named = io.StringIO(), 0
     lines = csv.writer(written, lineterminator="\n")
     lines.writerow(HEADER)
     for host in await decisions(session):
@@ -83,8 +93,9 @@ async def export_csv(session: AsyncSession) -> str:
         refused = [str(is_block or flag) for flag in (host.no_media, host.no_reports)]
         if host.policy in _SEVERITY_OF or "True" in refused:
             severity = _SEVERITY_OF.get(host.policy or "", NEITHER)
-            lines.writerow((host.name, severity, *refused, host.reason or "", "False"))
-    return written.getvalue()
+            lines.writerow((host.name, severity, *refused, _disarmed(host.reason or ""), "False"))
+            named += 1
+    return Exported(written.getvalue(), named)
 
 
 async def import_csv(session: AsyncSession, settings: Settings, content: str, *, now: datetime) -> Imported:
@@ -109,19 +120,15 @@ async def import_csv(session: AsyncSession, settings: Settings, content: str, *,
             policy != "block" and row.get(name, "").strip().lower() == "true"
             for name in ("reject_media", "reject_reports")
         )
-        try:
-            name = host_name(row.get("domain", ""))
-        except Invalid:
-            name = ""
-        is_fair = name and _is_fair(settings, name)
-        if not is_fair or (policy is None and (severity != NEITHER or not (no_media or no_reports))):
+        name = _fair_name(settings, row.get("domain", ""))
+        if name is None or (policy is None and (severity != NEITHER or not (no_media or no_reports))):
             skipped += 1
             continue
         if name in wanted:
             # The first line counts.
             doubles += 1
             continue
-        reason = legible(row.get("public_comment", "").strip(), MAX_REASON) or ""
+        reason = _as_meant(row.get("public_comment", "").strip())
         wanted[name] = Decision(name, policy, reason, no_media=no_media, no_reports=no_reports)
     stands = await decided_among(session, wanted)
     new = [one for one in wanted.values() if one.host not in stands]
@@ -140,9 +147,23 @@ def _lines(content: str) -> Iterator[list[str]]:
         ) from error
 
 
-def _is_fair(settings: Settings, name: str) -> bool:
-    """Whether others may name it: a list cannot cut us off from ourselves, nor block half the world by a name without a dot."""
-    return ("." in name or name.startswith("[")) and not is_within(settings.authority, name)
+def _disarmed(words: str) -> str:
+    """Words that a spreadsheet shows as they are."""
+    return f"'{words}" if _FORMULA.match(words) else words
+
+
+def _as_meant(words: str) -> str:
+    """The same as they were."""
+    return words[1:] if words.startswith("'") and _FORMULA.match(words) else words
+
+
+def _fair_name(settings: Settings, text: str) -> str | None:
+    """The host, if others may name it: a list cannot cut us off from ourselves, nor block half the world by a name without a dot."""
+    try:
+        name = other_host(settings, text)
+    except Invalid:
+        return None
+    return name if "." in name or name.startswith("[") else None
 
 
 # ---- as a list that others follow ----------------------------------------------------------------------------------
@@ -241,11 +262,7 @@ def _advice(node: Node, page: dict[str, Any]) -> dict[str, tuple[str, str]]:
         target = iri(item, "object")
         if verb is None or target is None:
             continue
-        try:
-            name = host_name(target)
-        except Invalid:
-            continue
-        if _is_fair(node.settings, name):
+        if (name := _fair_name(node.settings, target)) is not None:
             found[name] = (VERBS[verb], legible(text(item, "summary"), MAX_REASON) or "")
     return found
 

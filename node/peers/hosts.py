@@ -37,6 +37,7 @@ from node.peers.modes import last_mode
 from node.peers.sending import send_withheld, withheld_from
 from node.settings import Settings
 from node.statements import Bulk, Question, Source, among
+from vocab.properties import legible
 
 POLICIES = ("allow", "limit", "block")
 DEFAULT_PORTS = ("443", "80")
@@ -118,6 +119,12 @@ class Decision:
     no_reports: bool = False
 
 
+class Ourselves(Invalid):
+    """A decision about this very server, or a name above it."""
+
+    public = "This is this very server, or a name above it."
+
+
 class Standing(StrEnum):
     """What a host may do here."""
 
@@ -158,9 +165,12 @@ def host_name(text: str) -> str:
     return f"{name}:{port}" if port and port not in DEFAULT_PORTS else name
 
 
-def is_within(host: str, name: str) -> bool:
-    """Whether what is decided about that name holds for the host as well, unless something nearer to it says otherwise."""
-    return name in _lineage(host)
+def other_host(settings: Settings, text: str) -> str:
+    """The same of another server than this: nobody cuts us off from ourselves. Raises Ourselves, Invalid."""
+    name = host_name(text)
+    if name in _lineage(settings.authority):
+        raise Ourselves(f"{name} is this server, or above it")
+    return name
 
 
 async def standings(source: Source, settings: Settings, hosts: Collection[str]) -> dict[str, Standing]:
@@ -267,7 +277,8 @@ async def decide_all(session: AsyncSession, decisions: Collection[Decision], *, 
             "policy": one.policy,
             "no_media": one.no_media,
             "no_reports": one.no_reports,
-            "reason": one.reason[:1000],
+            # As a file that it goes out in brings it back.
+            "reason": legible(one.reason.strip(), MAX_REASON) or "",
             "decided_at": now,
         }
         for one in decisions

@@ -76,6 +76,9 @@ def test_people_read_of_a_host_what_is_taken_of_it(tracker: Any, capsys: pytest.
     [
         ("peers", "block", "not a host"),
         ("peers", "trim", "nagging.example"),
+        ("peers", "block", "a.example"),
+        ("peers", "limit", "https://A.Example./actors/cases"),
+        ("members", "trim", "example", "--no-media"),
         ("peers", "import", "/nowhere/at/all.csv"),
         ("peers", "unsubscribe", "https://hub.example/list"),
         ("peers", "close-report", "none"),

@@ -175,6 +175,8 @@ def _members_turn_away(options: argparse.Namespace) -> Answer:
 
 def _peers_decide(options: argparse.Namespace) -> Answer:
     async def decided(node: Node) -> Answer:
+        if options.policy or options.no_media or options.no_reports:
+            hosts.other_host(node.settings, options.host)
         async with node.database.begin() as session:
             host = await hosts.decide(
                 session,
@@ -273,9 +275,9 @@ def _peers_hosts(_options: argparse.Namespace) -> Answer:
 def _peers_export(options: argparse.Namespace) -> Answer:
     async def exported(node: Node) -> Answer:
         async with node.database.read() as session:
-            content = await blocklists.export_csv(session)
-        options.file.write_text(content, "utf-8")
-        return {"file": str(options.file), "hosts": content.count("\n") - 1}
+            file = await blocklists.export_csv(session)
+        options.file.write_text(file.content, "utf-8")
+        return {"file": str(options.file), "hosts": file.hosts}
 
     return with_node(exported)
 

@@ -10,7 +10,7 @@ from federation.errors import FederationError
 from node import audit
 from node.errors import Invalid, NotFound
 from node.peers import blocklists
-from node.peers.hosts import MAX_REASON, POLICIES, decide, decisions, host_name, is_within
+from node.peers.hosts import MAX_REASON, POLICIES, Ourselves, decide, decisions, host_name, other_host
 from node.runtime import Node
 from node.settings import Settings
 from node.staff.permissions import Action
@@ -73,11 +73,11 @@ async def decide_host(request: Request) -> Response:
     async with node.database.begin() as session:
         me = await seated(request, session, Action.DECIDE_HOSTS)
         try:
-            host = host_name(typed)
+            host = host_name(typed) if policy == "lift" else other_host(node.settings, typed)
+        except Ourselves:
+            return back(PATH, wrong="ourselves")
         except Invalid:
             return back(PATH, {"host": typed}, wrong="host")
-        if is_within(node.settings.authority, host):
-            return back(PATH, wrong="ourselves")
         if policy != "lift" and not reason:
             return back(PATH, {"host": typed}, wrong="reason")
         if policy == "only" and not refused:
@@ -104,9 +104,9 @@ async def export(request: Request) -> Response:
     node: Node = request.app.state.node
     async with node.database.begin() as session:
         await seated(request, session, Action.DECIDE_HOSTS)
-        content = await blocklists.export_csv(session)
+        file = await blocklists.export_csv(session)
     named = {"Content-Disposition": 'attachment; filename="domain_blocks.csv"'}
-    return Response(content, media_type="text/csv", headers=HEADERS | named)
+    return Response(file.content, media_type="text/csv", headers=HEADERS | named)
 
 
 async def take_over(request: Request) -> Response:

