@@ -25,7 +25,7 @@ from node.peers.directory import find_actor, find_document
 from node.peers.follows import followed_by_activity, follows, receive_farewell, receive_undo
 from node.peers.hosts import takes_reports_of
 from node.peers.ours import local_actor_at
-from node.peers.reports import MAX_OBJECTS, keep_report
+from node.peers.reports import keep_report
 from node.publishing.reactions import (
     Reaction,
     count_of,
@@ -188,12 +188,12 @@ async def on_like(node: Node, activity: Activity) -> None:
 
 async def on_flag(node: Node, activity: Activity) -> None:
     """Somebody reports something that is public here; kept for people, with nothing of what was reported."""
-    named = list(activity.object_ids)[: 5 * MAX_OBJECTS]
+    named = activity.object_ids
     async with node.database.begin() as session:
         if not await takes_reports_of(session, host_of(activity.actor)):
             raise RefusedActivity("a host whose reports are not taken")
         public = set(
-            await session.scalars(select(Entry.id).where(Entry.id.in_(named), Entry.state.in_(SHOWN)))
+            await session.scalars(select(Entry.id).where(among(Entry.id, named), Entry.state.in_(SHOWN)))
         )
         ours = [url for url in named if url in public or local_actor_at(node.settings, url) is not None]
         if not ours:

@@ -44,6 +44,11 @@ class Report(Row):
     closed_by: Mapped[str | None] = mapped_column(String(26))
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE))
 
+    @property
+    def may_name_more(self) -> bool:
+        """Whether as many addresses are kept of it as of any: whoever looks at it is to know that these may not be all."""
+        return len(self.objects) >= MAX_OBJECTS
+
     def close(self, note: str, *, by: str, now: datetime) -> None:
         """Somebody has looked at it, and says what came of it. Raises WrongState."""
         if self.closed_at is not None:
@@ -62,7 +67,7 @@ async def keep_report(
 ) -> Report | None:
     """Keep what somebody flags; the same Flag twice is one, and of one site only so many wait at a time.
 
-    objects  addresses that the caller found to be public here.
+    objects  addresses that the caller found to be public here; the first MAX_OBJECTS are kept.
     text     whatever the sender wrote: kept as plain words.
     """
     known = await session.scalar(select(Report).where(Report.activity_id == activity_id))

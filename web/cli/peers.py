@@ -218,6 +218,7 @@ def _peers_reports(_options: argparse.Namespace) -> Answer:
                     "by": one.reporter,
                     "on": one.received_at.date().isoformat(),
                     "objects": one.objects,
+                    "may_name_more": one.may_name_more,
                     "text": one.text,
                 }
                 for one in await reports.open_reports(session)

@@ -52,6 +52,17 @@ async def test_a_flag_of_what_is_not_public_here_leaves_nothing(town: Town, name
     assert await reports(town) == []
 
 
+async def test_what_is_public_here_is_found_behind_whatever_else_is_reported(town: Town) -> None:
+    url, stranger = (await publish_case(town["a"].node)).url, Stranger(town)
+    others = [f"https://stranger.example/notes/{number}" for number in range(900)]
+
+    await stranger.post("a", stranger.activity("Flag", [*others, url], content="look"))
+    await town.settle()
+
+    (kept,) = await reports(town)
+    assert kept.objects == [url]
+
+
 async def test_a_report_is_kept_as_plain_words_without_what_it_is_about(town: Town) -> None:
     publication = await publish_case(town["a"].node)
     stranger = Stranger(town)

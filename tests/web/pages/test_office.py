@@ -18,7 +18,7 @@ from node.intake.receive import receive_alert
 from node.intake.switch import closure
 from node.outbox import enqueue
 from node.peers.hosts import decisions
-from node.peers.reports import Report, keep_report, open_reports
+from node.peers.reports import MAX_OBJECTS, Report, keep_report, open_reports
 from node.publishing.featured import featured_cases
 from node.publishing.publications import Publication
 from tests.rig.alerts import a_member, a_person, an_alert, b64
@@ -377,6 +377,27 @@ async def test_a_report_is_settled_with_a_note_and_once(town: Town, seats: dict[
     again = await olga.post("/desk/reports/settle", {"report": kept.id, "note": "Again."})
     assert again.status_code == 409
     assert (await audited(town))[-1] == "report.settled"
+
+
+@pytest.mark.parametrize("named", [MAX_OBJECTS - 1, MAX_OBJECTS, MAX_OBJECTS + 1])
+async def test_of_a_report_that_names_many_addresses_it_is_said_that_these_may_not_be_all(
+    town: Town, seats: dict[str, Seat], named: int
+) -> None:
+    node = town["a"].node
+    async with node.database.begin() as session:
+        await keep_report(
+            session,
+            activity_id="https://x.example/flags/1",
+            reporter="https://x.example/users/x",
+            objects=[f"{ORIGIN}/cases/{number}" for number in range(named)],
+            text="",
+            now=node.clock.now(),
+        )
+
+    page = words((await seats["Olga"].get("/desk/reports")).text)
+
+    said = f"{MAX_OBJECTS} addresses are kept. This one may have named more."
+    assert (said in page) is (named >= MAX_OBJECTS)
 
 
 async def test_a_report_goes_to_their_server_only_when_that_is_asked_for(
