@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vocab.terms import ACTIVITY_JSON
+from web.caching import listed
 
 # The last stands for those before it, and for no page.
 KINDS = ("application/activity+json", "application/ld+json", "application/json", "application/*")
@@ -17,7 +18,7 @@ KINDS = ("application/activity+json", "application/ld+json", "application/json",
 def wants_activity(request: Request) -> bool:
     """True when the client asks for ActivityPub rather than for a page: by weight, of equal ones by what is named first."""
     activity = page = (0.0, 0)
-    for place, part in enumerate(_listed(request, "accept")):
+    for place, part in enumerate(listed(request, "accept")):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((_weight(p) for p in parameters if p.startswith("q=")), 1.0)
         if kind in KINDS:
@@ -45,26 +46,6 @@ def activity_answer(
             "Link": '<https://www.w3.org/TR/activitypub/>; rel="type"',
         },
     )
-
-
-def unless_known(request: Request, response: Response) -> Response:
-    """The answer, or 304 without a body where the client says that it has these bytes (RFC 9110 §13.1.2)."""
-    tag, known = response.headers.get("ETag"), _listed(request, "if-none-match")
-    if tag is None or response.status_code != 200:
-        return response
-    if not {"*", tag} & {one.strip().removeprefix("W/") for one in known}:
-        return response
-    kept = {
-        name: value
-        for name, value in response.headers.items()
-        if name not in {"content-type", "content-length"}
-    }
-    return Response(status_code=304, headers=kept)
-
-
-def _listed(request: Request, name: str) -> list[str]:
-    """The members of a list, which may come in several lines (RFC 9110 §5.3)."""
-    return ",".join(request.headers.getlist(name)).split(",")
 
 
 def _weight(parameter: str) -> float:

@@ -13,7 +13,8 @@ from node.publishing.stamps import stamp
 from node.runtime import Node
 from vocab.properties import present, written
 from vocab.terms import AS, CASE_TERMS, COLLECTION_CONTEXT, CONTEXT
-from web.fediverse.answers import activity_answer, unless_known, wants_activity
+from web.caching import unless_known
+from web.fediverse.answers import activity_answer, wants_activity
 from web.fediverse.signed import shown, tells
 from web.pages.addresses import case_address
 from web.pages.publications import case_page

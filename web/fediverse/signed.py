@@ -15,7 +15,8 @@ from federation.requests import SignedRequest
 from node.inbox.copying import Copying
 from node.inbox.receive import Inbox
 from node.runtime import Node
-from web.fediverse.answers import unless_known, wants_activity
+from web.caching import unless_known
+from web.fediverse.answers import wants_activity
 from web.security import OPEN
 
 Endpoint = Callable[[Request], Awaitable[Response]]

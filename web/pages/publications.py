@@ -23,6 +23,7 @@ from node.settings import Settings
 from vocab.cases import picture_address
 from vocab.markup import plain_text
 from vocab.publiccase import EXTENSIONS
+from web.caching import unless_known
 from web.pages import feeds
 from web.pages.caseview import view_of
 from web.pages.filters import chips, options
@@ -31,10 +32,11 @@ from web.pages.rendering import render, speech_of
 LATEST = 6
 ALIKE = 3
 STALE_AFTER = timedelta(days=365)
-# The bytes at an address never change; a day, because a case that is withdrawn takes its picture along. Other servers and
-# previews of links may show it; as a page of its own it may do nothing.
+# The bytes at an address never change; no longer than a page is kept all the same, because a case that is withdrawn takes its picture
+# along. Who has it asks then whether it stands, and is answered without it. Other servers and previews of links may show it; as a page of
+# its own it may do nothing.
 OF_PICTURES: Mapping[str, str] = {
-    "Cache-Control": "public, max-age=86400, immutable",
+    "Cache-Control": "public, max-age=60, must-revalidate",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Content-Disposition": "inline",
@@ -131,7 +133,8 @@ async def picture(request: Request) -> Response:
         found = await public_picture(session, sha256)
     if found is None or EXTENSIONS[found.media_type] != ending:
         raise NotFound("no such picture")
-    return Response(found.body, media_type=found.media_type, headers=OF_PICTURES)
+    headers = {**OF_PICTURES, "ETag": f'"{sha256}"'}
+    return unless_known(request, Response(found.body, media_type=found.media_type, headers=headers))
 
 
 def asked_for(request: Request) -> Filter:
