@@ -26,8 +26,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from node.database import Row
 from node.statements import Bulk, among
+from vocab.canonical import canonical
 from vocab.cases import PublicCase, facets
-from vocab.jsonld import parse
+from vocab.jsonld import parse, write
 from vocab.properties import refuses_indexing, robots
 
 LIVE, CORRECTED, WITHDRAWN = "live", "corrected", "withdrawn"
@@ -235,6 +236,9 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
             # Its host may speak again, and it stands there as it was.
             row.state = CORRECTED if row.is_corrected else LIVE
             continue
+        elif row.state in SHOWN and _is_in_its_own_order(draft, row):
+            row.document, row.sha256 = draft.document, draft.sha256
+            continue
         elif row.withdrawn_at is not None or row.actor != draft.actor or draft.newest <= row.last_changed_at:
             # An old signed version replayed must not undo a correction; a withdrawal is for good.
             continue
@@ -253,6 +257,16 @@ async def put_entries(session: AsyncSession, drafts: Sequence[Draft], *, now: da
         session, [dict(zip(("entry", "facet", "value"), one, strict=True)) for one in pairs]
     )
     return {draft.id: draft.id not in known for draft in changed}
+
+
+def _is_in_its_own_order(draft: Draft, row: Entry) -> bool:
+    """Whether it is the version that is here, which somebody brought while its own server did not show it: in an order of nobody's choice.
+
+    As its own server writes it, it has the hash that others know it by.
+    """
+    if draft.actor != row.actor or draft.newest != row.last_changed_at or draft.sha256 == row.sha256:
+        return False
+    return write(parse(canonical(parse(draft.document)))) == row.document
 
 
 async def withdraw_entry(

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from federation import ldsignatures, proofs
 from federation.keys import base58_encode
+from node.effects.taking import fetch_case
 from node.entries.entries import Entry
 from node.peers.actors import RemoteKey
 from node.peers.follows import Follow, between
@@ -260,6 +261,43 @@ async def test_a_correction_has_the_same_bytes_whoever_passes_it_on(
     assert entry.sha256 == hashlib.sha256(write(kept)).hexdigest()
     (told,) = (one["object"] for one in carol.received if isinstance(one["object"], dict))
     assert write(told) == write({**parse(canonical(said)), "object": kept})
+
+
+@pytest.mark.parametrize("how", ["its publisher sends it", "its publisher's server shows it"])
+async def test_a_correction_that_its_own_server_did_not_show_gets_the_bytes_of_that_server_when_they_come(
+    town: Town, how: str
+) -> None:
+    """By these others know which version it is: what somebody says of it, and what its publisher's history says."""
+    stage = Stage(town)
+    alice, url = await with_a_case(stage)
+    mallory, carol = stage.stranger(), stage.stranger(name="carol", key="peer")
+    await stage.send(carol, carol.activity("Follow", town.hub.node.settings.main_actor))
+    case = stage.case(alice, minutes=5, fields=IN_FRENCH)
+    said = stage.prove(alice, alice.activity("Update", case, to=[PUBLIC], cc=[], number=6))
+    await stage.send(mallory, backwards(said))
+    before = await stage.entry(url)
+    carol.received.clear()
+
+    alice.documents["/cases/c1"] = case
+    if how == "its publisher sends it":
+        await stage.send(alice, said)
+    else:
+        await fetch_case(town.hub.node, url)
+        await town.settle()
+    after = await stage.entry(url)
+    # No other order takes its place, nor one that is no longer theirs to choose.
+    await stage.send(alice, stage.prove(alice, backwards(said) | {"id": f"{said['id']}0"}))
+
+    assert before is not None
+    assert after is not None
+    assert before.sha256 == hashlib.sha256(write(parse(canonical(case)))).hexdigest()
+    assert after.sha256 == hashlib.sha256(write(case)).hexdigest()
+    assert (after.document, after.state) == (write(case), "corrected")
+    assert (before.fields, before.last_changed_at) == (after.fields, after.last_changed_at)
+    assert carol.received == []
+    last = await stage.entry(url)
+    assert last is not None
+    assert last.document == write(case)
 
 
 def backwards(value: Any) -> Any:
