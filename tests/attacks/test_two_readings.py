@@ -27,7 +27,7 @@ from tests.rig.town import Town
 from vocab.actors import Actor, PublicKey, write_actor
 from vocab.canonical import canonical
 from vocab.jsonld import canonize, parse, write
-from vocab.terms import PUBLIC
+from vocab.terms import PUBLIC, SRT
 
 DATA_INTEGRITY = "https://w3id.org/security/data-integrity/v1"
 AS_CONTEXT = "https://www.w3.org/ns/activitystreams"
@@ -134,6 +134,29 @@ async def test_a_context_that_gives_actor_another_meaning_makes_nobody_else_spea
 
     assert f"{what}: of another activity" in reasons(caplog)
     assert await state_of(town, case) == "live"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        ({"as:srt:state": "DE", f"{SRT}state": "FR"}, ["srt:state"]),
+        ({"as:nameMap": {"en": "Read by nobody who expands it"}}, ["nameMap"]),
+    ],
+    ids=["a State", "a title"],
+)
+async def test_a_case_that_says_something_else_to_who_expands_it_is_not_shown(
+    town: Town, caplog: pytest.LogCaptureFixture, hidden: dict[str, Any], said: list[str]
+) -> None:
+    """Each of these is a name of ours to who takes `as:` off, and stands for nothing to who expands the document."""
+    stage = Stage(town)
+    alice = await stage.victim()
+    bare = {name: value for name, value in stage.case(alice).items() if name not in (*said, "proof")}
+    case = stage.prove(alice, {**bare, **hidden})
+
+    await stage.send(alice, alice.activity("Create", case, to=[PUBLIC], cc=[], number=5))
+
+    assert "a context that gives names another meaning" in reasons(caplog)
+    assert await stage.entry(str(case["id"])) is None
 
 
 async def test_an_actor_found_under_anothers_address_does_not_act_as_that_other(

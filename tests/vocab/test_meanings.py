@@ -106,6 +106,17 @@ TURNED: dict[str, Any] = {
     "another vocabulary": {"@vocab": AS_NAMESPACE},
     "another proof": {"proof": "https://evil.example/proof"},
     "a picture's hash that is none": {"digestMultibase": "https://evil.example/x"},
+    "an index in the place of a value": {"srt:state": {"@id": f"{SRT}state", "@container": "@index"}},
+    "a graph in the place of a record": {
+        "srt:related": {"@id": f"{SRT}related", "@container": ["@graph", "@id"]}
+    },
+    "a value that is a name": {
+        "srt:state": {"@id": f"{SRT}state", "@type": "@vocab"},
+        "FR": "https://e.example/DE",
+    },
+    "texts that nobody looks into": {"srt:contentWarning": {"@id": f"{SRT}contentWarning", "@type": "@json"}},
+    "a truth value that is lost": {"sensitive": {"@id": "as:sensitive", "@container": "@id"}},
+    "a second name of a picture's hash": {"x": "https://w3id.org/security#digestMultibase"},
     "too many to look at": {f"x{number}": "https://e.example/x" for number in range(501)},
 }
 
@@ -139,6 +150,23 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         "@context": AS,
         "o": {"object": "https://e.example/1", "as:object": "https://e.example/2"},
     },
+    "a name twice, both in full": {
+        "@context": AS,
+        "as:object": "https://e.example/1",
+        f"{AS_NAMESPACE}object": "https://e.example/2",
+    },
+    "an id that is none": {"@context": AS, "as:id": "https://e.example/1"},
+    "a name by language that is none": {"@context": AS, "name": "x", "as:nameMap": {"en": "y"}},
+    "a term that is none": {"@context": CONTEXT, "as:srt:state": "DE", f"{SRT}state": "FR"},
+    "a picture's hash twice": {
+        "@context": [*CONTEXT, {"sec": "https://w3id.org/security#"}],
+        "image": {"digestMultibase": "zA", "sec:digestMultibase": "zB"},
+    },
+    "a term before its prefix": {
+        "@context": [AS, {"srt:contentWarning": {"@id": "srt:contentWarning"}}, CASE_TERMS]
+    },
+    "terms before what they hang on": {"@context": [CASE_TERMS, AS]},
+    "terms that hang on nothing": {"@context": {"type": "@type"}, "type": "Article"},
     "a term twice": {"@context": AS, "srt:text": {}, f"{SRT}text": {"en": "x"}},
 }
 
