@@ -58,19 +58,21 @@ class Attachment:
 class Object:
     """An object with words in it. `summary`, `content` and `contents` are sanitised HTML, `name` is plain text.
 
-    quotes  the addresses of what it quotes, however it says so.
+    attributed_to  its authors, most often one; where it names none, whoever does it.
+    in_reply_to    what it answers, most often one thing.
+    quotes         the addresses of what it quotes, however it says so.
     """
 
     id: str | None
     type: str
-    attributed_to: str | None
+    attributed_to: tuple[str, ...]
     name: str | None = None
     summary: str | None = None
     content: str | None = None
     contents: Mapping[str, str] = field(default_factory=dict)
     language: str | None = None
     url: str | None = None
-    in_reply_to: str | None = None
+    in_reply_to: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
     published: datetime | None = None
     updated: datetime | None = None
@@ -122,12 +124,11 @@ def read_object(document: Mapping[str, object]) -> Object:
         for language, html in properties.texts(plain, "contentMap").items()
     }
     content = properties.text(plain, "content")
-    names = properties.texts(plain, "nameMap")
+    names, actor = properties.texts(plain, "nameMap"), properties.iri(plain, "actor")
     return Object(
         id=own_id,
         type=kinds[0],
-        attributed_to=next(iter(properties.iris(plain, "attributedTo")), None)
-        or properties.iri(plain, "actor"),
+        attributed_to=properties.iris(plain, "attributedTo") or ((actor,) if actor is not None else ()),
         name=_shortened(properties.words(plain, "name")),
         summary=_html(properties.words(plain, "summary")),
         content=_html(content) if content is not None else next(iter(contents.values()), None),
@@ -135,7 +136,7 @@ def read_object(document: Mapping[str, object]) -> Object:
         # Mastodon and GoToSocial: the language is the first key.
         language=next(iter(contents), None) or next(iter(names), None),
         url=properties.link_to_page(plain),
-        in_reply_to=next(iter(properties.iris(plain, "inReplyTo")), None),
+        in_reply_to=properties.iris(plain, "inReplyTo"),
         quotes=tuple(
             dict.fromkeys(found for name in _QUOTES for found in properties.iris(plain, name)[:_MAX_QUOTES])
         ),

@@ -137,7 +137,7 @@ def _proven(
         return None
     if activity.object_type != "Article" or activity.object_id == activity.actor:
         return None
-    if properties.iri(properties.simplified(document), "inReplyTo") is not None:
+    if properties.iris(properties.simplified(document), "inReplyTo"):
         return None
     proven = _holds(document, publisher, now=now)
     if proven is None or not reads_alike(proven.document):

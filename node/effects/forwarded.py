@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from federation.errors import NotThere
 from node.effects.proving import EndedKey, RefusedActivity, authorised, is_followed
-from node.entries.entries import Entry, is_shown
+from node.entries.entries import Entry, is_shown, own_case
 from node.peers.actors import is_at_home
 from node.peers.directory import find_document
 from node.peers.follows import follows
@@ -117,7 +117,7 @@ async def _at_home(node: Node, said: Activity, *, for_stranger: bool) -> Activit
     if not is_at_home(target, said.actor):
         raise RefusedActivity("an object on another host than its author")
     found = await find_document(node, target, for_stranger=for_stranger)
-    if properties.iri(properties.simplified(found), "attributedTo") != said.actor:
+    if said.actor not in properties.iris(properties.simplified(found), "attributedTo"):
         raise RefusedActivity("its author's server tells it otherwise")
     return Activity(id=said.id, type=said.type, actor=said.actor, object_ids=(target,), object=found)
 
@@ -126,15 +126,14 @@ async def _concerns_us(node: Node, activity: Activity) -> bool:
     """Whether it is about a case we may keep, or a reply to one of ours: anybody can pass anything on, and would make us ask."""
     if activity.type not in {"Create", "Update", "Delete"} or activity.object_id is None:
         return False
-    answered = properties.iri(activity.object or {}, "inReplyTo")
+    answered = properties.iris(activity.object or {}, "inReplyTo")
     async with node.database.read() as session:
         case = await session.get(Entry, activity.object_id)
         reply = await session.get(Reaction, activity.object_id)
         known = case or reply
         if known is not None:
             return known.actor == activity.actor
-        ours = await session.get(Entry, answered) if answered else None
-        if ours is not None and ours.own:
+        if await own_case(session, *answered) is not None:
             return True
         return activity.object_type == "Article" and await follows(
             session, node.settings.main_actor, activity.actor

@@ -17,7 +17,7 @@ from node.effects.searching import heed
 from node.effects.stamping import MAX_ASKED
 from node.effects.taking import fetch_case, may_be_behind, take_followed_case, to_pass_on
 from node.effects.undone import REACTIONS, expect_taken_back, was_taken_back
-from node.entries.entries import SHOWN, Entry, expect_withdrawn
+from node.entries.entries import SHOWN, Entry, expect_withdrawn, own_case
 from node.hub.aggregate import pass_on_withdrawal, take_back
 from node.hub.quarantine import taken_back
 from node.peers.actors import forget_actor, host_of, is_at_home
@@ -229,24 +229,24 @@ def _only_quotes(document: dict[str, Any]) -> bool:
 
 async def _is_reply(node: Node, document: dict[str, Any]) -> bool:
     """Whether it answers a case of ours, of whatever type it is."""
-    answered = properties.iri(properties.simplified(document), "inReplyTo")
-    if answered is None:
-        return False
+    answered = properties.iris(properties.simplified(document), "inReplyTo")
     async with node.database.read() as session:
-        case = await session.get(Entry, answered)
-    return case is not None and case.own
+        return await own_case(session, *answered) is not None
 
 
 async def _on_reply(node: Node, activity: Activity) -> None:
-    """A reply is noted for the desk and shown to nobody: its text stays where its author put it. A post that only quotes is counted."""
+    """A reply is noted for the desk and shown to nobody: its text stays where its author put it. A post that only quotes is counted.
+
+    Of several cases of ours that one reply answers it stands with the first: whoever decides about it decides once.
+    """
     item = read_object(activity.object or {})
-    if item.id is None or not is_at_home(item.id, activity.actor) or item.attributed_to != activity.actor:
+    if item.id is None or not is_at_home(item.id, activity.actor) or activity.actor not in item.attributed_to:
         raise RefusedActivity("a reply attributed to somebody else")
-    if item.in_reply_to is None and not item.quotes:
+    if not item.in_reply_to and not item.quotes:
         return
     now = node.clock.now()
     async with node.database.begin() as session:
-        if (case := await _own_case(session, item.in_reply_to)) is None:
+        if (case := await own_case(session, *item.in_reply_to)) is None:
             await _keep_quote(session, item, item.id, by=activity.actor, now=now)
             return
         kept = await keep_reaction(
@@ -268,7 +268,7 @@ async def _keep_quote(session: AsyncSession, post: Object, id: str, *, by: str, 
     Whoever quotes a case is told of its correction and its withdrawal, whether they asked or not. Raises RefusedActivity.
     """
     for url in post.quotes:
-        case = await _own_case(session, url)
+        case = await own_case(session, url)
         if case is None or case.withdrawn_at is not None:
             continue
         is_known = await session.get(Reaction, id) is not None
@@ -277,11 +277,6 @@ async def _keep_quote(session: AsyncSession, post: Object, id: str, *, by: str, 
         if not await keep_reaction(session, id=id, kind=QUOTE, actor=by, case_url=case.id, now=now):
             raise RefusedActivity("too many quotes of one site")
         return
-
-
-async def _own_case(session: AsyncSession, url: str | None) -> Entry | None:
-    case = await session.get(Entry, url) if url else None
-    return case if case is not None and case.own else None
 
 
 async def _react(node: Node, activity: Activity, kind: str, url: str) -> None:

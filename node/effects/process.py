@@ -24,6 +24,7 @@ from node.outbox import Dead, Done, Moved, Outcome, Postponed, Settlement, Turn
 from node.peers.actors import host_of
 from node.peers.hosts import Standing, blocked, limited, standings
 from node.runtime import Node
+from vocab import properties
 from vocab.activities import Activity, read_activity
 from vocab.errors import VocabError
 from vocab.jsonld import parse
@@ -275,9 +276,10 @@ async def require_standing(
     known  what was read a moment ago of the hosts of actor and signer.
     """
     inner = activity.object or {}
-    named = (activity.object_id, inner.get("attributedTo"), inner.get("inReplyTo"), activity.target)
+    named = {*properties.iris(inner, "attributedTo"), *properties.iris(inner, "inReplyTo")}
+    named |= {url for url in (activity.object_id, activity.target) if url is not None}
     speakers = {host_of(activity.actor), host_of(signer)}
-    others = {host_of(url) for url in named if isinstance(url, str)} - {node.settings.authority} - speakers
+    others = {host_of(url) for url in named} - {node.settings.authority} - speakers
     found, shut = known or {}, set[str]()
     if others or not speakers <= found.keys():
         async with node.database.read() as session:

@@ -81,7 +81,7 @@ def _embedded(asked: properties.Properties, naming: str | None, activity: Activi
         return {}
     plain = properties.simplified(said)
     by = {*properties.iris(plain, "actor"), *properties.iris(plain, "attributedTo")}
-    about = activity.object_id if naming is None else properties.iri(plain, naming)
-    if by - {activity.actor} or about != activity.object_id:
+    about = activity.object_ids if naming is None else properties.iris(plain, naming)
+    if by - {activity.actor} or activity.object_id not in about:
         raise RefusedActivity(f"{activity.type} for something else than it carries")
     return said

@@ -202,6 +202,13 @@ async def is_shown(session: AsyncSession, id: str | None, *, actor: str | None =
     return known is not None and known.state in SHOWN and not known.own and actor in (None, known.actor)
 
 
+async def own_case(session: AsyncSession, *ids: str) -> Entry | None:
+    """The first of these that is a case published here."""
+    ours = set(await session.scalars(select(Entry.id).where(among(Entry.id, ids), Entry.own.is_(True))))
+    first = next((one for one in ids if one in ours), None)
+    return await session.get(Entry, first) if first is not None else None
+
+
 async def put_entry(session: AsyncSession, draft: Draft, *, now: datetime) -> Entry | None:
     """Keep a case, new or changed; None when what we have is as new, or withdrawn for good."""
     if not await put_entries(session, [draft], now=now):

@@ -293,7 +293,7 @@ async def find_reply(node: Node, id: str) -> tuple[Reaction, dict[str, object]]:
         reply = await _reply(session, id)
     document = await find_document(node, id)
     item = read_object(document)
-    if item.id != id or item.attributed_to != reply.actor or item.in_reply_to != reply.case_url:
+    if item.id != id or reply.actor not in item.attributed_to or reply.case_url not in item.in_reply_to:
         raise Mismatch("not the reply that was announced", url=id)
     return reply, document
 

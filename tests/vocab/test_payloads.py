@@ -128,7 +128,7 @@ def test_threads_writes_dates_and_the_public_in_its_own_way() -> None:
     assert activity.published.isoformat() == "2026-10-05T15:00:00+00:00"
     assert activity.to == ("https://www.w3.org/ns/activitystreams#Public",)
     assert note.url == "https://www.threads.net/@frank/post/C8abcdEFgh"
-    assert note.in_reply_to == "https://node.example/cases/1"
+    assert note.in_reply_to == ("https://node.example/cases/1",)
     assert note.tags[0].href == "https://node.example/actors/cases"
 
 

@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from federation.proofs import attach
+from node.entries.entries import Entry
 from node.errors import NotAllowed
 from node.peers.directory import find_actor
 from node.peers.follows import follow
+from node.peers.hosts import decide
 from node.peers.ours import local_actor_at
 from node.peers.reports import Report
 from node.publishing.reactions import (
@@ -115,6 +117,75 @@ async def test_a_reply_is_noted_whatever_its_type(town: Town, node: Node, strang
     await say(town, stranger, "Create", a_reply(stranger, url, type="Article", name="At length (fictional)"))
 
     assert await counted(node, url) == {"reply": 1}
+
+
+ELSEWHERE = "https://elsewhere.example/notes/7"
+
+
+@pytest.mark.parametrize("kind", ["Note", "Article"])
+@pytest.mark.parametrize("how", ["embedded", "named", "asked for"])
+async def test_a_reply_to_several_things_waits_with_the_first_case_of_ours_and_is_shown_there(
+    town: Town, node: Node, stranger: Stranger, how: str, kind: str
+) -> None:
+    first, second = (await publish_case(node)).url, (await publish_case(node)).url
+    note = a_reply(stranger, first, type=kind, name="x", inReplyTo=[ELSEWHERE, first, {"id": second}])
+    await befriend(town, node, stranger)
+
+    if how == "asked for":
+        await say(town, stranger, "ReplyRequest", first, instrument=note)
+    else:
+        await say(town, stranger, "Create", note if how == "embedded" else NOTE)
+    assert await counted(node, first) == {"reply": 1}
+    assert await counted(node, second) == {}
+    async with node.database.begin() as session:
+        await show_reply(session, NOTE, await read_reply(node, NOTE), by="somebody", now=node.clock.now())
+
+    async with node.database.read() as session:
+        assert [reply.id for reply in await shown_replies(session, first)] == [NOTE]
+
+
+async def test_a_case_of_somebody_we_follow_that_answers_several_is_a_reply_whatever_it_brings(
+    town: Town, node: Node, stranger: Stranger
+) -> None:
+    url = (await publish_case(node)).url
+    await befriend(town, node, stranger)
+    case = {name: value for name, value in a_document(stranger, town).items() if name != "proof"}
+    reply = attach(case | {"inReplyTo": [ELSEWHERE, url]}, stranger.prover(), now=town.clock.now())
+
+    await say(town, stranger, "Create", reply)
+
+    assert await counted(node, url) == {"reply": 1}
+    async with node.database.read() as session:
+        assert await session.get(Entry, case["id"]) is None
+
+
+@pytest.mark.parametrize("authors", [["{sam}", "{other}"], ["{other}", "{sam}"], ["{other}"]])
+@pytest.mark.parametrize("how", ["its author", "somebody else"])
+async def test_a_reply_is_of_whoever_sends_it_wherever_they_stand_among_its_authors(
+    town: Town, node: Node, stranger: Stranger, authors: list[str], how: str
+) -> None:
+    url = (await publish_case(node)).url
+    other = Stranger(town, "other.example", key="other")
+    named = [one.format(sam=stranger.id, other=other.id) for one in authors]
+    note = a_reply(stranger, url, attributedTo=named)
+    said = stranger.activity("Create", note)
+
+    await (stranger if how == "its author" else other).post("a", said)
+    await town.settle()
+
+    assert await counted(node, url) == ({"reply": 1} if len(authors) == 2 else {})
+
+
+async def test_what_answers_somebody_who_is_shut_out_is_not_noted_wherever_it_says_so(
+    town: Town, node: Node, stranger: Stranger
+) -> None:
+    url = (await publish_case(node)).url
+    async with node.database.begin() as session:
+        await decide(session, "elsewhere.example", "block", reason="", now=node.clock.now())
+
+    await say(town, stranger, "Create", a_reply(stranger, url, inReplyTo=[url, ELSEWHERE]))
+
+    assert await counted(node, url) == {}
 
 
 async def test_a_reply_that_is_only_named_is_read_at_its_authors_server(

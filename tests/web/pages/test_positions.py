@@ -96,7 +96,7 @@ async def test_it_is_a_signed_reply_that_anybody_can_read(town: Town, desk: dict
     assert document["srt:caseHash"] == case.sha256
     assert read_position(document) == "dissent"
     note = read_object(document)
-    assert (note.type, note.in_reply_to, note.summary) == ("Note", url, None)
+    assert (note.type, note.in_reply_to, note.summary) == ("Note", (url,), None)
     assert "<strong>Dissent: " in str(note.content)
     assert "https://b.example/actors/cases" in document["cc"]
     assert document["context"] == f"{url}/context"
