@@ -34,9 +34,10 @@ class Limits:
     waiting        activities that wait for their commit, in memory
     backlog        activities kept and not yet worked off, of all hosts
     host_backlog   the same, of one host
+    site_backlog   the same, of one site, where it is of nobody whom we follow: names below one's own cost nothing
     fetches        keys being fetched at once, of all hosts
     host_fetches   the same, of one host, or of one actor whom we follow
-    site_fetches   the same, of one site: names below one's own cost nothing
+    site_fetches   the same, of one site
     waiters        requests that wait for a key, of all hosts: each holds a connection, of which there are some thousands
     site_waiters   the same, of one site, or of one actor whom we follow
     fetch_bytes    of activities that wait for a key
@@ -47,6 +48,7 @@ class Limits:
     waiting: int = 4_000
     backlog: int = 200_000
     host_backlog: int = 20_000
+    site_backlog: int = 50_000
     fetches: int = 256
     host_fetches: int = 16
     site_fetches: int = 64
@@ -67,6 +69,7 @@ class Shedder:
         self._node = node
         self._limits = limits
         self._backlog: Counter[str] = Counter()
+        self._of_sites: Counter[str] = Counter()
         self._total = 0
         self._fetching: dict[str, Counter[str]] = {}
         self._held = self._held_bytes = 0
@@ -93,6 +96,7 @@ class Shedder:
     def kept(self, host: str, weight: int) -> None:
         """One more activity of this host waits to be worked off."""
         self._backlog[host] += weight
+        self._of_sites[site_of(host)] += weight
         self._total += weight
 
     @contextmanager
@@ -153,6 +157,8 @@ class Shedder:
             waiting >= limits.waiting * times
             or self._total >= limits.backlog * times
             or self._backlog[host] >= limits.host_backlog * times
+            # Whom we follow is not kept out by what others of the same name fill.
+            or (times == 1 and self._of_sites[site_of(host)] >= limits.site_backlog)
         )
 
     async def _look(self) -> None:
@@ -168,6 +174,9 @@ class Shedder:
             self._backlog = Counter()
             for lane, n in lanes:
                 self._backlog[lane.removeprefix(LANE).partition(BESIDE)[0]] += n
+            self._of_sites = Counter()
+            for host, n in self._backlog.items():
+                self._of_sites[site_of(host)] += n
             followed = await session.scalars(
                 select(RemoteActor.host)
                 .distinct()

@@ -257,8 +257,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         ),
         "requests that wait for keys: of one site · of all; then 429": f"{keys.site_waiters} · {keys.waiters}",
         "bodies that wait for keys, of all together; then 429": f"{keys.fetch_bytes // 1024**2} MiB",
-        "activities that are not worked off yet, one for each 16 KiB that they begin: of one host · of all; then 429": (
-            f"{keys.host_backlog:,} · {keys.backlog:,}"
+        "activities that are not worked off yet, one for each 16 KiB that they begin: of one host · of one site · of all; then 429": (
+            f"{keys.host_backlog:,} · {keys.site_backlog:,} · {keys.backlog:,}"
         ),
         "one key, with its owner and all that leads there": f"{fetch.KEY_SECONDS:g} seconds",
         "names looked up at once: of one site · of all": f"{resolving.OF_ONE_SITE} · {resolving.THREADS}",

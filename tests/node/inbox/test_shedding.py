@@ -85,6 +85,25 @@ async def test_when_everything_is_full_those_whom_we_follow_are_served(town: Tow
     assert await flood(friend, 5) == [202] * 5
 
 
+async def test_names_below_one_do_not_fill_what_may_wait_of_everybody(town: Town) -> None:
+    """Names below one's own cost nothing: else ten of them would shut out every stranger."""
+    friend = Stranger(town, "friend.loud.example", key="other")
+    await befriend(town, friend)
+    narrow(town, "a", Limits(site_backlog=5))
+    one, other = Stranger(town, "one.loud.example"), Stranger(town, "two.loud.example", key="peer")
+    quiet = Stranger(town, "quiet.example", key="other")
+
+    assert await flood(one, 3) == [202] * 3
+    assert await flood(other, 4) == [202] * 2 + [429] * 2
+    assert await flood(one, 1, first=10) == [429]
+    assert await flood(quiet, 2) == [202] * 2
+    assert await flood(friend, 6) == [202] * 6
+
+    await town.settle()
+    town.clock.forward(seconds=2)
+    assert await flood(other, 1, first=100) == [202]
+
+
 async def test_in_a_flood_the_database_is_asked_once_a_second(
     town: Town, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,6 +137,8 @@ async def test_what_waits_of_others_counts_and_what_we_send_or_gave_up_does_not(
     for limits, is_full in (
         (Limits(host_backlog=5), True),
         (Limits(host_backlog=6), False),
+        (Limits(site_backlog=5), True),
+        (Limits(site_backlog=6), False),
         (Limits(backlog=5), True),
         (Limits(backlog=6), False),
     ):
