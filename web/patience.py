@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from web.doorstep import DoorstepProtocol
@@ -46,12 +46,14 @@ class Patience:
     read_seconds  the time in which a client has to make room for more of an answer (TCP_USER_TIMEOUT, RFC 5482 §3.1). Long, because a
                   client behind a slow line, or a proxy, makes room in large steps; who makes some goes on for as long as it takes.
                   Also the time in which one that sends nothing more shows that it reads: perhaps it is gone altogether.
+    linger_seconds  how long what is still sent is read, and dropped, behind a refusal.
     """
 
     head_seconds: float = 15.0
     body_seconds: float = 60.0
     least_bytes: int = 1_000
     read_seconds: float = 600.0
+    linger_seconds: float = 2.0
 
 
 class TooMuchBefore(Exception):
@@ -139,6 +141,7 @@ class PatientProtocol(DoorstepProtocol):
     _is_body = False
     _is_ended = False  # what comes is heard no more, and what was asked in full is not answered yet
     _refusal = ""  # what is said behind those answers
+    _is_left = False  # nothing more is sent
     _waiting: asyncio.TimerHandle | None = None
 
     def __init__(
@@ -205,6 +208,7 @@ class PatientProtocol(DoorstepProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
         """Nothing more is sent, though answers are read perhaps: whoever asked in full has theirs, and the others are dropped."""
+        self._is_left = True
         if not self._end():
             return False
         if not self._refusal:
@@ -218,7 +222,7 @@ class PatientProtocol(DoorstepProtocol):
         if self._end():
             self._refusal = msg
         elif self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            super().send_400_response(msg)
+            self._refuse(msg)
         else:
             # Its own answer is begun.
             self.transport.close()
@@ -290,7 +294,7 @@ class PatientProtocol(DoorstepProtocol):
         if not self._is_ours():
             self._room.wait_for(self)
             if self._refusal and not self.transport.is_closing():
-                super().send_400_response(self._refusal)
+                self._refuse(self._refusal)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -323,6 +327,23 @@ class PatientProtocol(DoorstepProtocol):
             self.cycle = self._unanswered[-1]
         self._is_ended = self._is_ours()
         return self._is_ended
+
+    def _refuse(self, msg: str) -> None:
+        """Say what is wrong, and hear whoever still sends to their end, for a while: who is cut off in the middle never reads it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            # There is no other answer to it.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        lines = [STATUS_LINE[400], *(b"%s: %s\r\n" % header for header in self.server_state.default_headers)]
+        lines.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(msg))
+        lines += (b"connection: close\r\n\r\n", msg.encode("ascii"))
+        self.transport.write(b"".join(lines))
+        if self._is_left or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._is_ended = True
+        self._waiting = self.loop.call_later(self.patience.linger_seconds, self.transport.abort)
 
     def _wait_for_the_end(self) -> None:
         self._waiting = self.loop.call_later(self.patience.read_seconds, self.transport.abort)

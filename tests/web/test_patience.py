@@ -48,7 +48,9 @@ TIMES = 60
 
 
 class Hasty(PatientProtocol):
-    patience = Patience(head_seconds=0.3, body_seconds=0.3, least_bytes=50, read_seconds=0.5)
+    patience = Patience(
+        head_seconds=0.3, body_seconds=0.3, least_bytes=50, read_seconds=0.5, linger_seconds=0.5
+    )
 
 
 @pytest.fixture
@@ -162,6 +164,47 @@ async def test_a_request_says_once_for_whom_it_is(port: int) -> None:
     assert await status(b"1.0", a, b) == b"400"
     posted = INBOX + b"%scontent-length: %d\r\n\r\n" % (b, len(ACTIVITY)) + ACTIVITY
     assert (await told(port, posted))[0].startswith(b"HTTP/1.1 400 ")
+
+
+NO_REQUEST = b"GET / HTTP/1.1\r\nwhat is this\r\n\r\n"
+TWO_HOSTS = INBOX + b"host: b.example\r\ncontent-length: 3000000\r\n\r\n"
+BROKEN = INBOX + CHUNKED + b"no chunk\r\n"
+
+
+@pytest.mark.parametrize("first", [NO_REQUEST, TWO_HOSTS, BROKEN], ids=["nothing", "two hosts", "no chunk"])
+async def test_who_is_refused_in_the_middle_may_end_and_reads_why(port: int, first: bytes) -> None:
+    """Closed with something unread, the connection is cut, and the refusal lost with it (RFC 9112 §9.6)."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(first)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        writer.write(b"x" * 65_536)
+        await writer.drain()
+
+    async with asyncio.timeout(SOON):
+        heard = await reader.read()
+        writer.write_eof()
+        await writer.drain()
+    writer.close()
+
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.count(b"HTTP/1.1") == 1
+    assert b"\r\nconnection: close\r\n" in heard
+
+
+async def test_who_goes_on_behind_a_refusal_is_cut(server: uvicorn.Server, port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(NO_REQUEST)
+
+    with suppress(ConnectionError):
+        async with asyncio.timeout(SOON):
+            while True:
+                await asyncio.sleep(0.01)
+                writer.write(b"x" * 1000)
+                await writer.drain()
+    writer.transport.abort()
+
+    assert not server.server_state.connections
 
 
 @pytest.mark.parametrize("is_behind", [False, True], ids=["before the body", "behind it"])
