@@ -27,7 +27,7 @@ _ROBOTS_WORD = re.compile(r"[a-z][a-z0-9-]{1,29}")
 _MAX_ROBOTS_WORDS: Final = 10
 
 # Threads writes "+0000", Pixelfed and Minds "+00:00", most "Z"; Misskey and Mitra add fractions.
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)", re.IGNORECASE | re.ASCII)
 
 
 def simplified(document: Properties) -> Properties:

@@ -15,8 +15,9 @@ from vocab.texts import NOTHING, Texts, is_language
 _MAX_LANGUAGES: Final = 30
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029\ufeff]")
 _UNSAFE_IN_ADDRESS = re.compile(r"[\s<>\"\x00-\x1f]")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_PARTIAL = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?")
+# Digits of other scripts are no date to a calendar, and none to who sorts by them.
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_PARTIAL = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?", re.ASCII)
 
 _T = TypeVar("_T")
 

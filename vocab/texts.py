@@ -9,7 +9,7 @@ from typing import Final
 
 FALLBACK: Final = "en"
 
-_TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
+_TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?", re.ASCII)
 
 
 def is_language(tag: object) -> bool:

@@ -38,7 +38,7 @@ MEMBERS = frozenset(
     }
 )
 HANDLER_MEMBERS = frozenset({"id", "age", "ed25519", "custodian"})
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
 @dataclass(frozen=True)

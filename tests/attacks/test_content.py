@@ -146,6 +146,20 @@ async def page_of(stage: Stage, url: str) -> str:
     return await stage.page(f"/cases/{host}/{name}")
 
 
+@pytest.mark.parametrize("term", ["srt:startedOn", "srt:endedOn"])
+async def test_a_day_in_digits_of_another_script_breaks_no_page(stage: Stage, term: str) -> None:
+    """A number to who counts digits, and no day to a calendar: every list with that case in it was an error."""
+    alice = await stage.victim()
+    case = {name: value for name, value in stage.case(alice).items() if name != "proof"}
+    case |= {term: "\u0662\u0660\u0662\u0665-01", "srt:ongoing": False}
+
+    await stage.send(alice, alice.activity("Create", stage.prove(alice, case), to=[PUBLIC], cc=[], number=5))
+
+    assert await stage.entry(str(case["id"])) is None
+    for path in ("/", "/cases"):
+        assert "</html>" in await stage.page(path)
+
+
 @pytest.mark.parametrize("attack", MARKUP)
 async def test_markup_in_a_case_is_words(stage: Stage, attack: str) -> None:
     text = MARKUP[attack]

@@ -14,7 +14,7 @@ from web.locale import translations
 from web.pages.wording import Spoken, label, language_name, right, right_title, say_day, state_name
 
 FIRST = ("content_warning", "title", "summary", "content")
-PARTIAL_DAY = re.compile(r"\d{4}(-\d{2}){0,2}")
+PARTIAL_DAY = re.compile(r"\d{4}(-\d{2}){0,2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
