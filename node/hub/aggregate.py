@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from node.entries.entries import WITHDRAWN, Draft, Entry, last_changes, put_entries, withdraw_entry
+from node.entries.entries import SHOWN, WITHDRAWN, Draft, Entry, last_changes, put_entries, withdraw_entry
 from node.hub import announcing
 from node.hub.quarantine import let_go_all
 from node.keyring import Keyring
@@ -127,6 +127,7 @@ class Ready:
     passed_on   what its publisher said: where it changes anything.
     also        its address, by those whom it concerns since it was corrected.
     no_more     what takes back what was announced by those whom it concerns no more, by the address of that.
+    late        what its publisher said of the version that is here already: said while that is shown.
     """
 
     draft: Draft
@@ -134,11 +135,12 @@ class Ready:
     passed_on: tuple[Packed, ...] = ()
     also: tuple[Packed, ...] = ()
     no_more: Mapping[str, Packed] = field(default_factory=dict)
+    late: tuple[Packed, ...] = ()
 
     @property
     def deliveries(self) -> int:
         """How many jobs it may make."""
-        said = (*self.announced, *self.passed_on, *self.also, *self.no_more.values())
+        said = (*self.announced, *self.passed_on, *self.also, *self.no_more.values(), *self.late)
         return sum(len(one.inboxes) for one in said)
 
 
@@ -163,13 +165,18 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
     async with node.database.read() as session:
         changed_at = await last_changes(session, [one.draft.id for one in brought])
         standing = await announcing.standing(session, changed_at)
+        unsaid = await _unsaid(
+            session, [one for one in brought if changed_at.get(one.draft.id) == one.draft.newest]
+        )
         whose = {PUBLIC}.union(*by, *standing.values())
         inboxes = await inboxes_of_followers(session, whose)
     ready: list[Ready] = []
     for one, ours in zip(brought, by, strict=True):
         url, last = one.draft.id, changed_at.get(one.draft.id)
         if last is not None and one.draft.newest <= last:
-            ready.append(Ready(one.draft))
+            told = sorted(standing.get(url, {})) if one in unsaid else []
+            late = _said_by(node, one, told, inboxes=inboxes, now=now) if told else ()
+            ready.append(Ready(one.draft, late=late))
             continue
         changed_at[url] = one.draft.newest
         before = standing.setdefault(url, {})
@@ -179,15 +186,8 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
         left = {actor: name for actor, name in before.items() if actor not in ours}
         new = announcing.announcements(settings, url, by=wanting, inboxes=inboxes, now=now)
         # Who has it from them hears of the correction before it leaves their part.
-        told = [*ours, *left]
-        said = (
-            announcing.passed_on(settings, one.said, about=url, by=told, inboxes=inboxes, now=now)
-            if one.said
-            else []
-        )
-        announced, passed_on = (
-            tuple(pack(node.keyring, parcel, now=now) for parcel in parcels) for parcels in (new, said)
-        )
+        passed_on = _said_by(node, one, [*ours, *left], inboxes=inboxes, now=now)
+        announced = tuple(pack(node.keyring, parcel, now=now) for parcel in new)
         no_more = {
             name: pack(
                 node.keyring,
@@ -207,6 +207,33 @@ async def make_ready(node: Node, brought: Sequence[Brought]) -> list[Ready]:
     return ready
 
 
+def _said_by(
+    node: Node, one: Brought, actors: Sequence[str], *, inboxes: Mapping[str, list[str]], now: datetime
+) -> tuple[Packed, ...]:
+    """What its publisher said of a case, to be passed on by these actors of ours; nothing where there is nothing to pass on."""
+    if one.said is None:
+        return ()
+    parcels = announcing.passed_on(
+        node.settings, one.said, about=one.draft.id, by=actors, inboxes=inboxes, now=now
+    )
+    return tuple(pack(node.keyring, parcel, now=now) for parcel in parcels)
+
+
+async def _unsaid(session: AsyncSession, brought: Sequence[Brought]) -> list[Brought]:
+    """Those that are here as they are brought, and of which nobody was told in their publisher's words: somebody without these was quicker.
+
+    What was passed on holds the case as it is kept, to the byte.
+    """
+    said = {one.draft.id: one for one in brought if one.said is not None}
+    if not said:
+        return []
+    here = select(Entry.id, Entry.sha256).where(among(Entry.id, said), Entry.state.in_(SHOWN))
+    same = {url for url, sha256 in await session.execute(here) if said[url].draft.sha256 == sha256}
+    told = select(Sent.object_id, Sent.body).where(among(Sent.object_id, same), Sent.wraps.is_not(None))
+    same -= {url for url, body in await session.execute(told) if said[url].draft.document in body}
+    return [said[url] for url in same]
+
+
 async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetime) -> None:
     """Keep cases of organisations we follow, and announce those that are new: in as few statements as one.
 
@@ -222,6 +249,10 @@ async def take_in(session: AsyncSession, ready: Iterable[Ready], *, now: datetim
         later = [one for one in rest if first.setdefault(one.draft.id, one) is not one]
         changed = await put_entries(session, [one.draft for one in first.values()], now=now)
         await let_go_all(session, first)
+        for one in first.values():
+            # Withdrawn since it was asked, it is not to be told.
+            if one.late and (await session.get_one(Entry, one.draft.id)).state in SHOWN:
+                told += one.late
         for url, is_new in changed.items():
             one = first[url]
             if is_new:

@@ -63,6 +63,52 @@ async def holds(stage: Stage, said: dict[str, Any]) -> bool:
     return all(isinstance(check(one, keys, now=stage.town.clock.now()), Proven) for one in proven)
 
 
+# ---- what somebody else was quicker to bring -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["without a proof", "as a graph"])
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+async def test_who_is_quicker_than_a_member_keeps_nobody_from_what_the_member_says(
+    stage: Stage, alice: Stranger, rita: Stranger, relay: Stranger, kind: str, how: str
+) -> None:
+    """The hub finds the case at its own address, and nothing there to pass on."""
+    mallory = stage.stranger()
+    if kind == "Update":
+        first = stage.prove(alice, alice.activity("Create", stage.case(alice), to=[PUBLIC]))
+        await stage.send(alice, first)
+    case = alice.documents["/cases/c1"] = stage.case(alice, minutes=int(kind == "Update"))
+    said = alice.activity(kind, case, to=[PUBLIC], number=2)
+    proven = stage.prove(alice, said)
+    if how == "as a graph":
+        said = proven = said_as_a_graph(stage, alice, kind, case, number=2)
+
+    await stage.send(mallory, said)
+    before = wrapped(rita, kind) + forwarded(relay, kind)
+    await stage.send(alice, proven)
+    await stage.send(alice, proven | {"id": proven["id"]})
+    await stage.send(alice, stage.prove(alice, said | {"id": f"{said['id']}0", "@context": CONTEXT}))
+
+    assert before == []
+    assert [one["id"] for one in wrapped(rita, kind)] == [said["id"]]
+    assert [one["id"] for one in forwarded(relay, kind)] == [said["id"]]
+    assert await holds(stage, forwarded(relay, kind)[0])
+
+
+async def test_what_was_withdrawn_meanwhile_is_not_said_for_who_was_quicker(
+    stage: Stage, alice: Stranger, relay: Stranger
+) -> None:
+    mallory, case = stage.stranger(), stage.case(alice)
+    alice.documents["/cases/c1"] = case
+    said = alice.activity("Create", case, to=[PUBLIC])
+    await stage.send(mallory, said)
+
+    await stage.send(alice, stage.prove(alice, alice.activity("Delete", case["id"], to=[PUBLIC])))
+    await stage.send(alice, stage.prove(alice, said))
+
+    assert forwarded(relay, "Create") == []
+    assert len(forwarded(relay, "Delete")) == 1
+
+
 # ---- of several ----------------------------------------------------------------------------------------------------
 
 
