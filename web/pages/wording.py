@@ -7,7 +7,7 @@ they are rather than hidden.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -124,18 +124,16 @@ def state_name(code: str, language: str) -> str:
     return states.state(code).name(language) if states.is_state(code) else code
 
 
-@cache
 def endonym(language: str) -> str:
     """What a language calls itself: `français`."""
-    found = _locale(language)
-    return (found.get_display_name(language) if found else None) or language
+    return language_name(language, language)
 
 
-@cache
+@lru_cache(maxsize=1024)  # others choose the tags
 def language_name(language: str, said_in: str) -> str:
     """What a language is called in another: `French`."""
-    found = _locale(language)
-    return (found.get_display_name(said_in) if found else None) or language
+    found, tongue = _locale(language), _locale(said_in)
+    return (found.get_display_name(tongue) if found and tongue else None) or language
 
 
 def bare(address: str) -> str:

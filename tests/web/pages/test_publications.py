@@ -148,6 +148,19 @@ async def test_a_case_shows_in_the_readers_language_with_the_original_one_link_a
     assert '<h1 lang="uk" dir="ltr">Пенсії переселенців' in original
 
 
+@pytest.mark.parametrize("tag", ["sr-Latn", "pt-BR", "zh-Hant-TW", "aa-Aaaa-999"])
+async def test_a_case_is_shown_that_is_also_in_a_language_with_a_script_or_a_country(
+    node: Node, visitor: httpx.AsyncClient, tag: str
+) -> None:
+    case = sample("01")
+    await put(node, sample("01", title={**case.title, tag: "The same case in another language"}))
+
+    page = await visitor.get("/cases/sample-01", headers=HTML)
+
+    assert page.status_code == 200
+    assert f'<a href="/cases/sample-01?text={tag}" lang="{tag}"' in page.text
+
+
 async def test_the_linked_data_of_a_page_parses_and_ends_where_it_should(
     node: Node, visitor: httpx.AsyncClient
 ) -> None:

@@ -52,6 +52,11 @@ def test_a_language_calls_itself_by_its_own_name() -> None:
     assert (endonym("uk"), language_name("uk", "fr")) == ("українська", "ukrainien")
 
 
+def test_a_language_with_a_script_or_a_country_says_its_name() -> None:
+    assert (endonym("sr-Latn"), endonym("pt-BR")) == ("srpski (latinica)", "português (Brasil)")
+    assert language_name("pt-BR", "sr-Latn") not in ("pt-BR", endonym("pt-BR"))
+
+
 def test_a_long_address_is_cut_and_loses_its_scheme() -> None:
     assert bare("https://fr.tracker.example/documents/sample-02") == "fr.tracker.example/documents/sample-02"
     assert len(bare("https://fr.tracker.example/" + "x" * 200)) == 60
