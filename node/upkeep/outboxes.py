@@ -15,7 +15,7 @@ from node.database import is_unstorable
 from node.effects.cases import members_among, read_shown
 from node.effects.forwarded import gone
 from node.effects.handlers import on_delete
-from node.effects.proving import RefusedActivity, is_followed
+from node.effects.proving import RefusedActivity, is_followed, prove_activity
 from node.effects.taking import fetch_case, may_be_behind
 from node.entries.entries import RESTING, Entry, last_changes
 from node.hub.aggregate import Brought, in_parts, make_ready, take_in
@@ -331,11 +331,15 @@ class Walk:
         at = self.withdrawals.get(found.object_id or "")
         if at is None or not self._is_at_home(at):
             return None
-        with suppress(FetchError, VocabError):
+        with suppress(FetchError, RefusedActivity, VocabError):
             said = read_activity(await find_document(self.node, at))
-            # One of several: whether the others are gone nobody has asked.
-            about = (found.object_id,)
-            if (said.id, said.type, said.actor, said.object_ids) == (at, "Delete", found.actor, about):
+            if (said.id, said.type, said.actor) != (at, "Delete", found.actor):
+                return None
+            if said.object_ids == found.object_ids:
+                return said
+            if found.object_id in said.object_ids:
+                # One of several: whether the others are gone nobody has asked, but who published them says so.
+                await prove_activity(self.node, said)
                 return said
         return None
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from federation.proofs import Proven, check
 from node.peers.directory import proving_keys
+from node.peers.follows import read_back
 from node.peers.sending import Sent
 from tests.attacks.stage import Stage
 from tests.attacks.test_turned_graphs import CONTEXT, proven_as
@@ -152,6 +154,27 @@ async def test_who_has_only_one_of_several_is_told_too(stage: Stage, alice: Stra
     await stage.send(alice, said)
 
     assert wrapped(reader, "Delete") == [said]
+
+
+@pytest.mark.parametrize("is_proven", [True, False], ids=["proven", "not proven"])
+async def test_a_delete_of_several_that_an_outbox_names_is_passed_on_where_it_is_proven(
+    stage: Stage, alice: Stranger, rita: Stranger, relay: Stranger, is_proven: bool
+) -> None:
+    cases, node = await several(stage, alice), stage.town.hub.node
+    ids = [case["id"] for case in cases]
+    said = alice.activity("Delete", ids, to=[PUBLIC])
+    said = stage.prove(alice, said) if is_proven else said
+    gone = {f"/cases/{slug}": httpx.Response(410) for slug in ("c1", "c2")}
+    alice.documents |= {**gone, "/activities/delete-1": said}
+    alice.documents["/users/cases/outbox"] |= {"orderedItems": [said["id"]]}
+
+    async with node.database.begin() as session:
+        await read_back(session, alice.id, now=node.clock.now())
+    await stage.town.settle()
+
+    kept = [await stage.entry(one) for one in ids]
+    assert [one.state for one in kept if one is not None] == ["withdrawn", "withdrawn"]
+    assert wrapped(rita, "Delete") == forwarded(relay, "Delete") == ([said] if is_proven else [])
 
 
 async def test_a_delete_of_several_that_holds_the_words_of_one_is_not_passed_on(
