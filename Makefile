@@ -12,7 +12,7 @@ export VIRTUAL_ENV_DISABLE_PROMPT := 1
 # Compiled modules are kept, whoever calls: the suite starts some hundred processes that would each compile all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-dev browser demo run test test-scale check format bench fuzz histories heavy thorough journeys release locks clean
+.PHONY: help setup setup-dev browser demo run test check format bench fuzz histories heavy thorough journeys release locks clean
 .DEFAULT_GOAL := help
 
 help: ## these verbs
@@ -69,8 +69,9 @@ run: setup ## one node, data in ./data
 browser: setup-dev ## build the browser bundle and run its own checks
 	@$(BIN)/python $(BROWSER)/npm.py --prefix $(BROWSER) run --silent check
 
+# Twice as many as there are processors here: half of the time a test waits for a browser, a server or a clock.
 test: setup-dev ## the whole suite: SQLite, PostgreSQL and Redis, browser, independent peers
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 journeys: setup-dev ## the journeys, told aloud
 	@$(BIN)/pytest -v tests/journeys

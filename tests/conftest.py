@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import httpx
 import hypothesis
@@ -33,10 +34,10 @@ SERVERS = pytest.StashKey[Servers]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--database",
-        choices=("marked", SQLITE, POSTGRESQL, "both"),
-        default="marked",
-        help="where tests that use a database run: SQLite, and PostgreSQL too for those marked both_databases "
-        "(marked, the default); all of them on one; or all on both",
+        choices=("turns", "marked", SQLITE, POSTGRESQL, "both"),
+        default="turns",
+        help="where tests that use a database run: on SQLite, and of those marked both_databases each half on one of the two "
+        "(turns, the default) or all on both (marked); all of them on one; or all on both",
     )
     parser.addoption(
         "--heavy",
@@ -84,14 +85,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "database_kind" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")
     ):
         return
-    chosen = metafunc.config.getoption("--database")
     marked = metafunc.definition.get_closest_marker("both_databases") is not None
-    if chosen == "both" or (chosen == "marked" and marked):
-        kinds = [SQLITE, POSTGRESQL]
-    elif chosen == POSTGRESQL:
-        kinds = [POSTGRESQL]
-    else:
-        return
+    match metafunc.config.getoption("--database"):
+        case "both":
+            kinds = [SQLITE, POSTGRESQL]
+        case "marked" if marked:
+            kinds = [SQLITE, POSTGRESQL]
+        case "turns" if marked:
+            # By its name: the same one each time, whatever else is run.
+            kinds = [[SQLITE, POSTGRESQL][crc32(metafunc.definition.nodeid.encode()) % 2]]
+        case kind if kind == POSTGRESQL:
+            kinds = [POSTGRESQL]
+        case _:
+            return
     params = [pytest.param(kind, marks=pytest.mark.scale if kind == POSTGRESQL else ()) for kind in kinds]
     metafunc.parametrize("database_kind", params, indirect=True)
 
