@@ -193,6 +193,7 @@ def retry_after(answer: Answer, now: datetime) -> datetime | None:
     else:
         try:
             wait = parsedate_to_datetime(text) - now
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
+            # A year, an hour or a zone of twenty digits overflows.
             return None
     return now + min(max(wait, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)

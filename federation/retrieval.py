@@ -121,7 +121,11 @@ def _media_type(fields: Sequence[bytes]) -> tuple[str, Sequence[str]]:
         return "", ()
     message = Message()
     message["content-type"] = fields[0].decode("latin-1")
-    profile = message.get_param("profile")
+    try:
+        profile = message.get_param("profile")
+    except ValueError:
+        # The parts of a parameter are numbered (RFC 2231 §3), and no number of five thousand digits is read.
+        return "", ()
     return message.get_content_type(), profile.split() if isinstance(profile, str) else ()
 
 

@@ -199,6 +199,9 @@ async def test_a_digest_made_once_is_sent_as_it_is() -> None:
         ("-5", None),
         ("99999999999999999999", None),
         ("Sat, 21 Nov 2026 13:00:00", None),
+        (f"Sat, 21 Nov {10**20} 13:00:00 GMT", None),
+        (f"Sat, {10**20} Nov 2026 13:00:00 GMT", None),
+        (f"Sat, 21 Nov 2026 13:00:00 +{10**20}", None),
         ("٣", None),
     ],
 )

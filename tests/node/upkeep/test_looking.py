@@ -127,6 +127,32 @@ async def test_what_cannot_be_had_just_now_leaves_all_as_it_is(
     assert await found(town) == 1
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        httpx.Response(503, headers={"retry-after": f"Fri, 31 Dec {10**20} 23:59:59 GMT"}),
+        httpx.Response(
+            200,
+            content=b"{}",
+            headers={"content-type": f"application/ld+json; profile*{'9' * 5_000}=x"},
+        ),
+    ],
+    ids=["when to come back", "what it is"],
+)
+async def test_a_header_that_no_number_is_large_enough_for_keeps_nobody_else_from_being_looked_at(
+    town: Town, member: Stranger, said: httpx.Response
+) -> None:
+    await add_followed(town, "https://evil.example/users/g")
+    town.wires.apps["evil.example"] = httpx.MockTransport(lambda _: said)
+    member.documents[PATH] = member.actor(name="Another name")
+
+    await look(town)
+
+    now_known = await known(town, member.id)
+    assert now_known is not None
+    assert now_known.name == "Another name"
+
+
 @pytest.mark.parametrize("status", [404, 410])
 async def test_who_is_missing_twice_days_apart_is_gone_until_heard_from(
     town: Town, member: Stranger, status: int
