@@ -4,6 +4,7 @@ from typing import Any
 
 from node.effects.moving import move_in
 from node.effects.proving import RefusedActivity
+from node.effects.undone import was_unfollowed
 from node.peers import network, witness
 from node.peers.directory import find_actor
 from node.peers.follows import read_back, receive_answer, receive_block, receive_follow
@@ -25,6 +26,8 @@ async def on_follow(node: Node, activity: Activity) -> None:
         raise RefusedActivity("Follow of an actor that is not ours")
     them = await find_actor(node, activity.actor)
     async with node.database.begin() as session:
+        if await was_unfollowed(session, id=activity.id, actor=them.id, now=node.clock.now()):
+            raise RefusedActivity("a Follow that was taken back before it came")
         standing = (await standings(session, node.settings, [them.host]))[them.host]
         # The instance actor says nothing to followers; but who is not answered waits for ever (ActivityPub §7.5).
         welcome = standing is not Standing.SHUT and us.id != node.settings.instance_actor

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 # costs a delivery; a server that names a shared inbox for all of its people is one.
 MOST_INBOXES = 200
 
+STANDING = frozenset({"requested", "accepted"})
 MOVES = {
     "requested": {"accepted", "rejected", "undone"},
     "accepted": {"rejected", "undone"},
@@ -55,6 +56,11 @@ class Follow(Row):
     changed_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("follower", "followed"),)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is accepted, or waits for its answer."""
+        return self.state in STANDING
 
     def move(self, to: str, now: datetime) -> None:
         """Change state. Raises WrongState."""
@@ -120,7 +126,7 @@ async def unfollow(
 ) -> bool:
     """Take a Follow of ours back; False when there is none."""
     row = await between(session, us.id, them.id)
-    if row is None or row.state not in {"requested", "accepted"}:
+    if row is None or not row.stands:
         return False
     row.move("undone", now)
     undo = activities.undo(new_activity_id(settings), us.id, row.activity)
@@ -167,7 +173,7 @@ async def receive_follow(
 async def receive_undo(session: AsyncSession, *, follower: str, followed: str, now: datetime) -> bool:
     """A follower leaves; False when there was none."""
     row = await between(session, follower, followed)
-    if row is None or row.state not in {"requested", "accepted"}:
+    if row is None or not row.stands:
         return False
     row.move("undone", now)
     return True
@@ -196,6 +202,9 @@ async def receive_answer(
     if row is None or row.followed != by or follower not in (None, row.follower):
         return None
     to = "accepted" if accepted else "rejected"
+    if to == "rejected" and row.state == "requested" and _is_earlier(follow_id, row):
+        # It comes late, and what we asked since is still to be answered; that answer would be none any more.
+        return None
     if row.state == to:
         return False
     if to not in MOVES[row.state]:
@@ -204,20 +213,28 @@ async def receive_answer(
     return True
 
 
+def _is_earlier(follow_id: str | None, row: Follow) -> bool:
+    """Whether it is a Follow that we sent before this one. Some name the one they mean by an id of their own."""
+    if follow_id is None or follow_id == row.activity_id:
+        return False
+    return follow_id.rpartition("/")[0] == row.activity_id.rpartition("/")[0]
+
+
 async def receive_block(session: AsyncSession, *, by: str, us: str, now: datetime) -> None:
     """A remote actor blocks one of ours: whatever stands between the two ends, in silence."""
     theirs, ours = await between(session, by, us), await between(session, us, by)
-    if theirs is not None and theirs.state in {"requested", "accepted"}:
+    if theirs is not None and theirs.stands:
         theirs.move("undone", now)
-    if ours is not None and ours.state in {"requested", "accepted"}:
+    if ours is not None and ours.stands:
         ours.move("rejected", now)
     await receive_undo(session, follower=by, followed=PUBLIC, now=now)
 
 
 async def receive_farewell(session: AsyncSession, by: str, *, now: datetime) -> None:
     """A remote actor is gone: it follows nobody and is followed by nobody any more."""
-    standing = Follow.state.in_(("requested", "accepted"))
-    found = select(Follow).where((Follow.follower == by) | (Follow.followed == by), standing)
+    found = select(Follow).where(
+        (Follow.follower == by) | (Follow.followed == by), Follow.state.in_(STANDING)
+    )
     for row in list(await session.scalars(found)):
         row.move("undone" if row.follower == by else "rejected", now)
 

@@ -32,7 +32,7 @@ from node import outbox
 from node.database import Row
 from node.errors import Invalid
 from node.peers.actors import FRESH, RemoteActor, RemoteKey
-from node.peers.follows import Follow, ask_about, read_back
+from node.peers.follows import STANDING, Follow, ask_about, read_back
 from node.peers.modes import last_mode
 from node.peers.sending import send_withheld, withheld_from
 from node.settings import Settings
@@ -206,7 +206,7 @@ async def _standings(source: Source, mode: str, hosts: Collection[str]) -> dict[
         found |= dict.fromkeys(unknown, stranger)
         follows = {(host, state) for host, state in await _FOLLOWED.ask(source, names=unknown)}
         found |= {host: Standing.LIMITED for host, _ in follows}
-        found |= {host: Standing.OPEN for host, state in follows if state in ("requested", "accepted")}
+        found |= {host: Standing.OPEN for host, state in follows if state in STANDING}
     return found
 
 
@@ -372,7 +372,7 @@ async def drop_blocked(session: AsyncSession, *, now: datetime) -> None:
             # Nobody is told: whoever is blocked learns it from the answers alone.
             await session.execute(
                 update(Follow)
-                .where(side.in_(actors), Follow.state.in_(("requested", "accepted")))
+                .where(side.in_(actors), Follow.state.in_(STANDING))
                 .values(state=state, changed_at=now)
                 .execution_options(synchronize_session=False)
             )

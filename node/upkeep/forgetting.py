@@ -18,7 +18,7 @@ from node.hub.quarantine import Waiting
 from node.lanes import forget_lanes
 from node.outbox import LEASE, Done, Outcome, Turn
 from node.peers.actors import RemoteActor
-from node.peers.follows import Follow
+from node.peers.follows import STANDING, Follow
 from node.peers.habits import forget_hosts
 from node.peers.hosts import Blocklist
 from node.peers.network import NetworkMember
@@ -38,7 +38,6 @@ AT_ONCE = 500
 # Whoever is left waits until tomorrow; the job ends before its lease does.
 AT_MOST = LEASE / 3
 
-STANDING = ("requested", "accepted")
 _IS_REFERRED_TO = or_(
     # Whom we asked is shown to people here, whatever became of it; who asked us and left is nobody.
     exists().where(Follow.followed == RemoteActor.id),
