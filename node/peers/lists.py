@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from federation import proofs
+from federation.addresses import same_origin
 from federation.errors import BadAnswer, Mismatch
 from federation.requests import Refused
 from node.errors import NotFound
@@ -16,6 +17,7 @@ from node.peers.directory import find_actor, find_document, proving_keys
 from node.runtime import Node
 from node.settings import Settings
 from vocab.errors import VocabError
+from vocab.jsonld import write
 from vocab.objects import ordered_collection, ordered_collection_page
 from vocab.properties import iri, one_type, simplified
 
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 PAGE = 500
 # A hundred thousand hosts: the largest lists that are shared name half of that.
 MAX_PAGES = 200
+# Twice as much as so many take, with a sentence for each. Two hundred pages may be as many megabytes, which stand in memory several times.
+MAX_LIST_BYTES = 32 * 1024 * 1024
 LISTS = frozenset({"OrderedCollection", "OrderedCollectionPage"})
 
 
@@ -62,27 +66,26 @@ async def read_list(node: Node, url: str) -> tuple[str, list[dict[str, Any]]]:
     """The publisher of a list and its pages, every one proven by the publisher. Raises FetchError."""
     top = await _proven(node, url, owner=None)
     owner = str(top["attributedTo"])
-    page, pages, seen = top, [top], {url}
-    for _ in range(MAX_PAGES):
-        following = iri(page, "first") or iri(page, "next")
-        if following is None or following in seen:
+    page, pages, seen, size = top, [top], {url}, len(write(top))
+    while (following := iri(page, "first") or iri(page, "next")) is not None and following not in seen:
+        if len(pages) > MAX_PAGES or size > MAX_LIST_BYTES:
+            log.warning("list.cut", extra={"host": host_of(url), "pages": len(pages)})
             break
-        if host_of(following) != host_of(url):
-            raise Mismatch("a page on another server", url=following)
+        if not same_origin(following, url):
+            raise Mismatch("a page on another server", url=url)
         seen.add(following)
         page = await _proven(node, following, owner=owner)
         if iri(page, "partOf") != url:
             raise Mismatch("a page of another list", url=following)
         pages.append(page)
-    if iri(page, "next") is not None and len(pages) > MAX_PAGES:
-        log.warning("list.cut", extra={"host": host_of(url), "pages": MAX_PAGES})
+        size += len(write(page))
     return owner, pages
 
 
 async def _proven(node: Node, url: str, *, owner: str | None) -> dict[str, Any]:
     document = await find_document(node, url, invited=True)
     said = document.get("attributedTo")
-    if not isinstance(said, str) or host_of(said) != host_of(url) or owner not in {None, said}:
+    if not isinstance(said, str) or not same_origin(said, url) or owner not in {None, said}:
         raise Mismatch("a list of nobody on that server", url=url)
     await find_actor(node, said, invited=True)
     keys, retired = await proving_keys(node, said)

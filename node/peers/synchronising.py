@@ -121,8 +121,11 @@ def read_offer(field: bytes) -> Offer | None:
 
 
 def origin_of(url: str) -> str:
-    """Scheme and host: what two ids must share to be of one server."""
-    parts = urlsplit(url)
+    """Scheme and host: what two ids must share to be of one server. Empty for what is no address: a stranger's list may name anything."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 

@@ -850,6 +850,45 @@ async def test_of_a_list_without_end_the_log_says_that_the_rest_was_not_read(
     assert (is_said_of_a_whole_one, "list.cut" in caplog.messages) == (False, True)
 
 
+async def test_of_a_list_of_many_words_no_more_is_read_than_fits_into_memory(
+    town: Town, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two hundred pages of a megabyte each are read into memory, and kept, every day."""
+    monkeypatch.setattr(lists, "PAGE", 1)
+    monkeypatch.setattr(lists, "MAX_LIST_BYTES", 6_000)
+    now, hub = town.clock.now(), town.hub.node
+    async with hub.database.begin() as session:
+        for number in range(9):
+            await decide(session, f"evil{number}.example", "block", reason="words " * 150, now=now)
+
+    assert 0 < await blocklists.subscribe(town["a"].node, the_list(town)) < 9
+    assert "list.cut" in caplog.messages
+
+
+@pytest.mark.parametrize("member", ["attributedTo", "next"])
+async def test_a_list_that_names_what_is_no_address_says_so_and_is_read_again_tomorrow(
+    town: Town, member: str
+) -> None:
+    node, publisher = town["a"].node, Stranger(town, "lists.example")
+    url, path = f"{publisher.id}/blocklist", "/users/sam/blocklist"
+    page: dict[str, Any] = {"@context": AS, "id": url, "type": "OrderedCollection", "totalItems": 1}
+    page |= {
+        "attributedTo": publisher.id,
+        "orderedItems": [{"type": "Block", "object": "https://b.example/"}],
+    }
+    publisher.documents[path] = attach(page, publisher.prover(), now=town.clock.now())
+    await blocklists.subscribe(node, url)
+
+    publisher.documents[path] = attach(page | {member: "https://["}, publisher.prover(), now=town.clock.now())
+    town.clock.forward(hours=25)
+    await town.settle()
+
+    async with node.database.read() as session:
+        (row,) = await blocklists.subscriptions(session)
+        assert row.trouble
+    assert await standing(town, "a", "b.example") is Standing.SHUT
+
+
 async def test_a_list_cannot_cut_us_off_from_ourselves_and_ends_when_we_say_so(town: Town) -> None:
     for host in ("a.example", "evil.example"):
         await decided(town, "hub", host, "block")

@@ -11,6 +11,7 @@ from federation import allowance, cavage
 from federation.digests import BodyDigest
 from node.entries.entries import Entry
 from node.entries.search import entry_at
+from node.outbox import Job
 from node.peers.directory import find_actor
 from node.peers.follows import Follow, between, follow, unfollow
 from node.peers.hosts import decide
@@ -434,6 +435,27 @@ async def test_a_list_with_people_of_elsewhere_is_not_taken(town: Town, digest: 
     await offered(town, stranger, ["https://elsewhere.example/users/1"], digest=digest)
 
     assert await standing(town, stranger) == "accepted"
+
+
+@pytest.mark.parametrize("broken", [{"orderedItems": ["https://["]}, {"first": "https://["}], ids=str)
+async def test_a_list_that_names_what_is_no_address_is_not_taken(
+    town: Town, broken: dict[str, object]
+) -> None:
+    stranger = Stranger(town)
+    await befriend(town, stranger)
+    at = f"{stranger.id}/broken"
+    stranger.documents["/users/sam/broken"] = {
+        "@context": AS,
+        "id": at,
+        "type": "OrderedCollection",
+        **broken,
+    }
+
+    await offered(town, stranger, ["https://["], url=at)
+
+    assert "/users/sam/broken" in stranger.asked
+    async with town["a"].node.database.read() as session:
+        assert (await session.scalars(select(Job.last_reason).where(Job.kind == "synchronise"))).all() == []
 
 
 async def test_a_follow_that_changed_within_the_hour_is_left_alone(town: Town) -> None:
