@@ -23,6 +23,8 @@ _ED25519_PREFIX: Final = "z6Mk"
 _MAX_NAME: Final = 2048
 _MAX_SUMMARY: Final = 20_000
 _MAX_KEYS: Final = 10
+# Of RSA with 16,384 bits, more than anybody has, it takes 3,000.
+_MAX_KEY: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,10 @@ def _key(item: Properties, holder: str | None) -> PublicKey | None:
         # A date that cannot be read might be one that has passed.
         return None
     expires, revoked = min(dated, default=None), "revoked" in item
+    if any(
+        len(properties.text(item, name) or "") > _MAX_KEY for name in ("publicKeyPem", "publicKeyMultibase")
+    ):
+        return None
     if pem := properties.text(item, "publicKeyPem"):
         return PublicKey(key_id, owner, "rsa", spki_pem=pem, expires=expires, revoked=revoked)
     multibase = properties.text(item, "publicKeyMultibase")

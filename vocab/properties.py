@@ -206,7 +206,7 @@ def link_to_page(document: Properties, key: str = "url") -> str | None:
     """Return the address for people: a string, or of several Links the first that is `text/html` and http(s)."""
     value = document.get(key)
     if isinstance(value, str):
-        return value if is_http(value) else None
+        return iri_of(value) if is_http(value) else None
     links = [item for item in _each(value) if (found := iri_of(item)) is not None and is_http(found)]
     for item in links:
         if isinstance(item, Mapping) and item.get("mediaType") == "text/html":

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from federation.errors import Unreachable
 from node import roles
 from node.outbox import Job, Turn
-from node.peers.actors import RemoteActor, remember_actor
+from node.peers.actors import RemoteActor, keys_of, remember_actor
 from node.peers.directory import find_actor
 from node.peers.follows import Follow
 from node.peers.hosts import decide
@@ -151,6 +151,32 @@ async def test_a_header_that_no_number_is_large_enough_for_keeps_nobody_else_fro
     now_known = await known(town, member.id)
     assert now_known is not None
     assert now_known.name == "Another name"
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("what", ["url", "publicKeyPem", "publicKeyMultibase"])
+async def test_what_is_too_long_to_be_kept_keeps_nobody_else_from_being_looked_at(
+    town: Town, member: Stranger, what: str
+) -> None:
+    """PostgreSQL refuses the row; SQLite would keep a megabyte of each key."""
+    await add_followed(town, "https://evil.example/users/g")
+    evil = Stranger(town, "evil.example", "g", key="other")
+    told = evil.documents["/users/g"] = evil.actor(url=f"https://{evil.host}/@g")
+    place = {"publicKeyPem": told["publicKey"], "publicKeyMultibase": told["assertionMethod"][0]}.get(
+        what, told
+    )
+    place[what] += "/" * 5_000 if what == "url" else "\n" * 5_000
+    member.documents[PATH] = member.actor(name="Another name")
+
+    await look(town)
+
+    now_known = await known(town, member.id)
+    assert now_known is not None
+    assert now_known.name == "Another name"
+    async with town.hub.node.database.read() as session:
+        kept = await session.get_one(RemoteActor, evil.id)
+        keys = [key.material for key in await keys_of(session, evil.id)]
+    assert max(map(len, [kept.url, *keys])) < 5_000
 
 
 @pytest.mark.parametrize("status", [404, 410])
