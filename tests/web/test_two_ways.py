@@ -298,6 +298,12 @@ class Wire(asyncio.Transport):
 
     abort = close
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    # Who hears that nothing more is said ends, too.
+    write_eof = close
+
     def pause_reading(self) -> None:
         self.hears = False
 
