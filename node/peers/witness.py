@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import Date, Integer, Select, String, bindparam, select
+from sqlalchemy import BigInteger, Date, Integer, Select, String, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,6 +35,8 @@ EVERY = timedelta(days=1)
 # Of one node: more than a year of a new list each day, which nobody makes who means well.
 MOST_KEPT = 400
 KIND = "witness-manifest"
+# A node numbers its lists as it likes, below 2^53, and sources take them: one that could not be kept would be no evidence.
+EPOCH = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class WitnessedManifest(Row):
@@ -44,7 +46,7 @@ class WitnessedManifest(Row):
 
     node: Mapped[str] = mapped_column(String(300), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
-    epoch: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int] = mapped_column(EPOCH)
     root: Mapped[str] = mapped_column(String(64))
     seen_on: Mapped[date] = mapped_column(Date)
     is_forked: Mapped[bool] = mapped_column(default=False)

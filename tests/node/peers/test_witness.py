@@ -1,6 +1,8 @@
 """Each node keeps the lists of keys it saw of those it follows, and says when two contradict each other."""
 
+import hashlib
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +22,8 @@ from node.peers.hosts import Blocklist, HostAdvice
 from node.peers.ours import local_actor_at
 from node.peers.witness import KIND, PATH, forked, keep, look, seen_of
 from node.roles import begin
+from node.sealing import manifest
+from node.sealing.manifest import named_in
 from node.settings import Settings
 from tests.rig.alerts import a_member, an_open_door
 from tests.rig.clock import NOON
@@ -62,6 +66,22 @@ async def test_two_lists_for_one_time_are_told(database: Database, caplog: pytes
     async with database.read() as session:
         assert [row.sha256 for row in await forked(session)] == [other.sha256]
         assert len(await seen_of(session, ORIGIN)) == 3
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("epoch", [2**31, 2**53 - 1, -(2**31) - 1])
+async def test_a_list_is_evidence_whatever_number_it_gives_itself(database: Database, epoch: int) -> None:
+    """A column of 32 bits holds no such number: what a source was shown so, nobody had seen."""
+    first, _, _ = await lists(database)
+    far = manifest.sign_manifest(replace(named_in(first.body), epoch=epoch), keyring("a").root())
+    other = manifest.sign_manifest(
+        replace(named_in(first.body), epoch=epoch, organisation="Another"), keyring("a").root()
+    )
+
+    await kept(database, far, other)
+
+    async with database.read() as session:
+        assert {row.sha256 for row in await forked(session)} == {hashlib.sha256(other).hexdigest()}
 
 
 async def test_a_list_that_was_seen_before_is_kept_once(database: Database) -> None:
