@@ -343,10 +343,13 @@ class PatientProtocol(DoorstepProtocol):
             return
         self.transport.write_eof()
         self._is_ended = True
-        self._waiting = self.loop.call_later(self.patience.linger_seconds, self.transport.abort)
+        self._wait_for_the_end()
 
     def _wait_for_the_end(self) -> None:
-        self._waiting = self.loop.call_later(self.patience.read_seconds, self.transport.abort)
+        patience = self.patience
+        # Who was refused has nothing more to say that matters.
+        seconds = patience.read_seconds if self._is_left else patience.linger_seconds
+        self._waiting = self.loop.call_later(seconds, self.transport.abort)
 
     def _reads_on(self) -> None:
         """Who sends nothing more and goes on reading is still there."""

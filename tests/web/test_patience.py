@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -559,7 +559,7 @@ class Slow:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.heard.append(scope["path"])
-        size = LARGE if scope["path"] in ("/large", "/rest") else 2
+        size = LARGE if scope["path"] in ("/large", "/rest", "/whole") else 2
         if scope["path"] == "/slow":
             await self.go_on.wait()
         while scope["path"] == "/gone":
@@ -568,6 +568,9 @@ class Slow:
                 return
         headers = [(b"content-length", str(size).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if scope["path"] == "/whole":
+            await send({"type": "http.response.body", "body": bytes(size)})
+            return
         if scope["path"] == "/rest":
             # All but the end in one piece: it is made, and not taken yet.
             await send({"type": "http.response.body", "body": bytes(size - 1), "more_body": True})
@@ -681,6 +684,20 @@ async def test_what_is_no_request_is_refused_behind_the_answers_to_what_was_aske
     assert re.findall(rb"HTTP/1.1 (\d+)", heard) == [b"200", b"200", b"400"]
     assert had_said == 1
     assert house.application.heard[:2] == ["/slow", "/"]
+
+
+async def test_who_is_refused_behind_a_long_answer_reads_it_and_stays_no_longer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatientProtocol, "patience", replace(Hasty.patience, read_seconds=10 * SOON))
+    client = await house.let_in(GET % b"/whole" + b"\0")
+
+    heard = await everything(client)
+
+    assert len(heard) > LARGE
+    async with asyncio.timeout(SOON):
+        while house.server.server_state.connections:
+            await asyncio.sleep(0.05)
 
 
 async def test_no_refusal_stands_in_the_middle_of_an_answer(house: House) -> None:
