@@ -43,6 +43,8 @@ class Follow(Row):
     """One actor follows another; one of the two is ours, or the public collection that a hub relays.
 
     activity  the Follow as we sent it, or what names somebody else's: what is embedded when it is answered or undone.
+    asked_as  of one of ours the ids it was sent under since it last ended, for some servers answer the first of several, and some
+              the last; empty where nobody knows.
     """
 
     __tablename__ = "follows"
@@ -53,6 +55,7 @@ class Follow(Row):
     followed: Mapped[str] = mapped_column(String(2000), index=True)
     state: Mapped[str] = mapped_column(String(20))
     activity: Mapped[dict[str, Any]]
+    asked_as: Mapped[list[str]] = mapped_column(default=list)
     changed_at: Mapped[datetime]
 
     __table_args__ = (UniqueConstraint("follower", "followed"),)
@@ -101,13 +104,18 @@ async def follow(
             "TRACKER_FEDERATION is closed",
             public="This server is closed: it follows nobody and is followed by nobody.",
         )
-    activity = activities.follow(new_activity_id(settings), us.id, them.id)
+    asked_as = new_activity_id(settings)
+    activity = activities.follow(asked_as, us.id, them.id)
     row = await between(session, us.id, them.id)
     if row is None:
-        row = Follow(activity_id=activity["id"], follower=us.id, followed=them.id, state="requested")
-        row.activity, row.changed_at = activity, now
+        row = Follow(activity_id=asked_as, follower=us.id, followed=them.id, state="requested")
+        row.activity, row.asked_as, row.changed_at = activity, [asked_as], now
         session.add(row)
     else:
+        if not row.stands:
+            row.asked_as = [asked_as]
+        elif row.asked_as:
+            row.asked_as = [*row.asked_as, asked_as]
         row.renew(activity, now)
         if row.state == "accepted":
             await read_back(session, them.id, now=now)
@@ -196,14 +204,13 @@ async def receive_answer(
     """
     if followed not in (None, by):
         return None
-    row = await session.scalar(select(Follow).where(Follow.activity_id == follow_id)) if follow_id else None
+    row = await _asked_under(session, by, follow_id) if follow_id else None
     if row is None and follower is not None:
         row = await between(session, follower, by)
-    if row is None or row.followed != by or follower not in (None, row.follower):
+    if row is None or follower not in (None, row.follower):
         return None
     to = "accepted" if accepted else "rejected"
-    if to == "rejected" and row.state == "requested" and _is_earlier(follow_id, row):
-        # It comes late, and what we asked since is still to be answered; that answer would be none any more.
+    if follow_id and _is_of_another(follow_id, row, to):
         return None
     if row.state == to:
         return False
@@ -213,11 +220,25 @@ async def receive_answer(
     return True
 
 
-def _is_earlier(follow_id: str | None, row: Follow) -> bool:
-    """Whether it is a Follow that we sent before this one. Some name the one they mean by an id of their own."""
-    if follow_id is None or follow_id == row.activity_id:
+async def _asked_under(session: AsyncSession, followed: str, follow_id: str) -> Follow | None:
+    """The Follow of theirs that was asked for under that id, first or since."""
+    found = await session.scalars(select(Follow).where(Follow.followed == followed))
+    return next((row for row in found if follow_id == row.activity_id or follow_id in row.asked_as), None)
+
+
+def _is_of_another(follow_id: str, row: Follow, to: str) -> bool:
+    """Whether that answer is about a Follow that we sent before this one, and comes late.
+
+    Who asks twice may be answered once; but what was asked since a Follow ended is answered by nothing that was said of that one.
+    And as long as the last one waits, a refusal of another leaves it waiting: what answers it would be no answer any more.
+
+    follow_id  which some servers replace by one of their own: that tells nothing.
+    """
+    if follow_id == row.activity_id or follow_id.rpartition("/")[0] != row.activity_id.rpartition("/")[0]:
         return False
-    return follow_id.rpartition("/")[0] == row.activity_id.rpartition("/")[0]
+    if row.asked_as and follow_id not in row.asked_as:
+        return True
+    return to == "rejected" and row.state == "requested"
 
 
 async def receive_block(session: AsyncSession, *, by: str, us: str, now: datetime) -> None:

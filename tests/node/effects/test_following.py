@@ -184,6 +184,61 @@ async def test_who_ends_a_follow_that_stands_may_name_the_one_that_they_know(
     assert await state(town, US, sam.id) == "rejected"
 
 
+@pytest.mark.parametrize("how", ["whole", "by its id"])
+async def test_who_agrees_may_name_the_first_of_several_that_we_asked(
+    town: Town, sam: Stranger, how: str
+) -> None:
+    first = await ask(town, sam)
+    await ask(town, sam)
+
+    await say(town, sam, sam.activity("Accept", first if how == "whole" else first["id"]))
+
+    assert await state(town, US, sam.id) == "accepted"
+
+
+@pytest.mark.parametrize("how", ["whole", "by its id"])
+async def test_a_late_accept_of_what_we_took_back_agrees_to_nothing_that_we_asked_since(
+    town: Town, sam: Stranger, how: str
+) -> None:
+    """Who agreed once has not agreed anew: a hub would count them among its members."""
+    first = await ask(town, sam)
+    await let_go(town, sam)
+    await ask(town, sam)
+
+    await say(town, sam, sam.activity("Accept", first if how == "whole" else first["id"]))
+
+    assert await state(town, US, sam.id) == "requested"
+
+
+@pytest.mark.parametrize("how", ["whole", "by its id"])
+async def test_a_late_refusal_of_what_we_took_back_ends_nothing_that_they_agreed_to_since(
+    town: Town, sam: Stranger, how: str
+) -> None:
+    first = await ask(town, sam)
+    await let_go(town, sam)
+    second = await ask(town, sam)
+    await say(town, sam, sam.activity("Accept", second))
+
+    await say(town, sam, sam.activity("Reject", first if how == "whole" else first["id"]))
+
+    assert await state(town, US, sam.id) == "accepted"
+
+
+async def test_of_what_was_asked_before_ids_were_kept_any_of_them_is_refused(
+    town: Town, sam: Stranger
+) -> None:
+    first = await ask(town, sam)
+    await say(town, sam, sam.activity("Accept", await ask(town, sam)))
+    async with town["a"].node.database.begin() as session:
+        row = await between(session, US, sam.id)
+        assert row is not None
+        row.asked_as = []
+
+    await say(town, sam, sam.activity("Reject", first))
+
+    assert await state(town, US, sam.id) == "rejected"
+
+
 # ---- in whatever order -----------------------------------------------------------------------------------------------
 
 
